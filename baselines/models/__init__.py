@@ -1,0 +1,1 @@
+"""One paper, one file; a file put here is registered by being here."""

@@ -1,0 +1,129 @@
+"""Oracles: the masks that a perfect network would give, made from the references.
+
+Ideal binary and ratio masks as the Conv-TasNet paper compares with (Luo and Mesgarani, TASLP 2019,
+section III); the phase-sensitive mask of Erdogan et al., ICASSP 2015, truncated to 0..1; and the
+multichannel Wiener filter with the references' own spectra and spatial covariances (Duong, Vincent
+and Gribonval, TASLP 2010), the oracle of SiSEC 2018.
+
+What the references leave of the mixture (noise) takes part in every mask and is not given out.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from baselines.registry import System
+from baselines.separator import Hyperparameters, Separator, require
+from baselines.stft import Stft
+from baselines.wiener import expectation_maximisation
+
+MASKS = ("ibm", "irm", "psm", "mwf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleHyperparameters(Hyperparameters):
+    """Which mask, and on which frames."""
+
+    mask: str = "irm"
+    window_s: float = 0.04  # rounded to a power of two: 256 samples at 8 kHz, 2048 at 44.1 kHz
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.mask in MASKS, f"mask is {self.mask!r}; it can be {' or '.join(MASKS)}.")
+
+    @property
+    def n_fft(self) -> int:
+        """Window length in samples, the power of two nearest to window_s."""
+        exponent = torch.tensor(self.window_s * self.sample_rate).log2().round()
+        return 2 ** max(int(exponent), 2)
+
+
+class Oracle(Separator):
+    """Estimates from the mixture and its references; an upper bound, not a system."""
+
+    Hyperparameters = OracleHyperparameters
+    uses_references = True
+
+    def __init__(self, hyperparameters: OracleHyperparameters) -> None:
+        super().__init__(hyperparameters)
+        self.mask = hyperparameters.mask
+        self.stft = Stft(hyperparameters.n_fft, hyperparameters.n_fft // 4)
+
+    def forward(self, mixture: Tensor, references: Tensor) -> Tensor:
+        """Estimates (batch, n_src, channels, time), from references of the same shape."""
+        self.check_mixture(mixture)
+        expected = (mixture.shape[0], self.n_src, *mixture.shape[1:])
+        require(
+            references.shape == expected,
+            f"The references have shape {tuple(references.shape)}; expected {expected}.",
+        )
+        rest = mixture - references.sum(1)
+        sources = self.stft.analyse(torch.cat([references, rest[:, None]], dim=1))
+        spectrum = self.stft.analyse(mixture)  # (batch, channels, bins, frames)
+        estimates = self._separate(spectrum, sources)[:, : self.n_src]
+        return self.stft.synthesise(estimates, mixture.shape[-1])
+
+    def _separate(self, spectrum: Tensor, sources: Tensor) -> Tensor:
+        """Estimates of all sources (batch, n_src + 1, channels, bins, frames), the rest last."""
+        if self.mask == "mwf":
+            return expectation_maximisation(sources, spectrum, iterations=1)
+        mask = {"ibm": binary_mask, "irm": ratio_mask, "psm": phase_sensitive_mask}[self.mask]
+        return mask(spectrum, sources) * spectrum[:, None]
+
+
+def binary_mask(_spectrum: Tensor, sources: Tensor) -> Tensor:
+    """One where a source is the loudest of all, zero elsewhere."""
+    magnitude = sources.abs()
+    loudest = magnitude.argmax(dim=1, keepdim=True)
+    return torch.zeros_like(magnitude).scatter_(1, loudest, 1.0)
+
+
+def ratio_mask(_spectrum: Tensor, sources: Tensor) -> Tensor:
+    """A source's share of the sum of magnitudes."""
+    magnitude = sources.abs()
+    total = magnitude.sum(1, keepdim=True)
+    return magnitude / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def phase_sensitive_mask(spectrum: Tensor, sources: Tensor) -> Tensor:
+    """A source's component in phase with the mixture, relative to it, truncated to 0..1."""
+    power = spectrum.abs().square()[:, None]
+    in_phase = (sources * spectrum[:, None].conj()).real
+    return (in_phase / power.clamp(min=torch.finfo(power.dtype).tiny)).clamp(0, 1)
+
+
+ORACLE = System(
+    name="oracle",
+    title="Ideal masks from the references",
+    paper=(
+        "Masks as in Luo and Mesgarani, IEEE/ACM TASLP 27(8), 2019; Erdogan et al., ICASSP 2015; "
+        "Duong, Vincent and Gribonval, IEEE TASLP 18(7), 2010"
+    ),
+    reference_licence="none read; the multichannel filter is compared with openunmix 1.3 (MIT)",
+    separator=Oracle,
+)
+
+
+@ORACLE.variant("ibm")
+def ideal_binary_mask() -> Hyperparameters:
+    """Each bin to its loudest source."""
+    return OracleHyperparameters(mask="ibm")
+
+
+@ORACLE.variant("irm")
+def ideal_ratio_mask() -> Hyperparameters:
+    """Each bin shared by magnitude."""
+    return OracleHyperparameters(mask="irm")
+
+
+@ORACLE.variant("psm")
+def phase_sensitive() -> Hyperparameters:
+    """Each bin shared by what is in phase."""
+    return OracleHyperparameters(mask="psm")
+
+
+@ORACLE.variant("mwf")
+def multichannel_wiener_filter() -> Hyperparameters:
+    """Each bin filtered by true spectra and spatial covariances."""
+    return OracleHyperparameters(mask="mwf")

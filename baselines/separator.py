@@ -1,0 +1,159 @@
+"""What every separator is: mixtures in, estimates of the same length out, and its promises stated.
+
+Axes: batch, n_src (estimates), channels, time (samples).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from baselines.long import separate_long
+from mixgen.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """What fits a separator to a set; each model's own adds its paper's symbols.
+
+    Everything in it is plain data, so that `dataclasses.asdict` of it rebuilds the model.
+    """
+
+    n_src: int = 2
+    sample_rate: int = 8000
+    channels: int = 1
+    source_names: tuple[str, ...] | None = None
+    """Stem names in the order of the estimates; None where estimates come in any order."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_src", "sample_rate", "channels"):
+            require(
+                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
+            )
+        if self.source_names is not None:
+            object.__setattr__(self, "source_names", tuple(self.source_names))
+            require(
+                len(self.source_names) == self.n_src,
+                f"{len(self.source_names)} source names for n_src={self.n_src}; give one each.",
+            )
+
+
+class Separator(nn.Module):
+    """Base of every separator.
+
+    Subclasses set `Hyperparameters`, `causal` and `look_ahead`, and write `forward` and, where
+    there is something to train, `training_loss`.
+    """
+
+    Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    uses_references: ClassVar[bool] = False
+    """True for oracles, whose `forward` also takes the references."""
+    idle_parameters: ClassVar[tuple[str, ...]] = ()
+    """Parameters that the published layout contains and no output depends on."""
+
+    causal: bool = False
+    look_ahead: int | None = None
+    """Samples after t that the estimate at t may depend on; None: the whole signal."""
+
+    def __init__(self, hyperparameters: Hyperparameters) -> None:
+        super().__init__()
+        self.hyperparameters = hyperparameters
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Rebuild the (untrained) model that gave this `config`.
+
+        Raises UsageError for a key that the model does not have.
+        """
+        known = {field.name for field in fields(cls.Hyperparameters)}
+        unknown = sorted(set(config) - known)
+        require(
+            not unknown,
+            f"{cls.__name__} has no hyperparameter {', '.join(unknown)}; "
+            f"it has {', '.join(sorted(known))}.",
+        )
+        return cls(cls.Hyperparameters(**config))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Plain JSON-able description that `from_config` takes."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self.hyperparameters).items()
+        }
+
+    @property
+    def n_src(self) -> int:
+        """Number of estimates."""
+        return self.hyperparameters.n_src
+
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate in Hz that the model works at."""
+        return self.hyperparameters.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Channels of the mixture and of each estimate."""
+        return self.hyperparameters.channels
+
+    @property
+    def source_names(self) -> tuple[str, ...] | None:
+        """Stem names in the order of the estimates, or None where the order means nothing."""
+        return self.hyperparameters.source_names
+
+    @property
+    def latency_s(self) -> float | None:
+        """Algorithmic latency in seconds; None where the whole signal is needed first."""
+        return None if self.look_ahead is None else self.look_ahead / self.sample_rate
+
+    @property
+    def trainable(self) -> bool:
+        """Whether there is anything to train."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time)."""
+        raise NotImplementedError
+
+    def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
+        """Scalar loss of a batch.
+
+        `batch` holds `mixture` (batch, channels, time) and `references`
+        (batch, n_src, channels, time). Raises UsageError where there is nothing to train.
+        """
+        raise UsageError(
+            f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
+        )
+
+    @torch.no_grad()
+    def separate_long(
+        self,
+        mixture: Tensor,
+        references: Tensor | None = None,
+        *,
+        chunk_s: float = 20.0,
+        overlap_s: float = 4.0,
+    ) -> Tensor:
+        """Separate a mixture (batch, channels, time) of any duration in bounded memory.
+
+        See `baselines.long.separate_long`. References are for oracles.
+        """
+        return separate_long(self, mixture, references, chunk_s=chunk_s, overlap_s=overlap_s)
+
+    def check_mixture(self, mixture: Tensor) -> None:
+        """Raise UsageError unless mixture is (batch, channels, time) as this model takes it."""
+        shape = tuple(mixture.shape)
+        require(
+            mixture.ndim == 3 and mixture.shape[1] == self.channels and mixture.shape[2] >= 1,
+            f"The mixture has shape {shape}; this model takes (batch, {self.channels}, time) "
+            "with at least one sample.",
+        )
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raise UsageError with the sentence unless the condition holds."""
+    if not condition:
+        raise UsageError(sentence)

@@ -1,0 +1,181 @@
+"""How far every metric is from other implementations: largest difference, one table.
+
+    python benchmarks/metrics_parity.py [DATA]
+
+DATA is the folder of real audio (default: $SEPARATION_DATA, else ../shared/data beside the
+repository). Needs mir_eval, fast_bss_eval, museval, pesq and pystoi.
+"""
+
+import json
+import os
+import sys
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import fast_bss_eval
+import mir_eval
+import museval
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from pesq import pesq
+from pystoi import stoi
+
+from evalsuite.metrics import evaluate
+from mixgen.audio import read_audio, resample
+
+Array = NDArray[np.float64]
+Difference = tuple[str, str, float]  # metric, oracle, absolute difference
+
+BSS = ("sdr_bss512", "sir_bss512", "sar_bss512")
+N_TALKER_PAIRS = 8
+SONG_RATE = 12_000
+
+
+def compare(data: Path) -> Iterator[Difference]:
+    """Yield every single difference."""
+    yield from stored_bss_eval(data)
+    yield from two_talkers(data)
+    yield from songs(data)
+    yield from enhanced_speech(data)
+    yield from published_pesq(data)
+
+
+def ours(references: Array, estimates: Array, sample_rate: int, *metrics: str) -> dict[str, Array]:
+    """Columns (n_src,) of (n_src, channels, time) signals in the given order."""
+    scores = evaluate(
+        references=references,
+        estimates=list(estimates),
+        mixture=references.sum(axis=0),
+        sample_rate=sample_rate,
+        names=[f"s{index}" for index in range(len(references))],
+        metrics=metrics,
+    )
+    rows = [reference.values for reference in scores.references]
+    return {column: np.array([row[column] for row in rows], dtype=float) for column in rows[0]}
+
+
+def differences(metric: str, oracle: str, values: Array, theirs: Array) -> Iterator[Difference]:
+    for difference in np.abs(np.asarray(values) - np.asarray(theirs)).ravel():
+        yield metric, oracle, float(difference)
+
+
+def stored_bss_eval(data: Path) -> Iterator[Difference]:
+    """The vectors that MATLAB's BSS Eval 3 was run on."""
+    folder = data / "metrics" / "mir_eval-separation"
+    for number in ("01", "02", "03"):
+        stored = json.loads((folder / f"output{number}.json").read_text())["Sources"]
+        references, estimates = (read_folder(folder / f"{n}{number}") for n in ("ref", "est"))
+        estimates = estimates[stored["Source permutation"]]
+        values = ours(references[:, None], estimates[:, None], 8000, "bss512")
+        names = ("Distortion", "Interference", "Artifact")
+        for column, name in zip(BSS, names, strict=True):
+            theirs = np.array(stored[f"Source to {name}"])
+            yield from differences(column, "MATLAB BSS Eval 3", values[column], theirs)
+        yield from bss_peers(values, references, estimates)
+
+
+def two_talkers(data: Path) -> Iterator[Difference]:
+    """Pairs of real utterances of up to 3 s at 8 kHz, estimated with leakage and noise."""
+    rng = np.random.default_rng(0)
+    for references in talker_pairs(data):
+        noise = 0.01 * rng.standard_normal(references.shape)
+        estimates = references + 0.2 * references[::-1] + noise
+        values = ours(references[:, None], estimates[:, None], 8000, "bss512", "si_sdr")
+        yield from bss_peers(values, references, estimates)
+        theirs = fast_bss_eval.si_sdr(references, estimates, zero_mean=True)
+        yield from differences("si_sdr", "fast_bss_eval", values["si_sdr"], theirs)
+
+
+def talker_pairs(data: Path) -> Iterator[Array]:
+    folder = data / "speech" / "librispeech-resemblyzer" / "train-clean-100"
+    files = sorted(folder.rglob("*.flac"))[: 2 * N_TALKER_PAIRS]
+    for first, second in zip(files[::2], files[1::2], strict=True):
+        talkers = [read_audio(file)[0][0, :48_000] for file in (first, second)]
+        shortest = min(len(talker) for talker in talkers)
+        yield resample(np.stack([talker[:shortest] for talker in talkers]), 16_000, 8_000)
+
+
+def bss_peers(
+    values: dict[str, Array], references: Array, estimates: Array
+) -> Iterator[Difference]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, message="mir_eval.separation")
+        theirs = mir_eval.separation.bss_eval_sources(references, estimates, False)
+    for column, of_mir_eval in zip(BSS, theirs, strict=False):
+        yield from differences(column, "mir_eval", values[column], of_mir_eval)
+    theirs = fast_bss_eval.bss_eval_sources(references, estimates)
+    for column, of_fast_bss_eval in zip(BSS, theirs, strict=False):
+        yield from differences(column, "fast_bss_eval", values[column], of_fast_bss_eval)
+
+
+def songs(data: Path) -> Iterator[Difference]:
+    """Four stereo stems of real songs, 4.5 s; one estimate is silent in the first frame."""
+    rng = np.random.default_rng(0)
+    for song in sorted((data / "music" / "everything-is-free").glob("*/")):
+        stems = [song / f"{name}.flac" for name in ("vocals", "drums", "bass", "other")]
+        audio = [read_audio(stem, start=48_000 * 6, frames=48_000 * 9 // 2)[0] for stem in stems]
+        references = np.stack([resample(samples, 48_000, SONG_RATE) for samples in audio])
+        noise = 0.01 * rng.standard_normal(references.shape)
+        estimates = references + 0.2 * references.sum(axis=0) + noise
+        estimates[0, :, :SONG_RATE] = 0.0
+        values = ours(references, estimates, SONG_RATE, "sdr_v4")["sdr_v4_med"]
+        swapped = [np.moveaxis(samples, 1, 2) for samples in (references, estimates)]
+        theirs = museval.evaluate(*swapped, win=SONG_RATE, hop=SONG_RATE)[0]
+        yield from differences("sdr_v4_med", "museval", values, np.nanmedian(theirs, axis=1))
+
+
+def enhanced_speech(data: Path) -> Iterator[Difference]:
+    """Clean and noisy speech of VoiceBank-DEMAND at 16 kHz, and the same at 8 kHz."""
+    folder = data / "speech" / "voicebank-demand-p287-denoiser"
+    for file in sorted((folder / "clean").glob("*.wav")):
+        pair = np.stack([read_audio(path)[0][0] for path in (file, folder / "noisy" / file.name)])
+        yield from speech_peers(pair, 16_000, {"pesq_nb16k": "nb", "pesq_wb16k": "wb"})
+        yield from speech_peers(resample(pair, 16_000, 8_000), 8_000, {"pesq_nb8k": "nb"})
+
+
+def speech_peers(pair: Array, sample_rate: int, modes: dict[str, str]) -> Iterator[Difference]:
+    clean, noisy = pair
+    values = ours(clean[None, None], noisy[None, None], sample_rate, "stoi", *modes)
+    for column, mode in modes.items():
+        yield from differences(
+            column, "pesq", values[column], pesq(sample_rate, clean, noisy, mode)
+        )
+    for column, extended in (("stoi", False), ("estoi", True)):
+        theirs = stoi(clean, noisy, sample_rate, extended=extended)
+        yield from differences(column, "pystoi", values[column], theirs)
+
+
+def published_pesq(data: Path) -> Iterator[Difference]:
+    """The pair in the README of `pesq` and the values printed there."""
+    folder = data / "metrics" / "pesq-ludlows"
+    expected = json.loads((folder / "expected.json").read_text())
+    clean, noisy = (read_audio(folder / expected[n])[0] for n in ("reference", "degraded"))
+    values = ours(clean[None], noisy[None], 16_000, "pesq_nb16k", "pesq_wb16k")
+    for mode in ("nb", "wb"):
+        column = f"pesq_{mode}16k"
+        yield from differences(column, "published value", values[column], expected[f"pesq_{mode}"])
+
+
+def read_folder(folder: Path) -> Array:
+    return np.stack([soundfile.read(path)[0] for path in sorted(folder.glob("*.wav"))])
+
+
+def main() -> None:
+    """Print one row per metric and oracle."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SEPARATION_DATA", beside))
+    if not (data / "metrics").is_dir():
+        sys.exit(f"There is no metrics folder in {data}: give the folder of real audio.")
+    table: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for metric, oracle, difference in compare(data):
+        table[metric, oracle].append(difference)
+    print(f"{'metric':<12} {'oracle':<18} {'values':>6} {'largest difference':>18}")
+    for (metric, oracle), found in sorted(table.items()):
+        print(f"{metric:<12} {oracle:<18} {len(found):>6} {np.max(found):>18.1e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Metrics, scores, leaderboard and regression gate for audio source separation."""

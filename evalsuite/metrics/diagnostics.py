@@ -1,0 +1,79 @@
+"""Columns that explain a score: how late an estimate is, how loud one of nothing is."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import signal
+
+from evalsuite.metrics.apply import each_pair
+from evalsuite.metrics.item import Array, Item
+from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from evalsuite.metrics.si_sdr import energy
+
+
+def lag_samples(*, reference: Array, estimate: Array) -> Score:
+    """Delay of the estimate in samples: where the cross-correlation is largest in magnitude.
+
+    Positive when the estimate is late. Correlations of several channels are added.
+
+    Args:
+        reference: shape (channels, time).
+        estimate: shape (channels, time).
+    """
+    if not reference.any():
+        return Missing(Reason.SILENT_REFERENCE)
+    if not estimate.any():
+        return Missing(Reason.SILENT_ESTIMATE)
+    pairs = zip(estimate, reference, strict=True)
+    correlation = sum(signal.correlate(e, r, mode="full", method="fft") for e, r in pairs)
+    return float(np.abs(correlation).argmax() - (reference.shape[-1] - 1))
+
+
+def leak_db(*, estimate: Array, mixture: Array) -> Score:
+    """Level of an estimate of nothing against the mixture, 10 log10(|e|^2 / |mixture|^2), in dB.
+
+    Args:
+        estimate: shape (channels, time).
+        mixture: shape (channels, time).
+    """
+    if not estimate.any():
+        return Missing(Reason.PERFECT, "silent, as it should be")
+    if not mixture.any():
+        return Missing(Reason.NOT_APPLICABLE, "the mixture is silent")
+    return 10.0 * math.log10(energy(estimate) / energy(mixture))
+
+
+def _leak(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+    """Fill `leak_db` where the reference is silent; other references have no such column."""
+    return {
+        index: {}
+        if item.references[index].any()
+        else {"leak_db": leak_db(estimate=estimate, mixture=item.mixture)}
+        for index, estimate in estimates.items()
+    }
+
+
+METRICS = (
+    Metric(
+        name="lag",
+        columns=(),
+        score=each_pair("lag_samples", lag_samples),
+        unit="samples",
+        kinds=frozenset({"speech", "sound"}),
+        parameters={"peak": "largest magnitude of the cross-correlation"},
+        source="cross-correlation",
+        diagnostics=("lag_samples",),
+    ),
+    Metric(
+        name="leak",
+        columns=(),
+        score=_leak,
+        unit="dB",
+        kinds=frozenset({"speech", "music", "sound"}),
+        parameters={"reference": "silent", "relative_to": "mixture"},
+        source="10 log10(|e|^2 / |mixture|^2)",
+        diagnostics=("leak_db",),
+    ),
+)

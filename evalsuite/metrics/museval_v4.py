@@ -1,0 +1,116 @@
+"""SDR of BSS Eval version 4 (museval): the number of music leaderboards.
+
+F.-R. Stoter, A. Liutkus, N. Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018.
+In version 4 the three error terms add up to the estimate minus the reference, whatever the
+filters, so the SDR of a frame is 10 log10(|s|^2 / |s - e|^2) over its samples and channels.
+Frames: 1 s long, 1 s apart, a last part of a frame dropped. Score of a track: median of frames.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalsuite.metrics.item import Array, Item
+from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+
+WINDOW_S = 1.0
+COMPAT, STRICT = "sdr_v4_med", "sdr_v4_strict_med"
+COUNTS = ("sdr_v4_n_frames", "sdr_v4_n_active", "sdr_v4_n_nan")
+
+Mask = NDArray[np.bool_]
+
+
+def frames(samples: Array, sample_rate: int) -> Array:
+    """Cut (..., channels, time) into (..., n_frames, channels, window); what is shorter is one."""
+    window = min(round(WINDOW_S * sample_rate), samples.shape[-1])
+    n_frames = samples.shape[-1] // window
+    whole = samples[..., : n_frames * window]
+    return np.moveaxis(whole.reshape(*samples.shape[:-1], n_frames, window), -2, -3)
+
+
+def frame_sdr(*, reference: Array, estimate: Array, sample_rate: int) -> Array:
+    """SDR of every frame in dB, (n_frames,); infinite or NaN where an energy is zero.
+
+    Args:
+        reference: shape (channels, time).
+        estimate: shape (channels, time).
+        sample_rate: in Hz.
+    """
+    target = _frame_energy(frames(reference, sample_rate))
+    residual = _frame_energy(frames(reference - estimate, sample_rate))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios: Array = 10.0 * np.log10(target / residual)
+    return ratios
+
+
+def _frame_energy(framed: Array) -> Array:
+    return np.asarray(np.einsum("...fct,...fct->...f", framed, framed))
+
+
+def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
+    """Frames that museval takes for silent, (..., n_frames): channels that cancel count too."""
+    silent: Mask = (frames(samples, sample_rate).sum(axis=-2) == 0.0).all(axis=-1)
+    return silent
+
+
+def _score(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+    silent_reference: Mask = np.logical_or.reduce(item.shared(_silent_references), axis=0)
+    silent = silent_reference.copy()
+    for estimate in estimates.values():
+        silent |= _silent_for_museval(estimate, item.sample_rate)
+    silence = Reason.SILENT_REFERENCE if silent_reference.all() else Reason.SILENT_ESTIMATE
+    return {
+        index: _one_reference(item, index, estimate, silent, silence)
+        for index, estimate in estimates.items()
+    }
+
+
+def _silent_references(item: Item) -> Mask:
+    return _silent_for_museval(item.references, item.sample_rate)
+
+
+def _one_reference(
+    item: Item, index: int, estimate: Array, silent: Mask, silence: Reason
+) -> Scores:
+    """Scores of one reference; `silent` are the frames museval leaves out because of any source."""
+    reference = item.references[index]
+    sdr = frame_sdr(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
+    active = frames(reference, item.sample_rate).any(axis=(-2, -1))
+    counts = (float(len(sdr)), float(active.sum()), float(silent.sum()))
+    return {
+        COMPAT: _median(sdr[~silent], Missing(silence, "in every frame, of one source or another")),
+        STRICT: _median(sdr[active], Missing(Reason.SILENT_REFERENCE)),
+        **dict(zip(COUNTS, counts, strict=True)),
+    }
+
+
+def _median(sdr: Array, nothing: Missing) -> Score:
+    """Median over frames; a perfect frame is infinite and counts as the highest."""
+    if len(sdr) == 0:
+        return nothing
+    median = float(np.median(sdr))
+    return median if np.isfinite(median) else Missing(Reason.PERFECT)
+
+
+METRICS = (
+    Metric(
+        name="sdr_v4",
+        columns=(COMPAT, STRICT),
+        score=_score,
+        unit="dB",
+        kinds=frozenset({"music"}),
+        parameters={
+            "window_s": WINDOW_S,
+            "hop_s": WINDOW_S,
+            "last_partial_frame": "dropped",
+            "aggregate": "median over frames",
+            "compat": "no frame with a silent reference or estimate of any source (museval)",
+            "strict": "all frames where the own reference is active",
+        },
+        source="Stoter, Liutkus, Ito, LVA/ICA 2018; museval 0.4.1",
+        improvements=(COMPAT, STRICT),
+        diagnostics=COUNTS,
+    ),
+)

@@ -1,0 +1,68 @@
+"""Which estimate belongs to which reference: decided once per item, used by every metric.
+
+Hungarian assignment (H. W. Kuhn, 1955) that maximises the sum of SI-SDR with means removed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from evalsuite.metrics.item import Array
+from evalsuite.metrics.outcome import Missing, Reason, Score
+from evalsuite.metrics.si_sdr import LIMIT_DB, si_sdr
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """An assignment of estimates to references.
+
+    Attributes:
+        estimate_of: for each reference the index of its estimate; None where none is left.
+        extra: indices of the estimates that no reference got.
+    """
+
+    estimate_of: tuple[int | None, ...]
+    extra: tuple[int, ...]
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Indices of the references without an estimate."""
+        return tuple(i for i, estimate in enumerate(self.estimate_of) if estimate is None)
+
+
+def in_order(estimates: Sequence[Array | None]) -> Permutation:
+    """Return the assignment of estimates that carry the references' names: number i to i."""
+    return Permutation(tuple(None if e is None else i for i, e in enumerate(estimates)), ())
+
+
+def best_permutation(*, references: Array, estimates: Sequence[Array | None]) -> Permutation:
+    """Return the assignment of min(n_ref, n_est) pairs with the highest sum of SI-SDR.
+
+    Args:
+        references: shape (n_ref, channels, time).
+        estimates: n_est arrays of shape (channels, time), None for one that is not there; n_est
+            may be anything, also 0.
+    """
+    present = [(i, estimate) for i, estimate in enumerate(estimates) if estimate is not None]
+    estimate_of: list[int | None] = [None] * len(references)
+    if present:
+        gains = pairwise_si_sdr(references=references, estimates=[e for _, e in present])
+        for reference, column in zip(*linear_sum_assignment(gains, maximize=True), strict=True):
+            estimate_of[int(reference)] = present[int(column)][0]
+    extra = tuple(i for i, _ in present if i not in estimate_of)
+    return Permutation(tuple(estimate_of), extra)
+
+
+def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> Array:
+    """Return SI-SDR of all pairs in dB, shape (n_ref, n_est), infinities at +-`LIMIT_DB`."""
+    return np.array(
+        [[_finite(si_sdr(reference=r, estimate=e)) for e in estimates] for r in references]
+    )
+
+
+def _finite(score: Score) -> float:
+    if isinstance(score, Missing):
+        return LIMIT_DB if score.reason is Reason.PERFECT else -LIMIT_DB
+    return score

@@ -1,0 +1,203 @@
+"""PESQ by the `pesq` package, run in a process of its own that may crash or hang.
+
+ITU-T P.862 (2001), mapped to MOS-LQO by P.862.1 (narrow band) and P.862.2 (wide band). The C code
+of the package overruns fixed arrays on long input and holds the interpreter lock, so it is never
+imported here: a worker process computes one value at a time, is used again for the next, and is
+started anew after it crashed or was killed for taking too long. Either becomes a reason.
+"""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from evalsuite.metrics.apply import mean_over_channels
+from evalsuite.metrics.item import Array, Item
+from evalsuite.metrics.metric import Metric, installed_version
+from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from mixgen.audio import resample
+
+TIMEOUT_S = 60.0
+LONGEST_S = 30.0
+NARROW_RATE, WIDE_RATE = 8000, 16000
+
+# -P keeps this folder, where `pesq` would be this very file, off the worker's module path.
+_WORKER = (sys.executable, "-P", str(Path(__file__).with_name("pesq_worker.py")))
+_REASONS = {"BufferTooShortError": Reason.TOO_SHORT, "NoUtterancesError": Reason.SILENT_REFERENCE}
+
+
+class PesqProcess:
+    """A worker process that is started when first asked, and again after each death."""
+
+    def __init__(self, command: Sequence[str] = _WORKER, timeout_s: float = TIMEOUT_S) -> None:
+        """Take the command line of the worker and how long one answer may take."""
+        self.command, self.timeout_s = tuple(command), timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+
+    def score(self, *, reference: Array, estimate: Array, sample_rate: int, mode: str) -> Score:
+        """Return MOS-LQO of one pair, or why there is none.
+
+        Args:
+            reference: shape (time,).
+            estimate: shape (time,).
+            sample_rate: 8000 or 16000 Hz.
+            mode: "nb" or "wb" (16 kHz only).
+        """
+        question = {"sample_rate": sample_rate, "mode": mode, "frames": len(reference)}
+        samples = np.concatenate([reference, estimate]).astype("<f8").tobytes()
+        with self._lock:
+            answer = self._ask(json.dumps(question).encode() + b"\n" + samples)
+        if isinstance(answer, Missing):
+            return answer
+        if "value" in answer:
+            return float(str(answer["value"]))
+        error = str(answer["error"])
+        return Missing(_REASONS.get(error, Reason.METRIC_ERROR), f"{error} {answer['detail']}")
+
+    def close(self) -> None:
+        """End the worker, if this process started one."""
+        if self._process is not None and self._owner == os.getpid():
+            self._process.kill()
+            self._process.communicate()
+        self._process = None
+
+    def _ask(self, message: bytes) -> dict[str, object] | Missing:
+        process = self._running()
+        started = time.monotonic()
+        timer = threading.Timer(self.timeout_s, process.kill)
+        timer.start()
+        try:
+            line = _exchange(process, message)
+        finally:
+            timer.cancel()
+        if line.endswith(b"\n"):
+            answer: dict[str, object] = json.loads(line)
+            return answer
+        return self._death(process, time.monotonic() - started)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        """The live worker of this very process: a fork must not share its parent's pipes."""
+        if self._process is None or self._owner != os.getpid():
+            self._owner = os.getpid()
+            pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+            self._process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=quiet)
+        return self._process
+
+    def _death(self, process: subprocess.Popen[bytes], waited_s: float) -> Missing:
+        self.close()
+        if waited_s >= self.timeout_s:
+            return Missing(Reason.TIMEOUT, f"no answer within {self.timeout_s:g} s")
+        return Missing(Reason.CRASH, f"the process ended with code {process.returncode}")
+
+
+def _exchange(process: subprocess.Popen[bytes], message: bytes) -> bytes:
+    """Send a question, return the answer's line; what a dead worker leaves has no line end."""
+    to_worker, from_worker = _pipes(process)
+    try:
+        to_worker.write(message)
+        to_worker.flush()
+    except BrokenPipeError:
+        return b""
+    return from_worker.readline()
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the worker was started without pipes")
+    return process.stdin, process.stdout
+
+
+_PROCESS = PesqProcess()
+atexit.register(_PROCESS.close)
+
+
+def pesq(*, reference: Array, estimate: Array, sample_rate: int, mode: str) -> Score:
+    """PESQ of one channel as MOS-LQO (1.0 to 4.55 narrow, 4.64 wide band).
+
+    Above 16 kHz both are resampled to 16 kHz, between 8 and 16 kHz to 8 kHz; nothing is ever
+    upsampled. More than 30 s are cut into equal parts of at most 30 s, and the mean is taken over
+    the parts that hold speech.
+
+    Args:
+        reference: shape (time,).
+        estimate: shape (time,).
+        sample_rate: in Hz, at least 8000; at least 16000 for "wb".
+        mode: "nb" or "wb".
+    """
+    if installed_version("pesq") == "not installed":
+        return Missing(Reason.NOT_INSTALLED, "pip install pesq")
+    if not reference.any():
+        return Missing(Reason.SILENT_REFERENCE)
+    rate = WIDE_RATE if sample_rate >= WIDE_RATE else NARROW_RATE
+    pair = resample(np.stack([reference, estimate]), sample_rate, rate)  # (2, time)
+    n_parts = int(np.ceil(pair.shape[-1] / (LONGEST_S * rate)))
+    parts = np.array_split(pair, n_parts, axis=-1)
+    return _mean_of_speech([_part(part, rate, mode) for part in parts])
+
+
+def _part(pair: Array, rate: int, mode: str) -> Score:
+    reference, estimate = pair
+    if not reference.any():
+        return Missing(Reason.SILENT_REFERENCE)
+    if not estimate.any():
+        return Missing(Reason.SILENT_ESTIMATE)
+    return _PROCESS.score(reference=reference, estimate=estimate, sample_rate=rate, mode=mode)
+
+
+def _mean_of_speech(parts: list[Score]) -> Score:
+    """Mean over the parts with speech in the reference; any failure among them is the answer."""
+    missing = [part for part in parts if isinstance(part, Missing)]
+    failed = [part for part in missing if part.reason is not Reason.SILENT_REFERENCE]
+    values = [part for part in parts if not isinstance(part, Missing)]
+    if failed or not values:
+        return (failed or missing)[0]
+    return float(np.mean(values))
+
+
+def _one_channel(
+    item: Item, channel: int, index: int, estimate: Array, *, column: str, mode: str
+) -> Scores:
+    reference = item.references[index, channel]
+    value = pesq(reference=reference, estimate=estimate, sample_rate=item.sample_rate, mode=mode)
+    return {column: value}
+
+
+def _metric(column: str, mode: str, rate: int, highest_rate: int | None) -> Metric:
+    return Metric(
+        name=column,
+        columns=(column,),
+        score=mean_over_channels(partial(_one_channel, column=column, mode=mode)),
+        unit="MOS-LQO",
+        kinds=frozenset({"speech"}),
+        lowest_rate=rate,
+        highest_rate=highest_rate,
+        parameters={
+            "mode": mode,
+            "sample_rate": rate,
+            "resampler": "soxr HQ",
+            "longest_s": LONGEST_S,
+            "timeout_s": TIMEOUT_S,
+            "corrigendum_2": "not applied",
+            "channels": "mean of mono values",
+        },
+        source="ITU-T P.862 (2001) with P.862.1" if mode == "nb" else "ITU-T P.862.2 (2005)",
+        libraries=("pesq",),
+    )
+
+
+METRICS = (
+    _metric("pesq_nb8k", "nb", NARROW_RATE, WIDE_RATE),
+    _metric("pesq_nb16k", "nb", WIDE_RATE, None),
+    _metric("pesq_wb16k", "wb", WIDE_RATE, None),
+)

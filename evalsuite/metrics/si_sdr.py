@@ -1,0 +1,92 @@
+"""Ratios without a filter: SI-SDR with the means removed, and plain SNR.
+
+J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done?", ICASSP 2019.
+Several channels are one long vector: a level error between channels is an error.
+"""
+
+import numpy as np
+
+from evalsuite.metrics.apply import each_pair
+from evalsuite.metrics.item import Array
+from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.outcome import Missing, Reason, Score, decibels
+
+# A float64 residual of rounding errors alone lies 300 dB below the signal and deeper.
+LIMIT_DB = 280.0
+
+# A signal whose variation is below this share of its level is constant, up to rounding.
+_CONSTANT = 16 * np.finfo(np.float64).eps
+
+
+def si_sdr(*, reference: Array, estimate: Array) -> Score:
+    """Scale-invariant SDR in dB, each channel's mean removed from both signals first.
+
+    With s the reference and e the estimate, as vectors over channels and time:
+    a = <e, s> / |s|^2 and SI-SDR = 10 log10(|a s|^2 / |e - a s|^2). Nothing is added to the
+    energies, so the value does not depend on level.
+
+    Args:
+        reference: shape (channels, time).
+        estimate: shape (channels, time).
+    """
+    s, e = centred(reference), centred(estimate)
+    if not s.any():
+        return Missing(Reason.SILENT_REFERENCE)
+    if not e.any():
+        return Missing(Reason.SILENT_ESTIMATE)
+    target = (e @ s) / (s @ s) * s
+    return decibels(target=energy(target), residual=energy(e - target), limit_db=LIMIT_DB)
+
+
+def snr(*, reference: Array, estimate: Array) -> Score:
+    """Signal-to-noise ratio in dB, 10 log10(|s|^2 / |s - e|^2): level and offset both count.
+
+    Args:
+        reference: shape (channels, time).
+        estimate: shape (channels, time).
+    """
+    if not reference.any():
+        return Missing(Reason.SILENT_REFERENCE)
+    noise = energy(reference - estimate)
+    return decibels(target=energy(reference), residual=noise, limit_db=LIMIT_DB)
+
+
+def centred(samples: Array) -> Array:
+    """Remove the mean of every channel: (channels, time) to (channels * time,).
+
+    What is left of a constant signal is rounding error and becomes exactly zero.
+    """
+    flat: Array = (samples - samples.mean(axis=-1, keepdims=True)).reshape(-1)
+    if energy(flat) <= _CONSTANT**2 * energy(samples):
+        return np.zeros_like(flat)
+    return flat
+
+
+def energy(samples: Array) -> float:
+    """Sum of squares over all axes."""
+    flat = samples.reshape(-1)
+    return float(flat @ flat)
+
+
+METRICS = (
+    Metric(
+        name="si_sdr",
+        columns=("si_sdr",),
+        score=each_pair("si_sdr", si_sdr),
+        unit="dB",
+        kinds=frozenset({"speech", "music", "sound"}),
+        parameters={"mean": "removed from both", "channels": "one vector", "limit_db": LIMIT_DB},
+        source="Le Roux et al., ICASSP 2019, arXiv:1811.02508",
+        improvements=("si_sdr",),
+    ),
+    Metric(
+        name="snr",
+        columns=("snr",),
+        score=each_pair("snr", snr),
+        unit="dB",
+        kinds=frozenset({"speech", "music", "sound"}),
+        parameters={"mean": "kept", "channels": "one vector", "limit_db": LIMIT_DB},
+        source="10 log10(|s|^2 / |s - e|^2)",
+        improvements=("snr",),
+    ),
+)

@@ -1,0 +1,176 @@
+"""Short-time objective intelligibility, STOI and ESTOI, from one shared front end.
+
+C. H. Taal, R. C. Hendriks, R. Heusdens, J. Jensen, "An algorithm for intelligibility prediction
+of time-frequency weighted noisy speech", IEEE Trans. ASLP 19(7), 2011 (STOI).
+J. Jensen, C. H. Taal, "An algorithm for predicting the intelligibility of speech masked by
+modulated noise maskers", IEEE/ACM Trans. ASLP 24(11), 2016 (ESTOI).
+Both: 10 kHz, frames of 256 samples every 128, the frames more than 40 dB below the loudest of the
+reference left out, 15 third-octave bands from 150 Hz, segments of 30 frames. Rounding guards stand
+where pystoi has them; its random dither in ESTOI is left out, so equal input gives equal output.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import fft, signal
+
+from evalsuite.metrics.apply import mean_over_channels
+from evalsuite.metrics.item import Array, Item
+from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+
+SAMPLE_RATE = 10_000
+FRAME, HOP, N_FFT = 256, 128, 512
+N_BANDS, LOWEST_BAND_HZ = 15, 150.0
+SEGMENT_FRAMES = 30
+DYNAMIC_RANGE_DB = 40.0
+LOWEST_SDR_DB = -15.0
+COLUMNS = ("stoi", "estoi")
+
+_EPS = np.finfo(np.float64).eps
+_WINDOW = np.hanning(FRAME + 2)[1:-1]
+
+
+def stoi(*, reference: Array, estimate: Array, sample_rate: int) -> Scores:
+    """STOI and ESTOI of one channel, both at most 1; `too_short` below 31 frames of speech.
+
+    Args:
+        reference: clean speech, shape (time,).
+        estimate: shape (time,).
+        sample_rate: in Hz; other rates are resampled to 10 kHz as Octave does.
+    """
+    if not reference.any():
+        return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_REFERENCE))
+    if not estimate.any():
+        return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_ESTIMATE))
+    pair = to_10_khz(np.stack([reference, estimate]), sample_rate)  # (2, time)
+    framed = _overlapping_frames(pair) * _WINDOW  # (2, n_frames, FRAME)
+    bands = band_envelopes(_without_silence(framed))  # (2, N_BANDS, n_frames)
+    if bands.shape[-1] < SEGMENT_FRAMES:
+        return dict.fromkeys(COLUMNS, _too_short(bands.shape[-1]))
+    segments = sliding_window_view(bands, SEGMENT_FRAMES, axis=-1)  # (2, N_BANDS, n_segments, 30)
+    return {"stoi": _stoi(*segments), "estoi": _estoi(*segments)}
+
+
+def _too_short(n_frames: int) -> Missing:
+    needed_s = ((SEGMENT_FRAMES + 1) * HOP + FRAME - HOP) / SAMPLE_RATE
+    detail = f"{n_frames} of {SEGMENT_FRAMES} frames; {needed_s:.2f} s of speech are needed"
+    return Missing(Reason.TOO_SHORT, detail)
+
+
+def to_10_khz(samples: Array, sample_rate: int) -> Array:
+    """Resample (..., time) with the Kaiser-windowed sinc of Octave's `resample` (60 dB)."""
+    if sample_rate == SAMPLE_RATE:
+        return samples
+    divisor = np.gcd(SAMPLE_RATE, sample_rate)
+    up, down = SAMPLE_RATE // divisor, sample_rate // divisor
+    kernel = _octave_lowpass(up, down)
+    resampled: Array = signal.resample_poly(samples, up, down, axis=-1, window=kernel)
+    return resampled
+
+
+def _octave_lowpass(up: int, down: int) -> Array:
+    """Low-pass at the narrower band: cut-off 1 / (2 max), transition a tenth of it, 60 dB down."""
+    rejection_db = 60.0
+    cutoff = 1.0 / (2 * max(up, down))
+    half_length = int(np.ceil((rejection_db - 8.0) / (28.714 * cutoff / 10)))
+    taps = np.arange(-half_length, half_length + 1)
+    beta = 0.1102 * (rejection_db - 8.7)
+    kernel = np.sinc(2 * cutoff * taps) * np.kaiser(len(taps), beta)
+    return np.asarray(kernel / kernel.sum())
+
+
+def _overlapping_frames(samples: Array) -> Array:
+    """Cut (..., time) into (..., n_frames, FRAME), without a frame that ends with the signal."""
+    n_frames = max(0, -(-(samples.shape[-1] - FRAME) // HOP))
+    if n_frames == 0:
+        return np.zeros((*samples.shape[:-1], 0, FRAME))
+    return sliding_window_view(samples, FRAME, axis=-1)[..., ::HOP, :][..., :n_frames, :]
+
+
+def _without_silence(framed: Array) -> Array:
+    """Overlap-add the frames where the reference is loud: (2, n_frames, FRAME) to (2, time)."""
+    if framed.shape[1] == 0:
+        return np.zeros((len(framed), 0))
+    level_db = 20.0 * np.log10(np.linalg.norm(framed[0], axis=-1) + _EPS)
+    loud = framed[:, level_db > level_db.max() - DYNAMIC_RANGE_DB]
+    halves = np.zeros((len(framed), loud.shape[1] + 1, HOP))
+    halves[:, :-1] += loud[..., :HOP]
+    halves[:, 1:] += loud[..., HOP:]
+    joined: Array = halves.reshape(len(framed), -1)
+    return joined
+
+
+def band_envelopes(samples: Array) -> Array:
+    """Third-octave magnitudes: (..., time) to (..., N_BANDS, n_frames)."""
+    spectra = fft.rfft(_overlapping_frames(samples) * _WINDOW, N_FFT)  # (..., n_frames, bins)
+    power = spectra.real**2 + spectra.imag**2
+    return np.asarray(np.sqrt(_THIRD_OCTAVES @ np.moveaxis(power, -1, -2)))
+
+
+def _third_octaves() -> Array:
+    """Which DFT bins each band sums, (N_BANDS, bins); edges at the nearest bin."""
+    bins_hz = np.arange(N_FFT // 2 + 1) * SAMPLE_RATE / N_FFT
+    edges_hz = LOWEST_BAND_HZ * 2.0 ** ((2 * np.arange(N_BANDS + 1) - 1) / 6)
+    edges = np.abs(bins_hz - edges_hz[:, None]).argmin(axis=1)
+    index = np.arange(len(bins_hz))
+    inside = (edges[:-1, None] <= index) & (index < edges[1:, None])
+    return np.asarray(inside, dtype=np.float64)
+
+
+_THIRD_OCTAVES = _third_octaves()
+
+
+def _stoi(reference: Array, estimate: Array) -> Score:
+    """Mean correlation of bands over segments, the estimate scaled and clipped at -15 dB SDR."""
+    gain = _norm(reference, -1) / (_norm(estimate, -1) + _EPS)
+    clip = 1.0 + 10.0 ** (-LOWEST_SDR_DB / 20.0)
+    clipped = np.minimum(estimate * gain, reference * clip)
+    return float((_unit(clipped, -1) * _unit(reference, -1)).sum(axis=-1).mean())
+
+
+def _estoi(reference: Array, estimate: Array) -> Score:
+    """Mean correlation of whole spectra, rows (time) normalised first, then columns (bands)."""
+    x, y = (_unit(_unit(segments, -1), 0) for segments in (reference, estimate))
+    return float((x * y).sum(axis=0).mean())
+
+
+def _unit(samples: Array, axis: int) -> Array:
+    """Remove the mean along `axis` and scale to unit norm; a constant becomes nearly zero."""
+    centred = samples - samples.mean(axis=axis, keepdims=True)
+    return np.asarray(centred / (_norm(centred, axis) + _EPS))
+
+
+def _norm(samples: Array, axis: int) -> Array:
+    return np.asarray(np.linalg.norm(samples, axis=axis, keepdims=True))
+
+
+def _one_channel(item: Item, channel: int, index: int, estimate: Array) -> Scores:
+    reference = item.references[index, channel]
+    return stoi(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
+
+
+METRICS = (
+    Metric(
+        name="stoi",
+        columns=COLUMNS,
+        score=mean_over_channels(_one_channel),
+        unit="1",
+        kinds=frozenset({"speech"}),
+        lowest_rate=8000,
+        parameters={
+            "sample_rate": SAMPLE_RATE,
+            "resampler": "Octave resample, Kaiser 60 dB",
+            "frame": FRAME,
+            "hop": HOP,
+            "n_fft": N_FFT,
+            "bands": N_BANDS,
+            "lowest_band_hz": LOWEST_BAND_HZ,
+            "segment_frames": SEGMENT_FRAMES,
+            "dynamic_range_db": DYNAMIC_RANGE_DB,
+            "lowest_sdr_db": LOWEST_SDR_DB,
+            "dither": "none",
+            "channels": "mean of mono values",
+        },
+        source="Taal et al., IEEE TASLP 19(7), 2011; Jensen and Taal, IEEE/ACM TASLP 24(11), 2016",
+    ),
+)

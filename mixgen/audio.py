@@ -1,0 +1,125 @@
+"""Audio files in, audio arrays out: reading with checks, channels, sample rates."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from mixgen.errors import InputError
+
+Samples = NDArray[np.float64]  # (channels, time), full scale at 1.0
+
+# Streaming writers leave these instead of a length; they do not mean a cut file.
+_UNKNOWN_RIFF_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF}
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of an audio file says."""
+
+    frames: int
+    sample_rate: int
+    channels: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate
+
+
+def audio_info(path: Path) -> AudioInfo:
+    """Read the header of `path`.
+
+    Raises:
+        InputError: the file is missing, empty, or not audio that can be read.
+    """
+    with _open(path) as file:
+        return AudioInfo(file.frames, file.samplerate, file.channels)
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"There is no audio file {path}: check the path and the corpus root.")
+    try:
+        return soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise InputError(f"{path} is not audio that can be read ({_reason(error)}).") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+
+
+def read_audio(path: Path, start: int = 0, frames: int | None = None) -> tuple[Samples, int]:
+    """Read `frames` samples from sample `start` on (all by default).
+
+    Returns:
+        The samples, shape (channels, time), float64, and the sample rate in Hz.
+
+    Raises:
+        InputError: the file is missing, unreadable, shorter than asked, or holds NaN or infinity.
+    """
+    with _open(path) as file:
+        wanted = file.frames - start if frames is None else frames
+        if start + wanted > file.frames:
+            raise InputError(
+                f"{path} has {file.frames} samples, but samples {start} to {start + wanted} are "
+                "wanted: it is not the file that was indexed."
+            )
+        try:
+            file.seek(start)
+            samples = file.read(wanted, dtype="float64", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
+        sample_rate = int(file.samplerate)
+    if len(samples) != wanted:
+        raise InputError(f"{path} is cut short: {len(samples)} of {wanted} samples are there.")
+    if not np.isfinite(samples).all():
+        raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
+    return np.ascontiguousarray(samples.T), sample_rate
+
+
+def is_cut_wav(path: Path) -> bool:
+    """Tell whether a RIFF/WAVE file is shorter than its own header says.
+
+    libsndfile reads such files without a word, as if the missing part had never been there.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(12)
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return False
+    declared = int.from_bytes(head[4:8], "little")
+    return declared not in _UNKNOWN_RIFF_SIZES and declared + 8 > path.stat().st_size + 1
+
+
+def to_channels(samples: Samples, channels: int) -> Samples:
+    """Return `samples` with `channels` channels: the mean for one, copies of a single one for many.
+
+    Args:
+        samples: shape (channels, time).
+        channels: how many to return.
+
+    Raises:
+        InputError: several channels would have to become several others.
+    """
+    if samples.shape[0] == channels:
+        return samples
+    if channels == 1:
+        return samples.mean(axis=0, keepdims=True)
+    if samples.shape[0] == 1:
+        return np.repeat(samples, channels, axis=0)
+    raise InputError(
+        f"Cannot make {channels} channels from {samples.shape[0]}: allowed are the same number, "
+        "any number to 1, and 1 to any number."
+    )
+
+
+def resample(samples: Samples, from_rate: int, to_rate: int) -> Samples:
+    """Resample (channels, time) with soxr's HQ setting, the one that sox's `rate -h` uses."""
+    if from_rate == to_rate:
+        return samples
+    return np.ascontiguousarray(soxr.resample(samples.T, from_rate, to_rate, quality="HQ").T)

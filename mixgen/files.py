@@ -1,0 +1,176 @@
+"""Files that are whole or absent: atomic writes, strict JSON, hashes."""
+
+import contextlib
+import csv
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mixgen.errors import InputError, MachineError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes the place of `path`, else it goes.
+
+    With `flush` the content is on the disk before the rename, so even a power cut leaves the old
+    file or the new one. Files whose hash is recorded later may do without: a torn one is found.
+
+    Raises:
+        MachineError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    with machine_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".tmp.{path.stem}.", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+    temporary = Path(name)
+    try:
+        with machine_errors(path):
+            yield temporary
+            if flush:
+                _flush(temporary)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def machine_errors(path: Path) -> Iterator[None]:
+    """Turn operating-system errors about `path` into one MachineError sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise MachineError(
+                f"No space left on the disk while writing {path}: free some and run again."
+            ) from error
+        reason = error.strerror or str(error)
+        raise MachineError(
+            f"Cannot write {path}: {reason}. Choose a folder that you may write to."
+        ) from error
+
+
+def _flush(path: Path) -> None:
+    with open(path, "rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically."""
+    write_bytes(path, text.encode())
+
+
+def to_json(value: Any) -> str:
+    """Return one line of strict JSON (no NaN, no Infinity), keys in the order given."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one spelling of `value` that is hashed: sorted keys, no spaces."""
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented strict JSON, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """Write one line of strict JSON per row, atomically and without holding all rows in memory."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for row in rows:
+            stream.write(to_json(row) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write `rows` under exactly these `columns`, atomically."""
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of `path`.
+
+    Raises:
+        InputError: the file is missing, is not a file or is not UTF-8 text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}: check the path.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text: give the text file that was meant.") from None
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Return the JSON value that `text` spells.
+
+    Raises:
+        InputError: it is not JSON; the message begins with `where`.
+    """
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{where} is not valid JSON ({error}).") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value in `path`.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """Return the JSON value of every line in `path`.
+
+    Raises:
+        InputError: the file is missing or a line is not JSON; the line is named.
+    """
+    lines = read_text(path).splitlines()
+    return [parse_json(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
+
+
+def sha256_bytes(content: bytes | memoryview) -> str:
+    """Return the SHA-256 of `content` as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

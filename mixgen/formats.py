@@ -1,0 +1,109 @@
+"""Sample formats on disk, and the grid on which stems add up to the mixture exactly.
+
+Every stem is rounded once to a multiple of the format's step, and the mixture is the sum of the
+rounded stems, so the files agree sample for sample. 32-bit float files use the 24-bit step: such
+numbers below 1 are represented without error in a float's 24-bit significand.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mixgen.errors import InputError
+from mixgen.files import atomic_path, machine_errors, sha256_bytes
+
+FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]
+
+
+@dataclass(frozen=True)
+class SampleFormat:
+    """One way to store samples: container, soundfile subtype and grid step."""
+
+    name: FormatName
+    extension: str
+    subtype: str
+    bits: int
+
+    @property
+    def step(self) -> float:
+        """Distance between neighbouring sample values, with full scale at 1.0."""
+        return 2.0 ** (1 - self.bits)
+
+
+FORMATS: dict[str, SampleFormat] = {
+    f.name: f
+    for f in (
+        SampleFormat("flac16", "flac", "PCM_16", 16),
+        SampleFormat("flac24", "flac", "PCM_24", 24),
+        SampleFormat("wav16", "wav", "PCM_16", 16),
+        SampleFormat("wav24", "wav", "PCM_24", 24),
+        SampleFormat("wav_float", "wav", "FLOAT", 24),
+    )
+}
+
+
+def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int64]:
+    """Round samples (any shape, full scale 1.0) to whole steps of `form`."""
+    return np.rint(samples / form.step).astype(np.int64)
+
+
+def from_grid(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[np.float64]:
+    """Return the sample values of whole `steps`, full scale 1.0."""
+    return steps * form.step
+
+
+def file_samples(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[Any]:
+    """Return what soundfile is handed for (channels, time) `steps`: shape (time, channels).
+
+    The SHA-256 of a file's samples is taken over the little-endian bytes of this array.
+    """
+    frames_first = np.ascontiguousarray(steps.T)
+    if form.subtype == "FLOAT":
+        return from_grid(frames_first, form).astype("<f4")
+    if form.bits == 16:
+        return frames_first.astype("<i2")
+    return (frames_first << 8).astype("<i4")
+
+
+def samples_sha256(samples: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array from `file_samples` or `read_file_samples`."""
+    return sha256_bytes(memoryview(np.ascontiguousarray(samples)).cast("B"))
+
+
+def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> None:
+    """Write an array from `file_samples` to `path`; the file is whole or absent.
+
+    Raises:
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path, flush=False) as temporary:
+        try:
+            soundfile.write(temporary, samples, sample_rate, subtype=form.subtype)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            # libsndfile only says "System error."; ask the file system what it was.
+            with machine_errors(path):
+                _probe_space(temporary, samples.nbytes)
+            raise InputError(f"Cannot encode {path}: {error}.") from None
+
+
+def _probe_space(path: Path, size: int) -> None:
+    with open(path, "wb") as stream:
+        stream.write(b"\0" * size)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_file_samples(path: Path, form: SampleFormat) -> NDArray[Any]:
+    """Read a rendered file as `file_samples` made it, shape (time, channels).
+
+    Raises:
+        soundfile.LibsndfileError: the file cannot be decoded.
+    """
+    dtype = {"FLOAT": "float32", "PCM_16": "int16", "PCM_24": "int32"}[form.subtype]
+    samples, _ = soundfile.read(path, dtype=dtype, always_2d=True)
+    return np.asarray(samples)

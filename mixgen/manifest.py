@@ -1,0 +1,219 @@
+"""The manifest: one header line, then one record per mixture with nothing random left in it."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from mixgen.errors import InputError, SuiteError
+from mixgen.files import parse_json, read_text, sha256_bytes, write_jsonl
+from mixgen.formats import FormatName
+from mixgen.levels import LevelRule
+from mixgen.paths import check_name, check_relative
+from mixgen.records import Record, parse_record
+
+SCHEMA = "manifest/1"
+
+Role = Literal["target", "interferer", "noise", "background", "far_end"]
+Kind = Literal["speech", "music", "noise", "rir"]
+
+
+class Event(Record):
+    """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec."""
+
+    corpus: str
+    path: str
+    sha256: str
+    source_time: float = Field(ge=0)
+    event_time: float = Field(ge=0)
+    event_duration: float = Field(gt=0)
+    snr: float
+    pitch_shift: float | None = None
+    time_stretch: float | None = Field(default=None, gt=0)
+    licence: str = ""
+
+    @field_validator("path")
+    @classmethod
+    def _path_stays_inside(cls, path: str) -> str:
+        return _as_value_error(check_relative, path)
+
+
+class Gain(Record):
+    """How an event gets its level: measured by `rule`, set to reference_db + the event's snr."""
+
+    rule: LevelRule
+
+
+class Source(Record):
+    """One signal of a mixture: the sum of its events."""
+
+    name: str
+    role: Role
+    label: str
+    kind: Kind
+    events: list[Event]
+    gain: Gain
+    room: None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_file_name(cls, name: str) -> str:
+        if name == "mixture":
+            raise ValueError("a source cannot be called 'mixture'")
+        return _as_value_error(check_name, name)
+
+
+class Level(Record):
+    """The reference level of a mixture in dB (LUFS or dB full scale, by each source's rule)."""
+
+    reference_db: float
+
+
+class Clip(Record):
+    """The joint clip rule: all files share one gain that keeps every peak at or below `peak`."""
+
+    peak: float = Field(default=0.9, gt=0, lt=1)
+
+
+class Mixture(Record):
+    """All that is needed to render one mixture from its source files."""
+
+    id: str
+    split: str
+    sample_rate: int = Field(ge=8000, le=48000)
+    channels: int = Field(ge=1, le=8)
+    frames: int = Field(ge=1)
+    seed: int
+    sources: list[Source]
+    level: Level
+    fade_s: float = Field(default=0.0, ge=0)
+    room: None = None
+    effects: list[Any] = []
+    clip: Clip = Clip()
+    targets: list[str]
+
+    @field_validator("id")
+    @classmethod
+    def _id_is_a_folder_name(cls, name: str) -> str:
+        return _as_value_error(check_name, name)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the mixture in seconds."""
+        return self.frames / self.sample_rate
+
+    @property
+    def file_names(self) -> list[str]:
+        """Names of the files that the mixture is rendered to, without extension."""
+        return ["mixture", *(source.name for source in self.sources)]
+
+
+class Header(Record):
+    """The first line of a manifest: where the records come from."""
+
+    schema_: str = Field(alias="schema", default=SCHEMA)
+    name: str
+    task: str
+    format: FormatName
+    recipe_sha256: str
+    sources_sha256: str
+    seed: int
+    created_by: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data under the names used in the file."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A header and its mixtures, and the hash of the file that they stand in."""
+
+    header: Header
+    mixtures: list[Mixture]
+    sha256: str
+
+    @functools.cached_property
+    def by_id(self) -> dict[str, Mixture]:
+        """The mixtures under their ids."""
+        return {mixture.id: mixture for mixture in self.mixtures}
+
+    def of_split(self, split: str | None) -> list[Mixture]:
+        """Return the mixtures of one split, or all of them.
+
+        Raises:
+            InputError: the manifest has no such split.
+        """
+        if split is None:
+            return self.mixtures
+        chosen = [mixture for mixture in self.mixtures if mixture.split == split]
+        if not chosen:
+            known = ", ".join(dict.fromkeys(mixture.split for mixture in self.mixtures))
+            raise InputError(f"The manifest has no split {split!r}: choose one of {known}.")
+        return chosen
+
+
+def _as_value_error(check: Any, value: str) -> str:
+    try:
+        return str(check(value))
+    except SuiteError as error:
+        raise ValueError(str(error)) from None
+
+
+def write_manifest(path: Path, header: Header, mixtures: Iterable[Mixture]) -> None:
+    """Write a manifest atomically, one line of strict JSON per record."""
+
+    def rows() -> Iterator[dict[str, Any]]:
+        yield header.as_dict()
+        for mixture in mixtures:
+            yield mixture.as_dict()
+
+    write_jsonl(path, rows())
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest.
+
+    Raises:
+        InputError: the file is missing, of another schema, or a record is not valid; the line is
+            named.
+    """
+    text = read_text(path)
+    lines = text.splitlines()
+    if not lines:
+        raise InputError(f"{path} is empty: a manifest starts with a header line.")
+    header = _parse_line(Header, lines[0], f"{path} line 1")
+    if header.schema_ != SCHEMA:
+        raise InputError(f"{path} has schema {header.schema_!r}; this version reads {SCHEMA!r}.")
+    mixtures = [
+        _parse_line(Mixture, line, f"{path} line {number}")
+        for number, line in enumerate(lines[1:], start=2)
+    ]
+    _check_set(path, mixtures)
+    return Manifest(header, mixtures, sha256_bytes(text.encode()))
+
+
+def _parse_line(kind: type[Record], line: str, where: str) -> Any:
+    return parse_record(kind, parse_json(line, where), where)
+
+
+def _check_set(path: Path, mixtures: list[Mixture]) -> None:
+    seen: set[str] = set()
+    for mixture in mixtures:
+        # Two ids that differ in case alone are one folder on some file systems.
+        if mixture.id.lower() in seen:
+            raise InputError(f"{path} holds the mixture id {mixture.id!r} twice.")
+        seen.add(mixture.id.lower())
+        _check_mixture(path, mixture)
+
+
+def _check_mixture(path: Path, mixture: Mixture) -> None:
+    names = [source.name.lower() for source in mixture.sources]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: mixture {mixture.id} has two sources of one name.")
+    unknown = set(mixture.targets) - set(mixture.file_names)
+    if unknown:
+        raise InputError(f"{path}: mixture {mixture.id} has no source {sorted(unknown)[0]!r}.")

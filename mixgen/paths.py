@@ -1,0 +1,48 @@
+"""Paths inside a root: relative, POSIX, and never out of it."""
+
+from pathlib import Path, PurePosixPath
+
+from mixgen.errors import InputError
+
+
+def check_relative(path: str) -> str:
+    """Return `path` if it is relative, POSIX and free of steps upwards.
+
+    Raises:
+        InputError: it is empty, absolute, holds `..`, a backslash, a drive or a control character.
+    """
+    pure = PurePosixPath(path)
+    bad_character = any(ord(c) < 32 or c == "\x7f" for c in path)
+    if not path or pure.is_absolute() or ".." in pure.parts or "\\" in path or bad_character:
+        raise InputError(
+            f"The path {path!r} is not allowed: give a relative path with forward slashes that "
+            "stays inside its root."
+        )
+    return path
+
+
+def inside(root: Path, path: str) -> Path:
+    """Return `root / path`, refusing paths and links that lead out of `root`.
+
+    Raises:
+        InputError: the path is not relative, or a link in it leaves the root.
+    """
+    full = root / check_relative(path)
+    if not full.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{full} is a link that leads out of {root}: copy the file into the root.")
+    return full
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can be a file or folder name everywhere.
+
+    Raises:
+        InputError: it holds anything but letters, digits, `.`, `_`, `-`, or starts with a dot.
+    """
+    allowed = all((c.isascii() and c.isalnum()) or c in "._-" for c in name)
+    if not name or not allowed or name.startswith("."):
+        raise InputError(
+            f"The name {name!r} is not allowed: use letters, digits, '.', '_' and '-', and do not "
+            "start with a dot."
+        )
+    return name

@@ -1,0 +1,48 @@
+"""Progress of long work: a bar on a terminal, one plain line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Item = TypeVar("Item")
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """Yield `items` while telling standard error how far the work has come."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    if sys.stderr.isatty():
+        yield from _with_bar(items, description, total)
+    else:
+        yield from _with_lines(items, description, total)
+
+
+def _with_bar(items: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(items, total=total, description=description)
+
+
+def _with_lines(items: Iterable[Item], description: str, total: int | None) -> Iterator[Item]:
+    spoken = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - spoken >= _SECONDS_BETWEEN_LINES:
+            spoken = time.monotonic()
+            say(f"{description}: {done}" + (f" of {total}" if total else ""))
+
+
+def say(line: str) -> None:
+    """Tell the person one line, on standard error."""
+    print(line, file=sys.stderr, flush=True)

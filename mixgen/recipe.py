@@ -1,0 +1,217 @@
+"""The recipe: what kind of mixtures a set holds, in a few lines of YAML."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+
+from mixgen.errors import InputError
+from mixgen.files import canonical_json, read_text, sha256_bytes
+from mixgen.formats import FormatName
+from mixgen.levels import LevelRule
+from mixgen.manifest import Clip, Kind, Role
+from mixgen.records import Record, explain
+
+_LARGEST_FILE = 1 << 20
+
+_ARGUMENTS = {
+    "const": 1,
+    "choose": 1,
+    "choose_weighted": 2,
+    "uniform": 2,
+    "normal": 2,
+    "truncnorm": 4,
+}
+
+
+def _check_distribution(value: list[Any]) -> list[Any]:
+    name, *arguments = value
+    if name not in _ARGUMENTS:
+        raise ValueError(f"{name!r} is not a distribution: use one of {', '.join(_ARGUMENTS)}")
+    if len(arguments) != _ARGUMENTS[name]:
+        raise ValueError(f"{name} takes {_ARGUMENTS[name]} argument(s), not {len(arguments)}")
+    listed = name in ("choose", "choose_weighted")
+    if listed != all(isinstance(argument, list) for argument in arguments):
+        raise ValueError(f"the arguments of {name} must be {'lists' if listed else 'numbers'}")
+    if name == "uniform" and arguments[0] > arguments[1]:
+        raise ValueError("uniform needs its lower bound first")
+    return value
+
+
+# Scaper's own words: [const, 3], [uniform, 0, 5], [choose, [1, 2]], [truncnorm, mean, sd, lo, hi].
+Distribution = Annotated[
+    list[str | float | list[float]], Field(min_length=2), AfterValidator(_check_distribution)
+]
+
+
+def _constant(value: float) -> list[str | float | list[float]]:
+    return ["const", value]
+
+
+class Duration(Record):
+    """How long a mixture is: `fixed` seconds, or as its shortest (min) or longest (max) source."""
+
+    mode: Literal["fixed", "min", "max"] = "fixed"
+    seconds: float | None = Field(default=None, gt=0, le=3600)
+    limit_s: float | None = Field(default=None, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _mode_has_what_it_needs(self) -> "Duration":
+        if (self.mode == "fixed") != (self.seconds is not None):
+            raise ValueError("`seconds` belongs to the mode fixed, and the mode fixed needs it")
+        if self.mode == "fixed" and self.limit_s is not None:
+            raise ValueError("`limit_s` belongs to the modes min and max")
+        return self
+
+
+class SourceGroup(Record):
+    """One or more sources of a kind: which files they come from and where and how loud they are.
+
+    A group of `count` 1 gives a source called `name`; a larger one name1, name2, ...
+    """
+
+    name: str
+    role: Role = "target"
+    kind: Kind
+    count: int = Field(default=1, ge=1, le=32)
+    labels: list[str] | None = None
+    corpora: list[str] | None = None
+    shortest_s: float = Field(default=0.0, ge=0)
+    distinct_labels: bool = True
+    use: Literal["equally", "independently"] = "equally"
+    level_rule: LevelRule | None = None
+    snr: Distribution = _constant(0.0)
+    source_time: Distribution = _constant(0.0)
+    event_time: Distribution = _constant(0.0)
+    pitch_shift: Distribution | None = None
+    time_stretch: Distribution | None = None
+
+    @property
+    def source_names(self) -> list[str]:
+        """Names of the sources that the group gives."""
+        if self.count == 1:
+            return [self.name]
+        return [f"{self.name}{number}" for number in range(1, self.count + 1)]
+
+
+class Songs(Record):
+    """How often the music stems of a mixture come from one song, at one excerpt."""
+
+    coherent: float = Field(default=1.0, ge=0, le=1)
+
+
+class SplitRule(Record):
+    """How many mixtures a split has, and which `split` values of sources.csv feed it, by kind."""
+
+    mixtures: int = Field(ge=1)
+    sources: str | dict[Kind, str | list[str]]
+
+    def source_splits(self, kind: str) -> list[str] | None:
+        """Return the allowed `split` values for `kind`; None allows all."""
+        chosen = self.sources if isinstance(self.sources, str) else self.sources.get(kind)  # type: ignore[call-overload]
+        if chosen is None:
+            return None
+        return [chosen] if isinstance(chosen, str) else list(chosen)
+
+
+class Recipe(Record):
+    """A whole recipe; see docs/recipe.md for every key."""
+
+    name: str
+    task: Literal["speech_separation", "music_separation"]
+    description: str = ""
+    sample_rate: int = Field(ge=8000, le=48000)
+    channels: int = Field(default=1, ge=1, le=2)
+    duration: Duration
+    reference_db: Distribution = _constant(-25.0)
+    level_rule: LevelRule = "lufs"
+    fade_s: float = Field(default=0.01, ge=0, le=1)
+    sources: list[SourceGroup] = Field(min_length=1)
+    songs: Songs = Songs()
+    clip: Clip = Clip()
+    format: FormatName = "flac16"
+    splits: dict[str, SplitRule] = Field(min_length=1)
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, groups: list[SourceGroup]) -> list[SourceGroup]:
+        names = [name for group in groups for name in group.source_names]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have one name")
+        if all(group.role == "background" for group in groups):
+            raise ValueError("a mixture needs a source that is not background")
+        if any(group.role == "background" and group.count > 1 for group in groups):
+            raise ValueError("a background group has count 1")
+        return groups
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the whole recipe."""
+        return sha256_bytes(canonical_json(self.as_dict()).encode())
+
+    @property
+    def scene_sha256(self) -> str:
+        """Hash of what can change a mixture: all but the description, the seed and the counts.
+
+        A longer split therefore begins with the mixtures of the shorter one.
+        """
+        data = self.as_dict()
+        for key in ("description", "seed"):
+            del data[key]
+        for split in data["splits"].values():
+            del split["mixtures"]
+        return sha256_bytes(canonical_json(data).encode())
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        InputError: the file is missing or too large, is not plain YAML, or a key or value is not
+            allowed; the key, its line and the nearest allowed name are told.
+    """
+    if Path(path).is_file() and Path(path).stat().st_size > _LARGEST_FILE:
+        raise InputError(f"{path} is larger than 1 MiB, which no recipe is.")
+    text = read_text(path)
+    try:
+        # Anchors could blow a small file up to gigabytes, and a recipe has no use for them.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise InputError(f"{path} uses a YAML alias (*name): write the value out.")
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{line} is not valid YAML.") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path} is not a recipe: it should be a list of `key: value` lines.")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{path}{_hint(error, text)}.") from None
+
+
+def _hint(error: ValidationError, text: str) -> str:
+    """Return the line, the problem and, for an unknown key, the nearest allowed one."""
+    first = error.errors(include_url=False)[0]
+    keys = [str(part) for part in first["loc"] if isinstance(part, str)]
+    line = _line_of(keys[-1], text) if keys else ""
+    if first["type"] != "extra_forbidden":
+        return f"{line}: {explain(error)}"
+    nearest = difflib.get_close_matches(keys[-1], _all_keys(), n=1)
+    meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"{line}: the key {keys[-1]!r} is not known{meant}"
+
+
+def _line_of(key: str, text: str) -> str:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip().lstrip("- {").startswith(f"{key}:"):
+            return f" line {number}"
+    return ""
+
+
+def _all_keys() -> list[str]:
+    models: tuple[type[Record], ...] = (Recipe, SourceGroup, Duration, SplitRule, Songs, Clip)
+    return sorted({name for model in models for name in model.model_fields})

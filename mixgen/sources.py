@@ -1,0 +1,132 @@
+"""sources.csv: one row per audio file that mixtures can be made from, and where the roots are."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from mixgen.errors import InputError, SuiteError, UsageError
+from mixgen.files import canonical_json, read_json, read_text, sha256_bytes, write_csv, write_json
+from mixgen.manifest import Kind
+from mixgen.paths import check_relative, inside
+from mixgen.records import Record, parse_record
+
+ROOTS_FILE = "roots.json"
+
+Roots = dict[str, Path]  # corpus name -> its folder on this machine
+
+
+class SourceRow(Record):
+    """One audio file; `path` is relative to the root of its corpus."""
+
+    source_id: str
+    corpus: str
+    path: str
+    kind: Kind
+    label: str
+    group: str
+    split: str
+    duration_s: float = Field(gt=0)
+    sample_rate: int = Field(gt=0)
+    channels: int = Field(gt=0)
+    peak: float = Field(ge=0)
+    loudness_lufs: float
+    sha256: str
+    licence: str
+    text: str
+
+    @field_validator("path")
+    @classmethod
+    def _path_stays_inside(cls, path: str) -> str:
+        try:
+            return check_relative(path)
+        except SuiteError as error:
+            raise ValueError(str(error)) from None
+
+
+COLUMNS = tuple(SourceRow.model_fields)
+
+
+def write_sources(path: Path, rows: Iterable[SourceRow]) -> None:
+    """Write rows sorted by source_id, atomically."""
+    ordered = sorted(rows, key=lambda row: row.source_id)
+    write_csv(path, COLUMNS, (row.as_dict() for row in ordered))
+
+
+def read_sources(paths: Iterable[Path]) -> list[SourceRow]:
+    """Read one or more sources.csv files.
+
+    Raises:
+        InputError: a file is missing, has other columns, a row is not valid, or an id comes twice.
+    """
+    rows = [row for path in paths for row in _read_one(path)]
+    seen: set[str] = set()
+    for row in rows:
+        if row.source_id in seen:
+            raise InputError(
+                f"The source {row.source_id!r} is listed twice: index each corpus once."
+            )
+        seen.add(row.source_id)
+    return sorted(rows, key=lambda row: row.source_id)
+
+
+def _read_one(path: Path) -> list[SourceRow]:
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"{path} is not a sources.csv: the column {missing[0]!r} is missing.")
+    return [
+        parse_record(SourceRow, row, f"{path} line {number}")
+        for number, row in enumerate(reader, start=2)
+    ]
+
+
+def sources_sha256(rows: Iterable[SourceRow]) -> str:
+    """Return the hash of what the rows say, independent of which files they came in."""
+    return sha256_bytes(canonical_json([row.as_dict() for row in rows]).encode())
+
+
+def write_roots(folder: Path, roots: Roots) -> None:
+    """Note in `folder` where the corpora are on this machine, keeping what is noted already."""
+    path = folder / ROOTS_FILE
+    known = read_json(path) if path.exists() else {}
+    write_json(path, {**known, **{name: str(root.resolve()) for name, root in roots.items()}})
+
+
+def find_roots(beside: Iterable[Path], given: Iterable[str] = ()) -> Roots:
+    """Return the corpus roots noted beside the files `beside`, overruled by NAME=FOLDER words.
+
+    Raises:
+        UsageError: a word is not of the form NAME=FOLDER.
+        InputError: a given folder does not exist.
+    """
+    roots: Roots = {}
+    for path in beside:
+        note = Path(path).parent / ROOTS_FILE
+        if note.exists():
+            roots.update({name: Path(root) for name, root in read_json(note).items()})
+    for word in given:
+        name, equals, folder = word.partition("=")
+        if not (name and equals and folder):
+            raise UsageError(f"--root takes CORPUS=FOLDER, not {word!r}.")
+        if not Path(folder).is_dir():
+            raise InputError(f"The root of {name} is not a folder: {folder}.")
+        roots[name] = Path(folder)
+    return roots
+
+
+def locate(roots: Roots, corpus: str, path: str) -> Path:
+    """Return where a corpus file is on this machine.
+
+    Raises:
+        InputError: the root of the corpus is not known, or the path leads out of it.
+    """
+    if corpus not in roots:
+        known = ", ".join(sorted(roots)) or "none"
+        raise InputError(
+            f"Where the corpus {corpus!r} is on this machine is not known (known: {known}): "
+            f"add --root {corpus}=FOLDER."
+        )
+    return inside(roots[corpus], path)

@@ -1,0 +1,158 @@
+"""What every registered separator promises, checked for each by the same tests."""
+
+import json
+
+import pytest
+import torch
+
+from baselines.registry import build, names, system
+from mixgen.errors import UsageError
+
+TRAINABLE = [name for name in names() if system(name).expected_parameters]
+
+
+@pytest.mark.parametrize("time", [1, 2, 15, 257, 4801])
+@pytest.mark.parametrize("name", names())
+def test_same_length_out_and_finite(separator, time, separate, references_for):
+    references = references_for(separator, time)
+    estimates = separate(separator, references.sum(1), references)
+    assert estimates.shape == references.shape
+    assert torch.isfinite(estimates).all()
+
+
+@pytest.mark.parametrize("name", names())
+def test_silence_stays_finite(separator, separate):
+    references = torch.zeros(1, separator.n_src, separator.channels, 3000)
+    assert torch.isfinite(separate(separator, references.sum(1), references)).all()
+
+
+@pytest.mark.parametrize("name", names())
+def test_items_of_a_batch_do_not_touch_each_other(separator, separate, references_for):
+    references = references_for(separator, 3000)
+    together = separate(separator, references.sum(1), references)
+    alone = separate(separator, references[1:].sum(1), references[1:])
+    torch.testing.assert_close(together[1:], alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", names())
+def test_evaluation_is_deterministic(separator, separate, references_for):
+    references = references_for(separator, 3000)
+    first = separate(separator, references.sum(1), references)
+    assert torch.equal(first, separate(separator, references.sum(1), references))
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_parameter_is_trained(name, references_for):
+    separator = build(name).train()
+    references = references_for(separator, 4200)
+    loss = separator.training_loss({"mixture": references.sum(1), "references": references})
+    assert loss.ndim == 0
+    loss.backward()
+    gradients = {key: parameter.grad for key, parameter in separator.named_parameters()}
+    untouched = {key for key, grad in gradients.items() if grad is None or not grad.any()}
+    assert untouched == set(separator.idle_parameters)
+    assert all(grad.isfinite().all() for grad in gradients.values() if grad is not None)
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINABLE if name.endswith(":small")])
+def test_segments_with_silent_references_train_without_nan(name, references_for):
+    separator = build(name).train()
+    references = references_for(separator, 4200)
+    references[0, 0] = 0
+    references[1] = 0
+    separator.training_loss({"mixture": references.sum(1), "references": references}).backward()
+    gradients = [parameter.grad for parameter in separator.parameters()]
+    assert all(grad.isfinite().all() for grad in gradients if grad is not None)
+
+
+@pytest.mark.parametrize("name", sorted(set(names()) - set(TRAINABLE)))
+def test_training_what_has_no_parameters_is_refused(separator):
+    with pytest.raises(UsageError, match="no parameters to train"):
+        separator.training_loss({})
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_estimate_knows_more_of_the_future_than_declared(separator, separate, references_for):
+    """Changing the mixture at t changes nothing before t - look_ahead, and does change that."""
+    if separator.look_ahead is None:
+        assert not separator.causal
+        assert separator.latency_s is None
+        return
+    references = references_for(separator, 700, batch=1)
+    mixture = references.sum(1)
+    before = separate(separator, mixture, references)
+    reach = []
+    for t in range(400, 400 + separator.look_ahead + 1):
+        altered = mixture.clone()
+        altered[..., t] += 1.0
+        changed = (separate(separator, altered, references) != before).any(1).any(1)[0]
+        reach.append(t - int(changed.nonzero()[0]))
+    assert max(reach) == separator.look_ahead
+    assert separator.latency_s == separator.look_ahead / separator.sample_rate
+
+
+@pytest.mark.parametrize("name", names())
+def test_configuration_rebuilds_the_model(separator, separate, references_for):
+    config = json.loads(json.dumps(separator.config))
+    rebuilt = type(separator).from_config(config).eval()
+    rebuilt.load_state_dict(separator.state_dict())
+    assert rebuilt.config == separator.config
+    assert rebuilt.source_names == separator.source_names
+    references = references_for(separator, 3000)
+    mixture = references.sum(1)
+    expected = separate(separator, mixture, references)
+    assert torch.equal(separate(rebuilt, mixture, references), expected)
+
+
+@pytest.mark.parametrize("name", names())
+def test_unknown_hyperparameters_are_refused(separator):
+    with pytest.raises(UsageError, match="has no hyperparameter wings"):
+        type(separator).from_config({"wings": 2})
+
+
+@pytest.mark.parametrize("name", [name for name in names() if ":" not in name])
+def test_paper_configuration_has_the_published_size(separator, name):
+    parameters = sum(parameter.numel() for parameter in separator.parameters())
+    assert parameters == (system(name).expected_parameters or 0)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("name", names())
+def test_fits_the_number_of_sources_and_channels_of_a_set(
+    name, channels, separate, references_for, built
+):
+    if channels == 1 and ":" not in name:
+        pytest.skip("one fit of the large variants is enough")
+    named = built(name).source_names is not None
+    fit = {"source_names": ("speech", "music", "noise")} if named else {"n_src": 3}
+    separator = build(name, channels=channels, sample_rate=16000, **fit).eval()
+    references = references_for(separator, 700, batch=1)
+    assert references.shape[1:3] == (3, channels)
+    assert separator.sample_rate == 16000
+    assert separate(separator, references.sum(1), references).shape == references.shape
+
+
+@pytest.mark.parametrize("name", names())
+def test_wrong_channels_are_refused_in_one_sentence(separator, separate):
+    references = torch.zeros(1, separator.n_src, separator.channels + 1, 100)
+    with pytest.raises(UsageError, match="this model takes"):
+        separate(separator, references.sum(1), references)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_short_recording_is_separated_whole(separator, separate, references_for):
+    references = references_for(separator, 3001, batch=1)
+    mixture = references.sum(1)
+    given = references if separator.uses_references else None
+    whole = separate(separator, mixture, references)
+    assert torch.equal(separator.separate_long(mixture, given, chunk_s=1.0, overlap_s=0.2), whole)
+
+
+@pytest.mark.parametrize("name", names())
+def test_registration_says_where_a_system_comes_from(name):
+    entry = system(name)
+    assert entry.title
+    assert entry.paper
+    assert entry.reference_licence
+    assert entry.not_reproduced
+    assert entry.variants[name].__doc__

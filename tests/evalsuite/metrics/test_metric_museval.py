@@ -1,0 +1,103 @@
+"""SDR of BSS Eval v4 against museval, and what the strict rule changes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from evalsuite.metrics import evaluate
+
+Array = NDArray[np.float64]
+RATE = 4000
+COMPAT, STRICT = "sdr_v4_med", "sdr_v4_strict_med"
+
+
+@pytest.fixture
+def song() -> tuple[Array, Array]:
+    """References and estimates (2, 2, time), 6.5 s: two stereo stems and a poor separation."""
+    rng = np.random.default_rng(11)
+    references = rng.standard_normal((2, 2, int(6.5 * RATE))) * np.array([0.1, 0.05])[:, None, None]
+    estimates = (
+        references + 0.3 * references.sum(axis=0) + 0.02 * rng.standard_normal(references.shape)
+    )
+    return references, estimates
+
+
+def score(references: Array, estimates: Array) -> list[Mapping[str, float | None]]:
+    scores = evaluate(
+        references=references,
+        estimates=list(estimates),
+        mixture=references.sum(axis=0),
+        sample_rate=RATE,
+        names=["vocals", "drums"],
+        metrics=["sdr_v4"],
+    )
+    return [reference.values for reference in scores.references]
+
+
+def museval_frames(references: Array, estimates: Array) -> Array:
+    """SDR (n_src, n_frames) of museval; its arrays are (n_src, time, channels)."""
+    oracle = pytest.importorskip("museval", reason="museval is the oracle here")
+    swapped = [np.moveaxis(samples, 1, 2) for samples in (references, estimates)]
+    return np.asarray(oracle.evaluate(*swapped, win=RATE, hop=RATE)[0])
+
+
+def test_equals_museval(song: tuple[Array, Array]) -> None:
+    frames = museval_frames(*song)
+    assert frames.shape == (2, 6)  # the last half second is dropped
+    ours = score(*song)
+    np.testing.assert_allclose([s[COMPAT] for s in ours], np.nanmedian(frames, axis=1), atol=1e-9)
+    np.testing.assert_allclose([s[STRICT] for s in ours], np.nanmedian(frames, axis=1), atol=1e-9)
+
+
+def test_equals_museval_on_silent_perfect_and_cancelling_frames(song: tuple[Array, Array]) -> None:
+    references, estimates = song
+    references[0, :, :RATE] = 0.0  # a silent reference
+    references[1, 0, RATE : 2 * RATE] = -references[1, 1, RATE : 2 * RATE]  # left = -right
+    estimates[0, :, 2 * RATE : 3 * RATE] = 0.0  # a silent estimate
+    estimates[1, :, 3 * RATE : 4 * RATE] = references[1, :, 3 * RATE : 4 * RATE]  # perfect
+    frames = museval_frames(references, estimates)
+    ours = score(references, estimates)
+    np.testing.assert_allclose([s[COMPAT] for s in ours], np.nanmedian(frames, axis=1), atol=1e-9)
+    left_out = np.isnan(frames).sum(axis=1)
+    assert [s["sdr_v4_n_nan"] for s in ours] == left_out.tolist() == [3, 3]
+    assert [s["sdr_v4_n_frames"] for s in ours] == [6, 6]
+    assert [s["sdr_v4_n_active"] for s in ours] == [5, 6]
+
+
+def test_less_than_a_window_is_one_frame(song: tuple[Array, Array]) -> None:
+    short = [samples[..., : RATE // 2] for samples in song]
+    np.testing.assert_allclose(
+        [s[COMPAT] for s in score(*short)], np.nanmedian(museval_frames(*short), axis=1), atol=1e-9
+    )
+
+
+def test_hiding_bad_frames_raises_the_museval_rule_only(song: tuple[Array, Array]) -> None:
+    references, estimates = song
+    estimates[:, :, : 4 * RATE] += 1.0  # four bad frames of six
+    honest = score(references, estimates)
+    estimates[1, :, : 4 * RATE] = 0.0
+    hiding = score(references, estimates)
+    assert hiding[0][COMPAT] > honest[0][COMPAT] + 10.0
+    assert hiding[0][STRICT] == honest[0][STRICT]
+    assert hiding[1][STRICT] == 0.0
+
+
+def test_a_stem_that_is_always_silent(song: tuple[Array, Array]) -> None:
+    references, estimates = song
+    references[0] = 0.0
+    estimates[0] = 0.1 * references[1]
+    scores = evaluate(
+        references=references,
+        estimates=list(estimates),
+        mixture=references.sum(axis=0),
+        sample_rate=RATE,
+        names=["vocals", "drums"],
+        kind="music",
+    )
+    assert scores.references[0].reasons[STRICT] == "silent_reference"
+    assert scores.references[0].values["leak_db"] == pytest.approx(-20.0)
+    assert scores.references[1].reasons[COMPAT].startswith("silent_reference")
+    assert scores.references[1].values[STRICT] is not None
+    assert not scores.references[1].failures

@@ -1,0 +1,167 @@
+"""Every row of the metrics table through the same cases."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from evalsuite.metrics import (
+    KINDS,
+    ItemScores,
+    Metric,
+    evaluate,
+    reason_of,
+    select,
+    spec,
+    spec_sha256,
+    table,
+)
+from evalsuite.metrics.table import by_name
+from mixgen.errors import UsageError
+
+RATE = 16_000
+Case = Callable[[np.ndarray], list[np.ndarray]]
+
+
+def unequal(talkers: np.ndarray) -> list[np.ndarray]:
+    return [0.8 * talkers[0] + 0.1 * talkers[1], talkers[1] + 0.2 * talkers[0]]
+
+
+CASES: dict[str, Case] = {
+    "perfect": lambda talkers: list(talkers),
+    "mixture": lambda talkers: [talkers.sum(axis=0)] * 2,
+    "noisy": unequal,
+    "permuted": lambda talkers: unequal(talkers)[::-1],
+    "sign_flip": lambda talkers: [-e for e in unequal(talkers)],
+    "offset": lambda talkers: [e + 0.1 for e in unequal(talkers)],
+    "late": lambda talkers: [np.roll(e, 3, axis=-1) for e in unequal(talkers)],
+    "early": lambda talkers: [np.roll(e, -3, axis=-1) for e in unequal(talkers)],
+    "silent": lambda talkers: [np.zeros_like(e) for e in unequal(talkers)],
+    "constant": lambda talkers: [np.full_like(e, 0.1) for e in unequal(talkers)],
+    "faint": lambda talkers: [1e-9 * e for e in unequal(talkers)],
+    "loud": lambda talkers: [1e9 * e for e in unequal(talkers)],
+    "one": lambda talkers: unequal(talkers)[:1],
+    "none": lambda _: [],
+    "three": lambda talkers: [*unequal(talkers), talkers.sum(axis=0)],
+    "not_finite": lambda talkers: [np.full_like(talkers[0], np.nan), talkers[1]],
+    "short": lambda talkers: [e[..., :-1] for e in unequal(talkers)],
+}
+
+
+def score(metric: Metric, references: np.ndarray, estimates: list[np.ndarray]) -> ItemScores:
+    rate = RATE if metric.applies_at(RATE) else metric.lowest_rate
+    return evaluate(
+        references=references,
+        estimates=estimates,
+        mixture=references.sum(axis=0),
+        sample_rate=rate,
+        metrics=[metric.name],
+    )
+
+
+def check(metric: Metric, scores: ItemScores) -> None:
+    """Every column holds a finite number or says why not, in strict JSON."""
+    json.dumps(dataclasses.asdict(scores), allow_nan=False)
+    for reference in scores.references:
+        ranked = set(metric.columns + metric.improvement_columns)
+        assert ranked <= set(reference.values) <= set(metric.all_columns)
+        for column, value in reference.values.items():
+            assert (value is None) == (column in reference.reasons)
+            assert value is None or math.isfinite(value)
+        for text in reference.reasons.values():
+            reason_of(text)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", table())
+def test_contract(name: str, case: str, talkers: np.ndarray) -> None:
+    metric = table()[name]
+    scores = score(metric, talkers, CASES[case](talkers))
+    check(metric, scores)
+    assert scores.status == ("failed" if case in {"not_finite", "short"} else "ok")
+    assert len(scores.references) == 2
+
+
+@pytest.mark.parametrize("name", table())
+def test_degenerate_references(name: str, talkers: np.ndarray) -> None:
+    metric = table()[name]
+    half_silent = talkers * np.array([1.0, 0.0])[:, None, None]
+    check(metric, score(metric, half_silent, unequal(talkers)))
+    check(metric, score(metric, 0.0 * talkers, unequal(talkers)))
+    check(metric, score(metric, talkers[..., :1], [talkers[0, :, :1]] * 2))
+    check(metric, score(metric, talkers[:1], [talkers[0] + 0.1 * talkers[1]]))
+    stereo = np.concatenate([talkers, 0.5 * talkers], axis=1)
+    check(metric, score(metric, stereo, list(stereo + 0.1 * stereo[::-1])))
+
+
+@pytest.mark.parametrize("name", table())
+def test_order_of_estimates_does_not_matter(name: str, talkers: np.ndarray) -> None:
+    plain = score(table()[name], talkers, CASES["noisy"](talkers))
+    permuted = score(table()[name], talkers, CASES["permuted"](talkers))
+    assert (plain.permutation, permuted.permutation) == ((0, 1), (1, 0))
+    assert [r.values for r in plain.references] == [r.values for r in permuted.references]
+
+
+@pytest.mark.parametrize("name", [n for n, row in table().items() if row.columns])
+def test_more_is_better(name: str, talkers: np.ndarray) -> None:
+    metric = table()[name]
+    worse = score(metric, talkers, list(talkers + 0.7 * talkers[::-1]))
+    better = score(metric, talkers, list(talkers + 0.1 * talkers[::-1]))
+    for column in set(metric.columns) - {"sar_bss512"}:  # leakage is interference, not artifacts
+        for low, high in zip(worse.references, better.references, strict=True):
+            assert low.values[column] < high.values[column]
+
+
+@pytest.mark.parametrize("name", [n for n, row in table().items() if row.improvements])
+def test_the_mixture_improves_nothing(name: str, talkers: np.ndarray) -> None:
+    metric = table()[name]
+    scores = score(metric, talkers, CASES["mixture"](talkers))
+    for reference in scores.references:
+        for column in metric.improvement_columns:
+            assert reference.values[column] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_column_filled_twice_is_refused() -> None:
+    snr = table()["snr"]
+    other = dataclasses.replace(snr, name="other")
+    with pytest.raises(UsageError, match=r"both fill snr"):
+        by_name([snr, other])
+    with pytest.raises(UsageError, match=r"Two metrics are named snr"):
+        by_name([snr, snr])
+
+
+def test_defaults_follow_kind_and_rate() -> None:
+    def columns(kind: str, rate: int) -> set[str]:
+        return {c for row in select(kind=kind, sample_rate=rate) for c in row.columns}
+
+    bss = {"sdr_bss512", "sir_bss512", "sar_bss512"}
+    speech = {"si_sdr", "snr", "stoi", "estoi"} | bss
+    assert columns("speech", 8_000) == speech | {"pesq_nb8k"}
+    assert columns("speech", 16_000) == speech | {"pesq_nb16k", "pesq_wb16k"}
+    assert columns("music", 44_100) == {"si_sdr", "snr", "sdr_v4_med", "sdr_v4_strict_med"}
+    assert columns("sound", 44_100) == {"si_sdr", "snr"} | bss
+    assert all(set(row.kinds) <= set(KINDS) for row in table().values())
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(UsageError, match="no metric sdr; allowed are bss512"):
+        select(kind="speech", sample_rate=8000, metrics=["sdr"])
+    with pytest.raises(UsageError, match="no kind 'birds'"):
+        select(kind="birds", sample_rate=8000)
+
+
+def test_the_hash_follows_the_definition() -> None:
+    rows = list(table().values())
+    assert spec_sha256(rows) == spec_sha256(rows[::-1]) == spec_sha256()
+    changed = dataclasses.replace(rows[0], parameters={"taps": 1024})
+    assert spec_sha256([changed, *rows[1:]]) != spec_sha256()
+    assert json.loads(json.dumps(spec(), allow_nan=False)) == spec()
+
+
+def test_every_column_is_defined_in_the_documentation(request: pytest.FixtureRequest) -> None:
+    page = (request.config.rootpath / "docs" / "metrics.md").read_text()
+    columns = {c for row in table().values() for c in row.columns + row.diagnostics}
+    assert {column for column in columns if f"`{column}`" not in page} == set()
