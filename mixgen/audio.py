@@ -64,23 +64,48 @@ def read_audio(path: Path, start: int = 0, frames: int | None = None) -> tuple[S
         InputError: the file is missing, unreadable, shorter than asked, or holds NaN or infinity.
     """
     with _open(path) as file:
-        wanted = file.frames - start if frames is None else frames
-        if start + wanted > file.frames:
-            raise InputError(
-                f"{path} has {file.frames} samples, but samples {start} to {start + wanted} are "
-                "wanted: it is not the file that was indexed."
-            )
-        try:
-            file.seek(start)
-            samples = file.read(wanted, dtype="float64", always_2d=True)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
-        sample_rate = int(file.samplerate)
-    if len(samples) != wanted:
-        raise InputError(f"{path} is cut short: {len(samples)} of {wanted} samples are there.")
+        stop = file.frames if frames is None else start + frames
+        return _read(file, path, start, stop), int(file.samplerate)
+
+
+def read_excerpt(
+    path: Path, start_s: float, duration_s: float, *, to_end: bool = False
+) -> tuple[Samples, int]:
+    """Read from `start_s` for `duration_s` seconds, cut to whole samples as Scaper cuts them.
+
+    With `to_end`, a file that ends earlier gives what it has; otherwise that is an error.
+
+    Returns:
+        The samples, shape (channels, time), and the sample rate in Hz.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    with _open(path) as file:
+        start = int(start_s * file.samplerate)
+        stop = int((start_s + duration_s) * file.samplerate)
+        stop = min(stop, file.frames) if to_end else stop
+        return _read(file, path, start, stop), int(file.samplerate)
+
+
+def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Samples:
+    if stop > file.frames:
+        raise InputError(
+            f"{path} has {file.frames} samples, but samples {start} to {stop} are wanted: "
+            "it is not the file that was indexed."
+        )
+    try:
+        file.seek(start)
+        samples = file.read(stop - start, dtype="float64", always_2d=True)  # (time, channels)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
+    if len(samples) != stop - start:
+        raise InputError(
+            f"{path} is cut short: {len(samples)} of {stop - start} samples are there."
+        )
     if not np.isfinite(samples).all():
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
-    return np.ascontiguousarray(samples.T), sample_rate
+    return np.ascontiguousarray(samples.T)
 
 
 def is_cut_wav(path: Path) -> bool:
@@ -109,7 +134,7 @@ def to_channels(samples: Samples, channels: int) -> Samples:
     if samples.shape[0] == channels:
         return samples
     if channels == 1:
-        return samples.mean(axis=0, keepdims=True)
+        return np.asarray(samples.mean(axis=0, keepdims=True))
     if samples.shape[0] == 1:
         return np.repeat(samples, channels, axis=0)
     raise InputError(
@@ -122,4 +147,5 @@ def resample(samples: Samples, from_rate: int, to_rate: int) -> Samples:
     """Resample (channels, time) with soxr's HQ setting, the one that sox's `rate -h` uses."""
     if from_rate == to_rate:
         return samples
-    return np.ascontiguousarray(soxr.resample(samples.T, from_rate, to_rate, quality="HQ").T)
+    resampled = soxr.resample(samples.T, from_rate, to_rate, quality="HQ")  # (time, channels)
+    return np.ascontiguousarray(resampled.T, dtype=np.float64)

@@ -54,7 +54,7 @@ def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int6
 
 def from_grid(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[np.float64]:
     """Return the sample values of whole `steps`, full scale 1.0."""
-    return steps * form.step
+    return np.asarray(steps * form.step, dtype=np.float64)
 
 
 def file_samples(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[Any]:
@@ -72,7 +72,7 @@ def file_samples(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[Any]:
 
 def samples_sha256(samples: NDArray[Any]) -> str:
     """Return the SHA-256 of an array from `file_samples` or `read_file_samples`."""
-    return sha256_bytes(memoryview(np.ascontiguousarray(samples)).cast("B"))
+    return sha256_bytes(np.ascontiguousarray(samples).tobytes())
 
 
 def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> None:

@@ -91,7 +91,7 @@ class Mixture(Record):
     level: Level
     fade_s: float = Field(default=0.0, ge=0)
     room: None = None
-    effects: list[Any] = []
+    effects: list[dict[str, Any]] = Field(default_factory=list, max_length=0)
     clip: Clip = Clip()
     targets: list[str]
 

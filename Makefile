@@ -1,0 +1,49 @@
+# `make` lists what there is. Everything sets itself up first.
+
+python := .venv/bin/python
+benchmarks := $(wildcard benchmarks/*_parity.py benchmarks/*_speed.py)
+
+.PHONY: help setup demo test check bench parity clean
+
+help:
+	@echo "make demo     the whole chain on a corpus made here: writes demo/leaderboard.csv"
+	@echo "make test     every test that needs nothing but this project's environment"
+	@echo "make check    format, lint and types"
+	@echo "make bench    this project beside others: agreement and speed"
+	@echo "make parity   networks beside other implementations, in an environment of its own"
+	@echo "make setup    .venv and the programs espeak-ng and sox (the others do it when needed)"
+	@echo "make clean    removes what these commands made"
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml .ci/environment .ci/system-programs
+	@.ci/environment .venv
+	@.ci/system-programs
+	@touch $@
+
+demo: setup
+	$(python) -m evalsuite.demo
+
+test: setup
+	$(python) -m pytest
+
+check: setup
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+	$(python) -m mypy
+
+bench: setup $(benchmarks:%=run/%)
+
+run/%: setup
+	$(python) $*
+
+parity: .venv-parity/ready
+	.venv-parity/bin/python -m pytest tests/baselines/parity
+
+.venv-parity/ready: requirements.lock pyproject.toml .ci/environment .ci/parity-env
+	@.ci/parity-env .venv-parity
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-parity demo build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

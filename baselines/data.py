@@ -1,0 +1,99 @@
+"""What training reads: items that depend on the seed and their index alone, and batches of them.
+
+Workers, batch size and interruptions therefore change no item. Axes: batch, n_src, channels, time.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import count
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mixgen.audio import read_audio
+from mixgen.rendered import RenderedSet
+
+Signal = NDArray[np.float32]
+Item = tuple[Signal, Signal]  # mixture (channels, time), references (n_src, channels, time)
+Batch = dict[str, Tensor]
+
+_BATCHES_AHEAD = 4
+_ITEM_STREAM, _ORDER_STREAM = 0, 1
+
+
+class Items(Protocol):
+    """Endless training items, each the same whenever it is asked for."""
+
+    def item(self, index: int) -> Item:
+        """Item number `index`."""
+
+
+def item_rng(seed: int, index: int, stream: int = _ITEM_STREAM) -> np.random.Generator:
+    """The random generator of one item: counter-based, so that no item depends on another."""
+    return np.random.Generator(np.random.Philox(key=[seed, index], counter=[0, 0, 0, stream]))
+
+
+class RenderedItems:
+    """Segments of a rendered split at random offsets, every mixture once per pass over the set.
+
+    A mixture shorter than the segment is followed by silence.
+    """
+
+    def __init__(self, rendered: RenderedSet, split: str, *, segment_s: float, seed: int) -> None:
+        self.rendered = rendered
+        self.mixtures = rendered.mixtures(split)
+        self.frames = round(segment_s * self.mixtures[0].sample_rate)
+        self.seed = seed
+
+    def item(self, index: int) -> Item:
+        """A segment of mixture and references; raises InputError for a file that cannot be read."""
+        epoch, position = divmod(index, len(self.mixtures))
+        mixture = self.mixtures[_order(self.seed, epoch, len(self.mixtures))[position]]
+        latest = max(mixture.frames - self.frames, 0)
+        start = int(item_rng(self.seed, index).integers(latest + 1))
+        names = ["mixture", *mixture.targets]
+        signals = np.stack([self._read(mixture.id, name, start, mixture.frames) for name in names])
+        return signals[0], signals[1:]
+
+    def _read(self, mixture_id: str, name: str, start: int, available: int) -> Signal:
+        frames = min(self.frames, available - start)
+        path = self.rendered.reference_path(mixture_id, name)
+        samples = read_audio(path, start, frames)[0]
+        return np.pad(samples, ((0, 0), (0, self.frames - frames))).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
+    return item_rng(seed, epoch, _ORDER_STREAM).permutation(size)
+
+
+def make_batch(items: Items, step: int, batch_size: int) -> Batch:
+    """The batch of a training step: `mixture` and `references`, float32."""
+    indices = range(step * batch_size, (step + 1) * batch_size)
+    mixtures, references = zip(*(items.item(index) for index in indices), strict=True)
+    return {
+        "mixture": torch.from_numpy(np.stack(mixtures)),  # (batch, channels, time)
+        "references": torch.from_numpy(np.stack(references)),  # (batch, n_src, channels, time)
+    }
+
+
+def batches(items: Items, *, batch_size: int, first_step: int, workers: int) -> Iterator[Batch]:
+    """Yield the batches from `first_step` on, made ahead of their use by `workers` threads.
+
+    With no workers each is made when it is asked for.
+    """
+    if workers == 0:
+        yield from (make_batch(items, step, batch_size) for step in count(first_step))
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = deque(
+            pool.submit(make_batch, items, step, batch_size)
+            for step in range(first_step, first_step + _BATCHES_AHEAD)
+        )
+        for step in count(first_step + _BATCHES_AHEAD):
+            yield ahead.popleft().result()
+            ahead.append(pool.submit(make_batch, items, step, batch_size))

@@ -1,0 +1,119 @@
+"""What the terminal shows: the leaderboard and the gate's verdicts as aligned text."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from evalsuite.check import CheckResult, MetricCheck
+from evalsuite.rank import Row
+
+_MORE_METRICS = (
+    "si_sdr_mean",
+    "si_sdri_mean",
+    "sdr_bss512i_mean",
+    "sdr_v4_strict_med_mean",
+    "pesq_nb8k_mean",
+    "pesq_wb16k_mean",
+    "stoi_mean",
+)
+_MOST_METRICS = 4
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return lines in columns: the first column to the left, the others to the right."""
+    table = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in table
+    )
+
+
+def leaderboard_text(rows: Sequence[Row]) -> str:
+    """Return one table per group of the leaderboard; `=` marks a tie with the row above."""
+    tables = [_group_text(group, list(of)) for group, of in groupby(rows, lambda r: r["group"])]
+    return "\n\n".join(tables)
+
+
+def _group_text(group: str, rows: list[Row]) -> str:
+    headline = rows[0]["headline"]
+    more = [c for c in _MORE_METRICS if c != headline and any(r.get(c) is not None for r in rows)]
+    more = more[:_MOST_METRICS]
+    stems = [column for column in rows[0] if column.startswith(f"{headline}_")]
+    more += [column for column in stems if not column.endswith(("_ci_lo", "_ci_hi"))]
+    header = ["model", "rank", headline, "95 %", *more]
+    header += ["parameters", "MACs/s", "RTF", "n", "n_fail"]
+    return f"{group}\n" + aligned(header, [_row_cells(row, headline, more) for row in rows])
+
+
+def _row_cells(row: Row, headline: str, more: Sequence[str]) -> list[str]:
+    checkpoint = f"@{row['checkpoint'][:6]}" if row["checkpoint"] else ""
+    prefix = headline.removesuffix("_mean")
+    interval = interval_text(row[f"{prefix}_ci_lo"], row[f"{prefix}_ci_hi"])
+    parameters = row["parameters"]
+    return [
+        row["model"] + checkpoint,
+        f"{'=' if row['tied_with_above'] else ''}{row['rank']}",
+        number_text(row[headline]),
+        interval,
+        *(number_text(row.get(column)) for column in more),
+        "-" if parameters is None else f"{parameters:,}",
+        "-" if row["macs_per_second"] is None else f"{row['macs_per_second'] / 1e9:.2f} G",
+        number_text(row["real_time_factor"], digits=3),
+        str(row["n"]),
+        str(row["n_fail"]),
+    ]
+
+
+def number_text(value: float | None, digits: int = 2) -> str:
+    """Return a number with a fixed number of digits, or a dash."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:
+    """Return `low..high`, or a dash."""
+    return "-" if low is None or high is None else f"{low:.{digits}f}..{high:.{digits}f}"
+
+
+def check_text(result: CheckResult) -> str:
+    """Return the verdict of every metric, the items that failed or lost most, and the verdict."""
+    header = ["metric", "verdict", "difference", "95 %", "tolerance", "p (Holm)", "n", "why"]
+    table = aligned(header, [_check_cells(check) for check in result.metrics])
+    parts = [table, *_failure_lines(result), *_worst_lines(result)]
+    if result.left_out:
+        parts.append(f"without values in both: {', '.join(result.left_out)}")
+    parts.append(f"verdict: {result.verdict}")
+    return "\n".join(parts)
+
+
+def _check_cells(check: MetricCheck) -> list[str]:
+    difference = check.mean_difference
+    return [
+        check.metric,
+        check.verdict,
+        "-" if difference is None else f"{difference:+.3f}",
+        interval_text(check.ci_lo, check.ci_hi, digits=3),
+        f"{check.tolerance:g}",
+        number_text(check.p_holm, digits=4),
+        str(check.n),
+        check.why,
+    ]
+
+
+def _failure_lines(result: CheckResult) -> list[str]:
+    lines = dict.fromkeys(line for check in result.metrics for line in check.new_failures)
+    return [f"new failure: {line}" for line in lines]
+
+
+def _worst_lines(result: CheckResult) -> list[str]:
+    """Name the items that lost most in the first metric that did not pass."""
+    for check in result.metrics:
+        if check.verdict != "pass" and check.worst:
+            return [
+                f"worst in {check.metric}: {item.id} {item.reference} {item.base:.2f} -> "
+                f"{item.candidate:.2f}"
+                for item in check.worst
+            ]
+    return []

@@ -1,0 +1,122 @@
+"""Which files a mixture uses: each as often as the others, or independently, never two of a label.
+
+Both ways cost the same per mixture however many files there are.
+"""
+
+import bisect
+import hashlib
+from collections import defaultdict, deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from mixgen.errors import InputError
+from mixgen.sources import SourceRow
+
+_TRIES = 1000
+_RING_POINTS = 16
+
+
+class EqualChoice:
+    """Deals files so that each is used once before any is used twice.
+
+    The deal is one fixed sequence for a seed, so it must be asked in the order of the mixtures.
+    """
+
+    def __init__(self, rows: Sequence[SourceRow], seed: str, *, distinct_labels: bool) -> None:
+        self._rows = list(rows)
+        self._seed = seed
+        self._distinct = distinct_labels
+        self._supply = _supply(rows, distinct_labels)
+        self._epoch = 0
+        self._left: deque[SourceRow] = deque()
+
+    def take(self, count: int) -> list[SourceRow]:
+        """Return the next `count` files, of different labels where that is wanted.
+
+        Raises:
+            InputError: there are fewer labels (or files) than `count`.
+        """
+        _check_supply(self._supply, count, self._distinct)
+        taken: list[SourceRow] = []
+        passed: list[SourceRow] = []
+        while len(taken) < count:
+            if not self._left:
+                self._deal()
+            row = self._left.popleft()
+            (taken if _fits(row, taken, self._distinct) else passed).append(row)
+        # What did not fit waits at the front, so that it is used before anything comes round again.
+        self._left.extendleft(reversed(passed))
+        return taken
+
+    def _deal(self) -> None:
+        digest = hashlib.sha256(f"{self._seed}/{self._epoch}".encode()).digest()
+        random = np.random.default_rng(int.from_bytes(digest[:16], "little"))
+        self._left.extend(self._rows[i] for i in random.permutation(len(self._rows)))
+        self._epoch += 1
+
+
+class IndependentChoice:
+    """Draws files with replacement from the mixture's own seed.
+
+    Files sit on a ring at hashes of their identity and a draw takes the next one, so a file that
+    is added to the corpus changes only the mixtures that use it.
+    """
+
+    def __init__(self, rows: Sequence[SourceRow], *, distinct_labels: bool) -> None:
+        self._distinct = distinct_labels
+        self._supply = _supply(rows, distinct_labels)
+        points = [
+            (_ring_hash(f"{row.source_id}#{n}"), row) for row in rows for n in range(_RING_POINTS)
+        ]
+        points.sort(key=lambda point: (point[0], point[1].source_id))
+        self._positions = [position for position, _ in points]
+        self._owners = [row for _, row in points]
+
+    def take(self, count: int, seed: str) -> list[SourceRow]:
+        """Return `count` files for the mixture with this seed.
+
+        Raises:
+            InputError: there are fewer labels (or files) than `count`.
+        """
+        _check_supply(self._supply, count, self._distinct)
+        taken: list[SourceRow] = []
+        for attempt in range(_TRIES * count):
+            row = self._owner(_ring_hash(f"{seed}/{attempt}"))
+            if _fits(row, taken, self._distinct):
+                taken.append(row)
+            if len(taken) == count:
+                return taken
+        raise InputError(f"No {count} files of different labels were found in {_TRIES} tries each.")
+
+    def _owner(self, position: int) -> SourceRow:
+        return self._owners[bisect.bisect_left(self._positions, position) % len(self._owners)]
+
+
+def _ring_hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _fits(row: SourceRow, taken: Sequence[SourceRow], distinct_labels: bool) -> bool:
+    if distinct_labels:
+        return all(row.label != other.label for other in taken)
+    return all(row.source_id != other.source_id for other in taken)
+
+
+def _supply(rows: Sequence[SourceRow], distinct_labels: bool) -> int:
+    return len({row.label for row in rows}) if distinct_labels else len(rows)
+
+
+def _check_supply(supply: int, count: int, distinct_labels: bool) -> None:
+    if supply < count:
+        what = "labels" if distinct_labels else "files"
+        raise InputError(f"{count} different {what} are wanted in one mixture; there are {supply}.")
+
+
+def songs_with(rows: Sequence[SourceRow], stems: Sequence[str]) -> dict[str, dict[str, SourceRow]]:
+    """Return, by song, the files of `stems`, for the songs that have them all."""
+    songs: dict[str, dict[str, SourceRow]] = defaultdict(dict)
+    for row in rows:
+        if row.label in stems:
+            songs[f"{row.corpus}/{row.group}"][row.label] = row
+    return {name: parts for name, parts in sorted(songs.items()) if len(parts) == len(stems)}

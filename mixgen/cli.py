@@ -1,0 +1,237 @@
+"""The command `mixgen`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mixgen.console import new_app, run
+from mixgen.corpora import get_layout, layouts
+from mixgen.draw import draw_header, draw_mixtures
+from mixgen.errors import InputError, PartialFailure
+from mixgen.files import to_json
+from mixgen.formats import FORMATS
+from mixgen.index import SplitPlan, default_workers, index_corpus, parse_parts
+from mixgen.jams_export import write_jams
+from mixgen.manifest import Manifest, read_manifest, write_manifest
+from mixgen.progress import say, track
+from mixgen.recipe import read_recipe
+from mixgen.renderset import parse_shard, render_set
+from mixgen.shipped import find_recipe
+from mixgen.sources import find_roots, read_sources, write_roots, write_sources
+from mixgen.verify import verify_set
+
+app = new_app("mixgen", "Build reproducible mixture sets: index, draw, render, verify, export.")
+
+_SHOWN = 20
+
+Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
+RootWords = Annotated[
+    list[str] | None,
+    typer.Option("--root", help="CORPUS=FOLDER: where a corpus is on this machine; repeatable."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes (default: one per processor).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+
+
+@app.command()
+def starter(out: Out, workers: Workers = None, as_json: AsJson = False) -> None:
+    """Make the starter corpus: synthetic speech, songs and noise, for learning and plumbing.
+
+    Example: mixgen starter --out corpora/starter
+    """
+    from mixgen.starter.corpus import make_starter
+
+    summary = dataclasses.asdict(make_starter(out, workers=workers))
+    if as_json:
+        typer.echo(to_json(summary))
+    else:
+        typer.echo(
+            f"Starter corpus in {out}: {summary['counts']}, {summary['corpus_sha256'][:12]}."
+        )
+
+
+@app.command()
+def index(
+    layout: Annotated[str, typer.Argument(help="Layout: " + ", ".join(layouts()))],
+    root: Annotated[Path, typer.Argument(help="Root folder of the corpus.")],
+    out: Annotated[Path, typer.Option("--out", help="The sources.csv to write.")],
+    corpus: Annotated[
+        str | None, typer.Option("--corpus", help="Name of the corpus (default: the folder's).")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help="Kind of sound in a plain folder: speech, music, noise.")
+    ] = "speech",
+    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the audio.")] = None,
+    split: Annotated[str | None, typer.Option("--split", help="One split for all files.")] = None,
+    parts: Annotated[
+        str | None, typer.Option("--parts", help="Shares, as in train=0.8,valid=0.1,test=0.1.")
+    ] = None,
+    by: Annotated[
+        str, typer.Option("--by", help="What --parts keeps together: label or group.")
+    ] = "label",
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure every audio file of a corpus and list it in a sources.csv.
+
+    Example: mixgen index librispeech corpora/LibriSpeech --out speech.csv
+    """
+    if kind not in ("speech", "music", "noise"):
+        raise typer.BadParameter("choose speech, music or noise", param_hint="--kind")
+    if by not in ("label", "group"):
+        raise typer.BadParameter("choose label or group", param_hint="--by")
+    name = corpus or root.resolve().name.lower().replace(" ", "-")
+    plan = SplitPlan(split, by, parse_parts(parts) if parts else None)
+    result = index_corpus(
+        get_layout(layout),
+        root,
+        corpus=name,
+        kind=kind,  # type: ignore[arg-type]
+        licence=licence,
+        splits=plan,
+        workers=workers or default_workers(),
+    )
+    write_sources(out, result.rows)
+    write_roots(out.parent, {name: root})
+    hours = sum(row.duration_s for row in result.rows) / 3600
+    if as_json:
+        refused = [{"path": path, "reason": reason} for path, reason in result.refused]
+        typer.echo(to_json({"files": len(result.rows), "hours": hours, "refused": refused}))
+    else:
+        typer.echo(f"{len(result.rows)} files, {hours:.2f} h, in {out}.")
+    _report_failures("left out", result.refused)
+
+
+@app.command()
+def draw(
+    recipe: Annotated[str, typer.Argument(help="A recipe.yaml, or the name of a shipped set.")],
+    sources: Annotated[list[Path], typer.Option("--sources", help="A sources.csv; repeatable.")],
+    out: Annotated[Path, typer.Option("--out", help="The manifest.jsonl to write.")],
+    root: RootWords = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Another seed than the recipe's.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option("--split", help="Draw only this split; repeatable.")
+    ] = None,
+) -> None:
+    """Decide every mixture of a recipe and write the manifest.
+
+    Example: mixgen draw starter_2mix --sources corpora/starter/sources.csv --out set.jsonl
+    """
+    plan = read_recipe(find_recipe(recipe))
+    rows = read_sources(sources)
+    roots = find_roots(sources, root or ())
+    total = sum(
+        rule.mixtures for name, rule in plan.splits.items() if name in (split or plan.splits)
+    )
+    mixtures = draw_mixtures(plan, rows, roots, seed=seed, splits=split)
+    write_manifest(out, draw_header(plan, rows, seed), track(mixtures, "drawing", total))
+    write_roots(out.parent, roots)
+    typer.echo(f"{total} mixtures in {out}.")
+
+
+@app.command()
+def render(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the rendered set.")],
+    root: RootWords = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="Sample format: " + ", ".join(FORMATS))
+    ] = None,
+    workers: Workers = None,
+    shard: Annotated[
+        str, typer.Option("--shard", help="i/N: this run's share of the blocks.")
+    ] = "1/1",
+) -> None:
+    """Render a manifest to audio; run again, it repairs what is missing or altered.
+
+    Example: mixgen render set.jsonl --out sets/speech --workers 2
+    """
+    if form is not None and form not in FORMATS:
+        raise typer.BadParameter(f"choose one of {', '.join(FORMATS)}", param_hint="--format")
+    drawn = read_manifest(manifest)
+    outcome = render_set(
+        drawn,
+        manifest,
+        out,
+        find_roots([manifest], root or ()),
+        form=FORMATS[form] if form else None,
+        workers=workers or default_workers(),
+        shard=parse_shard(shard),
+    )
+    typer.echo(f"{outcome.written} files written, {len(outcome.rows)} in place, in {out}.")
+    _report_failures("failed", outcome.failures)
+
+
+@app.command()
+def verify(
+    rendered_set: Annotated[Path, typer.Argument(help="Folder of a rendered set.")],
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also decode all and compare mixtures with their sums.")
+    ] = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove a rendered set against its manifest, file by file.
+
+    Example: mixgen verify sets/speech
+    """
+    problems = verify_set(rendered_set, deep=deep, workers=workers or default_workers())
+    if as_json:
+        typer.echo(json.dumps([problem.as_dict() for problem in problems]))
+    else:
+        for problem in problems:
+            typer.echo(f"{problem.kind:<12} {problem.path}  ({problem.detail})")
+    if problems:
+        raise InputError(
+            f"{len(problems)} file(s) of {rendered_set} are not as recorded: "
+            "`mixgen render` with its manifest repairs them."
+        )
+    if not as_json:
+        typer.echo(f"{rendered_set} is whole.")
+
+
+@app.command()
+def export(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for one JAMS file per mixture.")],
+    jams: Annotated[bool, typer.Option("--jams", help="Export as Scaper's JAMS.")] = True,
+    root: RootWords = None,
+    split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
+) -> None:
+    """Export a manifest as JAMS files that stock Scaper renders.
+
+    Example: mixgen export set.jsonl --jams --out jams
+    """
+    if not jams:
+        raise typer.BadParameter("JAMS is the only export there is", param_hint="--jams")
+    drawn: Manifest = read_manifest(manifest)
+    roots = find_roots([manifest], root or ())
+    mixtures = drawn.of_split(split)
+    for mixture in track(mixtures, "exporting"):
+        write_jams(out / f"{mixture.id}.jams", mixture, roots)
+    typer.echo(f"{len(mixtures)} JAMS files in {out}.")
+
+
+def _report_failures(what: str, failures: list[tuple[str, str]]) -> None:
+    for name, reason in failures[:_SHOWN]:
+        say(f"{what}: {name}: {reason}")
+    if failures:
+        more = len(failures) - _SHOWN
+        tail = f" ({more} more not shown)" if more > 0 else ""
+        raise PartialFailure(f"{len(failures)} item(s) {what}{tail}; the others are done.")
+
+
+def main() -> None:
+    """Run the program."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
