@@ -16,19 +16,21 @@ _MORE_METRICS = (
     "stoi_mean",
 )
 _MOST_METRICS = 4
+_MOST_LINES = 10
 
 
-def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return lines in columns: the first column to the left, the others to the right."""
+def aligned(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = ()
+) -> str:
+    """Return lines in columns: those whose header is in `left` to the left, others to the right."""
     table = [list(header), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in table
-    )
+    columns = [_padded(column, column[0] in left) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _padded(cells: Sequence[str], to_the_left: bool) -> list[str]:
+    width = max(map(len, cells))
+    return [cell.ljust(width) if to_the_left else cell.rjust(width) for cell in cells]
 
 
 def leaderboard_text(rows: Sequence[Row]) -> str:
@@ -45,7 +47,8 @@ def _group_text(group: str, rows: list[Row]) -> str:
     more += [column for column in stems if not column.endswith(("_ci_lo", "_ci_hi"))]
     header = ["model", "rank", headline, "95 %", *more]
     header += ["parameters", "MACs/s", "RTF", "n", "n_fail"]
-    return f"{group}\n" + aligned(header, [_row_cells(row, headline, more) for row in rows])
+    cells = [_row_cells(row, headline, more) for row in rows]
+    return f"{group}\n{aligned(header, cells, left=['model'])}"
 
 
 def _row_cells(row: Row, headline: str, more: Sequence[str]) -> list[str]:
@@ -80,7 +83,8 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
 def check_text(result: CheckResult) -> str:
     """Return the verdict of every metric, the items that failed or lost most, and the verdict."""
     header = ["metric", "verdict", "difference", "95 %", "tolerance", "p (Holm)", "n", "why"]
-    table = aligned(header, [_check_cells(check) for check in result.metrics])
+    cells = [_check_cells(check) for check in result.metrics]
+    table = aligned(header, cells, left=["metric", "verdict", "why"])
     parts = [table, *_failure_lines(result), *_worst_lines(result)]
     if result.left_out:
         parts.append(f"without values in both: {', '.join(result.left_out)}")
@@ -103,8 +107,14 @@ def _check_cells(check: MetricCheck) -> list[str]:
 
 
 def _failure_lines(result: CheckResult) -> list[str]:
-    lines = dict.fromkeys(line for check in result.metrics for line in check.new_failures)
-    return [f"new failure: {line}" for line in lines]
+    found = dict.fromkeys(line for check in result.metrics for line in check.new_failures)
+    return first_lines([f"new failure: {line}" for line in found])
+
+
+def first_lines(lines: Sequence[str]) -> list[str]:
+    """Return the first lines, and one that counts the others."""
+    more = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], *([f"... and {more} more"] if more > 0 else [])]
 
 
 def _worst_lines(result: CheckResult) -> list[str]:

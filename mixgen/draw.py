@@ -1,6 +1,7 @@
 """Draw a manifest: recipe and sources in, one fully decided record per mixture out."""
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -107,11 +108,11 @@ class _Dealer:
         return choice.take(group.count, f"{self._base}/{index}/{group.name}")
 
     def _take_songs(self, index: int) -> dict[str, list[SourceRow]]:
-        wanted = 1 if self.coherent(index) else len(self._stems)
+        # Where there are fewer songs than stems, the songs go round.
+        wanted = 1 if self.coherent(index) else min(len(self._stems), len(self._songs))
         leads = self._song_choice.take(wanted)
-        songs = [self._songs[f"{lead.corpus}/{lead.group}"] for lead in leads]
-        songs = songs * len(self._stems) if wanted == 1 else songs
-        return {g.name: [song[_stem(g)]] for g, song in zip(self._stems, songs, strict=True)}
+        songs = itertools.cycle(self._songs[f"{lead.corpus}/{lead.group}"] for lead in leads)
+        return {g.name: [song[_stem(g)]] for g, song in zip(self._stems, songs, strict=False)}
 
 
 def _digest(text: str) -> str:
