@@ -1,10 +1,10 @@
 """Checkpoints: a folder of safetensors, JSON and their hashes. No pickle is ever read.
 
-    model.safetensors   the weights that separate
-    meta.json           which model they belong to, and how they were made
-    state.safetensors   what training needs to go on
-    history.jsonl       one line per validation
-    SHA256SUMS          hashes of all of these, as `sha256sum --check` reads them
+model.safetensors   the weights that separate
+meta.json           which model they belong to, and how they were made
+state.safetensors   what training needs to go on
+history.jsonl       one line per validation
+SHA256SUMS          hashes of all of these, as `sha256sum --check` reads them
 """
 
 import os
@@ -25,7 +25,7 @@ from torch import Tensor
 import mixgen
 from baselines.registry import system
 from baselines.separator import Separator
-from mixgen.errors import InputError, SuiteError
+from mixgen.errors import InputError, SuiteError, UsageError
 from mixgen.files import (
     machine_errors,
     read_json,
@@ -84,6 +84,26 @@ def count_parameters(separator: Separator) -> int:
     return sum(parameter.numel() for parameter in separator.parameters())
 
 
+def check_place(folder: Path, *, overwrite: bool) -> None:
+    """Check, before any work is done, that a checkpoint can be written to `folder`.
+
+    Raises:
+        UsageError: something is there already that is not to be replaced.
+        MachineError: the place cannot be written.
+    """
+    if is_checkpoint(folder):
+        if not overwrite:
+            raise UsageError(
+                f"{folder} holds a checkpoint: give --resume to go on with it, --overwrite to "
+                "replace it, or another --out."
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is in use and holds no checkpoint: give another --out.")
+    with machine_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=".tmp.", dir=folder.parent)).rmdir()
+
+
 def save_checkpoint(
     folder: Path,
     meta: Meta,
@@ -132,6 +152,7 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         save_file(plain, path)
     except SafetensorError as error:  # how safetensors tells that the disk is full
         raise OSError(f"{error}") from error
+    path.chmod(0o644)
     with open(path, "rb") as stream:
         os.fsync(stream.fileno())
 

@@ -120,9 +120,7 @@ class DynamicItems:
         wanted_db = record.level.reference_db + source.events[0].snr + spread_db
         return np.float32(10 ** ((wanted_db - recording.level_db) / 20))
 
-    def _talkers(
-        self, rng: np.random.Generator, record: Mixture
-    ) -> list[tuple[Recording, Signal]]:
+    def _talkers(self, rng: np.random.Generator, record: Mixture) -> list[tuple[Recording, Signal]]:
         """One recording and its excerpt for each source, labels distinct within a role."""
         chosen = {
             part: _distinct(rng, pool, sum(_part(source) == part for source in record.sources))

@@ -19,7 +19,7 @@ class TrainingConfig(Record):
     model: str
     rendered: str | None = None
     manifest: str | None = None
-    roots: list[str] = []  # CORPUS=FOLDER, for a manifest
+    roots: list[str] = Field(default=[])  # CORPUS=FOLDER, for a manifest
     split: str = "train"
     steps: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
@@ -29,10 +29,11 @@ class TrainingConfig(Record):
     schedule: Schedule = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)  # share of the run
     patience: int = Field(default=3, ge=1)  # validations without gain before the rate is halved
+    beta2: float = Field(default=0.999, ge=0, lt=1)  # of AdamW
     weight_decay: float = Field(default=1e-2, ge=0)
     clip_norm: float = Field(default=5.0, gt=0)
     average_decay: float = Field(default=0.99, ge=0, lt=1)  # of the weights' moving average; 0: off
-    validations: int = Field(default=20, ge=1)
+    validations: int = Field(default=10, ge=1)
     valid_items: int = Field(default=40, ge=0)
     slowest: float = Field(default=1.0, gt=0)
     fastest: float = Field(default=1.0, gt=0)
@@ -42,7 +43,7 @@ class TrainingConfig(Record):
     workers: int = Field(default=1, ge=0)
     threads: int | None = Field(default=None, ge=1)
     device: str = "auto"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
 
     @model_validator(mode="after")
     def _choices_are_made(self) -> "TrainingConfig":
@@ -62,6 +63,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "batch_size": 4,
         "segment_s": 2.0,
         "learning_rate": 2e-3,
+        "beta2": 0.98,
         "slowest": 0.8,
         "fastest": 1.25,
     },
@@ -70,6 +72,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "batch_size": 8,
         "segment_s": 2.0,
         "learning_rate": 2e-3,
+        "beta2": 0.98,
         "slowest": 0.8,
         "fastest": 1.25,
     },
@@ -85,6 +88,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "segment_s": 4.0,
         "weight_decay": 1e-5,
         "gain_spread_db": 3.0,
+        "valid_items": 10,
     },
 }
 

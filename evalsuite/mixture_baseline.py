@@ -10,22 +10,25 @@ from typing import Any
 
 from evalsuite.metrics import ReferenceScores
 from evalsuite.score_mixture import Baseline
+from evalsuite.set_hash import set_sha256
 from mixgen.errors import SuiteError
-from mixgen.files import canonical_json, read_jsonl, sha256_bytes, sha256_file, write_jsonl
-from mixgen.rendered import RENDERED_FILE
+from mixgen.files import canonical_json, read_jsonl, sha256_bytes, write_jsonl
+from mixgen.rendered import RenderedSet
 
 FOLDER = ".baseline"
 
 
-def cache_path(set_folder: Path, *, manifest_sha256: str, spec_sha256: str) -> Path:
+def cache_path(rendered: RenderedSet, *, spec_sha256: str) -> Path:
     """Return where the baseline of a set is kept under these metric definitions.
 
-    The name depends on the manifest and on the record of rendered files, so the baseline of a set
-    that was rendered anew with other samples is never taken for that of the present one.
+    The name depends on the record of rendered files, so the baseline of a set that was rendered
+    anew from another manifest or with other samples is never taken for that of the present one.
+
+    Raises:
+        InputError: the set was not finished.
     """
-    rendered_sha256 = sha256_file(set_folder / RENDERED_FILE)
-    key = canonical_json([manifest_sha256, rendered_sha256, spec_sha256])
-    return set_folder / FOLDER / f"{sha256_bytes(key.encode())[:16]}.jsonl"
+    key = canonical_json([set_sha256(rendered), spec_sha256])
+    return rendered.folder / FOLDER / f"{sha256_bytes(key.encode())[:16]}.jsonl"
 
 
 def read_cache(path: Path) -> dict[str, Baseline]:

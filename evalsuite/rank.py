@@ -113,10 +113,12 @@ def _order(scores: ScoreFolder, headline: Headline) -> tuple[float, str, str]:
     return place, scores.run.model, scores.run.checkpoint_sha256 or ""
 
 
-def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool:
-    """Whether the items cannot tell two neighbours apart."""
+def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool | None:
+    """Whether the items cannot tell two neighbours apart; None where they share no item."""
     first, second = above.values(headline.column), below.values(headline.column)
     differences = [first[i] - second[i] for i in first if i in second]
+    if not differences:
+        return None
     interval = headline.interval(differences)
     return interval is None or interval[0] <= 0.0 <= interval[1]
 

@@ -28,8 +28,7 @@ def score(plan: Plan, out: Path, *, workers: int | None = None) -> tuple[ScoresR
         InputError: a file of the set cannot be used.
         MachineError: `out` cannot be written, or a worker process was killed.
     """
-    manifest_sha256, spec_hash = plan.rendered.manifest.sha256, spec_sha256(plan.metrics)
-    cache = cache_path(plan.rendered.folder, manifest_sha256=manifest_sha256, spec_sha256=spec_hash)
+    cache = cache_path(plan.rendered, spec_sha256=spec_sha256(plan.metrics))
     baselines = read_cache(cache)
     ledger = Ledger(out, plan.inputs_sha256)
     tasks = _tasks(plan, ledger, baselines)

@@ -7,10 +7,11 @@ from pathlib import Path
 from evalsuite.metrics import Metric, select, spec_sha256
 from evalsuite.records import RUN_FILE, EstimatesRun, read_estimates_run
 from evalsuite.score_mixture import Job
+from evalsuite.set_hash import set_sha256
 from mixgen.errors import InputError
 from mixgen.files import canonical_json, sha256_bytes, sha256_file
 from mixgen.manifest import Mixture
-from mixgen.rendered import RENDERED_FILE, RenderedSet
+from mixgen.rendered import RenderedSet
 
 KIND_OF_TASK = {"speech_separation": "speech", "music_separation": "music"}
 
@@ -31,8 +32,7 @@ class Plan:
     def inputs_sha256(self) -> str:
         """Hash of everything that decides the scores but the samples of the estimates."""
         inputs = [
-            self.estimates.manifest_sha256,
-            sha256_file(self.rendered.folder / RENDERED_FILE),
+            set_sha256(self.rendered),
             sha256_file(self.estimates_folder / RUN_FILE),
             self.split,
             spec_sha256(self.metrics),

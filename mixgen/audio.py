@@ -82,10 +82,14 @@ def read_excerpt(
         InputError: as `read_audio`.
     """
     with _open(path) as file:
-        start = int(start_s * file.samplerate)
-        stop = int((start_s + duration_s) * file.samplerate)
+        start, stop = excerpt_bounds(start_s, duration_s, file.samplerate)
         stop = min(stop, file.frames) if to_end else stop
         return _read(file, path, start, stop), int(file.samplerate)
+
+
+def excerpt_bounds(start_s: float, duration_s: float, sample_rate: int) -> tuple[int, int]:
+    """Return the first sample of an excerpt and the one after its last, as Scaper cuts them."""
+    return int(start_s * sample_rate), int((start_s + duration_s) * sample_rate)
 
 
 def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Samples:

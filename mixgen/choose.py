@@ -5,6 +5,7 @@ Both ways cost the same per mixture however many files there are.
 
 import bisect
 import hashlib
+import itertools
 from collections import defaultdict, deque
 from collections.abc import Sequence
 
@@ -13,7 +14,6 @@ import numpy as np
 from mixgen.errors import InputError
 from mixgen.sources import SourceRow
 
-_TRIES = 1000
 _RING_POINTS = 16
 
 
@@ -81,16 +81,19 @@ class IndependentChoice:
         """
         _check_supply(self._supply, count, self._distinct)
         taken: list[SourceRow] = []
-        for attempt in range(_TRIES * count):
-            row = self._owner(_ring_hash(f"{seed}/{attempt}"))
-            if _fits(row, taken, self._distinct):
-                taken.append(row)
-            if len(taken) == count:
-                return taken
-        raise InputError(f"No {count} files of different labels were found in {_TRIES} tries each.")
+        for number in range(count):
+            taken.append(self._next(_ring_hash(f"{seed}/{number}"), taken))
+        return taken
 
-    def _owner(self, position: int) -> SourceRow:
-        return self._owners[bisect.bisect_left(self._positions, position) % len(self._owners)]
+    def _next(self, position: int, taken: Sequence[SourceRow]) -> SourceRow:
+        """Return the first file on the ring, from `position` on, that goes with `taken`."""
+        start = bisect.bisect_left(self._positions, position)
+        around = itertools.chain(range(start, len(self._owners)), range(start))
+        return next(
+            self._owners[place]
+            for place in around
+            if _fits(self._owners[place], taken, self._distinct)
+        )
 
 
 def _ring_hash(text: str) -> int:

@@ -46,7 +46,7 @@ def draw_mixtures(
         InputError: the sources cannot fill the recipe, or a corpus root is not known.
     """
     chosen_seed = recipe.seed if seed is None else seed
-    for split in splits or recipe.splits:
+    for split in dict.fromkeys(splits or recipe.splits):
         if split not in recipe.splits:
             known = ", ".join(recipe.splits)
             raise InputError(f"The recipe has no split {split!r}: choose one of {known}.")
@@ -198,7 +198,7 @@ def _frames(recipe: Recipe, parts: Sequence[_Part]) -> int:
     """Return the length of the mixture: fixed, or that of its shortest or longest source."""
     rule = recipe.duration
     if rule.seconds is not None:
-        return int(rule.seconds * recipe.sample_rate)
+        return max(1, round(rule.seconds * recipe.sample_rate))
     lengths = [part.row.duration_s for part in parts if part.group.role != "background"]
     duration_s = min(lengths) if rule.mode == "min" else max(lengths)
     return max(1, int(min(duration_s, rule.limit_s or math.inf) * recipe.sample_rate))

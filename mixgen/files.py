@@ -141,9 +141,13 @@ def parse_json(text: str, where: str) -> Any:
         InputError: it is not JSON; the message begins with `where`.
     """
     try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not valid JSON ({error}).") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def read_json(path: Path) -> Any:
@@ -161,8 +165,13 @@ def read_jsonl(path: Path) -> list[Any]:
     Raises:
         InputError: the file is missing or a line is not JSON; the line is named.
     """
-    lines = read_text(path).splitlines()
+    lines = split_lines(read_text(path))
     return [parse_json(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of `text`; unlike str.splitlines, a line ends at a newline alone."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def sha256_bytes(content: bytes | memoryview) -> str:

@@ -5,7 +5,7 @@ rounded stems, so the files agree sample for sample. 32-bit float files use the 
 numbers below 1 are represented without error in a float's 24-bit significand.
 """
 
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mixgen.errors import InputError
-from mixgen.files import atomic_path, machine_errors, sha256_bytes
+from mixgen.files import atomic_path, sha256_bytes
 
 FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]
 
@@ -75,27 +75,25 @@ def samples_sha256(samples: NDArray[Any]) -> str:
     return sha256_bytes(np.ascontiguousarray(samples).tobytes())
 
 
-def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> None:
+def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> str:
     """Write an array from `file_samples` to `path`; the file is whole or absent.
 
+    Returns:
+        The SHA-256 of the file's bytes.
+
     Raises:
+        InputError: the format cannot hold such samples or such a rate.
         MachineError: the disk is full or the folder cannot be written.
     """
+    # In memory first: libsndfile waits for the disk after every file and hides why one failed.
+    stream = io.BytesIO()
+    try:
+        soundfile.write(stream, samples, sample_rate, form.subtype, format=form.extension)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise InputError(f"Cannot encode {path}: {error}.") from None
     with atomic_path(path, flush=False) as temporary:
-        try:
-            soundfile.write(temporary, samples, sample_rate, subtype=form.subtype)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            # libsndfile only says "System error."; ask the file system what it was.
-            with machine_errors(path):
-                _probe_space(temporary, samples.nbytes)
-            raise InputError(f"Cannot encode {path}: {error}.") from None
-
-
-def _probe_space(path: Path, size: int) -> None:
-    with open(path, "wb") as stream:
-        stream.write(b"\0" * size)
-        stream.flush()
-        os.fsync(stream.fileno())
+        temporary.write_bytes(stream.getbuffer())
+    return sha256_bytes(stream.getbuffer())
 
 
 def read_file_samples(path: Path, form: SampleFormat) -> NDArray[Any]:

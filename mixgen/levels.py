@@ -52,14 +52,16 @@ def integrated_lufs(samples: Samples, sample_rate: int) -> float:
 
 def _block_powers(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     weighted = sosfilt(_k_weighting(sample_rate), samples, axis=1)
-    total = np.zeros((weighted.shape[0], weighted.shape[1] + 1))
-    np.cumsum(np.square(weighted), axis=1, out=total[:, 1:])
     duration_s = samples.shape[1] / sample_rate
     blocks = np.arange(round((duration_s - _BLOCK_S) / (_BLOCK_S * _STEP)) + 1)
     starts = (_BLOCK_S * (blocks * _STEP) * sample_rate).astype(int)
     stops = (_BLOCK_S * (blocks * _STEP + 1) * sample_rate).astype(int)
     stops = np.minimum(stops, samples.shape[1])
-    return np.asarray((total[:, stops] - total[:, starts]) / (_BLOCK_S * sample_rate))
+    edges = np.union1d(starts, stops)
+    between = np.add.reduceat(np.square(weighted[:, : edges[-1]]), edges[:-1], axis=1)
+    before = np.pad(np.cumsum(between, axis=1), ((0, 0), (1, 0)))  # (channels, edges)
+    energy = before[:, np.searchsorted(edges, stops)] - before[:, np.searchsorted(edges, starts)]
+    return np.asarray(energy / (_BLOCK_S * sample_rate))
 
 
 def _to_lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,13 +9,15 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from mixgen.errors import InputError, SuiteError
-from mixgen.files import parse_json, read_text, sha256_bytes, write_jsonl
+from mixgen.files import parse_json, read_text, sha256_bytes, split_lines, write_jsonl
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
 from mixgen.paths import check_name, check_relative
 from mixgen.records import Record, parse_record
 
 SCHEMA = "manifest/1"
+
+_LONGEST_FRAMES = 48000 * 24 * 3600
 
 Role = Literal["target", "interferer", "noise", "background", "far_end"]
 Kind = Literal["speech", "music", "noise", "rir"]
@@ -61,7 +63,7 @@ class Source(Record):
     @field_validator("name")
     @classmethod
     def _name_is_a_file_name(cls, name: str) -> str:
-        if name == "mixture":
+        if name.lower() == "mixture":
             raise ValueError("a source cannot be called 'mixture'")
         return _as_value_error(check_name, name)
 
@@ -75,7 +77,7 @@ class Level(Record):
 class Clip(Record):
     """The joint clip rule: all files share one gain that keeps every peak at or below `peak`."""
 
-    peak: float = Field(default=0.9, gt=0, lt=1)
+    peak: float = Field(default=0.9, ge=0.01, lt=1)
 
 
 class Mixture(Record):
@@ -85,9 +87,9 @@ class Mixture(Record):
     split: str
     sample_rate: int = Field(ge=8000, le=48000)
     channels: int = Field(ge=1, le=8)
-    frames: int = Field(ge=1)
+    frames: int = Field(ge=1, le=_LONGEST_FRAMES)
     seed: int
-    sources: list[Source]
+    sources: list[Source] = Field(min_length=1)
     level: Level
     fade_s: float = Field(default=0.0, ge=0)
     room: None = None
@@ -182,7 +184,7 @@ def read_manifest(path: Path) -> Manifest:
             named.
     """
     text = read_text(path)
-    lines = text.splitlines()
+    lines = split_lines(text)
     if not lines:
         raise InputError(f"{path} is empty: a manifest starts with a header line.")
     header = _parse_line(Header, lines[0], f"{path} line 1")
@@ -217,3 +219,11 @@ def _check_mixture(path: Path, mixture: Mixture) -> None:
     unknown = set(mixture.targets) - set(mixture.file_names)
     if unknown:
         raise InputError(f"{path}: mixture {mixture.id} has no source {sorted(unknown)[0]!r}.")
+    longest_s = mixture.duration_s + 1 / mixture.sample_rate
+    for source in mixture.sources:
+        # A background is repeated to its event_duration, so this bounds the memory it takes.
+        if source.role == "background" and any(e.event_duration > longest_s for e in source.events):
+            raise InputError(
+                f"{path}: the event_duration of background {source.name!r} of mixture {mixture.id} "
+                "is longer than the mixture."
+            )

@@ -4,6 +4,9 @@ from pathlib import Path, PurePosixPath
 
 from mixgen.errors import InputError
 
+# File systems take 255 bytes; the rest is for the suffix and the marks of a temporary file.
+_LONGEST_NAME = 200
+
 
 def check_relative(path: str) -> str:
     """Return `path` if it is relative, POSIX and free of steps upwards.
@@ -37,12 +40,14 @@ def check_name(name: str) -> str:
     """Return `name` if it can be a file or folder name everywhere.
 
     Raises:
-        InputError: it holds anything but letters, digits, `.`, `_`, `-`, or starts with a dot.
+        InputError: it holds anything but letters, digits, `.`, `_`, `-`, starts with a dot, or is
+            longer than 200 characters.
     """
     allowed = all((c.isascii() and c.isalnum()) or c in "._-" for c in name)
-    if not name or not allowed or name.startswith("."):
+    if not name or not allowed or name.startswith(".") or len(name) > _LONGEST_NAME:
+        shown = name if len(name) <= _LONGEST_NAME else f"{name[:20]}..."
         raise InputError(
-            f"The name {name!r} is not allowed: use letters, digits, '.', '_' and '-', and do not "
-            "start with a dot."
+            f"The name {shown!r} is not allowed: use 1 to {_LONGEST_NAME} letters, digits, '.', "
+            "'_' and '-', and do not start with a dot."
         )
     return name

@@ -1,20 +1,23 @@
 """The recipe: what kind of mixtures a set holds, in a few lines of YAML."""
 
 import difflib
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from mixgen.errors import InputError
+from mixgen.errors import InputError, SuiteError
 from mixgen.files import canonical_json, read_text, sha256_bytes
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
 from mixgen.manifest import Clip, Kind, Role
+from mixgen.paths import check_name
 from mixgen.records import Record, explain
 
 _LARGEST_FILE = 1 << 20
+_LARGEST_NUMBER = 1e12
 
 _ARGUMENTS = {
     "const": 1,
@@ -27,27 +30,68 @@ _ARGUMENTS = {
 
 
 def _check_distribution(value: list[Any]) -> list[Any]:
-    name, *arguments = value
-    if name not in _ARGUMENTS:
+    name, *given = value
+    if name not in list(_ARGUMENTS):
         raise ValueError(f"{name!r} is not a distribution: use one of {', '.join(_ARGUMENTS)}")
-    if len(arguments) != _ARGUMENTS[name]:
-        raise ValueError(f"{name} takes {_ARGUMENTS[name]} argument(s), not {len(arguments)}")
-    listed = name in ("choose", "choose_weighted")
-    if listed != all(isinstance(argument, list) for argument in arguments):
-        raise ValueError(f"the arguments of {name} must be {'lists' if listed else 'numbers'}")
+    if len(given) != _ARGUMENTS[name]:
+        raise ValueError(f"{name} takes {_ARGUMENTS[name]} argument(s), not {len(given)}")
+    if name in ("choose", "choose_weighted"):
+        if not all(isinstance(argument, list) for argument in given):
+            raise ValueError(f"the arguments of {name} must be lists")
+        lists = [[_number(item) for item in argument] for argument in given]
+        _check_choices(name, *lists)
+        return [name, *lists]
+    arguments = [_number(argument) for argument in given]
+    _check_range(name, arguments)
+    return [name, *arguments]
+
+
+def _number(value: Any) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    if not usable or not abs(value) < _LARGEST_NUMBER:
+        raise ValueError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _check_range(name: str, arguments: list[float]) -> None:
     if name == "uniform" and arguments[0] > arguments[1]:
         raise ValueError("uniform needs its lower bound first")
-    return value
+    if name in ("normal", "truncnorm") and arguments[1] < 0:
+        raise ValueError(f"the standard deviation of {name} cannot be negative")
+    if name == "truncnorm" and arguments[2] >= arguments[3]:
+        raise ValueError("truncnorm needs a lower bound below its upper bound")
+
+
+def _check_choices(name: str, values: list[float], weights: list[float] | None = None) -> None:
+    if not values:
+        raise ValueError(f"{name} needs at least one value to choose from")
+    if weights is None:
+        return
+    if len(weights) != len(values):
+        raise ValueError(f"{name} needs as many weights as values")
+    if min(weights) < 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
+        raise ValueError(f"the weights of {name} must be 0 or more and add up to 1")
 
 
 # Scaper's own words: [const, 3], [uniform, 0, 5], [choose, [1, 2]], [truncnorm, mean, sd, lo, hi].
-Distribution = Annotated[
-    list[str | float | list[float]], Field(min_length=2), AfterValidator(_check_distribution)
-]
+Distribution = Annotated[list[Any], Field(min_length=2), AfterValidator(_check_distribution)]
 
 
-def _constant(value: float) -> list[str | float | list[float]]:
+def _constant(value: float) -> list[Any]:
     return ["const", value]
+
+
+def _check_name(name: str) -> str:
+    try:
+        check_name(name)
+    except SuiteError as error:
+        raise ValueError(str(error)) from None
+    if name.lower() == "mixture":
+        raise ValueError("the name 'mixture' is taken by the sum of all sources")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class Duration(Record):
@@ -72,7 +116,7 @@ class SourceGroup(Record):
     A group of `count` 1 gives a source called `name`; a larger one name1, name2, ...
     """
 
-    name: str
+    name: Name
     role: Role = "target"
     kind: Kind
     count: int = Field(default=1, ge=1, le=32)
@@ -87,6 +131,12 @@ class SourceGroup(Record):
     event_time: Distribution = _constant(0.0)
     pitch_shift: Distribution | None = None
     time_stretch: Distribution | None = None
+
+    @model_validator(mode="after")
+    def _music_is_one_stem(self) -> "SourceGroup":
+        if self.kind == "music" and (self.count > 1 or len(self.labels or [self.name]) != 1):
+            raise ValueError("a music group is one stem: give count 1 and at most one label")
+        return self
 
     @property
     def source_names(self) -> list[str]:
@@ -105,7 +155,7 @@ class Songs(Record):
 class SplitRule(Record):
     """How many mixtures a split has, and which `split` values of sources.csv feed it, by kind."""
 
-    mixtures: int = Field(ge=1)
+    mixtures: int = Field(ge=1, le=10_000_000)
     sources: str | dict[Kind, str | list[str]]
 
     def source_splits(self, kind: str) -> list[str] | None:
@@ -132,14 +182,16 @@ class Recipe(Record):
     songs: Songs = Songs()
     clip: Clip = Clip()
     format: FormatName = "flac16"
-    splits: dict[str, SplitRule] = Field(min_length=1)
+    splits: dict[Name, SplitRule] = Field(min_length=1)
     seed: int = Field(default=0, ge=0)
 
     @field_validator("sources")
     @classmethod
     def _names_differ(cls, groups: list[SourceGroup]) -> list[SourceGroup]:
-        names = [name for group in groups for name in group.source_names]
-        if len(set(names)) < len(names):
+        # Names become files, and on some file systems two that differ in case alone are one.
+        names = [name.lower() for group in groups for name in group.source_names]
+        group_names = {group.name for group in groups}
+        if len(set(names)) < len(names) or len(group_names) < len(groups):
             raise ValueError("two sources have one name")
         if all(group.role == "background" for group in groups):
             raise ValueError("a mixture needs a source that is not background")
@@ -195,7 +247,9 @@ def read_recipe(path: Path) -> Recipe:
 
 def _hint(error: ValidationError, text: str) -> str:
     """Return the line, the problem and, for an unknown key, the nearest allowed one."""
-    first = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A misspelt key is often a missing one as well; the spelling is what helps.
+    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     keys = [str(part) for part in first["loc"] if isinstance(part, str)]
     line = _line_of(keys[-1], text) if keys else ""
     if first["type"] != "extra_forbidden":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mixgen.audio import Samples, read_excerpt, resample, to_channels
+from mixgen.audio import Samples, excerpt_bounds, read_excerpt, resample, to_channels
 from mixgen.effects import pitch_and_stretch
 from mixgen.errors import InputError
 from mixgen.files import sha256_file
@@ -62,7 +62,9 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
     stems = {source.name: source_signal(mixture, source, roots) for source in mixture.sources}
-    clip_gain = _joint_clip_gain(stems.values(), mixture.clip.peak)
+    # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
+    limit = mixture.clip.peak - len(stems) * form.step / 2
+    clip_gain = _joint_clip_gain(stems.values(), limit)
     steps = {name: to_grid(stem * clip_gain, form) for name, stem in stems.items()}
     total = np.sum(list(steps.values()), axis=0)
     return Rendering({"mixture": total, **steps}, form, clip_gain)
@@ -105,8 +107,8 @@ def _event_samples(mixture: Mixture, event: Event, roots: Roots, *, tile: bool) 
     if samples.shape[1] == 0:
         raise InputError(f"{path}: the excerpt of mixture {mixture.id} is shorter than a sample.")
     if tile:
-        wanted = int((event.source_time + event.event_duration) * rate)
-        samples = _repeat_to(samples, wanted)
+        start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
+        samples = _repeat_to(samples, stop - start)
     if event.pitch_shift is None and event.time_stretch is None:
         samples = to_channels(samples, mixture.channels)
         return resample(samples, rate, mixture.sample_rate)

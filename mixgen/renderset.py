@@ -222,8 +222,8 @@ def _render_files(
         row = known.get(name)
         if row is None or row.sha256 != sha256 or not is_whole(row, job.folder):
             path = job.folder / file_path(mixture, name, job.form)
-            write_samples(path, samples, mixture.sample_rate, job.form)
-            row = _row(mixture, name, rendering, values[name], (sha256, sha256_file(path)))
+            file_sha256 = write_samples(path, samples, mixture.sample_rate, job.form)
+            row = _row(mixture, name, rendering, values[name], (sha256, file_sha256))
             written += 1
         rows.append(row)
     return rows, written

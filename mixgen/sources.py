@@ -77,10 +77,10 @@ def _read_one(path: Path) -> list[SourceRow]:
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
         raise InputError(f"{path} is not a sources.csv: the column {missing[0]!r} is missing.")
-    return [
-        parse_record(SourceRow, row, f"{path} line {number}")
-        for number, row in enumerate(reader, start=2)
-    ]
+    try:
+        return [parse_record(SourceRow, row, f"{path} line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path} line {reader.line_num} is not valid CSV ({error}).") from None
 
 
 def sources_sha256(rows: Iterable[SourceRow]) -> str:
@@ -90,9 +90,16 @@ def sources_sha256(rows: Iterable[SourceRow]) -> str:
 
 def write_roots(folder: Path, roots: Roots) -> None:
     """Note in `folder` where the corpora are on this machine, keeping what is noted already."""
+    noted = {**_read_roots(folder), **roots}
+    write_json(folder / ROOTS_FILE, {name: str(root.resolve()) for name, root in noted.items()})
+
+
+def _read_roots(folder: Path) -> Roots:
     path = folder / ROOTS_FILE
-    known = read_json(path) if path.exists() else {}
-    write_json(path, {**known, **{name: str(root.resolve()) for name, root in roots.items()}})
+    noted = read_json(path) if path.exists() else {}
+    if not isinstance(noted, dict) or not all(isinstance(root, str) for root in noted.values()):
+        raise InputError(f"{path} should hold one folder per corpus: remove it and use --root.")
+    return {name: Path(root) for name, root in noted.items()}
 
 
 def find_roots(beside: Iterable[Path], given: Iterable[str] = ()) -> Roots:
@@ -104,9 +111,7 @@ def find_roots(beside: Iterable[Path], given: Iterable[str] = ()) -> Roots:
     """
     roots: Roots = {}
     for path in beside:
-        note = Path(path).parent / ROOTS_FILE
-        if note.exists():
-            roots.update({name: Path(root) for name, root in read_json(note).items()})
+        roots.update(_read_roots(Path(path).parent))
     for word in given:
         name, equals, folder = word.partition("=")
         if not (name and equals and folder):

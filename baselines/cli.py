@@ -1,0 +1,197 @@
+"""The command `baselines`: list, info, train, separate."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mixgen import console
+from mixgen.errors import UsageError
+
+app = console.new_app("baselines", "Separators of the literature: list, train, separate.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; as torch likes, if not given.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds.")]
+
+_COLUMNS = ("name", "task", "parameters", "causal", "paper")
+
+
+@app.command("list")
+def list_systems(as_json: Json = False) -> None:
+    """List all separators, one line per variant.
+
+    Example: baselines list
+    """
+    from baselines.describe import describe
+    from baselines.registry import names
+
+    rows = [describe(name) for name in names()]
+    typer.echo(json.dumps(rows, indent=2) if as_json else _table(rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    cells = [list(_COLUMNS)]
+    cells += [[_cell(row[column]) for column in _COLUMNS] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_COLUMNS))]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@app.command()
+def info(
+    system: Annotated[str, typer.Argument(help="A separator's name or a checkpoint folder.")],
+    as_json: Json = False,
+) -> None:
+    """Tell everything about a separator or a checkpoint.
+
+    Example: baselines info conv_tasnet:small
+    """
+    from baselines.describe import describe, describe_checkpoint
+    from baselines.registry import names
+
+    known = system in names() or not Path(system).exists()
+    facts = describe(system) if known else describe_checkpoint(Path(system))
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        shown = json.dumps(value) if isinstance(value, dict | list) else _cell(value)
+        typer.echo(f"{name:<{width}}  {shown}")
+
+
+@app.command()
+def train(
+    model: Annotated[
+        str | None, typer.Argument(help="A separator's name; not with --resume.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")] = Path("checkpoint"),
+    rendered: Annotated[
+        str | None, typer.Option("--set", help="Train on a rendered set's segments.")
+    ] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="Train on fresh mixtures of a manifest's source files.")
+    ] = None,
+    roots: Annotated[
+        list[str] | None, typer.Option("--root", help="CORPUS=FOLDER, for --manifest.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split to learn from.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Wall time to train for.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps to train for.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Items in a batch.")] = None,
+    segment_s: Annotated[float | None, typer.Option(help="Seconds of an item.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="constant, cosine or plateau.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    average_decay: Annotated[
+        float | None, typer.Option(help="Of the weights' moving average; 0 turns it off.")
+    ] = None,
+    validations: Annotated[int | None, typer.Option(help="How many, over the run.")] = None,
+    valid_items: Annotated[int | None, typer.Option(help="Mixtures in a validation.")] = None,
+    slowest: Annotated[float | None, typer.Option(help="Slowest random speed.")] = None,
+    fastest: Annotated[float | None, typer.Option(help="Fastest random speed.")] = None,
+    gain_spread_db: Annotated[
+        float | None, typer.Option(help="Random gain, plus or minus.")
+    ] = None,
+    coherent: Annotated[float | None, typer.Option(help="Share of one-song mixtures.")] = None,
+    memory_gb: Annotated[float | None, typer.Option(help="Limit for loaded sources.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that make batches.")] = None,
+    threads: Threads = None,
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, items and dropout.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a separator; what is not given is the model's own recipe.
+
+    Example: baselines train conv_tasnet:small --manifest manifests/starter_2mix/manifest.jsonl
+    --out checkpoints/conv_tasnet --minutes 10
+    """
+    from baselines import train as training
+    from baselines.recipes import training_config
+
+    if resume:
+        training.resume(out, steps=steps, minutes=minutes)
+        return
+    if model is None:
+        raise UsageError("Say which separator to train (`baselines list` names them).")
+    config = training_config(
+        model,
+        rendered=rendered,
+        manifest=manifest,
+        roots=roots,
+        split=split,
+        minutes=minutes,
+        steps=steps,
+        batch_size=batch,
+        segment_s=segment_s,
+        learning_rate=lr,
+        schedule=schedule,
+        weight_decay=weight_decay,
+        average_decay=average_decay,
+        validations=validations,
+        valid_items=valid_items,
+        slowest=slowest,
+        fastest=fastest,
+        gain_spread_db=gain_spread_db,
+        coherent=coherent,
+        memory_gb=memory_gb,
+        workers=workers,
+        threads=threads,
+        device=device,
+        seed=seed,
+    )
+    training.train(config, out, overwrite=overwrite)
+
+
+@app.command()
+def separate(
+    system: Annotated[str, typer.Argument(help="A checkpoint folder, oracle:MASK or mixture.")],
+    audio: Annotated[Path, typer.Argument(help="A rendered set, or one audio file.")],
+    out: Annotated[Path, typer.Option(help="Folder of the estimates.")],
+    split: Annotated[str, typer.Option(help="Split of the set.")] = "test",
+    device: Device = "auto",
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Separate every mixture of a set, or one recording.
+
+    Example: baselines separate checkpoints/conv_tasnet sets/starter_2mix
+    --out estimates/conv_tasnet
+    """
+    from baselines.separate import separate_file, separate_set
+
+    if audio.is_file():
+        paths = separate_file(Path(system), audio, out, device=device, threads=threads)
+        answer: Any = [str(path) for path in paths]
+    else:
+        answer = separate_set(
+            system,
+            audio,
+            out,
+            split=split,
+            device=device,
+            threads=threads,
+            overwrite=overwrite,
+        )
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+
+
+def main() -> None:
+    """Run the command line."""
+    console.run(app)
+
+
+if __name__ == "__main__":
+    main()

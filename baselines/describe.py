@@ -1,0 +1,50 @@
+"""What there is to say about a separator or a checkpoint, as plain data."""
+
+from pathlib import Path
+from typing import Any
+
+from baselines.checkpoint import checkpoint_sha256, count_parameters, load_checkpoint, read_meta
+from baselines.registry import build, system
+from baselines.separator import Separator
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Facts of a registered separator as its variant builds it; raises UsageError if unknown."""
+    return {"name": name, **_facts(name, build(name))}
+
+
+def describe_checkpoint(folder: Path) -> dict[str, Any]:
+    """Facts of a checkpoint, all of its files checked; raises InputError if it is not whole."""
+    meta = read_meta(folder)
+    facts = _facts(meta.model, load_checkpoint(folder))
+    return {
+        "name": meta.model,
+        "checkpoint_sha256": checkpoint_sha256(folder),
+        "manifest_sha256": meta.manifest_sha256,
+        "step": meta.step,
+        "valid_si_sdr_db": meta.progress.get("best_db"),
+        **facts,
+        "training": meta.training,
+        "versions": meta.versions,
+    }
+
+
+def _facts(name: str, separator: Separator) -> dict[str, Any]:
+    entry = system(name)
+    return {
+        "title": entry.title,
+        "task": _task(separator),
+        "parameters": count_parameters(separator),
+        "causal": separator.causal,
+        "latency_s": separator.latency_s,
+        "paper": entry.paper,
+        "not_reproduced": entry.not_reproduced,
+        "config": separator.config,
+    }
+
+
+def _task(separator: Separator) -> str:
+    """What a separator is for, from the sources that it gives."""
+    if not separator.trainable:
+        return "any"
+    return "named stems" if separator.source_names else "talkers"

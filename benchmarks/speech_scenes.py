@@ -1,0 +1,70 @@
+"""The scenes that the speed benchmarks share: two talkers over a noise, from real or starter audio.
+
+Real audio is looked for in the folder SEPARATION_DATA, or ../shared/data beside the repository;
+without it, name the sources.csv of a starter corpus (`mixgen starter --out FOLDER` makes one).
+"""
+
+import os
+from pathlib import Path
+
+from mixgen.corpora import get_layout
+from mixgen.index import SplitPlan, index_corpus
+from mixgen.recipe import Recipe
+from mixgen.sources import Roots, SourceRow, find_roots, read_sources
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def corpus(sources: Path | None) -> tuple[list[SourceRow], Roots]:
+    """Return rows and roots of `sources`, or of the real audio."""
+    if sources:
+        rows = [row for row in read_sources([sources]) if row.split == "train"]
+        return rows, find_roots([sources])
+    data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not data.is_dir():
+        raise SystemExit(f"No real audio in {data}: give --sources STARTER/sources.csv.")
+    roots = {"speech": data / "speech/librispeech-resemblyzer", "noise": data / "noise"}
+    layouts = {"speech": "librispeech", "noise": "folder"}
+    rows = [
+        row
+        for name, root in roots.items()
+        for row in index_corpus(
+            get_layout(layouts[name]),
+            root,
+            corpus=name,
+            kind=name,
+            licence="",
+            splits=SplitPlan("train"),
+        ).rows
+    ]
+    return rows, roots
+
+
+def two_talkers_and_noise(duration_s: float, sample_rate: int, mixtures: int) -> Recipe:
+    """Return the recipe of a set with one split of so many mixtures."""
+    speech = {
+        "name": "s",
+        "kind": "speech",
+        "count": 2,
+        "snr": ["uniform", 0, 5],
+        "source_time": ["uniform", 0, 2],
+        "event_time": ["uniform", 0, 1],
+    }
+    noise = {
+        "name": "noise",
+        "kind": "noise",
+        "role": "background",
+        "use": "independently",
+        "source_time": ["uniform", 0, 1000],
+    }
+    return Recipe.model_validate(
+        {
+            "name": "benchmark",
+            "task": "speech_separation",
+            "sample_rate": sample_rate,
+            "duration": {"mode": "fixed", "seconds": duration_s},
+            "reference_db": ["const", -40],
+            "sources": [speech, noise],
+            "splits": {"train": {"mixtures": mixtures, "sources": "train"}},
+        }
+    )

@@ -1,0 +1,187 @@
+"""The command `evalsuite`: score, rank, check, run."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evalsuite.check import CheckResult, check
+from evalsuite.rank import rank, write_leaderboard
+from evalsuite.records import ItemRow
+from evalsuite.run import LEADERBOARD_FILE, run
+from evalsuite.score import score
+from evalsuite.score_folder import ScoreFolder
+from evalsuite.score_plan import plan_score
+from evalsuite.show import check_text, first_lines, leaderboard_text
+from evalsuite.tolerances import parse_tolerances
+from mixgen import console
+from mixgen.errors import GateFailed, PartialFailure
+from mixgen.files import write_json
+from mixgen.progress import say
+
+app = console.new_app("evalsuite", "Score separated audio, rank systems, gate checkpoints.")
+
+Metrics = Annotated[
+    str | None,
+    typer.Option(help="Metrics, separated by commas; default: those for the set's task."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; default: one per processor core.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+
+
+@app.command("score")
+def score_command(
+    set_folder: Annotated[Path, typer.Option("--set", help="A rendered set.")],
+    estimates: Annotated[Path, typer.Option(help="Estimates made by `baselines separate`.")],
+    out: Annotated[Path, typer.Option(help="Folder for items.jsonl and run.json.")],
+    split: Annotated[str | None, typer.Option(help="Default: the one that was separated.")] = None,
+    metrics: Metrics = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score estimates against the references of a set.
+
+    Example: evalsuite score --set sets/two_talkers --estimates est/conv_tasnet --out scores/ct
+    """
+    plan = plan_score(set_folder, estimates, split=split, metrics=_names(metrics))
+    record, rows = score(plan, out, workers=workers)
+    counts = record.counts
+    if as_json:
+        _print_json(record.as_dict())
+    else:
+        print(f"{record.model} on {record.set}: {counts.n} mixtures scored into {out}")
+    if counts.n_failed:
+        for line in first_lines(_failed_lines(rows)):
+            say(line)
+        raise PartialFailure(
+            f"{counts.n_failed} of {counts.n} mixtures could not be scored in full; they and their "
+            f"reasons are in {out / 'items.jsonl'}."
+        )
+
+
+@app.command("rank")
+def rank_command(
+    scores: Annotated[list[Path], typer.Argument(help="Folders made by `evalsuite score`.")],
+    out: Annotated[Path | None, typer.Option(help="CSV file of the leaderboard.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank score folders; only those of one set, split and metric definition meet.
+
+    Example: evalsuite rank scores/* --out leaderboard.csv
+    """
+    rows = rank(scores)
+    if out is not None:
+        write_leaderboard(out, rows)
+    if as_json:
+        _print_json(rows)
+    else:
+        print(leaderboard_text(rows))
+
+
+@app.command("check")
+def check_command(
+    base: Annotated[Path, typer.Argument(help="Scores to hold up to.")],
+    candidate: Annotated[Path, typer.Argument(help="Scores to judge.")],
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How much worse a metric may get: `si_sdr=0.2`, or `0.2` for all in dB. "
+            "Default: 0.1 dB, 0.02 for PESQ, 0.01 for STOI."
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Columns, separated by commas; default: all but the improvements."),
+    ] = None,
+    strict: Annotated[bool, typer.Option(help="Inconclusive is a failure too.")] = False,
+    out: Annotated[Path | None, typer.Option(help="JSON file of the answer.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether a candidate got worse: exit code 0, or 5 if it did.
+
+    Inconclusive (too few mixtures to tell) is said and ends with 0, with --strict with 5.
+
+    Example: evalsuite check scores/last_week scores/today --tolerance si_sdr=0.2
+    """
+    old, new = ScoreFolder(base), ScoreFolder(candidate)
+    tolerances = parse_tolerances(tolerance or [], old.unit_of)
+    result = check(base=old, candidate=new, tolerances=tolerances, columns=_names(metrics))
+    if out is not None:
+        write_json(out, result.as_dict())
+    if as_json:
+        _print_json(result.as_dict())
+    else:
+        print(check_text(result))
+    _end(result, strict=strict)
+
+
+@app.command("run")
+def run_command(
+    set_folders: Annotated[list[Path], typer.Option("--set", help="A rendered set; repeatable.")],
+    systems: Annotated[
+        list[str], typer.Option("--system", help="A separator's name or a checkpoint; repeatable.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for estimates, scores and leaderboard.csv.")],
+    split: Annotated[str, typer.Option(help="Split to separate and score.")] = "test",
+    metrics: Metrics = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Separate, score and rank: all systems on all sets; finished steps are used again.
+
+    Example: evalsuite run --set sets/two_talkers --system mixture --system runs/ct --out bench
+    """
+    result = run(
+        sets=set_folders,
+        systems=systems,
+        out=out,
+        split=split,
+        metrics=_names(metrics),
+        workers=workers,
+    )
+    if as_json:
+        _print_json(result.rows)
+    else:
+        print(leaderboard_text(result.rows))
+        print(f"\nwritten to {out / LEADERBOARD_FILE}")
+    if result.n_failed:
+        raise PartialFailure(
+            f"{result.n_failed} mixtures could not be scored in full; their reasons are in the "
+            f"items.jsonl of each system below {out}."
+        )
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _failed_lines(rows: list[ItemRow]) -> list[str]:
+    failed = (row for row in rows if row.status == "failed")
+    return list(dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed))
+
+
+def _end(result: CheckResult, *, strict: bool) -> None:
+    if result.verdict == "fail":
+        failed = ", ".join(c.metric for c in result.metrics if c.verdict == "fail")
+        raise GateFailed(f"{result.candidate} is worse than {result.base} in {failed}.")
+    if result.verdict == "inconclusive":
+        sentence = "The items cannot tell whether the candidate got worse: score more mixtures."
+        if strict:
+            raise GateFailed(sentence)
+        say(f"warning: {sentence}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def main() -> None:
+    """Run the program."""
+    console.run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Separate, score and rank: every system over every set, finished steps used again."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from evalsuite.rank import Row, rank, write_leaderboard
+from evalsuite.records import RUN_FILE
+from evalsuite.score import score
+from evalsuite.score_plan import Plan, plan_score
+from mixgen.errors import InputError, PartialFailure, UsageError
+from mixgen.files import read_json
+from mixgen.progress import say
+from mixgen.rendered import RenderedSet
+
+LEADERBOARD_FILE = "leaderboard.csv"
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class RunResult:
+    """The leaderboard of a run, the score folders behind it, and what did not work.
+
+    Attributes:
+        rows: of the leaderboard.
+        scores: the folders that it was made from.
+        skipped: one sentence for each system that does not fit a set.
+        n_failed: mixtures that could not be scored in full, over all systems.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    scores: list[Path] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    n_failed: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One system on one set, and the folder for both its results."""
+
+    system: str
+    set_folder: Path
+    folder: Path
+
+    @property
+    def estimates(self) -> Path:
+        """Where the estimates go."""
+        return self.folder / "estimates"
+
+    @property
+    def scores(self) -> Path:
+        """Where the scores go."""
+        return self.folder / "scores"
+
+
+def run(
+    *,
+    sets: Sequence[Path],
+    systems: Sequence[str],
+    out: Path,
+    split: str = "test",
+    metrics: Sequence[str] | None = None,
+    workers: int | None = None,
+) -> RunResult:
+    """Separate and score every system on every set, and write `out`/leaderboard.csv.
+
+    Estimates and scores go to `out`/<set>/<system>/. A step whose inputs are those of its last
+    run is not done again. A system that does not fit a set is skipped there.
+
+    Args:
+        sets: folders of rendered sets.
+        systems: names of separators that need no training, or checkpoint folders.
+        out: folder of everything that is made.
+        split: of the sets.
+        metrics: names of metrics; by default those for each set's task.
+        workers: processes that score; by default one per core.
+
+    Raises:
+        UsageError: there is no such system, it is not trained, or two would share a folder.
+        InputError: a set or checkpoint cannot be read, or no system fits any set.
+    """
+    result = RunResult()
+    for step in list(_fitting(sets, systems, out, split, result.skipped)):
+        _separate(step, split)
+        say(f"score {step.system} on {step.set_folder}")
+        plan = plan_score(step.set_folder, step.estimates, split=split, metrics=metrics)
+        result.n_failed += _score(plan, step.scores, workers)
+        result.scores.append(step.scores)
+    if not result.scores:
+        raise InputError(f"No system fits any set. {' '.join(result.skipped)}")
+    result.rows = rank(result.scores)
+    write_leaderboard(out / LEADERBOARD_FILE, result.rows)
+    return result
+
+
+def _fitting(
+    sets: Sequence[Path], systems: Sequence[str], out: Path, split: str, skipped: list[str]
+) -> Iterator[Step]:
+    """Yield what can be done, found out before any of it is; say what cannot and why."""
+    from baselines.checkpoint import checkpoint_sha256  # here, because they import torch
+    from baselines.registry import names
+    from baselines.separate import open_system
+
+    set_of = _by_folder_name(sets, lambda folder: RenderedSet(folder).manifest.header.name)
+    system_of = _by_folder_name(systems, str)
+    for system in systems:
+        if system not in names() and Path(system).is_dir():
+            checkpoint_sha256(Path(system))  # a broken checkpoint is not one that does not fit
+    for set_name, set_folder in set_of.items():
+        mixtures = RenderedSet(set_folder).mixtures(split)
+        for system_name, system in system_of.items():
+            try:
+                open_system(system, mixtures)
+            except InputError as error:
+                skipped.append(f"{system} does not fit {set_name}: {error}")
+                say(f"skipped: {skipped[-1]}")
+            else:
+                yield Step(system, set_folder, out / set_name / system_name)
+
+
+def _by_folder_name(items: Iterable[Item], name_of: Callable[[Item], str]) -> Mapping[str, Item]:
+    named: dict[str, Item] = {}
+    for item in items:
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", name_of(item)).strip("-.")
+        if name in named:
+            raise UsageError(f"{named[name]} and {item} would share the folder {name!r}: drop one.")
+        named[name] = item
+    return named
+
+
+def _separate(step: Step, split: str) -> None:
+    """Separate what is not there yet; mixtures that fail are noted with the estimates."""
+    from baselines.separate import separate_set  # here, because it imports torch
+
+    say(f"separate {step.set_folder} with {step.system}")
+    try:
+        separate_set(step.system, step.set_folder, step.estimates, split=split, overwrite=True)
+    except PartialFailure as error:
+        say(str(error))
+
+
+def _score(plan: Plan, out: Path, workers: int | None) -> int:
+    """Score unless the same inputs were; return how many mixtures could not be."""
+    path = out / RUN_FILE
+    if path.is_file():
+        before = read_json(path)
+        if isinstance(before, dict) and before.get("inputs_sha256") == plan.inputs_sha256:
+            return int(before["counts"]["n_failed"])
+    return score(plan, out, workers=workers)[0].counts.n_failed

@@ -1,0 +1,112 @@
+"""The command `baselines`, run as a person runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from baselines.cli import app
+from baselines.registry import names
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def command(*words):
+    """Run in a process of its own; returns exit code, standard output and error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "baselines.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_list_names_every_variant_in_an_aligned_table():
+    lines = invoke("list").output.splitlines()
+    assert [line.split()[0] for line in lines] == ["name", *names()]
+    starts = {
+        line.index(word)
+        for line, word in zip(lines[:3], ("task", "talkers", "talkers"), strict=True)
+    }
+    assert len(starts) == 1
+    assert any("5,050,545" in line for line in lines)
+
+
+def test_list_as_json():
+    rows = json.loads(invoke("list", "--json").output)
+    sizes = {row["name"]: row["parameters"] for row in rows}
+    assert sizes["conv_tasnet"] == 5_050_545
+    assert sizes["oracle:irm"] == 0
+
+
+def test_info_of_a_name_and_of_a_checkpoint(trained):
+    assert "1809.07454" in invoke("info", "conv_tasnet").output
+    facts = json.loads(invoke("info", trained, "--json").output)
+    assert facts["name"] == "conv_tasnet:small"
+    assert len(facts["checkpoint_sha256"]) == 64
+    assert facts["training"]["steps"] == 2
+
+
+def test_train_resume_and_separate(speech, tmp_path):
+    out = tmp_path / "checkpoint"
+    chosen = ["--batch", 2, "--segment-s", 0.25, "--validations", 1, "--threads", 1]
+    trained = invoke(
+        *("train", "conv_tasnet:small", "--set", speech.rendered, "--out", out),
+        *("--steps", 1, "--device", "cpu"),
+        *chosen,
+    )
+    assert trained.exit_code == 0, trained.output
+    assert invoke("train", "--resume", "--out", out, "--steps", 2).exit_code == 0
+    assert json.loads((out / "meta.json").read_text())["progress"]["step"] == 2
+    done = invoke("separate", out, speech.rendered, "--out", tmp_path / "est", "--json")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "est" / "test-2" / "est2.wav").is_file()
+
+
+def test_separate_one_file(speech, trained, tmp_path):
+    mixture = next((speech.rendered / "test-0").glob("mixture.*"))
+    done = invoke("separate", trained, mixture, "--out", tmp_path / "est")
+    assert done.exit_code == 0, done.output
+    assert sorted(p.name for p in (tmp_path / "est").iterdir()) == ["est1.wav", "est2.wav"]
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "sentence"),
+    [
+        (["info", "conv_tasnot"], 2, "did you mean 'conv_tasnet'"),
+        (["train", "--out", "{tmp}/x"], 2, "Say which separator"),
+        (["train", "conv_tasnet", "--out", "{tmp}/x", "--steps", "1"], 3, "--set"),
+        (
+            ["train", "conv_tasnet", "--set", "{tmp}", "--steps", "1", "--out", "{tmp}/x"],
+            3,
+            "render",
+        ),
+        (["train", "--resume", "--out", "{tmp}/x"], 3, "not a checkpoint"),
+        (["separate", "mixture", "{tmp}", "--out", "{tmp}/x"], 3, "not a rendered set"),
+        (["separate", "conv_tasnet", "{set}", "--out", "{tmp}/x"], 2, "is not trained"),
+        (["separate", "{tmp}/model.pt", "{set}", "--out", "{tmp}/x"], 3, "never are"),
+        (["separate", "mixture", "{set}", "--out", "{tmp}/model.pt/x"], 6, "Cannot write"),
+    ],
+)
+def test_errors_are_one_sentence_and_a_code(speech, tmp_path, words, exit_code, sentence):
+    (tmp_path / "model.pt").write_bytes(b"\x80\x04.")
+    filled = [word.format(tmp=tmp_path, set=speech.rendered) for word in words]
+    code, output, error = command(*filled)
+    assert code == exit_code
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error + output
+
+
+@pytest.mark.parametrize("verb", ["list", "info", "train", "separate"])
+def test_help_shows_an_example(verb):
+    done = invoke(verb, "--help")
+    assert done.exit_code == 0
+    assert f"Example: baselines {verb}" in done.output

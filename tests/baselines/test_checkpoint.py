@@ -1,0 +1,244 @@
+"""Checkpoints: what was saved comes back, and nothing that was altered or pickled is read."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from baselines.checkpoint import (
+    Meta,
+    check_place,
+    checkpoint_sha256,
+    is_checkpoint,
+    load_checkpoint,
+    load_state,
+    optimizer_tensors,
+    read_meta,
+    restore_optimizer,
+    save_checkpoint,
+)
+from baselines.registry import build
+from mixgen.errors import InputError, MachineError, SuiteError, UsageError
+from mixgen.files import sha256_file
+
+
+def resign(folder):
+    """Make SHA256SUMS right again, as somebody would who alters a file on purpose."""
+    names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = "".join(f"{sha256_file(folder / name)}  {name}\n" for name in names)
+    (folder / "SHA256SUMS").write_text(sums)
+
+
+def edit_meta(folder, **changes):
+    meta = json.loads((folder / "meta.json").read_text())
+    (folder / "meta.json").write_text(json.dumps(meta | changes))
+    resign(folder)
+
+
+def edit_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors")
+    resign(folder)
+
+
+def save(folder, separator, model="conv_tasnet:small"):
+    meta = Meta(
+        schema="checkpoint/1",
+        model=model,
+        config=separator.config,
+        parameters=0,
+        manifest_sha256=None,
+        step=0,
+        training={},
+        progress={},
+        versions={},
+    )
+    save_checkpoint(folder, meta, separator.state_dict())
+
+
+def test_a_saved_separator_comes_back_bit_equal(tmp_path):
+    separator = build("conv_tasnet:small", n_src=3, sample_rate=16000).eval()
+    save(tmp_path / "checkpoint", separator)
+    loaded = load_checkpoint(tmp_path / "checkpoint")
+    assert loaded.config == separator.config
+    assert not loaded.training
+    mixture = torch.randn(1, 1, 800)
+    with torch.no_grad():
+        assert torch.equal(loaded(mixture), separator(mixture))
+
+
+def test_the_hash_names_the_weights(checkpoint):
+    assert checkpoint_sha256(checkpoint) == sha256_file(checkpoint / "model.safetensors")
+    meta = read_meta(checkpoint)
+    assert meta.model == "conv_tasnet:small"
+    assert meta.parameters == sum(p.numel() for p in load_checkpoint(checkpoint).parameters())
+
+
+def test_a_checkpoint_is_replaced_whole(tmp_path):
+    folder = tmp_path / "checkpoint"
+    first, second = build("conv_tasnet:small"), build("conv_tasnet:small")
+    save(folder, first)
+    before = checkpoint_sha256(folder)
+    save(folder, second)
+    assert checkpoint_sha256(folder) != before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_an_interrupted_replacement_is_finished(checkpoint):
+    """The old checkpoint had stepped aside and the new one had not come yet."""
+    checkpoint.rename(checkpoint.with_name(f".old.{checkpoint.name}"))
+    assert is_checkpoint(checkpoint)
+    load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "meta.json", "SHA256SUMS"])
+def test_a_missing_file_is_told(checkpoint, name):
+    (checkpoint / name).unlink()
+    with pytest.raises(InputError, match=name):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "meta.json", "state.safetensors"])
+def test_a_flipped_bit_is_found(checkpoint, name):
+    content = bytearray((checkpoint / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (checkpoint / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} was altered"):
+        load_checkpoint(checkpoint)
+        load_state(checkpoint)
+
+
+def test_a_cut_file_is_found_even_with_a_fresh_hash(checkpoint):
+    path = checkpoint / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="altered or cut"):
+        load_checkpoint(checkpoint)
+    resign(checkpoint)
+    with pytest.raises(InputError, match="not a safetensors file"):
+        load_checkpoint(checkpoint)
+
+
+def test_an_oversize_header_is_refused(checkpoint):
+    (checkpoint / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
+    resign(checkpoint)
+    with pytest.raises(InputError, match="not a safetensors file"):
+        load_checkpoint(checkpoint)
+
+
+def test_a_weight_of_another_shape_is_refused(checkpoint):
+    edit_weights(checkpoint, lambda w: w.update({sorted(w)[0]: torch.zeros(7, 7)}))
+    with pytest.raises(InputError, match=r"shape \(7, 7\)"):
+        load_checkpoint(checkpoint)
+
+
+def test_a_missing_or_foreign_weight_is_refused(checkpoint):
+    edit_weights(checkpoint, lambda w: w.pop(sorted(w)[0]))
+    with pytest.raises(InputError, match="nowhere"):
+        load_checkpoint(checkpoint)
+
+
+def test_an_unknown_model_is_refused(checkpoint):
+    edit_meta(checkpoint, model="conv_tasnot")
+    with pytest.raises(InputError, match="conv_tasnot"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("config", [{"wings": 2}, {"n_src": "two"}, {"n_src": -1}])
+def test_a_configuration_that_builds_nothing_is_refused(checkpoint, config):
+    edit_meta(checkpoint, config=config)
+    with pytest.raises(InputError, match="no separator known here"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("{", "not valid JSON"), ("[]", "is not valid"), ('{"schema": "checkpoint/1"}', "model")],
+)
+def test_a_broken_meta_is_refused(checkpoint, text, problem):
+    (checkpoint / "meta.json").write_text(text)
+    resign(checkpoint)
+    with pytest.raises(InputError, match=problem):
+        load_checkpoint(checkpoint)
+
+
+def test_a_future_schema_is_refused(checkpoint):
+    edit_meta(checkpoint, schema="checkpoint/9")
+    with pytest.raises(InputError, match="checkpoint/9"):
+        load_checkpoint(checkpoint)
+
+
+class Bomb:
+    """Sets a mark if it is ever unpickled."""
+
+    def __reduce__(self):
+        return (exec, ("import builtins; builtins.bomb_went_off = True",))
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.ckpt", "weights"])
+def test_a_pickle_is_never_read(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputError, match="never are"):
+        load_checkpoint(path)
+    assert not hasattr(__builtins__, "bomb_went_off")
+
+
+def test_a_pickle_under_another_name_is_never_read(checkpoint):
+    torch.save({"weight": torch.zeros(1)}, checkpoint / "model.safetensors")
+    resign(checkpoint)
+    with pytest.raises(InputError, match="pickle under another name"):
+        load_checkpoint(checkpoint)
+
+
+def test_something_else_is_not_a_checkpoint(tmp_path):
+    with pytest.raises(InputError, match="not a checkpoint"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "song.wav").write_bytes(b"RIFF")
+    with pytest.raises(InputError, match="give that folder"):
+        load_checkpoint(tmp_path / "song.wav")
+
+
+def test_a_place_in_use_is_not_overwritten(checkpoint, tmp_path):
+    with pytest.raises(UsageError, match="--resume"):
+        check_place(checkpoint, overwrite=False)
+    check_place(checkpoint, overwrite=True)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_bytes(b"")
+    with pytest.raises(UsageError, match="in use"):
+        check_place(tmp_path / "photos", overwrite=True)
+
+
+def test_an_unwritable_place_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match="Cannot write"):
+        check_place(tmp_path / "file" / "checkpoint", overwrite=False)
+
+
+def test_every_refusal_is_one_sentence(checkpoint):
+    (checkpoint / "meta.json").unlink()
+    with pytest.raises(SuiteError) as caught:
+        load_checkpoint(checkpoint)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_optimizer_goes_on_as_if_never_stopped():
+    def steps(layer, optimizer, count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            layer(torch.ones(1, 3)).square().sum().backward()
+            optimizer.step()
+
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(layer.parameters(), 0.1)
+    steps(layer, optimizer, 3)
+    twin = torch.nn.Linear(3, 2)
+    twin.load_state_dict(layer.state_dict())
+    restored = torch.optim.AdamW(twin.parameters(), 0.1)
+    restore_optimizer(restored, optimizer_tensors(optimizer))
+    steps(layer, optimizer, 3)
+    steps(twin, restored, 3)
+    assert torch.equal(layer.weight, twin.weight)

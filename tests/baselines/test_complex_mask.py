@@ -1,0 +1,57 @@
+"""What is particular to complex masks: where they start, what level does, and that they learn."""
+
+import pytest
+import torch
+
+from baselines.models.complex_mask import ComplexMask, ComplexMaskHyperparameters
+
+
+def tiny(**changes) -> ComplexMask:
+    sizes = {"n_fft": 64, "hop_length": 16, "width": 16, "hidden_size": 8, "n_layers": 2}
+    return ComplexMask(ComplexMaskHyperparameters(**{**sizes, **changes})).eval()
+
+
+@pytest.mark.parametrize("n_src", [2, 3])
+def test_without_a_network_the_mixture_is_shared_out_evenly(n_src):
+    separator = tiny(n_src=n_src, channels=2)
+    torch.nn.init.zeros_(separator.mask.weight)
+    torch.nn.init.zeros_(separator.mask.bias)
+    mixture = torch.randn(1, 2, 900)
+    expected = (mixture / n_src)[:, None].expand(-1, n_src, -1, -1)
+    torch.testing.assert_close(separator(mixture), expected, rtol=0, atol=1e-5)
+
+
+def test_masks_can_turn_the_phase():
+    """A mask of -i delays every partial by a quarter of its period: a cosine becomes a sine."""
+    separator = tiny()
+    torch.nn.init.zeros_(separator.mask.weight)
+    bias = separator.mask.bias.data.view(2, 2, 1, 33)  # source, real or imaginary, channel, bin
+    bias[:, 0] = -0.5
+    bias[:, 1] = -1
+    phase = 2 * torch.pi * 500 / 8000 * torch.arange(2000)
+    estimates = separator(phase.cos()[None, None]).detach()
+    middle = slice(200, 1800)
+    expected = phase.sin()[middle].expand(2, -1)
+    torch.testing.assert_close(estimates[0, :, 0, middle], expected, rtol=0, atol=1e-2)
+
+
+def test_estimates_follow_the_level_of_the_mixture():
+    separator = tiny()
+    mixture = torch.randn(1, 1, 900)
+    torch.testing.assert_close(separator(0.01 * mixture), 0.01 * separator(mixture))
+
+
+def test_loss_falls_when_trained():
+    separator = tiny().train()
+    optimiser = torch.optim.Adam(separator.parameters(), lr=1e-2)
+    t = torch.arange(2000) / 8000
+    references = torch.stack([torch.sin(6.2832 * f * t) for f in (400, 2400)])[None, :, None]
+    batch = {"mixture": references.sum(1), "references": references}
+    losses = []
+    for _ in range(40):
+        optimiser.zero_grad()
+        value = separator.training_loss(batch)
+        value.backward()
+        optimiser.step()
+        losses.append(value.item())
+    assert losses[-1] < losses[0] - 6

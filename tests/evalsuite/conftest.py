@@ -1,0 +1,200 @@
+"""A small rendered set, estimates of it, and scores of them, made by hand in a moment."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from evalsuite.score import score
+from evalsuite.score_plan import plan_score
+from mixgen.files import sha256_bytes
+from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source, read_manifest
+from mixgen.manifest import write_manifest as write_manifest_file
+from mixgen.rendered import FileRow, RenderedHeader, RenderedSet, write_rendered
+
+RATE = 8000
+FRAMES = 4000
+MakeSet = Callable[..., Path]
+
+
+@pytest.fixture
+def make_set(tmp_path: Path) -> MakeSet:
+    """A function that renders a set of noise sources: `n` mixtures, sources named `names`."""
+
+    def make(
+        name: str = "tiny",
+        n: int = 8,
+        names: Sequence[str] = ("s1", "s2"),
+        task: str = "speech_separation",
+        split: str = "test",
+        seed: int = 0,
+    ) -> Path:
+        folder = tmp_path / name
+        mixtures = [_mixture(f"{split}_{i:03d}", split, names) for i in range(n)]
+        header = Header(
+            name=name,
+            task=task,
+            format="wav_float",
+            recipe_sha256="0" * 64,
+            sources_sha256="0" * 64,
+            seed=seed,
+            created_by={"tests": "1"},
+        )
+        write_manifest_file(folder / "manifest.jsonl", header, mixtures)
+        rows = [row for m in mixtures for row in _render(folder, m, seed)]
+        manifest_sha256 = read_manifest(folder / "manifest.jsonl").sha256
+        rendered = RenderedHeader(
+            manifest_sha256=manifest_sha256, format="wav_float", created_by={"tests": "1"}
+        )
+        write_rendered(folder, rendered, rows)
+        return folder
+
+    return make
+
+
+def _mixture(mixture_id: str, split: str, names: Sequence[str]) -> Mixture:
+    return Mixture(
+        id=mixture_id,
+        split=split,
+        sample_rate=RATE,
+        channels=1,
+        frames=FRAMES,
+        seed=1,
+        sources=[_source(name, f"speaker_{name}") for name in names],
+        level=Level(reference_db=-30.0),
+        targets=list(names),
+    )
+
+
+def _source(name: str, label: str) -> Source:
+    event = Event(
+        corpus="noise",
+        path=f"{name}.wav",
+        sha256="0" * 64,
+        source_time=0.0,
+        event_time=0.0,
+        event_duration=0.5,
+        snr=0.0,
+    )
+    return Source(
+        name=name,
+        role="target",
+        label=label,
+        kind="speech",
+        events=[event],
+        gain=Gain(rule="energy"),
+    )
+
+
+def _render(folder: Path, mixture: Mixture, seed: int) -> list[FileRow]:
+    """Write sources of noise and their sum, as 32-bit float files."""
+    generator = np.random.default_rng([seed, *mixture.id.encode()])
+    names = [source.name for source in mixture.sources]
+    sources = 0.1 * generator.standard_normal((len(names), FRAMES)).astype("f4")
+    signals = {"mixture": sources.sum(axis=0), **dict(zip(names, sources, strict=True))}
+    return [_write(folder, mixture, name, samples) for name, samples in signals.items()]
+
+
+def _write(folder: Path, mixture: Mixture, name: str, samples: Any) -> FileRow:
+    path = folder / mixture.id / f"{name}.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    return FileRow(
+        id=mixture.id,
+        name=name,
+        path=f"{mixture.id}/{name}.wav",
+        frames=FRAMES,
+        sample_rate=RATE,
+        channels=1,
+        peak=float(np.abs(samples).max()),
+        sha256=sha256_bytes(samples.tobytes()),
+        file_sha256=sha256_bytes(path.read_bytes()),
+        clip_gain_db=0.0,
+        requested={},
+        measured={},
+    )
+
+
+@pytest.fixture
+def make_estimates(tmp_path: Path) -> MakeSet:
+    """A function that writes estimates: the references plus noise `noise_db` below them.
+
+    With `spread_db` the level of the noise changes from mixture to mixture. Estimates come in the
+    reverse order of the references unless they are `named`.
+    """
+
+    def make(
+        set_folder: Path,
+        name: str = "model",
+        noise_db: float = -20.0,
+        spread_db: float = 0.0,
+        seed: int = 1,
+        named: bool = False,
+        **changes: Any,
+    ) -> Path:
+        folder = tmp_path / f"{name}_estimates"
+        rendered = RenderedSet(set_folder)
+        generator = np.random.default_rng(seed)
+        for mixture in rendered.mixtures():
+            level = noise_db + spread_db * generator.standard_normal()
+            references = rendered.load_references(mixture.id)[:, 0]  # (n_src, time)
+            noise = np.random.default_rng(7).standard_normal(references.shape)
+            estimates = references + 0.1 * 10 ** (level / 20) * noise
+            names = mixture.targets if named else _generic(len(references))[::-1]
+            (folder / mixture.id).mkdir(parents=True, exist_ok=True)
+            for estimate_name, samples in zip(names, estimates, strict=True):
+                path = folder / mixture.id / f"{estimate_name}.wav"
+                soundfile.write(path, samples, RATE, subtype="FLOAT")
+        write_run(folder, rendered, name, named, **changes)
+        return folder
+
+    return make
+
+
+def _generic(n: int) -> list[str]:
+    return [f"est{i}" for i in range(1, n + 1)]
+
+
+def write_run(folder: Path, rendered: RenderedSet, name: str, named: bool, **changes: Any) -> None:
+    """Write EST/run.json as a separator does."""
+    targets = rendered.mixtures()[0].targets
+    record = {
+        "schema": "estimates/1",
+        "model": name,
+        "checkpoint_sha256": None,
+        "manifest_sha256": rendered.manifest.sha256,
+        "split": rendered.mixtures()[0].split,
+        "named": named,
+        "estimates": targets if named else _generic(len(targets)),
+        "sample_rate": RATE,
+        "parameters": 1000,
+        "macs_per_second": 2.5e9,
+        "real_time_factor": 0.125,
+        "peak_memory_mb": None,
+        "device": "cpu",
+        "threads": 1,
+        "versions": {"torch": "2"},
+        "failures": [],
+    }
+    (folder / "run.json").write_text(json.dumps(record | changes))
+
+
+@pytest.fixture
+def make_scores(tmp_path: Path) -> MakeSet:
+    """A function that scores estimates, by default by SI-SDR and SNR alone."""
+
+    def make(
+        set_folder: Path,
+        estimates: Path,
+        name: str | None = None,
+        metrics: Sequence[str] | None = ("si_sdr", "snr"),
+    ) -> Path:
+        out = tmp_path / (name or estimates.name.replace("_estimates", "_scores"))
+        score(plan_score(set_folder, estimates, metrics=metrics), out, workers=1)
+        return out
+
+    return make

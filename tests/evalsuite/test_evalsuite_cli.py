@@ -1,0 +1,139 @@
+"""The command line: answers on standard output, one-sentence errors, exit codes."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evalsuite import cli
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def evalsuite(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """A function that runs the program: exit code, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["evalsuite", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return call
+
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def test_help_needs_no_torch() -> None:
+    script = (
+        "import sys; sys.argv = ['evalsuite', 'score', '--help']\n"
+        "from evalsuite import cli\n"
+        "try: cli.main()\n"
+        "finally: print('loaded:', 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Example: evalsuite score" in done.stdout
+    assert "loaded: False" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["score", "rank", "check", "run"])
+def test_help_has_an_example(evalsuite: Call, command: str) -> None:
+    code, out, _ = evalsuite(command, "--help")
+    assert code == 0
+    assert f"Example: evalsuite {command}" in out
+
+
+def test_score_rank_check(
+    evalsuite: Call, make_set: Make, make_estimates: Make, tmp_path: Path
+) -> None:
+    folder = make_set(n=7)
+    for name, noise_db in (("base", -10.0), ("worse", -5.0)):
+        estimates = make_estimates(folder, name, noise_db=noise_db)
+        code, out, _ = evalsuite(
+            *("score", "--set", folder, "--estimates", estimates, "--out", tmp_path / name),
+            *("--metrics", "si_sdr,snr", "--workers", 1),
+        )
+        assert (code, out) == (0, f"{name} on tiny: 7 mixtures scored into {tmp_path / name}\n")
+    base, worse = tmp_path / "base", tmp_path / "worse"
+
+    code, out, _ = evalsuite("rank", base, worse, "--out", tmp_path / "l.csv", "--json")
+    assert code == 0
+    assert [row["model"] for row in json.loads(out)] == ["base", "worse"]
+    assert (tmp_path / "l.csv").read_text().startswith("group,set,split,rank,")
+
+    assert evalsuite("check", base, base)[0] == 0
+    code, out, err = evalsuite("check", base, worse, "--json", "--out", tmp_path / "check.json")
+    assert code == 5
+    assert json.loads(out) == json.loads((tmp_path / "check.json").read_text())
+    assert err == f"error: {worse} is worse than {base} in si_sdr, snr.\n"
+    code, out, _ = evalsuite("check", base, worse, "--tolerance", "9")
+    assert (code, out.splitlines()[-1]) == (0, "verdict: pass")
+
+
+def test_inconclusive_is_said_and_strict_makes_it_fail(
+    evalsuite: Call, make_set: Make, make_estimates: Make, make_scores: Make
+) -> None:
+    folder = make_set(n=5)
+    base = make_scores(folder, make_estimates(folder, "base", noise_db=-10.0))
+    noisy = make_scores(folder, make_estimates(folder, "noisy", noise_db=-10.0, spread_db=1.0))
+    code, out, err = evalsuite("check", base, noisy)
+    assert (code, out.splitlines()[-1]) == (0, "verdict: inconclusive")
+    assert err.startswith("warning: ")
+    assert evalsuite("check", base, noisy, "--strict")[0] == 5
+
+
+def test_another_manifest_ends_with_3(
+    evalsuite: Call, make_set: Make, make_estimates: Make, make_scores: Make
+) -> None:
+    one, two = make_set("one", n=1), make_set("two", n=1, seed=3)
+    scores = make_scores(one, make_estimates(one, "a"))
+    others = make_scores(two, make_estimates(two, "b"))
+    code, _, err = evalsuite("check", scores, others)
+    assert code == 3
+    assert err.startswith("error: The two score folders have different manifests")
+    assert err.count("\n") == 1
+
+
+def test_failed_mixtures_are_listed_and_end_with_4(
+    evalsuite: Call, make_set: Make, make_estimates: Make, tmp_path: Path
+) -> None:
+    folder = make_set(n=2)
+    estimates = make_estimates(folder)
+    (estimates / "test_001" / "est1.wav").write_bytes(b"")
+    out = tmp_path / "scores"
+    arguments = ("--set", folder, "--estimates", estimates, "--out", out, "--workers", 1)
+    code, _, err = evalsuite("score", *arguments, "--metrics", "si_sdr")
+    assert code == 4
+    assert "failed: test_001 s1: missing_estimate: est1.wav cannot be read" in err
+    assert (out / "run.json").is_file()
+
+
+def test_wrong_usage_ends_with_2(evalsuite: Call, make_set: Make, make_estimates: Make) -> None:
+    folder = make_set(n=1)
+    estimates = make_estimates(folder)
+    arguments = ("--set", folder, "--estimates", estimates, "--out", folder / "s")
+    code, _, err = evalsuite("score", *arguments, "--metrics", "sdr")
+    assert code == 2
+    assert "There is no metric sdr" in err
+    assert evalsuite("score")[0] == 2
+    assert evalsuite("check", folder)[0] == 2
+
+
+def test_run_prints_the_table(evalsuite: Call, make_set: Make, tmp_path: Path) -> None:
+    folder = make_set(n=1)
+    arguments = ("--system", "mixture", "--metrics", "si_sdr", "--workers", 1)
+    code, out, _ = evalsuite("run", "--set", folder, "--out", tmp_path / "out", *arguments)
+    assert code == 0
+    assert out.splitlines()[1].startswith("model")
+    assert out.splitlines()[2].startswith("mixture")
+    assert (tmp_path / "out" / "leaderboard.csv").is_file()

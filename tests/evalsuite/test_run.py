@@ -1,0 +1,117 @@
+"""Separate, score and rank in one go, with systems that need no training."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evalsuite import run as run_module
+from evalsuite.run import run
+from mixgen.errors import InputError, UsageError
+
+Make = Callable[..., Path]
+METRICS = ("si_sdr",)
+
+
+def test_every_system_on_every_set_in_one_leaderboard(make_set: Make, tmp_path: Path) -> None:
+    sets = [make_set("two", n=3), make_set("three", n=3, names=("s1", "s2", "s3"))]
+    systems = ["mixture", "oracle:irm"]
+    result = run(sets=sets, systems=systems, out=tmp_path / "out", metrics=METRICS, workers=1)
+    with (tmp_path / "out" / "leaderboard.csv").open() as stream:
+        rows = [(row["set"], row["rank"], row["model"]) for row in csv.DictReader(stream)]
+    assert rows == [
+        ("three", "1", "oracle:irm"),
+        ("three", "2", "mixture"),
+        ("two", "1", "oracle:irm"),
+        ("two", "2", "mixture"),
+    ]
+    mixture = result.rows[1]
+    assert mixture["si_sdri_mean"] == pytest.approx(0.0, abs=1e-9)
+    assert mixture["parameters"] == 0
+    assert (tmp_path / "out" / "two" / "oracle-irm" / "scores" / "items.jsonl").is_file()
+
+
+def test_finished_steps_are_used_again(
+    make_set: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"sets": [make_set(n=2)], "systems": ["mixture"], "out": tmp_path / "out"}
+    first = run(**arguments, metrics=METRICS, workers=1)
+    monkeypatch.setattr(run_module, "score", pytest.fail)
+    estimate = tmp_path / "out" / "tiny" / "mixture" / "estimates" / "test_000" / "est1.wav"
+    written = estimate.stat().st_mtime_ns
+    assert run(**arguments, metrics=METRICS, workers=1).rows == first.rows
+    assert estimate.stat().st_mtime_ns == written
+
+
+def test_a_set_made_anew_is_separated_and_scored_anew(make_set: Make, tmp_path: Path) -> None:
+    def score_of_a_set(seed: int) -> float:
+        arguments = {"systems": ["oracle:irm"], "out": tmp_path / "out", "workers": 1}
+        result = run(sets=[make_set(n=2, seed=seed)], metrics=METRICS, **arguments)
+        return result.rows[0]["si_sdr_mean"]
+
+    assert score_of_a_set(0) != score_of_a_set(1)
+
+
+@pytest.fixture
+def speech_checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz."""
+    from baselines.checkpoint import Meta, count_parameters, save_checkpoint
+    from baselines.registry import build
+
+    separator = build("conv_tasnet:small")
+    meta = Meta(
+        model="conv_tasnet:small",
+        config=separator.config,
+        parameters=count_parameters(separator),
+        manifest_sha256=None,
+        step=0,
+        training={},
+        progress={},
+        versions={},
+    )
+    folder = tmp_path / "checkpoint"
+    save_checkpoint(folder, meta, separator.state_dict())
+    return folder
+
+
+def test_a_system_that_does_not_fit_is_skipped_and_said(
+    make_set: Make, speech_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    three = make_set("three", n=1, names=("s1", "s2", "s3"))
+    systems = ["mixture", str(speech_checkpoint)]
+    result = run(sets=[three], systems=systems, out=tmp_path / "o", metrics=METRICS, workers=1)
+    assert [row["model"] for row in result.rows] == ["mixture"]
+    assert "does not fit three" in result.skipped[0]
+    assert result.skipped[0] in capsys.readouterr().err
+
+
+def test_no_system_that_fits_is_an_error(
+    make_set: Make, speech_checkpoint: Path, tmp_path: Path
+) -> None:
+    three = make_set("three", n=1, names=("s1", "s2", "s3"))
+    with pytest.raises(InputError, match="No system fits any set"):
+        run(sets=[three], systems=[str(speech_checkpoint)], out=tmp_path / "out")
+
+
+def test_a_broken_checkpoint_is_an_error_before_any_work(
+    make_set: Make, speech_checkpoint: Path, tmp_path: Path
+) -> None:
+    weights = speech_checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(InputError, match="model"):
+        run(sets=[make_set(n=1)], systems=["mixture", str(speech_checkpoint)], out=tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_unknown_and_untrained_systems_are_errors(make_set: Make, tmp_path: Path) -> None:
+    folder = make_set(n=1)
+    for system in ("mixtur", "conv_tasnet:small"):
+        with pytest.raises(UsageError, match=system):
+            run(sets=[folder], systems=["mixture", system], out=tmp_path / "out")
+
+
+def test_two_sets_of_one_name_are_refused(make_set: Make, tmp_path: Path) -> None:
+    folder = make_set(n=1)
+    with pytest.raises(UsageError, match="share the folder"):
+        run(sets=[folder, folder], systems=["mixture"], out=tmp_path / "out")

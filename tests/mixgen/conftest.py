@@ -1,0 +1,203 @@
+"""A tiny corpus of tones and noise bursts, and short ways to draw and render from it."""
+
+import copy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from mixgen.cli import app
+from mixgen.console import run
+from mixgen.corpora import get_layout
+from mixgen.draw import draw_header, draw_mixtures
+from mixgen.index import SplitPlan, index_corpus
+from mixgen.manifest import Manifest, read_manifest, write_manifest
+from mixgen.recipe import Recipe
+from mixgen.sources import Roots, SourceRow, read_sources, write_roots, write_sources
+
+SPEECH_RATE = 16000
+SPEECH_RECIPE: dict[str, Any] = {
+    "name": "tiny",
+    "task": "speech_separation",
+    "sample_rate": 8000,
+    "duration": {"mode": "fixed", "seconds": 0.8},
+    "reference_db": ["const", -32],
+    "sources": [
+        {
+            "name": "s",
+            "kind": "speech",
+            "count": 2,
+            "snr": ["normal", 6, 2],
+            "event_time": ["uniform", 0, 0.3],
+        },
+        {
+            "name": "noise",
+            "role": "background",
+            "kind": "noise",
+            "use": "independently",
+            "source_time": ["uniform", 0, 100],
+        },
+    ],
+    "splits": {
+        "train": {"mixtures": 5, "sources": {"speech": "train"}},
+        "test": {"mixtures": 2, "sources": {"speech": "test"}},
+    },
+}
+MUSIC_RECIPE: dict[str, Any] = {
+    "name": "songs",
+    "task": "music_separation",
+    "sample_rate": 16000,
+    "channels": 2,
+    "duration": {"mode": "fixed", "seconds": 0.6},
+    "sources": [
+        {"name": stem, "kind": "music", "source_time": ["uniform", 0, 100]}
+        for stem in ("vocals", "drums", "bass", "other")
+    ],
+    "splits": {"test": {"mixtures": 6, "sources": {}}},
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Three small corpora (speech, noise, songs), indexed."""
+
+    folder: Path
+    rows: list[SourceRow]
+    roots: Roots
+
+    @property
+    def sources(self) -> list[Path]:
+        """The sources.csv of each."""
+        return [self.folder / f"{name}.csv" for name in self.roots]
+
+
+def tone(frequency: float, seconds: float, rate: int, seed: int) -> np.ndarray:
+    """Return a tone with overtones, a slow swell and a little noise, shape (time,)."""
+    time = np.arange(round(seconds * rate)) / rate
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 3 * time + seed)
+    overtones = sum(np.sin(2 * np.pi * k * frequency * time) / k for k in (1, 2, 3))
+    hiss = np.random.default_rng(seed).standard_normal(time.size)
+    return 0.15 * swell * overtones + 0.01 * hiss
+
+
+def _write(path: Path, samples: np.ndarray, rate: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+
+
+def _write_speech(root: Path) -> None:
+    for speaker in range(6):
+        for utterance in range(3):
+            seconds = 0.5 + 0.15 * utterance + 0.05 * speaker
+            signal = tone(110 + 40 * speaker, seconds, SPEECH_RATE, 10 * speaker + utterance)
+            _write(root / f"spk{speaker}" / f"utt{utterance}.wav", signal, SPEECH_RATE)
+
+
+def _write_noise(root: Path) -> None:
+    random = np.random.default_rng(5)
+    for label, seconds in (("fan", 2.0), ("rain", 1.5), ("click", 0.3)):
+        _write(root / label / "0.wav", 0.1 * random.standard_normal(round(seconds * 8000)), 8000)
+
+
+def _write_songs(root: Path) -> None:
+    for song in range(3):
+        for place, stem in enumerate(("vocals", "drums", "bass", "other")):
+            pair = [tone(90 * (place + 1) + 17 * song, 2.0, 16000, s + song) for s in (0, 50)]
+            _write(root / f"song{song}" / f"{stem}.wav", np.stack(pair, axis=1), 16000)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Three small corpora on disk with their sources.csv and roots.json."""
+    folder = tmp_path_factory.mktemp("corpus")
+    roots = {name: folder / name for name in ("speech", "noise", "songs")}
+    _write_speech(roots["speech"])
+    _write_noise(roots["noise"])
+    _write_songs(roots["songs"])
+    plan = SplitPlan(by="label", parts={"train": 0.6, "test": 0.4})
+    indexes = {
+        "speech": index_corpus(
+            get_layout("folder"), roots["speech"], corpus="speech", licence="CC0", splits=plan
+        ),
+        "noise": index_corpus(get_layout("folder"), roots["noise"], corpus="noise", kind="noise"),
+        "songs": index_corpus(get_layout("stems"), roots["songs"], corpus="songs"),
+    }
+    for name, index in indexes.items():
+        write_sources(folder / f"{name}.csv", index.rows)
+    write_roots(folder, roots)
+    return Corpus(folder, read_sources(folder / f"{name}.csv" for name in roots), roots)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy(base) | changes
+
+
+@pytest.fixture(scope="session")
+def speech_recipe() -> Callable[..., Recipe]:
+    """The speech recipe, with the given keys replaced."""
+    return lambda **changes: Recipe.model_validate(_merged(SPEECH_RECIPE, changes))
+
+
+@pytest.fixture(scope="session")
+def music_recipe() -> Callable[..., Recipe]:
+    """The music recipe, with the given keys replaced."""
+    return lambda **changes: Recipe.model_validate(_merged(MUSIC_RECIPE, changes))
+
+
+@pytest.fixture(scope="session")
+def draw_to(corpus: Corpus) -> Callable[..., Manifest]:
+    """Draw a recipe from the tiny corpus into a manifest file and read it back."""
+
+    def draw(path: Path, recipe: Recipe) -> Manifest:
+        mixtures = draw_mixtures(recipe, corpus.rows, corpus.roots)
+        write_manifest(path, draw_header(recipe, corpus.rows), mixtures)
+        write_roots(path.parent, corpus.roots)
+        return read_manifest(path)
+
+    return draw
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command gave back."""
+
+    exit_code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def mixgen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """Run the command `mixgen` in this process, as a user would."""
+
+    def command(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["mixgen", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run(app)
+        captured = capsys.readouterr()
+        return Answer(int(stop.value.code or 0), captured.out, captured.err)
+
+    return command
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file below a folder, by its path relative to it."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """The content of every file below a folder."""
+    return files_of

@@ -1,0 +1,63 @@
+"""Sample formats: what is written is what is read, step for step."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mixgen.formats import (
+    FORMATS,
+    file_samples,
+    from_grid,
+    read_file_samples,
+    samples_sha256,
+    to_grid,
+    write_samples,
+)
+
+ALL = pytest.mark.parametrize("name", sorted(FORMATS))
+
+
+@ALL
+def test_files_give_back_every_step(tmp_path: Path, name: str) -> None:
+    form = FORMATS[name]
+    top = 2 ** (form.bits - 1) - 1
+    steps = np.random.default_rng(1).integers(-top, top, (2, 500), endpoint=True)
+    samples = file_samples(steps, form)
+    path = tmp_path / f"x.{form.extension}"
+    write_samples(path, samples, 16000, form)
+    np.testing.assert_array_equal(read_file_samples(path, form), samples)
+    values, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    assert rate == 16000
+    assert soundfile.info(path).subtype == form.subtype
+    np.testing.assert_array_equal(values.T, from_grid(steps, form))
+
+
+@ALL
+def test_hash_is_of_the_little_endian_samples(name: str) -> None:
+    form = FORMATS[name]
+    samples = file_samples(np.array([[1, -2, 3]]), form)
+    assert samples_sha256(samples) == hashlib.sha256(samples.tobytes()).hexdigest()
+    assert samples.dtype.str in ("<i2", "<i4", "<f4")
+
+
+@ALL
+@given(st.data())
+def test_rounding_is_at_most_half_a_step(name: str, data: st.DataObject) -> None:
+    form = FORMATS[name]
+    samples = data.draw(arrays(np.float64, (2, 8), elements=st.floats(-1, 1)))
+    error = from_grid(to_grid(samples, form), form) - samples
+    assert np.abs(error).max() <= form.step / 2
+
+
+@ALL
+def test_nothing_is_left_of_a_failed_write(tmp_path: Path, name: str) -> None:
+    form = FORMATS[name]
+    with pytest.raises(ValueError, match="dtype"):
+        write_samples(tmp_path / f"x.{form.extension}", np.array(["no"]), 8000, form)
+    assert list(tmp_path.iterdir()) == []

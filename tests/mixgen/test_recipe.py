@@ -1,0 +1,166 @@
+"""Recipes: what is refused, in which words, and what changes a mixture."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from mixgen.errors import InputError
+from mixgen.recipe import Recipe, read_recipe
+from mixgen.shipped import find_recipe, shipped_folder
+
+RECIPE = """\
+name: tiny
+task: speech_separation
+sample_rate: 8000
+duration: {mode: fixed, seconds: 1}
+sources:
+  - name: s
+    kind: speech
+    snr: [uniform, 0, 5]
+splits:
+  test: {mixtures: 2, sources: test}
+"""
+
+
+@pytest.fixture
+def refusal(tmp_path: Path) -> Callable[..., str]:
+    """What is said of the recipe with `old` replaced by `new`."""
+
+    def read(old: str, new: str) -> str:
+        assert old in RECIPE
+        path = tmp_path / "recipe.yaml"
+        path.write_text(RECIPE.replace(old, new))
+        with pytest.raises(InputError) as error:
+            read_recipe(path)
+        return str(error.value).removeprefix(str(path)).strip()
+
+    return read
+
+
+def test_read(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    recipe = read_recipe(path)
+    assert recipe.sources[0].snr == ["uniform", 0, 5]
+    assert recipe.format == "flac16"
+
+
+def test_every_shipped_recipe_is_valid() -> None:
+    names = [path.parent.name for path in shipped_folder().glob("*/recipe.yaml")]
+    assert {"starter_2mix", "starter_music"} <= set(names)
+    assert [read_recipe(find_recipe(name)).name for name in names] == names
+
+
+def test_unknown_shipped_recipe() -> None:
+    with pytest.raises(InputError, match=r"neither a recipe file nor a shipped set \(.*starter_2"):
+        find_recipe("starter_3mix")
+
+
+def test_unknown_key_with_line_and_nearest_name(refusal: Callable[..., str]) -> None:
+    assert refusal("sample_rate", "samplerate") == (
+        "line 3: the key 'samplerate' is not known; did you mean 'sample_rate'?"
+    )
+    assert refusal("    snr:", "    snrs:") == (
+        "line 8: the key 'snrs' is not known; did you mean 'snr'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("distribution", "words"),
+    [
+        ("[gauss, 0, 1]", "'gauss' is not a distribution: use one of const, choose"),
+        ("[uniform, 0]", "uniform takes 2 argument(s), not 1"),
+        ("[uniform, 5, 0]", "uniform needs its lower bound first"),
+        ("[uniform, [1], 2]", "[1] is not a finite number"),
+        ("[const, loud]", "'loud' is not a finite number"),
+        ("[choose, 3]", "the arguments of choose must be lists"),
+        ("[choose, []]", "choose needs at least one value to choose from"),
+        ("[choose_weighted, [1, 2], [1]]", "choose_weighted needs as many weights as values"),
+        ("[choose_weighted, [1, 2], [0.5, 0.6]]", "must be 0 or more and add up to 1"),
+        ("[choose_weighted, [1, 2], [-0.5, 1.5]]", "must be 0 or more and add up to 1"),
+        ("[normal, 0, -1]", "the standard deviation of normal cannot be negative"),
+        ("[truncnorm, 0, 1, 3, 2]", "truncnorm needs a lower bound below its upper bound"),
+        ("[const, .inf]", "inf is not a finite number"),
+        ("[choose, [1, .nan]]", "nan is not a finite number"),
+        ("3", "should be a valid list"),
+        ("[]", "at least 2 items"),
+    ],
+)
+def test_wrong_distributions(refusal: Callable[..., str], distribution: str, words: str) -> None:
+    said = refusal("[uniform, 0, 5]", distribution)
+    assert words in said
+    assert said.startswith("line 8: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("mixtures: 2", "mixtures: 0", "greater than or equal to 1"),
+        ("mixtures: 2", "mixtures: 1000000000000", "less than or equal to 10000000"),
+        ("8000", "4000", "greater than or equal to 8000"),
+        ("8000", "96000", "less than or equal to 48000"),
+        ("seconds: 1", "seconds: 0", "greater than 0"),
+        ("seconds: 1", "seconds: 1.0e+9", "less than or equal to 3600"),
+        ("fixed, seconds: 1", "min, seconds: 1", "`seconds` belongs to the mode fixed"),
+        ("fixed, seconds: 1", "max, limit_s: -1", "greater than 0"),
+        ("name: s\n", "name: mixture\n", "'mixture' is taken"),
+        ("name: s\n", "name: ../s\n", "The name '../s' is not allowed"),
+        ("  test:", "  a/b:", "The name 'a/b' is not allowed"),
+        ("kind: speech", "kind: voice", "'speech', 'music', 'noise'"),
+        ("kind: speech", "kind: music\n    count: 2", "a music group is one stem"),
+        ("kind: speech", "kind: speech\n    count: 33", "less than or equal to 32"),
+        ("kind: speech", "kind: speech\n    role: background", "a source that is not background"),
+        ("splits:\n  test: {mixtures: 2, sources: test}", "splits: {}", "at least 1 item"),
+        (RECIPE, "- a\n- b\n", "is not a recipe"),
+        (RECIPE, "", "is not a recipe"),
+    ],
+)
+def test_wrong_values(refusal: Callable[..., str], old: str, new: str, words: str) -> None:
+    assert words in refusal(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &x [1]\nb: *x\n", r"uses a YAML alias \(\*name\): write the value out"),
+        ("a: [1\nb: 2\n", r"line 2 is not valid YAML"),
+        ("a: !!python/object/apply:os.system ['true']\n", "is not valid YAML"),
+        ("[" * 5000, "is not valid YAML"),
+    ],
+)
+def test_yaml_that_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_recipe(path)
+
+
+def test_a_huge_file_is_not_even_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("#" * (2 << 20))
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize("names", [("s", "s"), ("s", "S")])
+def test_two_groups_of_one_name(speech_recipe: Callable[..., Recipe], names: list[str]) -> None:
+    groups = [{"name": name, "kind": "speech"} for name in names]
+    with pytest.raises(ValidationError, match="two sources have one name"):
+        speech_recipe(sources=groups)
+
+
+def test_groups_that_share_a_name_but_no_source(speech_recipe: Callable[..., Recipe]) -> None:
+    groups = [{"name": "s", "kind": "speech", "count": count} for count in (1, 2)]
+    with pytest.raises(ValidationError, match="two sources have one name"):
+        speech_recipe(sources=groups)
+
+
+def test_what_changes_a_mixture(speech_recipe: Callable[..., Recipe]) -> None:
+    base = speech_recipe()
+    longer = {"train": {"mixtures": 9, "sources": {"speech": "train"}}, "test": base.splits["test"]}
+    for same in (speech_recipe(description="x", seed=5), speech_recipe(splits=longer)):
+        assert same.scene_sha256 == base.scene_sha256
+        assert same.sha256 != base.sha256
+    assert speech_recipe(fade_s=0.02).scene_sha256 != base.scene_sha256
