@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -93,7 +94,7 @@ def excerpt_bounds(start_s: float, duration_s: float, sample_rate: int) -> tuple
 
 
 def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Samples:
-    if stop > file.frames:
+    if not 0 <= start <= stop <= file.frames:
         raise InputError(
             f"{path} has {file.frames} samples, but samples {start} to {stop} are wanted: "
             "it is not the file that was indexed."
@@ -123,6 +124,11 @@ def is_cut_wav(path: Path) -> bool:
         return False
     declared = int.from_bytes(head[4:8], "little")
     return declared not in _UNKNOWN_RIFF_SIZES and declared + 8 > path.stat().st_size + 1
+
+
+def peak(samples: NDArray[Any]) -> float:
+    """Return the largest absolute value of samples of any shape, without a copy of them."""
+    return float(max(samples.max(), -samples.min()))
 
 
 def to_channels(samples: Samples, channels: int) -> Samples:

@@ -6,7 +6,7 @@ Both ways cost the same per mixture however many files there are.
 import bisect
 import hashlib
 import itertools
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +15,7 @@ from mixgen.errors import InputError
 from mixgen.sources import SourceRow
 
 _RING_POINTS = 16
+_MOST_ROUNDS_WAITING = 2
 
 
 class EqualChoice:
@@ -42,17 +43,20 @@ class EqualChoice:
         passed: list[SourceRow] = []
         while len(taken) < count:
             if not self._left:
-                self._deal()
+                self._deal(passed)
             row = self._left.popleft()
             (taken if _fits(row, taken, self._distinct) else passed).append(row)
         # What did not fit waits at the front, so that it is used before anything comes round again.
         self._left.extendleft(reversed(passed))
         return taken
 
-    def _deal(self) -> None:
+    def _deal(self, waiting: Sequence[SourceRow]) -> None:
+        """Deal a round; a file of a label so frequent that two rounds of it wait sits out."""
+        rounds = Counter(row.source_id for row in waiting)
         digest = hashlib.sha256(f"{self._seed}/{self._epoch}".encode()).digest()
         random = np.random.default_rng(int.from_bytes(digest[:16], "little"))
-        self._left.extend(self._rows[i] for i in random.permutation(len(self._rows)))
+        dealt = (self._rows[i] for i in random.permutation(len(self._rows)))
+        self._left.extend(row for row in dealt if rounds[row.source_id] < _MOST_ROUNDS_WAITING)
         self._epoch += 1
 
 

@@ -11,7 +11,7 @@ from mixgen.errors import InputError
 from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source
 from mixgen.recipe import Recipe, SourceGroup
 from mixgen.scene import DrawnEvent, EventPlan, instantiate, sample
-from mixgen.sources import Roots, SourceRow, locate, sources_sha256
+from mixgen.sources import Roots, SourceRow, locate_file, sources_sha256
 from mixgen.versions import created_by
 
 _LARGEST_SEED = 2**32
@@ -215,7 +215,7 @@ def seconds_of(frames: int, sample_rate: int) -> float:
 def _plan(part: _Part, roots: Roots) -> EventPlan:
     group = part.group
     return EventPlan(
-        path=locate(roots, part.row.corpus, part.row.path),
+        path=locate_file(roots, part.row.corpus, part.row.path),
         background=group.role == "background",
         source_time=tuple(group.source_time),
         event_time=tuple(group.event_time),

@@ -44,4 +44,5 @@ def pitch_and_stretch(
     if time_stretch is not None:
         transformer.tempo(1.0 / time_stretch, audio_type="s")
     built = transformer.build_array(input_array=samples.T, sample_rate_in=from_rate)
-    return np.ascontiguousarray(built.reshape(-1, channels).T, dtype=np.float64)
+    # pysox gives a read-only view of sox's output, (time * channels,).
+    return np.array(built.reshape(-1, channels).T, dtype=np.float64, order="C")

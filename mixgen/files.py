@@ -55,7 +55,8 @@ def machine_errors(path: Path) -> Iterator[None]:
             raise MachineError(
                 f"No space left on the disk while writing {path}: free some and run again."
             ) from error
-        reason = error.strerror or str(error)
+        blocked = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file is where a folder should be" if blocked else error.strerror or str(error)
         raise MachineError(
             f"Cannot write {path}: {reason}. Choose a folder that you may write to."
         ) from error

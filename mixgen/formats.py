@@ -49,7 +49,8 @@ FORMATS: dict[str, SampleFormat] = {
 
 def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int64]:
     """Round samples (any shape, full scale 1.0) to whole steps of `form`."""
-    return np.rint(samples / form.step).astype(np.int64)
+    steps = samples / form.step
+    return np.rint(steps, out=steps).astype(np.int64)
 
 
 def from_grid(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Index a corpus: measure every audio file once, and say why any was left out."""
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -64,9 +65,9 @@ def index_corpus(
         raise InputError(
             f"No audio in the layout {layout.name!r} below {root}: check the folder and the layout."
         )
-    found = assign_splits(found, splits or SplitPlan())
+    found, refused = _without_namesakes(assign_splits(found, splits or SplitPlan()))
     licence = layout.licence if licence is None else licence
-    rows, refused = [], []
+    rows = []
     for item, outcome in zip(
         found, _measure_all(root, found, corpus, licence, workers), strict=True
     ):
@@ -80,6 +81,17 @@ def index_corpus(
             f"The first: {refused[0][1]}"
         )
     return Index(rows, refused)
+
+
+def _without_namesakes(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
+    """Keep the first of the files that differ in their suffix alone; refuse the others."""
+    first: dict[Path, Found] = {}
+    refused = []
+    for item in found:
+        kept = first.setdefault(Path(item.path).with_suffix(""), item)
+        if kept is not item:
+            refused.append((item.path, f"{kept.path} has the same name but for its suffix."))
+    return list(first.values()), refused
 
 
 def _measure_all(
@@ -187,7 +199,7 @@ def parse_parts(words: str) -> dict[str, float]:
         raise UsageError(
             f"Parts are written like train=0.8,valid=0.1,test=0.1, not {words!r}."
         ) from None
-    if min(parts.values()) <= 0:
+    if not all(0 < share < math.inf for share in parts.values()):
         raise UsageError("Every part needs a share above 0.")
     return parts
 

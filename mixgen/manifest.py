@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from mixgen.errors import InputError, SuiteError
+from mixgen.errors import InputError
 from mixgen.files import parse_json, read_text, sha256_bytes, split_lines, write_jsonl
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
 from mixgen.paths import check_name, check_relative
-from mixgen.records import Record, parse_record
+from mixgen.records import Record, as_value_error, parse_record
 
 SCHEMA = "manifest/1"
 
@@ -40,7 +40,7 @@ class Event(Record):
     @field_validator("path")
     @classmethod
     def _path_stays_inside(cls, path: str) -> str:
-        return _as_value_error(check_relative, path)
+        return as_value_error(check_relative, path)
 
 
 class Gain(Record):
@@ -65,7 +65,7 @@ class Source(Record):
     def _name_is_a_file_name(cls, name: str) -> str:
         if name.lower() == "mixture":
             raise ValueError("a source cannot be called 'mixture'")
-        return _as_value_error(check_name, name)
+        return as_value_error(check_name, name)
 
 
 class Level(Record):
@@ -100,7 +100,7 @@ class Mixture(Record):
     @field_validator("id")
     @classmethod
     def _id_is_a_folder_name(cls, name: str) -> str:
-        return _as_value_error(check_name, name)
+        return as_value_error(check_name, name)
 
     @property
     def duration_s(self) -> float:
@@ -156,13 +156,6 @@ class Manifest:
             known = ", ".join(dict.fromkeys(mixture.split for mixture in self.mixtures))
             raise InputError(f"The manifest has no split {split!r}: choose one of {known}.")
         return chosen
-
-
-def _as_value_error(check: Any, value: str) -> str:
-    try:
-        return str(check(value))
-    except SuiteError as error:
-        raise ValueError(str(error)) from None
 
 
 def write_manifest(path: Path, header: Header, mixtures: Iterable[Mixture]) -> None:

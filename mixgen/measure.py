@@ -86,8 +86,8 @@ def _activity(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
     """Return, per frame of 20 ms, whether it is within 40 dB of the loudest frame."""
     width = max(1, int(_FRAME_S * sample_rate))
     padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % width)))
-    # (channels, frames, width) -> (frames,)
-    power = np.square(padded.reshape(len(padded), -1, width)).mean(axis=(0, 2))
+    framed = padded.reshape(len(padded), -1, width)  # (channels, frames, width)
+    power = np.einsum("cfw,cfw->f", framed, framed)
     threshold = power.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
     return np.asarray((power > 0) & (power >= threshold))
 

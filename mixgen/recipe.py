@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from mixgen.errors import InputError, SuiteError
+from mixgen.errors import InputError
 from mixgen.files import canonical_json, read_text, sha256_bytes
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
 from mixgen.manifest import Clip, Kind, Role
 from mixgen.paths import check_name
-from mixgen.records import Record, explain
+from mixgen.records import Record, as_value_error, explain
 
 _LARGEST_FILE = 1 << 20
 _LARGEST_NUMBER = 1e12
@@ -82,10 +82,7 @@ def _constant(value: float) -> list[Any]:
 
 
 def _check_name(name: str) -> str:
-    try:
-        check_name(name)
-    except SuiteError as error:
-        raise ValueError(str(error)) from None
+    as_value_error(check_name, name)
     if name.lower() == "mixture":
         raise ValueError("the name 'mixture' is taken by the sum of all sources")
     return name
@@ -255,7 +252,7 @@ def _hint(error: ValidationError, text: str) -> str:
     if first["type"] != "extra_forbidden":
         return f"{line}: {explain(error)}"
     nearest = difflib.get_close_matches(keys[-1], _all_keys(), n=1)
-    meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    meant = f" (did you mean {nearest[0]!r}?)" if nearest else ""
     return f"{line}: the key {keys[-1]!r} is not known{meant}"
 
 

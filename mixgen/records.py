@@ -1,10 +1,11 @@
 """Shared base of every record that is read from or written to a file."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mixgen.errors import InputError
+from mixgen.errors import InputError, SuiteError
 
 
 class Record(BaseModel):
@@ -35,3 +36,15 @@ def parse_record(kind: type[Record], data: Any, where: str) -> Any:
         return kind.model_validate(data)
     except ValidationError as error:
         raise InputError(f"{where} is not valid: {explain(error)}.") from None
+
+
+def as_value_error(check: Callable[[str], str], value: str) -> str:
+    """Return `check(value)` for a pydantic validator, which reports ValueErrors alone.
+
+    Raises:
+        ValueError: the check refuses the value; in the same words.
+    """
+    try:
+        return check(value)
+    except SuiteError as error:
+        raise ValueError(str(error)) from None

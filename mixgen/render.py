@@ -9,18 +9,21 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixgen.audio import Samples, excerpt_bounds, read_excerpt, resample, to_channels
+from mixgen.audio import Samples, excerpt_bounds, peak, read_excerpt, resample, to_channels
 from mixgen.effects import pitch_and_stretch
 from mixgen.errors import InputError
 from mixgen.files import sha256_file
 from mixgen.formats import SampleFormat, from_grid, to_grid
 from mixgen.levels import LEVEL_RULES
 from mixgen.manifest import Event, Mixture, Source
-from mixgen.sources import Roots, locate
+from mixgen.sources import Roots, locate_file
+
+_Number = TypeVar("_Number", np.float64, np.int64)
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,21 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
     # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
     limit = mixture.clip.peak - len(stems) * form.step / 2
     clip_gain = _joint_clip_gain(stems.values(), limit)
-    steps = {name: to_grid(stem * clip_gain, form) for name, stem in stems.items()}
-    total = np.sum(list(steps.values()), axis=0)
-    return Rendering({"mixture": total, **steps}, form, clip_gain)
+    if clip_gain < 1.0:
+        stems = {name: stem * clip_gain for name, stem in stems.items()}
+    steps = {name: to_grid(stem, form) for name, stem in stems.items()}
+    return Rendering({"mixture": _sum(steps.values()), **steps}, form, clip_gain)
+
+
+def _sum(signals: Iterable[NDArray[_Number]]) -> NDArray[_Number]:
+    return functools.reduce(np.add, signals)
 
 
 def _joint_clip_gain(stems: Iterable[Samples], limit: float) -> float:
     """Return the one gain for all files that keeps every peak at or below `limit`."""
     stems = list(stems)
-    peak = max(float(np.abs(signal).max()) for signal in (sum(stems), *stems))
-    return limit / peak if peak > limit else 1.0
+    highest = max(peak(signal) for signal in (_sum(stems), *stems))
+    return limit / highest if highest > limit else 1.0
 
 
 def source_signal(mixture: Mixture, source: Source, roots: Roots) -> Samples:
@@ -94,7 +102,7 @@ def _levelled(mixture: Mixture, source: Source, event: Event, roots: Roots) -> S
     samples = _event_samples(mixture, event, roots, tile=background)
     measured_db = LEVEL_RULES[source.gain.rule](samples, mixture.sample_rate)
     gain_db = mixture.level.reference_db + event.snr - measured_db
-    samples = samples * float(10.0 ** (gain_db / 20.0))
+    samples *= float(10.0 ** (gain_db / 20.0))
     if not background:
         _fade(samples, int(mixture.fade_s * mixture.sample_rate))
     return samples
@@ -128,9 +136,7 @@ def _drawn_file(event: Event, roots: Roots) -> Path:
     Raises:
         InputError: it is missing, or its content is not what was drawn from.
     """
-    path = locate(roots, event.corpus, event.path)
-    if not path.is_file():
-        raise InputError(f"There is no source file {path}: check --root {event.corpus}=FOLDER.")
+    path = locate_file(roots, event.corpus, event.path)
     status = path.stat()
     if _sha256_of(path, status.st_size, status.st_mtime_ns) != event.sha256:
         raise InputError(

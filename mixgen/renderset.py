@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+from mixgen.audio import peak
 from mixgen.errors import InputError, MachineError, UsageError
 from mixgen.files import machine_errors, read_jsonl, sha256_file, write_bytes, write_jsonl
 from mixgen.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
@@ -73,9 +74,12 @@ def render_set(
     writes rendered.jsonl.
 
     Raises:
+        UsageError: i is not from 1 to N.
         InputError: the folder holds another set.
         MachineError: the disk is full, the folder cannot be written, or a worker was killed.
     """
+    if not 1 <= shard[0] <= shard[1]:
+        raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
     form = form or FORMATS[manifest.header.format]
     _open_set(manifest, manifest_path, folder, form)
     jobs = _jobs(manifest, folder, roots, form, shard)
@@ -101,13 +105,15 @@ def _open_set(manifest: Manifest, path: Path, folder: Path, form: SampleFormat) 
         InputError: the folder holds another set, or this one in another format.
     """
     kept = folder / MANIFEST_FILE
-    if kept.exists():
-        if sha256_file(kept) != manifest.sha256:
-            raise InputError(f"{folder} holds a set of another manifest: choose another folder.")
-        if (folder / RENDERED_FILE).exists():
-            there = read_rendered(folder)[0].format
-            if there != form.name:
-                raise InputError(f"{folder} holds this set as {there}, not {form.name}.")
+    there = read_rendered(folder)[0] if (folder / RENDERED_FILE).exists() else None
+    same = kept.exists() and sha256_file(kept) == manifest.sha256
+    # Where only the set's copy of the manifest was altered or lost, it is put back.
+    ours = there.manifest_sha256 == manifest.sha256 if there else same or not kept.exists()
+    if not ours:
+        raise InputError(f"{folder} holds a set of another manifest: choose another folder.")
+    if there and there.format != form.name:
+        raise InputError(f"{folder} holds this set as {there.format}, not {form.name}.")
+    if same:
         return
     with machine_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,8 +138,6 @@ def _jobs(
     manifest: Manifest, folder: Path, roots: Roots, form: SampleFormat, shard: tuple[int, int]
 ) -> list[BlockJob]:
     index, count = shard
-    if not 1 <= index <= count:
-        raise UsageError(f"A shard is i/N with i from 1 to N, not {index}/{count}.")
     known = _known_rows(folder)
     jobs = []
     for number, start in enumerate(range(0, len(manifest.mixtures), BLOCK)):
@@ -236,7 +240,7 @@ def _row(
     values: tuple[Values, Values],
     hashes: tuple[str, str],
 ) -> FileRow:
-    peak = float(abs(rendering.steps[name]).max()) * rendering.form.step
+    highest = peak(rendering.steps[name]) * rendering.form.step
     return FileRow(
         id=mixture.id,
         name=name,
@@ -244,7 +248,7 @@ def _row(
         frames=mixture.frames,
         sample_rate=mixture.sample_rate,
         channels=mixture.channels,
-        peak=round(peak, 6),
+        peak=round(highest, 6),
         sha256=hashes[0],
         file_sha256=hashes[1],
         clip_gain_db=rendering.clip_gain_db,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from mixgen.errors import InputError, SuiteError, UsageError
+from mixgen.errors import InputError, UsageError
 from mixgen.files import canonical_json, read_json, read_text, sha256_bytes, write_csv, write_json
 from mixgen.manifest import Kind
 from mixgen.paths import check_relative, inside
-from mixgen.records import Record, parse_record
+from mixgen.records import Record, as_value_error, parse_record
 
 ROOTS_FILE = "roots.json"
 
@@ -40,10 +40,7 @@ class SourceRow(Record):
     @field_validator("path")
     @classmethod
     def _path_stays_inside(cls, path: str) -> str:
-        try:
-            return check_relative(path)
-        except SuiteError as error:
-            raise ValueError(str(error)) from None
+        return as_value_error(check_relative, path)
 
 
 COLUMNS = tuple(SourceRow.model_fields)
@@ -135,3 +132,15 @@ def locate(roots: Roots, corpus: str, path: str) -> Path:
             f"add --root {corpus}=FOLDER."
         )
     return inside(roots[corpus], path)
+
+
+def locate_file(roots: Roots, corpus: str, path: str) -> Path:
+    """Return where a corpus file is on this machine.
+
+    Raises:
+        InputError: as `locate`, or there is no such file.
+    """
+    full = locate(roots, corpus, path)
+    if not full.is_file():
+        raise InputError(f"There is no source file {full}: check --root {corpus}=FOLDER.")
+    return full

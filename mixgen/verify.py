@@ -43,7 +43,7 @@ def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Pr
     if header.manifest_sha256 != rendered.manifest.sha256:
         detail = "not the manifest that the files were rendered from"
         problems.append(Problem("manifest.jsonl", "altered", detail))
-    by_file = {(row.id, row.name): row for row in rows}
+    by_file = {row.path: row for row in rows}
     form = FORMATS[header.format]
 
     def check(mixture: Mixture) -> list[Problem]:
@@ -59,15 +59,15 @@ def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Pr
 def _check_mixture(
     folder: Path,
     mixture: Mixture,
-    rows: dict[tuple[str, str], FileRow],
+    rows: dict[str, FileRow],
     form: SampleFormat,
     *,
     deep: bool,
 ) -> list[Problem]:
     problems = []
     for name in mixture.file_names:
-        row = rows.get((mixture.id, name))
         path = file_path(mixture, name, form)
+        row = rows.get(path)
         if row is None:
             problems.append(Problem(path, "unrecorded", "rendered.jsonl has no line for it"))
         else:
