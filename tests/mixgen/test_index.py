@@ -255,7 +255,8 @@ def test_parts_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["", "train", "train=", "train=x", "train=0", "train=-1", "train=nan", "a/b=1", "a=inf"]
+    "words",
+    ["", "train", "train=", "train=x", "train=0", "train=-1", "train=nan", "a/b=1", "a=inf"],
 )
 def test_parts_in_wrong_words(words: str) -> None:
     with pytest.raises(UsageError):

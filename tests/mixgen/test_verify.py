@@ -1,0 +1,149 @@
+"""Verifying: every way a file can be wrong is named, and nothing else is."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from mixgen.errors import InputError
+from mixgen.files import sha256_file
+from mixgen.manifest import Manifest
+from mixgen.recipe import Recipe
+from mixgen.renderset import render_set
+from mixgen.verify import Problem, verify_set
+
+
+@pytest.fixture(scope="module")
+def whole(
+    corpus,  # type: ignore[no-untyped-def]
+    tmp_path_factory: pytest.TempPathFactory,
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+) -> Path:
+    """The tiny speech set, rendered; to be copied."""
+    folder = tmp_path_factory.mktemp("whole")
+    manifest = draw_to(folder / "m.jsonl", speech_recipe(format="wav16"))
+    render_set(manifest, folder / "m.jsonl", folder / "set", corpus.roots)
+    return folder / "set"
+
+
+@pytest.fixture
+def rendered(whole: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny set to damage."""
+    return Path(shutil.copytree(whole, tmp_path / "set"))
+
+
+def _flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x40
+    path.write_bytes(content)
+
+
+def _edit_rows(folder: Path, edit: Callable[[list[dict]], None]) -> None:  # type: ignore[type-arg]
+    path = folder / "rendered.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    edit(rows)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_whole_set(rendered: Path, deep: bool) -> None:
+    assert verify_set(rendered, deep=deep, workers=2) == []
+
+
+def test_flipped_truncated_deleted(rendered: Path) -> None:
+    _flip(rendered / "train-000001/s1.wav", -100)
+    cut = rendered / "train-000003/noise.wav"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    (rendered / "test-000000/mixture.wav").unlink()
+    assert verify_set(rendered) == [
+        Problem("train-000001/s1.wav", "altered", "its samples differ"),
+        Problem("train-000003/noise.wav", "altered", "it has 6300 samples instead of 6400"),
+        Problem("test-000000/mixture.wav", "missing", "there is no such file"),
+    ]
+
+
+def test_header_alone_altered(rendered: Path) -> None:
+    path = rendered / "train-000000/s1.wav"
+    path.write_bytes(path.read_bytes() + b"LIST\0\0\0\0")
+    (problem,) = verify_set(rendered)
+    assert problem.detail == "its bytes differ, its samples do not"
+
+
+def test_unreadable_file(rendered: Path) -> None:
+    (rendered / "train-000000/s1.wav").write_bytes(b"noise")
+    (problem,) = verify_set(rendered)
+    assert (problem.kind, problem.detail) == ("altered", "it cannot be decoded")
+
+
+def test_altered_manifest(rendered: Path) -> None:
+    path = rendered / "manifest.jsonl"
+    path.write_text(path.read_text().replace('"tiny"', '"tony"'))
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("manifest.jsonl", "altered")
+
+
+def test_unrecorded_file(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows.pop(3))
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/s2.wav", "unrecorded")
+
+
+def test_recorded_length_that_is_not_the_manifests(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows[1].update(frames=1))
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/mixture.wav", "altered")
+    assert "length, rate or channels" in problem.detail
+
+
+def test_a_record_cannot_point_elsewhere(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows[1].update(path="../../../etc/passwd"))
+    with pytest.raises(InputError, match=r"rendered\.jsonl line 2 is not valid: path: The path"):
+        verify_set(rendered)
+
+
+def test_a_record_of_another_file_does_not_stand_in(rendered: Path) -> None:
+    def swap(rows: list[dict]) -> None:  # type: ignore[type-arg]
+        rows[2]["path"], rows[2]["file_sha256"] = rows[3]["path"], rows[3]["file_sha256"]
+
+    _edit_rows(rendered, swap)
+    (rendered / "train-000000/s1.wav").unlink()
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/s1.wav", "unrecorded")
+
+
+def test_deep_finds_a_mixture_that_is_not_the_sum(rendered: Path) -> None:
+    path = rendered / "train-000000/mixture.wav"
+    samples, rate = soundfile.read(path, dtype="int16")
+    samples[100] += 1
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    _edit_rows(rendered, lambda rows: rows[1].update(file_sha256=sha256_file(path)))
+    assert verify_set(rendered) == []
+    detail = "it is not the sum of its sources"
+    assert verify_set(rendered, deep=True) == [
+        Problem("train-000000/mixture.wav", "inconsistent", detail)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("", "is empty"), ("{\n", "line 1 is not valid JSON"), ("{}\n", "line 1 is not valid")],
+)
+def test_broken_record(rendered: Path, content: str, words: str) -> None:
+    (rendered / "rendered.jsonl").write_text(content)
+    with pytest.raises(InputError, match=words):
+        verify_set(rendered)
+
+
+def test_unfinished_set(rendered: Path) -> None:
+    (rendered / "rendered.jsonl").unlink()
+    with pytest.raises(InputError, match=r"has no rendered\.jsonl: run `mixgen render` to finish"):
+        verify_set(rendered)
+
+
+def test_no_set_at_all(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not a rendered set \(no manifest\.jsonl\)"):
+        verify_set(tmp_path)
