@@ -87,10 +87,11 @@ def train(
     split: Annotated[str | None, typer.Option(help="Split to learn from.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall time to train for.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps to train for.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Items in a batch.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch", help="Items in a batch.")] = None,
     segment_s: Annotated[float | None, typer.Option(help="Seconds of an item.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--lr", help="Highest rate.")] = None,
     schedule: Annotated[str | None, typer.Option(help="constant, cosine or plateau.")] = None,
+    warmup: Annotated[float | None, typer.Option(help="Share of the run.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
     average_decay: Annotated[
         float | None, typer.Option(help="Of the weights' moving average; 0 turns it off.")
@@ -116,8 +117,9 @@ def train(
     Example: baselines train conv_tasnet:small --manifest manifests/starter_2mix/manifest.jsonl
     --out checkpoints/conv_tasnet --minutes 10
     """
+    given = dict(locals())  # the options are called as the fields of the configuration
     from baselines import train as training
-    from baselines.recipes import training_config
+    from baselines.recipes import TrainingConfig, training_config
 
     if resume:
         training.resume(out, steps=steps, minutes=minutes)
@@ -125,30 +127,7 @@ def train(
     if model is None:
         raise UsageError("Say which separator to train (`baselines list` names them).")
     config = training_config(
-        model,
-        rendered=rendered,
-        manifest=manifest,
-        roots=roots,
-        split=split,
-        minutes=minutes,
-        steps=steps,
-        batch_size=batch,
-        segment_s=segment_s,
-        learning_rate=lr,
-        schedule=schedule,
-        weight_decay=weight_decay,
-        average_decay=average_decay,
-        validations=validations,
-        valid_items=valid_items,
-        slowest=slowest,
-        fastest=fastest,
-        gain_spread_db=gain_spread_db,
-        coherent=coherent,
-        memory_gb=memory_gb,
-        workers=workers,
-        threads=threads,
-        device=device,
-        seed=seed,
+        **{name: given[name] for name in TrainingConfig.model_fields if name in given}
     )
     training.train(config, out, overwrite=overwrite)
 

@@ -82,7 +82,9 @@ class DynamicItems:
         self.coherent = coherent
         self.named = stem_names(mixtures) is not None
         _check_same_sources(mixtures)
-        self.recordings = _load_all(mixtures, roots, memory_gb)
+        # Slowed down, a recording at this rate still fills the set's band.
+        kept_rate = math.ceil(self.sample_rate / speed_range[0])
+        self.recordings = _load_all(mixtures, roots, kept_rate, memory_gb)
         self.pools = self._pools()
 
     def _pools(self) -> dict[str, dict[str, list[Recording]]]:
@@ -177,7 +179,7 @@ class DynamicItems:
         """A segment (channels, time) of a background, which starts again where it ends."""
         wanted = self._wanted(recording, 1.0)
         start = int(rng.integers(recording.frames))
-        samples = recording.samples.take(range(start, start + wanted), axis=1, mode="wrap")
+        samples = recording.samples.take(np.arange(start, start + wanted), axis=1, mode="wrap")
         return self._at_rate(samples, recording.sample_rate)
 
     def _at_rate(self, samples: Signal, rate: float) -> Signal:
@@ -227,9 +229,9 @@ def _sounding_start(rng: np.random.Generator, recording: Recording, wanted: int)
 
 
 def _load_all(
-    mixtures: Sequence[Mixture], roots: Roots, memory_gb: float
+    mixtures: Sequence[Mixture], roots: Roots, kept_rate: int, memory_gb: float
 ) -> dict[FileKey, Recording]:
-    first = mixtures[0]
+    channels = mixtures[0].channels
     labels = {
         _key(source, event): source.label
         for mixture in mixtures
@@ -237,24 +239,22 @@ def _load_all(
         for event in source.events
     }
     files = {key: locate(roots, key[0], key[1]) for key in labels}
-    rates = {
-        key: min(audio_info(path).sample_rate, 2 * first.sample_rate) for key, path in files.items()
-    }
+    rates = {key: min(audio_info(path).sample_rate, kept_rate) for key, path in files.items()}
     seconds = sum(audio_info(path).duration_s * rates[key] for key, path in files.items())
-    needed_gb = seconds * first.channels * np.dtype(np.float32).itemsize / _BYTES_PER_GB
+    needed_gb = seconds * channels * np.dtype(np.float32).itemsize / _BYTES_PER_GB
     if needed_gb > memory_gb:
         raise MachineError(
             f"The {len(files)} source files need {needed_gb:.1f} GB of memory, more than the "
             f"{memory_gb:g} allowed: raise --memory-gb, or render the set and train with --set."
         )
     return {
-        key: _load(files[key], rates[key], first.channels, label, key[2])
+        key: _load(files[key], rates[key], channels, label, key[2])
         for key, label in track(labels.items(), "load sources", total=len(labels))
     }
 
 
 def _load(path: Path, rate: int, channels: int, label: str, rule: str) -> Recording:
-    """Read a file at up to twice the set's rate: slowed down, it still fills the set's band."""
+    """Read a file and convert it to `rate` and `channels`."""
     samples, own_rate = read_audio(path)
     samples = resample(to_channels(samples, channels), own_rate, rate)
     level_db = LEVEL_RULES[rule](samples, rate)

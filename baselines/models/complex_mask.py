@@ -124,5 +124,7 @@ def full() -> Hyperparameters:
 
 @COMPLEX_MASK.variant("small")
 def small() -> Hyperparameters:
-    """For laptops: half the frames, two layers of half the width."""
-    return ComplexMaskHyperparameters(hop_length=128, width=256, hidden_size=256, n_layers=2)
+    """For laptops: long frames, hence few, and two layers of half the width."""
+    return ComplexMaskHyperparameters(
+        n_fft=512, hop_length=256, width=256, hidden_size=256, n_layers=2
+    )

@@ -1,14 +1,11 @@
 """The command `baselines`, run as a person runs it."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from baselines.cli import app
+from baselines.cli import app, main
 from baselines.registry import names
 
 
@@ -16,16 +13,12 @@ def invoke(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def command(*words):
-    """Run in a process of its own; returns exit code, standard output and error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "baselines.cli", *map(str, words)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+def command(monkeypatch, capsys, *words):
+    """Run as the installed program does; returns exit code, standard output and error."""
+    monkeypatch.setattr("sys.argv", ["baselines", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code, *capsys.readouterr()
 
 
 def test_list_names_every_variant_in_an_aligned_table():
@@ -49,16 +42,16 @@ def test_list_as_json():
 def test_info_of_a_name_and_of_a_checkpoint(trained):
     assert "1809.07454" in invoke("info", "conv_tasnet").output
     facts = json.loads(invoke("info", trained, "--json").output)
-    assert facts["name"] == "conv_tasnet:small"
+    assert facts["name"] == "conv_tasnet:tiny"
     assert len(facts["checkpoint_sha256"]) == 64
     assert facts["training"]["steps"] == 2
 
 
-def test_train_resume_and_separate(speech, tmp_path):
+def test_train_resume_and_separate(speech, tiny_model, tmp_path):
     out = tmp_path / "checkpoint"
     chosen = ["--batch", 2, "--segment-s", 0.25, "--validations", 1, "--threads", 1]
     trained = invoke(
-        *("train", "conv_tasnet:small", "--set", speech.rendered, "--out", out),
+        *("train", tiny_model, "--set", speech.rendered, "--out", out),
         *("--steps", 1, "--device", "cpu"),
         *chosen,
     )
@@ -95,10 +88,12 @@ def test_separate_one_file(speech, trained, tmp_path):
         (["separate", "mixture", "{set}", "--out", "{tmp}/model.pt/x"], 6, "Cannot write"),
     ],
 )
-def test_errors_are_one_sentence_and_a_code(speech, tmp_path, words, exit_code, sentence):
+def test_errors_are_one_sentence_and_a_code(
+    speech, tmp_path, monkeypatch, capsys, words, exit_code, sentence
+):
     (tmp_path / "model.pt").write_bytes(b"\x80\x04.")
     filled = [word.format(tmp=tmp_path, set=speech.rendered) for word in words]
-    code, output, error = command(*filled)
+    code, output, error = command(monkeypatch, capsys, *filled)
     assert code == exit_code
     assert sentence in error
     assert error.count("\n") == 1

@@ -48,7 +48,7 @@ def test_run_json_says_what_was_done(speech, trained, tmp_path):
     record = run(trained, speech, tmp_path / "est")
     assert json.loads((tmp_path / "est" / "run.json").read_text()) == record
     assert record["schema"] == "estimates/1"
-    assert record["model"] == "conv_tasnet:small"
+    assert record["model"] == "conv_tasnet:tiny"
     assert record["manifest_sha256"] == RenderedSet(speech.rendered).manifest.sha256
     assert record["estimates"] == ["est1", "est2"]
     assert record["split"] == "test"
@@ -57,7 +57,7 @@ def test_run_json_says_what_was_done(speech, trained, tmp_path):
     assert record["device"] == "cpu"
     assert record["failures"] == []
     assert record["real_time_factor"] > 0
-    assert record["macs_per_second"] > 1e6
+    assert record["macs_per_second"] > 1e5
     assert record["peak_memory_mb"] > 50
     assert sorted(p.name for p in (tmp_path / "est").iterdir() if p.is_dir()) == [
         "test-0",
@@ -107,7 +107,7 @@ def test_estimates_of_another_system_are_not_mixed_in(speech, trained, tmp_path)
     with pytest.raises(UsageError, match="another system"):
         run(trained, speech, tmp_path / "est")
     record = run(trained, speech, tmp_path / "est", overwrite=True)
-    assert record["model"] == "conv_tasnet:small"
+    assert record["model"] == "conv_tasnet:tiny"
 
 
 def test_a_folder_of_other_things_is_left_alone(speech, tmp_path):
@@ -134,7 +134,7 @@ def test_a_set_that_does_not_fit_is_refused(stems, trained, tmp_path):
 
 
 def test_a_set_of_another_rate_is_refused(speech_at_16k, trained, tmp_path):
-    with pytest.raises(InputError, match="8000.*16000"):
+    with pytest.raises(InputError, match=r"8000.*16000"):
         run(trained, speech_at_16k, tmp_path / "est")
 
 
