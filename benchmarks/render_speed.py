@@ -1,0 +1,314 @@
+"""How fast sets are rendered: beside stock Scaper 1.6.5, and beside what its steps cost alone.
+
+    OMP_NUM_THREADS=1 python benchmarks/render_speed.py [--sources STARTER/sources.csv]
+
+The same scenes (two talkers over a noise) are rendered to the same number of files, one process
+each, taking turns in one run; every round has talkers of its own, noises come back as in a set.
+Ours is all of `mixgen render`: manifest and source hashes checked, files hashed, measured and
+recorded. Scaper is `generate_from_jams` with the audio of every event saved; it writes 32-bit WAV,
+ours the format named. With soxbindings it needs an environment of its own: make it with
+`benchmarks/peers/soxbindings-env`, else that row is left out. Times are medians per mixture over
+the rounds, CPU times with child processes; a ratio above 1 says that ours is faster. `snr_db` is
+how well the two mixtures agree, in the worst scene. Writes benchmarks/results/render_speed.csv and
+render_steps.csv.
+"""
+
+import argparse
+import csv
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
+
+from mixgen.draw import draw_header, draw_mixtures
+from mixgen.files import sha256_file
+from mixgen.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
+from mixgen.jams_export import write_jams
+from mixgen.levels import LEVEL_RULES
+from mixgen.manifest import Mixture, read_manifest, write_manifest
+from mixgen.measure import measure
+from mixgen.render import render
+from mixgen.renderset import render_set
+from mixgen.sources import Roots, SourceRow, locate
+
+ROUNDS = 4
+SCENES = 16  # per round
+RESULTS = REPOSITORY / "benchmarks" / "results"
+PEER = REPOSITORY / "benchmarks" / "peers" / "scaper_render.py"
+SOXBINDINGS = Path(os.environ.get("SOXBINDINGS_ENV", REPOSITORY / ".venv-soxbindings"))
+OUR_FORMATS = ("wav24", "wav_float", "flac16")
+
+
+hash_once = functools.cache(sha256_file)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of scene: its name, length and rate, and the rates of the sources it is made of."""
+
+    name: str
+    duration_s: float
+    sample_rate: int
+    source_rates: tuple[int, ...]
+
+
+KINDS = (
+    Kind("10 s, 16 kHz, sources of 16 kHz", 10.0, 16_000, (16_000,)),
+    Kind("4 s, 8 kHz, sources of 16 kHz", 4.0, 8_000, (16_000,)),
+    Kind("10 s, 16 kHz, sources of any rate", 10.0, 16_000, ()),
+)
+
+
+@dataclass(frozen=True)
+class Round:
+    """The scenes of one round, as a manifest for us and as JAMS files for Scaper."""
+
+    manifest: Path
+    jams: list[str]
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """What a round took, per mixture."""
+
+    wall: float
+    cpu: float
+
+
+class Scaper:
+    """Stock Scaper in a process of its own."""
+
+    def __init__(self, python: Path, backend: str) -> None:
+        command = [str(python), "-W", "ignore", str(PEER), backend]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self, scenes: Round, folder: Path) -> Seconds:
+        """Render a round into `folder`."""
+        job = json.dumps({"scenes": scenes.jams, "folder": str(folder)})
+        print(job, file=self._process.stdin, flush=True)
+        taken = json.loads(self._process.stdout.readline())
+        return Seconds(taken["wall"] / len(scenes.jams), taken["cpu"] / len(scenes.jams))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def ours(form: SampleFormat, roots: Roots) -> Callable[[Round, Path], Seconds]:
+    """Return what renders a round as `mixgen render` does."""
+
+    def call(scenes: Round, folder: Path) -> Seconds:
+        cpu, wall = time.process_time(), time.perf_counter()
+        manifest = read_manifest(scenes.manifest)
+        outcome = render_set(manifest, scenes.manifest, folder, roots, form=form)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        if outcome.failures:
+            raise SystemExit(f"A scene was not rendered: {outcome.failures[0]}")
+        return Seconds(wall / len(scenes.jams), cpu / len(scenes.jams))
+
+    return call
+
+
+def make_rounds(
+    kind: Kind, rows: Sequence[SourceRow], roots: Roots, folder: Path
+) -> Iterator[Round]:
+    """Draw the scenes of all rounds, and of one more to warm up with."""
+    rows = [row for row in rows if row.sample_rate in (kind.source_rates or (row.sample_rate,))]
+    recipe = two_talkers_and_noise(kind.duration_s, kind.sample_rate, SCENES * (ROUNDS + 1))
+    mixtures = list(draw_mixtures(recipe, rows, roots))
+    for start in range(0, len(mixtures), SCENES):
+        scenes = mixtures[start : start + SCENES]
+        manifest = folder / f"round-{start}.jsonl"
+        write_manifest(manifest, draw_header(recipe, rows), scenes)
+        jams = [folder / f"{scene.id}.jams" for scene in scenes]
+        for path, scene in zip(jams, scenes, strict=True):
+            write_jams(path, scene, roots)
+        yield Round(manifest, [str(path) for path in jams])
+
+
+def compare(
+    rounds: Sequence[Round], renderers: dict[str, Callable[[Round, Path], Seconds]], work: Path
+) -> dict[str, Seconds]:
+    """Return the median of every renderer; they take turns, in another order every round."""
+    taken: dict[str, list[Seconds]] = {name: [] for name in renderers}
+    for number, scenes in enumerate(rounds):
+        names = list(renderers)[:: 1 if number % 2 else -1]
+        for name in names:
+            taken[name].append(renderers[name](scenes, work / name / str(number)))
+    return {
+        name: Seconds(
+            statistics.median(s.wall for s in seconds[1:]),
+            statistics.median(s.cpu for s in seconds[1:]),
+        )
+        for name, seconds in taken.items()
+    }
+
+
+def worst_snr_db(ours_folder: Path, peer_folder: Path) -> float:
+    """Return how well the mixtures of a round agree, in the scene where they do least."""
+    worst = np.inf
+    for path in peer_folder.glob("*.wav"):
+        theirs, _ = soundfile.read(path)
+        our_mixture, _ = soundfile.read(ours_folder / path.stem / "mixture.wav")
+        error = np.sum((our_mixture - theirs) ** 2)
+        snr_db = 10 * np.log10(np.sum(theirs**2) / error) if error > 0 else np.inf
+        worst = min(worst, snr_db)
+    return float(worst)
+
+
+def step_seconds(mixture: Mixture, roots: Roots, form: SampleFormat, folder: Path) -> dict:
+    """Return the CPU seconds of every step of one mixture, and of the bare libraries under them."""
+    started = time.process_time()
+    steps: dict[str, float] = {}
+
+    def lap(name: str) -> None:
+        nonlocal started
+        steps[name] = steps.get(name, 0.0) + time.process_time() - started
+        started = time.process_time()
+
+    for source in mixture.sources:
+        event, rule = source.events[0], LEVEL_RULES[source.gain.rule]
+        path = locate(roots, event.corpus, event.path)
+        lap("(not counted)")
+        hash_once(path)
+        lap("hash of sources")
+        with soundfile.SoundFile(path) as file:
+            file.seek(int(event.source_time * file.samplerate))
+            samples = file.read(int(event.event_duration * file.samplerate), always_2d=True)
+        lap("read: soundfile alone")
+        if file.samplerate != mixture.sample_rate:
+            samples = soxr.resample(samples, file.samplerate, mixture.sample_rate, quality="HQ")
+        lap("resample: soxr alone")
+        rule(np.ascontiguousarray(samples.T[: mixture.channels]), mixture.sample_rate)
+        lap("level")
+    rendering = render(mixture, roots, form)
+    lap("render: all of it")
+    measure(mixture, rendering)
+    lap("measure")
+    for name, grid in rendering.steps.items():
+        samples = file_samples(grid, form)
+        lap("sample format")
+        samples_sha256(samples)
+        lap("hash of samples")
+        write_samples(folder / f"{name}.{form.extension}", samples, mixture.sample_rate, form)
+        lap("write: encode, hash, write")
+        soundfile.write(
+            folder / f"bare.{form.extension}", samples, mixture.sample_rate, form.subtype
+        )
+        lap("write: soundfile alone")
+    return steps
+
+
+def step_rows(kind: Kind, rounds: Sequence[Round], roots: Roots, work: Path) -> list[list[str]]:
+    """Return each step's CPU time per mixture and its share of ours."""
+    form = FORMATS["wav24"]
+    mixtures = [m for scenes in rounds for m in read_manifest(scenes.manifest).mixtures]
+    work.mkdir(parents=True)
+    laps = [step_seconds(mixture, roots, form, work) for mixture in mixtures][SCENES:]
+    mean = {name: statistics.fmean(lap[name] for lap in laps) for name in laps[0]}
+    read, resampled, level = (
+        mean.pop(name) for name in ("read: soundfile alone", "resample: soxr alone", "level")
+    )
+    bare_write = mean.pop("write: soundfile alone")
+    del mean["(not counted)"]
+    whole = mean.pop("render: all of it")
+    steps = {
+        "read (soundfile)": read,
+        "resample (soxr)": resampled,
+        "level": level,
+        "checks, fades, sum, grid": max(0.0, whole - read - resampled - level),
+        **mean,
+    }
+    total = sum(steps.values())
+    floor = read + resampled + bare_write
+    lines = [(name, seconds) for name, seconds in steps.items()]
+    lines += [("sum of the steps", total), ("floor: soundfile and soxr alone", floor)]
+    return [[kind.name, n, f"{1e3 * s:.2f}", f"{100 * s / total:.0f}"] for n, s in lines]
+
+
+def write_csv(name: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Write a result table."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with open(RESULTS / name, "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+
+
+def peers() -> dict[str, Scaper]:
+    """Start stock Scaper with each back-end that is there."""
+    python = SOXBINDINGS / "bin" / "python"
+    started = {"scaper with sox": Scaper(Path(sys.executable), "sox")}
+    if python.exists():
+        started["scaper with soxbindings"] = Scaper(python, "soxbindings")
+    else:
+        print(f"No soxbindings in {SOXBINDINGS}: run benchmarks/peers/soxbindings-env for its row.")
+    return started
+
+
+def ratio_rows(
+    kind: Kind, rounds: Sequence[Round], roots: Roots, theirs: dict[str, Scaper], work: Path
+) -> Iterator[list[str]]:
+    """Yield the comparison of every format of ours with every peer."""
+    our_renderers = {name: ours(FORMATS[name], roots) for name in OUR_FORMATS}
+    taken = compare(rounds, {**our_renderers, **theirs}, work)
+    for peer in theirs:
+        snr_db = min(
+            worst_snr_db(work / "wav24" / str(n), work / peer / str(n)) for n in range(len(rounds))
+        )
+        for form in OUR_FORMATS:
+            us, them = taken[form], taken[peer]
+            times = (us.wall, them.wall, us.cpu, them.cpu)
+            yield [
+                kind.name,
+                form,
+                peer,
+                *(f"{1e3 * seconds:.1f}" for seconds in times),
+                f"{them.wall / us.wall:.1f}",
+                f"{them.cpu / us.cpu:.1f}",
+                f"{snr_db:.0f}",
+            ]
+
+
+def main() -> None:
+    """Print both tables and write them as CSV."""
+    parser = argparse.ArgumentParser(description="Rendering speed beside stock Scaper.")
+    parser.add_argument("--sources", type=Path, help="sources.csv of a starter corpus")
+    rows, roots = corpus(parser.parse_args().sources)
+    theirs = peers()
+    ratios, steps = [], []
+    with tempfile.TemporaryDirectory() as name:
+        for number, kind in enumerate(KINDS):
+            work = Path(name) / str(number)
+            rounds = list(make_rounds(kind, rows, roots, work))
+            for row in ratio_rows(kind, rounds, roots, theirs, work):
+                print(
+                    "{:<34} {:<10} {:<24}".format(*row), *(f"{x:>8}" for x in row[3:]), flush=True
+                )
+                ratios.append(row)
+            for row in step_rows(kind, rounds, roots, work / "steps"):
+                print("{:<34} {:<32} {:>8} ms {:>5} %".format(*row), flush=True)
+                steps.append(row)
+    for peer in theirs.values():
+        peer.close()
+    times = ["ours_wall_ms", "peer_wall_ms", "ours_cpu_ms", "peer_cpu_ms"]
+    columns = ["scenes", "our_format", "peer", *times, "wall_ratio", "cpu_ratio", "snr_db"]
+    write_csv("render_speed.csv", columns, ratios)
+    write_csv("render_steps.csv", ["scenes", "step", "cpu_ms", "percent"], steps)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Stock Scaper beside this project: the same scenes from exported JAMS, sample by sample.
+
+    python -m benchmarks.scaper_parity [--scenes 50] [--sources STARTER/sources.csv]
+
+Scenes are two talkers over a repeated or cut background. They are rendered once at the sources' own
+rate (no resampling) and once at half of it (both resample). Where a resampled source goes beyond
+full scale, sox clips it before Scaper sets its level; such signals have rows of their own.
+"""
+
+import argparse
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.speech_scenes import corpus, two_talkers_and_noise
+from mixgen.audio import read_excerpt, resample, to_channels
+from mixgen.draw import draw_mixtures
+from mixgen.jams_export import write_jams
+from mixgen.manifest import Event, Mixture
+from mixgen.render import source_signal
+from mixgen.scene import load_scaper
+from mixgen.sources import Roots, SourceRow, locate
+
+SAME_RATE = 16000
+HALF_RATE = 8000
+DURATION_S = 4.0
+CLIPPED = " (clipped by sox)"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One signal of a scene as both render it, shape (channels, time)."""
+
+    ours: np.ndarray
+    scapers: np.ndarray
+
+    @property
+    def difference(self) -> float:
+        """Largest difference of a sample, full scale 1.0."""
+        return float(np.abs(self.ours - self.scapers).max())
+
+    @property
+    def snr_db(self) -> float:
+        """Scaper's signal over the difference."""
+        noise = float(np.sum((self.ours - self.scapers) ** 2))
+        return float("inf") if noise == 0 else 10 * np.log10(np.sum(self.scapers**2) / noise)
+
+
+def pairs(mixture: Mixture, roots: Roots, folder: Path) -> Iterator[tuple[str, Pair]]:
+    """Yield every source by its role, and the mixture, as both render them."""
+    path = folder / "scene.jams"
+    write_jams(path, mixture, roots)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        soundscape, jam, _, events = load_scaper().generate_from_jams(str(path))
+    # JAMS keeps events in the order of time: they are matched by file.
+    files = [observation.value["source_file"] for observation in jam.annotations[0].data]
+    scapers = {file: event.T for file, event in zip(files, events, strict=True)}
+    total = np.zeros((mixture.channels, mixture.frames))
+    clipped = ""
+    for source in mixture.sources:
+        ours = source_signal(mixture, source, roots)
+        total += ours
+        event = source.events[0]
+        theirs = scapers[str(locate(roots, event.corpus, event.path))]
+        padded = np.zeros_like(ours)
+        padded[:, : theirs.shape[1]] = theirs
+        mark = CLIPPED if _exceeds_full_scale(mixture, event, roots) else ""
+        clipped = clipped or mark
+        yield source.role + mark, Pair(ours, padded)
+    yield "mixture" + clipped, Pair(total, soundscape.T)
+
+
+def _exceeds_full_scale(mixture: Mixture, event: Event, roots: Roots) -> bool:
+    path = locate(roots, event.corpus, event.path)
+    times = (event.source_time, event.event_duration)
+    samples, rate = read_excerpt(path, *times, to_end=True)
+    samples = resample(to_channels(samples, mixture.channels), rate, mixture.sample_rate)
+    return bool(np.abs(samples).max() > 1.0)
+
+
+def compare(rows: list[SourceRow], roots: Roots, rate: int, scenes: int) -> dict[str, list[Pair]]:
+    """Return all pairs of the scenes by role."""
+    recipe = two_talkers_and_noise(DURATION_S, rate, scenes)
+    found: dict[str, list[Pair]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for mixture in draw_mixtures(recipe, rows, roots):
+            for role, pair in pairs(mixture, roots, Path(folder)):
+                found.setdefault(role, []).append(pair)
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", type=int, default=50)
+    parser.add_argument("--sources", type=Path, help="a sources.csv instead of the real audio")
+    options = parser.parse_args()
+    rows, roots = corpus(options.sources)
+    rows = [row for row in rows if row.sample_rate == SAME_RATE]
+    print(f"{'rate':>6} {'signal':<28} {'count':>6} {'largest difference':>19} {'lowest SNR':>11}")
+    for rate in (SAME_RATE, HALF_RATE):
+        for role, found in compare(rows, roots, rate, options.scenes).items():
+            difference = max(pair.difference for pair in found)
+            snr_db = min(pair.snr_db for pair in found)
+            print(f"{rate:>6} {role:<28} {len(found):>6} {difference:>19.2e} {snr_db:>8.1f} dB")
+
+
+if __name__ == "__main__":
+    main()
