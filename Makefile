@@ -22,7 +22,7 @@ setup: .venv/ready
 	@touch $@
 
 demo: setup
-	$(python) -m evalsuite.demo
+	docs/demo.sh
 
 test: setup
 	$(python) -m pytest

@@ -67,6 +67,17 @@ RECIPES: dict[str, dict[str, Any]] = {
         "slowest": 0.8,
         "fastest": 1.25,
     },
+    "complex_mask": {"batch_size": 8, "learning_rate": 1e-3, "slowest": 0.9, "fastest": 1.1},
+    "complex_mask:small": {
+        "batch_size": 8,
+        "segment_s": 2.0,
+        "learning_rate": 2e-3,
+        "warmup": 0.02,
+        "beta2": 0.98,
+        "average_decay": 0.995,
+        "slowest": 0.8,
+        "fastest": 1.25,
+    },
     "mask_inference": {"batch_size": 8, "segment_s": 3.2, "slowest": 0.9, "fastest": 1.1},
     "mask_inference:small": {
         "batch_size": 8,

@@ -1,7 +1,8 @@
 """Separate, score and rank: every system over every set, finished steps used again."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -67,8 +68,9 @@ def run(
 ) -> RunResult:
     """Separate and score every system on every set, and write `out`/leaderboard.csv.
 
-    Estimates and scores go to `out`/<set>/<system>/. A step whose inputs are those of its last
-    run is not done again. A system that does not fit a set is skipped there.
+    Estimates and scores go to `out`/<set>/<system>/, named after the folders they come from. A step
+    whose inputs are those of its last run is not done again. A system that does not fit a set is
+    skipped there.
 
     Args:
         sets: folders of rendered sets.
@@ -104,8 +106,8 @@ def _fitting(
     from baselines.registry import names
     from baselines.separate import open_system
 
-    set_of = _by_folder_name(sets, lambda folder: RenderedSet(folder).manifest.header.name)
-    system_of = _by_folder_name(systems, str)
+    set_of = _by_folder_name(sets)
+    system_of = _by_folder_name(systems)
     for system in systems:
         if system not in names() and Path(system).is_dir():
             checkpoint_sha256(Path(system))  # a broken checkpoint is not one that does not fit
@@ -121,14 +123,21 @@ def _fitting(
                 yield Step(system, set_folder, out / set_name / system_name)
 
 
-def _by_folder_name(items: Iterable[Item], name_of: Callable[[Item], str]) -> Mapping[str, Item]:
+def _by_folder_name(items: Sequence[Item]) -> Mapping[str, Item]:
+    """Name each by the last part of its path, or by all of it where that is not its own."""
+    shared = Counter(_last_part(item) for item in items)
     named: dict[str, Item] = {}
     for item in items:
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", name_of(item)).strip("-.")
+        whole = str(item) if shared[_last_part(item)] > 1 else _last_part(item)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", whole).strip("-.")
         if name in named:
             raise UsageError(f"{named[name]} and {item} would share the folder {name!r}: drop one.")
         named[name] = item
     return named
+
+
+def _last_part(item: Path | str) -> str:
+    return Path(item).absolute().name
 
 
 def _separate(step: Step, split: str) -> None:

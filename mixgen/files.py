@@ -6,12 +6,14 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mixgen.errors import InputError, MachineError
+
+TEMPORARY_PREFIX = ".tmp."
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -27,22 +29,19 @@ def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
         MachineError: the folder cannot be written or the disk is full.
     """
     path = Path(path)
-    with machine_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".tmp.{path.stem}.", suffix=path.suffix, dir=path.parent
-        )
-        os.close(handle)
-    temporary = Path(name)
+    # A random part, because other machines may write to the same folder.
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.{path.name}")
     try:
         with machine_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             if flush:
                 _flush(temporary)
-            os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager
@@ -65,12 +64,6 @@ def machine_errors(path: Path) -> Iterator[None]:
 def _flush(path: Path) -> None:
     with open(path, "rb") as stream:
         os.fsync(stream.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mixgen.errors import InputError
 from mixgen.files import atomic_path, sha256_bytes
+from mixgen.wav import encode_wav
 
 FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]
 
@@ -47,18 +48,18 @@ FORMATS: dict[str, SampleFormat] = {
 }
 
 
-def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int64]:
+def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int32]:
     """Round samples (any shape, full scale 1.0) to whole steps of `form`."""
     steps = samples / form.step
-    return np.rint(steps, out=steps).astype(np.int64)
+    return np.rint(steps, out=steps).astype(np.int32)
 
 
-def from_grid(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[np.float64]:
+def from_grid(steps: NDArray[np.int32], form: SampleFormat) -> NDArray[np.float64]:
     """Return the sample values of whole `steps`, full scale 1.0."""
     return np.asarray(steps * form.step, dtype=np.float64)
 
 
-def file_samples(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[Any]:
+def file_samples(steps: NDArray[np.int32], form: SampleFormat) -> NDArray[Any]:
     """Return what soundfile is handed for (channels, time) `steps`: shape (time, channels).
 
     The SHA-256 of a file's samples is taken over the little-endian bytes of this array.
@@ -73,7 +74,7 @@ def file_samples(steps: NDArray[np.int64], form: SampleFormat) -> NDArray[Any]:
 
 def samples_sha256(samples: NDArray[Any]) -> str:
     """Return the SHA-256 of an array from `file_samples` or `read_file_samples`."""
-    return sha256_bytes(np.ascontiguousarray(samples).tobytes())
+    return sha256_bytes(np.ascontiguousarray(samples).data)
 
 
 def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> str:
@@ -87,14 +88,23 @@ def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: Sam
         MachineError: the disk is full or the folder cannot be written.
     """
     # In memory first: libsndfile waits for the disk after every file and hides why one failed.
+    content = _encode(path, samples, sample_rate, form)
+    with atomic_path(path, flush=False) as temporary:
+        temporary.write_bytes(content)
+    return sha256_bytes(content)
+
+
+def _encode(
+    path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat
+) -> bytes | memoryview:
+    if form.extension == "wav":
+        return encode_wav(samples, sample_rate, 32 if form.subtype == "FLOAT" else form.bits)
     stream = io.BytesIO()
     try:
         soundfile.write(stream, samples, sample_rate, form.subtype, format=form.extension)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"Cannot encode {path}: {error}.") from None
-    with atomic_path(path, flush=False) as temporary:
-        temporary.write_bytes(stream.getbuffer())
-    return sha256_bytes(stream.getbuffer())
+    return stream.getbuffer()
 
 
 def read_file_samples(path: Path, form: SampleFormat) -> NDArray[Any]:

@@ -85,9 +85,9 @@ def _planned_activity(mixture: Mixture) -> NDArray[np.bool_]:
 def _activity(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
     """Return, per frame of 20 ms, whether it is within 40 dB of the loudest frame."""
     width = max(1, int(_FRAME_S * sample_rate))
-    padded = np.pad(samples, ((0, 0), (0, -samples.shape[1] % width)))
-    framed = padded.reshape(len(padded), -1, width)  # (channels, frames, width)
-    power = np.einsum("cfw,cfw->f", framed, framed)
+    power = np.add.reduceat(
+        np.einsum("ct,ct->t", samples, samples), np.arange(0, samples.shape[1], width)
+    )
     threshold = power.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
     return np.asarray((power > 0) & (power >= threshold))
 

@@ -23,7 +23,7 @@ from mixgen.levels import LEVEL_RULES
 from mixgen.manifest import Event, Mixture, Source
 from mixgen.sources import Roots, locate_file
 
-_Number = TypeVar("_Number", np.float64, np.int64)
+_Number = TypeVar("_Number", np.float64, np.int32)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Rendering:
     the others. `clip_gain` is the factor that the joint clip rule put on every file.
     """
 
-    steps: dict[str, NDArray[np.int64]]
+    steps: dict[str, NDArray[np.int32]]
     form: SampleFormat
     clip_gain: float
 

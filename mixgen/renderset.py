@@ -11,7 +11,14 @@ from pathlib import Path
 
 from mixgen.audio import peak
 from mixgen.errors import InputError, MachineError, UsageError
-from mixgen.files import machine_errors, read_jsonl, sha256_file, write_bytes, write_jsonl
+from mixgen.files import (
+    TEMPORARY_PREFIX,
+    machine_errors,
+    read_jsonl,
+    sha256_file,
+    write_bytes,
+    write_jsonl,
+)
 from mixgen.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
 from mixgen.manifest import Manifest, Mixture
 from mixgen.measure import Values, measure
@@ -215,7 +222,7 @@ def _render_files(
 ) -> tuple[list[FileRow], int]:
     """Render a mixture and write those of its files that are not there and whole."""
     rendering = render(mixture, job.roots, job.form)
-    for stale in (job.folder / mixture.id).glob(".tmp.*"):
+    for stale in (job.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
         stale.unlink(missing_ok=True)
     values = measure(mixture, rendering)
     rows = []

@@ -19,6 +19,9 @@ import numpy as np
 
 from mixgen.errors import InputError, MachineError
 
+_SHORTEST_EVENT_S = 0.1
+_TRIES = 100
+
 
 @dataclass(frozen=True)
 class EventPlan:
@@ -100,7 +103,7 @@ def instantiate(plans: Sequence[EventPlan], duration_s: float, seed: int) -> lis
             scene = scaper.Scaper(duration_s, folder, folder, random_state=seed)
             scene.fg_labels = scene.bg_labels = labels
             for label, plan in zip(labels, plans, strict=True):
-                _add(scene, label, plan, duration_s)
+                _add(scene, label, plan)
             jam = scene._instantiate(disable_instantiation_warnings=True)
     except scaper.scaper_exceptions.ScaperError as error:
         raise InputError(f"Scaper refuses the scene: {error}") from None
@@ -116,28 +119,46 @@ def sample(distribution: Sequence[Any], seed: int) -> float:
     """
     scaper = load_scaper()
     try:
-        draw = scaper.core._get_value_from_dist
-        return float(draw(tuple(distribution), np.random.RandomState(seed)))
+        return _value(tuple(distribution), np.random.RandomState(seed))
     except scaper.scaper_exceptions.ScaperError as error:
         raise InputError(f"Scaper refuses the distribution {distribution}: {error}") from None
 
 
-def _add(scene: Any, label: str, plan: EventPlan, duration_s: float) -> None:
+def _add(scene: Any, label: str, plan: EventPlan) -> None:
     # `choose` from one file, because Scaper ties a `const` file to a folder named like its label.
     source_file = ("choose", [str(plan.path)])
     if plan.background:
         scene.add_background(("const", label), source_file, plan.source_time)
         return
+    # Drawn first: Scaper would move an event forward until its duration fits into the scene.
+    start_s = _start_s(scene, plan.event_time)
+    stretch = plan.time_stretch and _value(plan.time_stretch, scene.random_state)
     scene.add_event(
         label=("const", label),
         source_file=source_file,
         source_time=plan.source_time,
-        event_time=plan.event_time,
-        event_duration=("const", duration_s),
+        event_time=("const", start_s),
+        event_duration=("const", (scene.duration - start_s) / (stretch or 1.0)),
         snr=plan.snr,
         pitch_shift=plan.pitch_shift,
-        time_stretch=plan.time_stretch,
+        time_stretch=None if stretch is None else ("const", stretch),
     )
+
+
+def _start_s(scene: Any, event_time: tuple[Any, ...]) -> float:
+    latest_s = scene.duration - min(_SHORTEST_EVENT_S, scene.duration / 2)
+    for _ in range(_TRIES):
+        start_s = _value(event_time, scene.random_state)
+        if 0 <= start_s <= latest_s:
+            return start_s
+    raise InputError(
+        f"event_time {list(event_time)} gave no start from 0 to {latest_s:.3f} s in {_TRIES} draws "
+        f"for a mixture of {scene.duration:.3f} s: let it begin events inside the mixture."
+    )
+
+
+def _value(distribution: tuple[Any, ...], random_state: np.random.RandomState) -> float:
+    return float(load_scaper().core._get_value_from_dist(distribution, random_state))
 
 
 def _drawn(value: dict[str, Any]) -> DrawnEvent:

@@ -36,7 +36,7 @@ def make_set(tmp_path: Path) -> MakeSet:
         folder = tmp_path / name
         mixtures = [_mixture(f"{split}_{i:03d}", split, names) for i in range(n)]
         header = Header(
-            name=name,
+            name=folder.name,
             task=task,
             format="wav_float",
             recipe_sha256="0" * 64,

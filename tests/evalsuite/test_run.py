@@ -111,6 +111,17 @@ def test_unknown_and_untrained_systems_are_errors(make_set: Make, tmp_path: Path
             run(sets=[folder], systems=["mixture", system], out=tmp_path / "out")
 
 
+def test_folders_are_named_after_the_last_part_or_the_whole_path(
+    make_set: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sets = [make_set("a/same", n=1), make_set("b/same", n=1, seed=1), make_set("c/own", n=1)]
+    sets = [folder.relative_to(tmp_path) for folder in sets]
+    run(sets=sets, systems=["mixture"], out=Path("out"), metrics=METRICS, workers=1)
+    folders = {path.name for path in Path("out").iterdir() if path.is_dir()}
+    assert folders == {"a-same", "b-same", "own"}
+
+
 def test_two_sets_of_one_name_are_refused(make_set: Make, tmp_path: Path) -> None:
     folder = make_set(n=1)
     with pytest.raises(UsageError, match="share the folder"):

@@ -193,7 +193,7 @@ def test_stems_that_no_song_has(corpus, music_recipe: MakeRecipe) -> None:
 
 
 def test_what_scaper_refuses(corpus, speech_recipe: MakeRecipe) -> None:
-    group = {"name": "s", "kind": "speech", "event_time": ["const", -1]}
+    group = {"name": "s", "kind": "speech", "time_stretch": ["const", 0]}
     with pytest.raises(InputError, match="Scaper refuses the scene"):
         _draw(speech_recipe(sources=[group]), corpus)
 

@@ -62,11 +62,34 @@ def test_pitch_and_stretch(plan: Callable[..., EventPlan]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"time_stretch": ("const", 0.0)}, {"event_time": ("const", -1.0)}]
+    ("change", "sentence"),
+    [
+        ({"time_stretch": ("const", 0.0)}, "Scaper refuses the scene"),
+        ({"event_time": ("const", -1.0)}, "gave no start from 0 to 0.900 s in 100 draws"),
+        ({"event_time": ("const", 1.0)}, "let it begin events inside the mixture"),
+    ],
 )
-def test_refusals(plan: Callable[..., EventPlan], change: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="Scaper refuses the scene"):
+def test_refusals(plan: Callable[..., EventPlan], change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
         instantiate([plan(**change)], 1.0, 0)
+
+
+def test_a_long_source_begins_where_it_was_drawn(plan: Callable[..., EventPlan]) -> None:
+    (event,) = instantiate([plan(event_time=("const", 0.4))], 1.0, 0)
+    assert (event.event_time, event.event_duration) == pytest.approx((0.4, 0.6))
+
+
+def test_a_stretched_source_fills_the_rest(plan: Callable[..., EventPlan]) -> None:
+    wanted = plan(event_time=("const", 0.4), time_stretch=("const", 1.5))
+    (event,) = instantiate([wanted], 1.0, 0)
+    assert (event.event_time, event.event_duration) == pytest.approx((0.4, 0.4))
+
+
+def test_a_start_outside_the_scene_is_drawn_again(plan: Callable[..., EventPlan]) -> None:
+    wanted = plan(event_time=("normal", 0.0, 0.5))
+    for seed in range(20):
+        (event,) = instantiate([wanted], 1.0, seed)
+        assert 0 <= event.event_time <= 0.9
 
 
 def test_sample() -> None:

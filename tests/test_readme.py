@@ -1,0 +1,130 @@
+"""Every command of the README runs, on small corpora, small sets and with two steps of training."""
+
+import itertools
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import baselines.cli
+import evalsuite.cli
+import mixgen.cli
+import mixgen.shipped
+from mixgen.console import run
+
+REPOSITORY = Path(__file__).parents[1]
+APPS = {"mixgen": mixgen.cli.app, "baselines": baselines.cli.app, "evalsuite": evalsuite.cli.app}
+STEMS = ("vocals", "drums", "bass", "other")
+
+
+def readme_commands() -> Iterator[list[str]]:
+    """Yield the words of every command of the three programs, in the README's order."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] in APPS:
+                yield words
+
+
+def tone(path: Path, seconds: float, rate: int, seed: int, channels: int = 1) -> None:
+    """Write a noisy tone."""
+    random = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate))[:, None] / rate
+    signal = 0.2 * np.sin(2 * np.pi * (100 + 20 * seed) * time)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, signal + 0.01 * random.standard_normal((len(time), channels)), rate)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """What a user has on disk: LibriSpeech, noises, MUSDB18-HQ; and a stand-in for the starter."""
+    folder = tmp_path / "data"
+    speakers = itertools.product(("train-clean-100", "test-other"), range(3))
+    for seed, (subset, speaker) in enumerate(speakers):
+        name = f"{seed}-{speaker}-0000"
+        tone(folder / f"LibriSpeech/{subset}/{seed}/{speaker}/{name}.flac", 3.5, 16000, seed)
+    for seed in range(6):
+        tone(folder / f"noises/hum/{seed}.wav", 2.0, 16000, seed)
+    for split, song in itertools.product(("train", "test"), range(2)):
+        for seed, stem in enumerate(STEMS):
+            path = folder / f"musdb18hq/{split}/song{song}{split}/{stem}.wav"
+            tone(path, 2.0, 44100, seed + song, channels=2)
+    return folder
+
+
+@pytest.fixture
+def small_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped recipes with two mixtures in every split."""
+    folder = tmp_path / "shipped"
+    for recipe in mixgen.shipped.shipped_folder().glob("*/recipe.yaml"):
+        text = re.sub(r"mixtures: \d+", "mixtures: 2", recipe.read_text(encoding="utf-8"))
+        (folder / recipe.parent.name).mkdir(parents=True)
+        (folder / recipe.parent.name / "recipe.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(mixgen.shipped, "shipped_folder", lambda: folder)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], int]:
+    """Run a command in this process; returns its exit code."""
+
+    def call(words: list[str]) -> int:
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as stop:
+            run(APPS[words[0]])
+        return int(stop.value.code or 0)
+
+    return call
+
+
+def stand_in_for_the_starter(data: Path, command: Callable[[list[str]], int]) -> None:
+    """Index small corpora as the starter corpus; what makes the real one has its own tests."""
+    for number, split in enumerate(("train", "valid", "test")):
+        for seed in range(3):
+            name = f"{split}{seed}"
+            tone(data / f"voices/{split}/{name}/0.wav", 3.0, 16000, 3 * number + seed)
+        tone(data / f"noise/{split}/fan.wav", 2.0, 16000, number)
+    for kind, label in (("speech", "voices"), ("noise", "noise")):
+        for split in ("train", "valid", "test"):
+            out = f"corpora/starter/{kind}-{split}.csv"
+            root = str(data / label / split)
+            words = ["mixgen", "index", "folder", root, "--kind", kind, "--split", split]
+            assert command([*words, "--corpus", f"{kind}-{split}", "--out", out]) == 0
+    parts = sorted(Path("corpora/starter").glob("*.csv"))
+    lines = [path.read_text(encoding="utf-8").splitlines() for path in parts]
+    text = "\n".join([lines[0][0], *(row for part in lines for row in part[1:])]) + "\n"
+    Path("corpora/starter/sources.csv").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.usefixtures("small_sets")
+def test_every_command_runs(
+    data: Path,
+    tmp_path: Path,
+    command: Callable[[list[str]], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = list(readme_commands())
+    assert {words[0] for words in commands} == set(APPS)
+    for words in commands:
+        if words[:2] == ["mixgen", "starter"]:
+            stand_in_for_the_starter(data, command)
+            continue
+        if "checkpoints/conv_tasnet_new" in words:
+            shutil.copytree("checkpoints/conv_tasnet", "checkpoints/conv_tasnet_new")
+        line = shlex.join(words).replace("/data/", f"{data}/")
+        line = re.sub(r"--minutes \d+", "--steps 2 --batch 1", line)
+        assert command(shlex.split(line)) == 0, line
+
+
+def test_every_linked_file_exists() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    linked = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert linked
+    assert [link for link in linked if not (REPOSITORY / link).exists()] == []
