@@ -62,7 +62,9 @@ def table(axes: Axes, results: Path) -> None:
     rows = [row for row in rows if row["set"] == rows[0]["set"]]
     shown = [[_cell(row[column]) for column in COLUMNS] for row in rows]
     axes.axis("off")
-    drawn = axes.table(shown, colLabels=list(COLUMNS.values()), loc="upper left", edges="horizontal")
+    drawn = axes.table(
+        shown, colLabels=list(COLUMNS.values()), loc="upper left", edges="horizontal"
+    )
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(9)
     drawn.scale(1, 1.5)

@@ -18,7 +18,7 @@ from mixgen.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", Path, str)
 
 
 @dataclass
@@ -136,7 +136,7 @@ def _by_folder_name(items: Sequence[Item]) -> Mapping[str, Item]:
     return named
 
 
-def _last_part(item: Path | str) -> str:
+def _last_part(item: Item) -> str:
     return Path(item).absolute().name
 
 

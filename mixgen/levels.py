@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -50,18 +51,33 @@ def integrated_lufs(samples: Samples, sample_rate: int) -> float:
     return max(float(_to_lufs(weights @ power[:, kept].mean(axis=1))), _FLOOR_DB)
 
 
+@dataclass(frozen=True)
+class _Blocks:
+    """Where the gating blocks of a signal begin and end, as places in `edges` (samples)."""
+
+    edges: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    stops: NDArray[np.intp]
+
+
+@functools.lru_cache(maxsize=256)
+def _blocks(frames: int, sample_rate: int) -> _Blocks:
+    steps = _STEP * np.arange(round((frames / sample_rate - _BLOCK_S) / (_BLOCK_S * _STEP)) + 1)
+    starts = (_BLOCK_S * steps * sample_rate).astype(int)
+    stops = np.minimum((_BLOCK_S * (steps + 1) * sample_rate).astype(int), frames)
+    edges = np.union1d(starts, stops)
+    return _Blocks(edges, np.searchsorted(edges, starts), np.searchsorted(edges, stops))
+
+
 def _block_powers(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     weighted = sosfilt(_k_weighting(sample_rate), samples, axis=1)
-    duration_s = samples.shape[1] / sample_rate
-    blocks = np.arange(round((duration_s - _BLOCK_S) / (_BLOCK_S * _STEP)) + 1)
-    starts = (_BLOCK_S * (blocks * _STEP) * sample_rate).astype(int)
-    stops = (_BLOCK_S * (blocks * _STEP + 1) * sample_rate).astype(int)
-    stops = np.minimum(stops, samples.shape[1])
-    edges = np.union1d(starts, stops)
-    between = np.add.reduceat(np.square(weighted[:, : edges[-1]]), edges[:-1], axis=1)
-    before = np.pad(np.cumsum(between, axis=1), ((0, 0), (1, 0)))  # (channels, edges)
-    energy = before[:, np.searchsorted(edges, stops)] - before[:, np.searchsorted(edges, starts)]
-    return np.asarray(energy / (_BLOCK_S * sample_rate))
+    blocks = _blocks(samples.shape[1], sample_rate)
+    energy = np.square(weighted[:, : blocks.edges[-1]])
+    before = np.zeros((len(samples), len(blocks.edges)))
+    np.cumsum(np.add.reduceat(energy, blocks.edges[:-1], axis=1), axis=1, out=before[:, 1:])
+    return np.asarray(
+        (before[:, blocks.stops] - before[:, blocks.starts]) / (_BLOCK_S * sample_rate)
+    )
 
 
 def _to_lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:

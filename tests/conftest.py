@@ -17,9 +17,11 @@ if shutil.which("ffmpeg") is None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def torch_as_it_was() -> None:
+    """One thread, and the smallest numbers kept: training in an earlier test drops them."""
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
+        torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

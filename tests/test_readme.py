@@ -3,7 +3,6 @@
 import itertools
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,8 +115,9 @@ def test_every_command_runs(
         if words[:2] == ["mixgen", "starter"]:
             stand_in_for_the_starter(data, command)
             continue
-        if "checkpoints/conv_tasnet_new" in words:
-            shutil.copytree("checkpoints/conv_tasnet", "checkpoints/conv_tasnet_new")
+        if "checkpoints/conv_tasnet_new" in words:  # which the README takes for granted
+            train = "baselines train conv_tasnet:small --manifest sets/talkers.jsonl --steps 1"
+            assert command(shlex.split(f"{train} --out checkpoints/conv_tasnet_new")) == 0
         line = shlex.join(words).replace("/data/", f"{data}/")
         line = re.sub(r"--minutes \d+", "--steps 2 --batch 1", line)
         assert command(shlex.split(line)) == 0, line

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mixgen.errors import InputError, MachineError
 from mixgen.formats import (
     FORMATS,
     file_samples,
@@ -41,7 +42,7 @@ def test_files_give_back_every_step(tmp_path: Path, name: str) -> None:
 @ALL
 def test_hash_is_of_the_little_endian_samples(name: str) -> None:
     form = FORMATS[name]
-    samples = file_samples(np.array([[1, -2, 3]]), form)
+    samples = file_samples(np.array([[1, -2, 3]], np.int32), form)
     assert samples_sha256(samples) == hashlib.sha256(samples.tobytes()).hexdigest()
     assert samples.dtype.str in ("<i2", "<i4", "<f4")
 
@@ -58,6 +59,13 @@ def test_rounding_is_at_most_half_a_step(name: str, data: st.DataObject) -> None
 @ALL
 def test_nothing_is_left_of_a_failed_write(tmp_path: Path, name: str) -> None:
     form = FORMATS[name]
-    with pytest.raises(ValueError, match="dtype"):
-        write_samples(tmp_path / f"x.{form.extension}", np.array(["no"]), 8000, form)
+    samples = file_samples(np.array([[1, -2, 3]], np.int32), form)
+    with pytest.raises(MachineError, match="too long"):
+        write_samples(tmp_path / f"{'x' * 300}.{form.extension}", samples, 8000, form)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rate_that_flac_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Cannot encode .*x\.flac"):
+        write_samples(tmp_path / "x.flac", np.zeros((4, 1), "<i2"), 10**7, FORMATS["flac16"])
     assert list(tmp_path.iterdir()) == []
