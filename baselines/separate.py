@@ -246,7 +246,7 @@ def _estimates(
 ) -> NDArray[np.float32]:
     estimates = separator.separate_long(mixture, references)[0].cpu().numpy()
     if not np.isfinite(estimates).all():
-        raise InputError("The estimates hold NaN or infinite samples: the weights are broken.")
+        raise InputError("The estimates hold NaN or infinite samples; this mixture is left out.")
     return estimates
 
 

@@ -361,9 +361,11 @@ class Trainer:
         )
 
     def _conclusion(self) -> str:
-        best = self.progress.best_db
-        kept = "" if best is None else f"; kept step {self.progress.best_step}, valid {best:.2f} dB"
-        return f"{self.progress.step} steps in {self.progress.elapsed_s:.0f} s{kept}"
+        steps = f"{self.progress.step} steps in {self.progress.elapsed_s:.0f} s"
+        if self.progress.best_db is None or self.feed.validation is None:
+            return steps
+        improvement = self.progress.best_db - self.feed.validation.mixture_si_sdr_db
+        return f"{steps}; kept step {self.progress.best_step}, valid SI-SDRi {improvement:.2f} dB"
 
     def _recent_loss(self) -> float | None:
         """Mean loss since the last validation, or up to it where no step followed it yet."""

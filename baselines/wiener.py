@@ -2,7 +2,8 @@
 
 The local Gaussian model of Duong, Vincent and Gribonval (IEEE TASLP 18(7), 2010) with the weighted
 covariance update of Nugraha, Liutkus and Vincent (IEEE/ACM TASLP 24(9), 2016).
-Axes: batch, n_src, channels (c, d), bins (f), frames (t). Works in the input's own precision.
+Axes: batch, n_src, channels (c, d), bins (f), frames (t). Works in double precision: the covariance
+of nearly equal channels has a determinant that cancels to nothing in single precision.
 """
 
 import torch
@@ -37,11 +38,13 @@ def expectation_maximisation(estimates: Tensor, mixture: Tensor, *, iterations: 
     Each iteration takes every source's power and spatial covariance from the estimates, then
     filters the mixture by them.
     """
+    given, double = estimates.dtype, torch.complex128
+    estimates, mixture = estimates.to(double), mixture.to(double)
     for _ in range(iterations):
         power = estimates.abs().square().mean(2)  # (batch, n_src, bins, frames)
         spatial = _spatial_covariance(estimates, power)  # (batch, n_src, c, d, bins)
         estimates = _filter(mixture, power, spatial)
-    return estimates
+    return estimates.to(given)
 
 
 def _spatial_covariance(estimates: Tensor, power: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ run evalsuite run --set demo/sets/starter_2mix --set demo/sets/starter_music \
     "${systems[@]/#/--system=}" --out demo/results
 cp demo/results/leaderboard.csv demo/leaderboard.csv
 run python docs/overview.py --set demo/sets/starter_2mix --results demo/results/starter_2mix \
-    --system complex_mask --out demo/overview.png
+    --system conv_tasnet --out demo/overview.png
 
 cat <<END
 

@@ -1,7 +1,7 @@
 """Draw what a run made: spectrograms of one mixture, its references and estimates, and the table.
 
     python docs/overview.py --set demo/sets/starter_2mix --results demo/results/starter_2mix \
-        --system complex_mask --out demo/overview.png
+        --system conv_tasnet --out demo/overview.png
 
 The mixture is the one where the system's SI-SDR improvement is the median of the set.
 """

@@ -61,6 +61,17 @@ def test_loudness_does_not_change_the_filter():
     torch.testing.assert_close(100 * loud, louder, rtol=1e-6, atol=1e-6)
 
 
+def test_mono_music_on_two_channels_is_filtered_as_exactly():
+    """Equal channels leave a covariance of one dimension, which single precision cannot invert."""
+    mono = torch.randn(1, 4, 1, 17, 400, dtype=torch.complex64) * 30
+    sources = mono.expand(-1, -1, 2, -1, -1).contiguous()
+    single = expectation_maximisation(sources, sources.sum(1), iterations=1)
+    double = expectation_maximisation(
+        sources.to(torch.complex128), sources.sum(1).to(torch.complex128), iterations=1
+    )
+    torch.testing.assert_close(single.to(torch.complex128), double, rtol=1e-4, atol=1e-3)
+
+
 def test_panned_sources_are_told_apart_by_place_alone():
     """Equal power everywhere, other places: one iteration from the truth gives the truth back."""
     places = torch.tensor([[1.0, 0.2], [0.2, 1.0]], dtype=torch.complex128)

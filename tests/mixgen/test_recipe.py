@@ -1,5 +1,6 @@
 """Recipes: what is refused, in which words, and what changes a mixture."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from mixgen.errors import InputError
+from mixgen.manifest import read_manifest
 from mixgen.recipe import Recipe, read_recipe
 from mixgen.shipped import find_recipe, shipped_folder
 
@@ -51,6 +53,16 @@ def test_every_shipped_recipe_is_valid() -> None:
     names = [path.parent.name for path in shipped_folder().glob("*/recipe.yaml")]
     assert {"starter_2mix", "starter_music"} <= set(names)
     assert [read_recipe(find_recipe(name)).name for name in names] == names
+
+
+def test_shipped_manifests_are_of_the_shipped_recipes() -> None:
+    manifests = sorted(shipped_folder().glob("*/manifest.jsonl"))
+    assert {"starter_2mix", "starter_music"} <= {path.parent.name for path in manifests}
+    for path in manifests:
+        manifest, recipe = read_manifest(path), read_recipe(path.with_name("recipe.yaml"))
+        assert manifest.header.recipe_sha256 == recipe.sha256
+        drawn = Counter(mixture.split for mixture in manifest.mixtures)
+        assert drawn == {split: rule.mixtures for split, rule in recipe.splits.items()}
 
 
 def test_unknown_shipped_recipe() -> None:
