@@ -19,8 +19,9 @@ _MOST_ROUNDS_WAITING = 2
 
 
 class EqualChoice:
-    """Deals files so that each is used once before any is used twice.
+    """Deals files in rounds: each is used once before any is used again.
 
+    Only where labels must differ and a file has no partner left does it wait for the next round.
     The deal is one fixed sequence for a seed, so it must be asked in the order of the mixtures.
     """
 
@@ -54,7 +55,8 @@ class EqualChoice:
         """Deal a round; a file of a label so frequent that two rounds of it wait sits out."""
         rounds = Counter(row.source_id for row in waiting)
         digest = hashlib.sha256(f"{self._seed}/{self._epoch}".encode()).digest()
-        random = np.random.default_rng(int.from_bytes(digest[:16], "little"))
+        # The old generator, because numpy promises never to change its numbers.
+        random = np.random.RandomState(np.frombuffer(digest, "<u4"))
         dealt = (self._rows[i] for i in random.permutation(len(self._rows)))
         self._left.extend(row for row in dealt if rounds[row.source_id] < _MOST_ROUNDS_WAITING)
         self._epoch += 1

@@ -131,13 +131,15 @@ def _candidates(
     Raises:
         InputError: there is none.
     """
-    allowed = recipe.splits[split].source_splits(group.kind)
+    rule = recipe.splits[split]
+    allowed = rule.source_splits(group.kind)
     labels = [_stem(group)] if group.kind == "music" else group.labels
     found = [
         row
         for row in rows
         if row.kind == group.kind
         and (allowed is None or row.split in allowed)
+        and rule.holds_label(group.kind, row.label)
         and (labels is None or row.label in labels)
         and (group.corpora is None or row.corpus in group.corpora)
         and row.duration_s >= group.shortest_s

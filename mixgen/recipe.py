@@ -19,6 +19,8 @@ from mixgen.records import Record, as_value_error, explain
 _LARGEST_FILE = 1 << 20
 _LARGEST_NUMBER = 1e12
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
 _ARGUMENTS = {
     "const": 1,
     "choose": 1,
@@ -150,10 +152,15 @@ class Songs(Record):
 
 
 class SplitRule(Record):
-    """How many mixtures a split has, and which `split` values of sources.csv feed it, by kind."""
+    """How many mixtures a split has, and what feeds it, by kind.
+
+    `sources` are `split` values of sources.csv. `label_share` keeps talkers (or classes) apart that
+    one of these values holds for two splits: from 0.9 to 1 is a tenth of them.
+    """
 
     mixtures: int = Field(ge=1, le=10_000_000)
     sources: str | dict[Kind, str | list[str]]
+    label_share: dict[Kind, tuple[Share, Share]] = Field(default_factory=dict)
 
     def source_splits(self, kind: str) -> list[str] | None:
         """Return the allowed `split` values for `kind`; None allows all."""
@@ -161,6 +168,18 @@ class SplitRule(Record):
         if chosen is None:
             return None
         return [chosen] if isinstance(chosen, str) else list(chosen)
+
+    def holds_label(self, kind: Kind, label: str) -> bool:
+        """Tell whether a label is in this split's share, by its name alone."""
+        start, stop = self.label_share.get(kind, (0.0, 1.0))
+        return start <= int(sha256_bytes(label.encode())[:8], 16) / 2**32 < stop
+
+    @model_validator(mode="after")
+    def _shares_are_ranges(self) -> "SplitRule":
+        for kind, (start, stop) in self.label_share.items():
+            if start >= stop:
+                raise ValueError(f"label_share of {kind} must begin below its end")
+        return self
 
 
 class Recipe(Record):
@@ -199,20 +218,22 @@ class Recipe(Record):
     @property
     def sha256(self) -> str:
         """Hash of the whole recipe."""
-        return sha256_bytes(canonical_json(self.as_dict()).encode())
+        return sha256_bytes(canonical_json(self._written()).encode())
 
     @property
     def scene_sha256(self) -> str:
-        """Hash of what can change a mixture: all but the description, the seed and the counts.
+        """Hash of what decides on files and random numbers: the sources and songs alone.
 
-        A longer split therefore begins with the mixtures of the shorter one.
+        Recipes that differ in sample rate, length, format or splits therefore give the same scenes,
+        and a longer split begins with the mixtures of the shorter one.
         """
-        data = self.as_dict()
-        for key in ("description", "seed"):
-            del data[key]
-        for split in data["splits"].values():
-            del split["mixtures"]
-        return sha256_bytes(canonical_json(data).encode())
+        written = self._written()
+        deciding = {key: written[key] for key in ("sources", "songs") if key in written}
+        return sha256_bytes(canonical_json(deciding).encode())
+
+    def _written(self) -> dict[str, Any]:
+        """Return what differs from the defaults, so that keys of later versions change no hash."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def read_recipe(path: Path) -> Recipe:

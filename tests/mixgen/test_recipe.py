@@ -65,6 +65,16 @@ def test_shipped_manifests_are_of_the_shipped_recipes() -> None:
         assert drawn == {split: rule.mixtures for split, rule in recipe.splits.items()}
 
 
+def test_a_default_spelled_out_changes_no_hash(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    brief = read_recipe(path)
+    path.write_text(RECIPE + "format: flac16\nsongs: {coherent: 1}\nclip: {peak: 0.9}\n")
+    assert read_recipe(path).sha256 == brief.sha256
+    path.write_text(RECIPE + "format: flac24\n")
+    assert read_recipe(path).sha256 != brief.sha256
+
+
 def test_unknown_shipped_recipe() -> None:
     with pytest.raises(InputError, match=r"neither a recipe file nor a shipped set \(.*starter_2"):
         find_recipe("starter_3mix")
@@ -169,10 +179,12 @@ def test_groups_that_share_a_name_but_no_source(speech_recipe: Callable[..., Rec
         speech_recipe(sources=groups)
 
 
-def test_what_changes_a_mixture(speech_recipe: Callable[..., Recipe]) -> None:
+def test_what_changes_a_scene(speech_recipe: Callable[..., Recipe]) -> None:
     base = speech_recipe()
     longer = {"train": {"mixtures": 9, "sources": {"speech": "train"}}, "test": base.splits["test"]}
-    for same in (speech_recipe(description="x", seed=5), speech_recipe(splits=longer)):
+    for change in ({"seed": 5}, {"splits": longer}, {"sample_rate": 16000}, {"fade_s": 0.02}):
+        same = speech_recipe(**change)
         assert same.scene_sha256 == base.scene_sha256
         assert same.sha256 != base.sha256
-    assert speech_recipe(fade_s=0.02).scene_sha256 != base.scene_sha256
+    louder = [{"name": "s", "kind": "speech", "snr": ["const", 3]}]
+    assert speech_recipe(sources=louder).scene_sha256 != base.scene_sha256
