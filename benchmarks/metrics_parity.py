@@ -16,9 +16,9 @@ from pathlib import Path
 
 import fast_bss_eval
 import mir_eval
-import museval
 import numpy as np
 import soundfile
+from museval_alone import museval
 from numpy.typing import NDArray
 from pesq import pesq
 from pystoi import stoi

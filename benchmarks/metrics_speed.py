@@ -16,8 +16,8 @@ from pathlib import Path
 
 import fast_bss_eval
 import mir_eval
-import museval
 import numpy as np
+from museval_alone import museval
 from numpy.typing import NDArray
 from pystoi import stoi
 

@@ -1,6 +1,6 @@
 """Stock Scaper beside this project: the same scenes from exported JAMS, sample by sample.
 
-    python -m benchmarks.scaper_parity [--scenes 50] [--sources STARTER/sources.csv]
+    python benchmarks/scaper_parity.py [--scenes 50] [--sources STARTER/sources.csv]
 
 Scenes are two talkers over a repeated or cut background. They are rendered once at the sources' own
 rate (no resampling) and once at half of it (both resample). Where a resampled source goes beyond
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from speech_scenes import corpus, two_talkers_and_noise
 
-from benchmarks.speech_scenes import corpus, two_talkers_and_noise
 from mixgen.audio import read_excerpt, resample, to_channels
 from mixgen.draw import draw_mixtures
 from mixgen.jams_export import write_jams
