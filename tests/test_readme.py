@@ -45,7 +45,7 @@ def tone(path: Path, seconds: float, rate: int, seed: int, channels: int = 1) ->
 def data(tmp_path: Path) -> Path:
     """What a user has on disk: LibriSpeech, noises, MUSDB18-HQ; and a stand-in for the starter."""
     folder = tmp_path / "data"
-    speakers = itertools.product(("train-clean-100", "test-other"), range(3))
+    speakers = itertools.product(("train-clean-100", "test-other"), range(8))
     for seed, (subset, speaker) in enumerate(speakers):
         name = f"{seed}-{speaker}-0000"
         tone(folder / f"LibriSpeech/{subset}/{seed}/{speaker}/{name}.flac", 3.5, 16000, seed)
@@ -60,10 +60,11 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped recipes with two mixtures in every split."""
+    """The shipped recipes with two mixtures in every split, of few talkers."""
     folder = tmp_path / "shipped"
     for recipe in mixgen.shipped.shipped_folder().glob("*/recipe.yaml"):
         text = re.sub(r"mixtures: \d+", "mixtures: 2", recipe.read_text(encoding="utf-8"))
+        text = text.replace("0.95", "0.5")  # a share of few talkers
         (folder / recipe.parent.name).mkdir(parents=True)
         (folder / recipe.parent.name / "recipe.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(mixgen.shipped, "shipped_folder", lambda: folder)
@@ -120,7 +121,9 @@ def test_every_command_runs(
             assert command(shlex.split(f"{train} --out checkpoints/conv_tasnet_new")) == 0
         line = shlex.join(words).replace("/data/", f"{data}/")
         line = re.sub(r"--minutes \d+", "--steps 2 --batch 1", line)
-        assert command(shlex.split(line)) == 0, line
+        # Two steps of training may well leave a separator worse than none.
+        expected = {0, 5} if words[:2] == ["evalsuite", "check"] else {0}
+        assert command(shlex.split(line)) in expected, line
 
 
 def test_every_linked_file_exists() -> None:
