@@ -33,7 +33,7 @@ class EqualChoice:
         self._epoch = 0
         self._left: deque[SourceRow] = deque()
 
-    def take(self, count: int) -> list[SourceRow]:
+    def take(self, count: int, _seed: str = "") -> list[SourceRow]:
         """Return the next `count` files, of different labels where that is wanted.
 
         Raises:
@@ -69,7 +69,9 @@ class IndependentChoice:
     is added to the corpus changes only the mixtures that use it.
     """
 
-    def __init__(self, rows: Sequence[SourceRow], *, distinct_labels: bool) -> None:
+    def __init__(
+        self, rows: Sequence[SourceRow], _seed: str = "", *, distinct_labels: bool
+    ) -> None:
         self._distinct = distinct_labels
         self._supply = _supply(rows, distinct_labels)
         points = [
@@ -100,6 +102,38 @@ class IndependentChoice:
             for place in around
             if _fits(self._owners[place], taken, self._distinct)
         )
+
+
+Choice = EqualChoice | IndependentChoice
+
+
+class TalkerChoice:
+    """Chooses talkers for a conversation, and utterances of each, both in the same way."""
+
+    def __init__(self, rows: Sequence[SourceRow], seed: str, choose: type[Choice]) -> None:
+        self._files: dict[str, list[SourceRow]] = defaultdict(list)
+        for row in rows:
+            self._files[row.label].append(row)
+        leads = [files[0] for files in self._files.values()]
+        self._talkers = choose(leads, seed, distinct_labels=True)
+        self._utterances = {
+            label: choose(files, f"{seed}/{label}", distinct_labels=False)
+            for label, files in self._files.items()
+        }
+
+    def take(self, utterances: Sequence[int], seed: str) -> list[list[SourceRow]]:
+        """Return different talkers' files: as many of each as `utterances` says, or as there are.
+
+        Raises:
+            InputError: there are fewer talkers than wanted.
+        """
+        talkers = self._talkers.take(len(utterances), seed)
+        return [
+            self._utterances[talker.label].take(
+                min(wanted, len(self._files[talker.label])), f"{seed}/{talker.label}"
+            )
+            for talker, wanted in zip(talkers, utterances, strict=True)
+        ]
 
 
 def _ring_hash(text: str) -> int:

@@ -19,6 +19,7 @@ from mixgen.manifest import Manifest, read_manifest, write_manifest
 from mixgen.progress import say, track
 from mixgen.recipe import read_recipe
 from mixgen.renderset import parse_shard, render_set
+from mixgen.rttm import write_rttm
 from mixgen.shipped import find_recipe
 from mixgen.sources import find_roots, read_sources, write_roots, write_sources
 from mixgen.verify import verify_set
@@ -200,20 +201,25 @@ def verify(
 @app.command()
 def export(
     manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for one JAMS file per mixture.")],
-    jams: Annotated[bool, typer.Option("--jams", help="Export as Scaper's JAMS.")] = True,
+    out: Annotated[Path, typer.Option("--out", help="Folder of JAMS files, or the RTTM file.")],
+    jams: Annotated[bool, typer.Option("--jams", help="One Scaper JAMS file per mixture.")] = False,
+    rttm: Annotated[bool, typer.Option("--rttm", help="Who is active when, as one RTTM.")] = False,
     root: RootWords = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
 ) -> None:
-    """Export a manifest as JAMS files that stock Scaper renders.
+    """Export a manifest as JAMS files that stock Scaper renders, or its activity as RTTM.
 
     Example: mixgen export set.jsonl --jams --out jams
     """
-    if not jams:
-        raise typer.BadParameter("JAMS is the only export there is", param_hint="--jams")
+    if jams and rttm:
+        raise typer.BadParameter("choose one of --jams and --rttm")
     drawn: Manifest = read_manifest(manifest)
-    roots = find_roots([manifest], root or ())
     mixtures = drawn.of_split(split)
+    if rttm:
+        write_rttm(out, mixtures)
+        typer.echo(f"Activity in {len(mixtures)} mixtures in {out}.")
+        return
+    roots = find_roots([manifest], root or ())
     for mixture in track(mixtures, "exporting"):
         write_jams(out / f"{mixture.id}.jams", mixture, roots)
     typer.echo(f"{len(mixtures)} JAMS files in {out}.")

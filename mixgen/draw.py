@@ -1,20 +1,21 @@
 """Draw a manifest: recipe and sources in, one fully decided record per mixture out."""
 
-import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
-from mixgen.choose import EqualChoice, IndependentChoice, songs_with
+import numpy as np
+
+from mixgen.deal import Dealer, Part
 from mixgen.errors import InputError
 from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source
-from mixgen.recipe import Recipe, SourceGroup
+from mixgen.recipe import Recipe, Turns
 from mixgen.scene import DrawnEvent, EventPlan, instantiate, sample
 from mixgen.sources import Roots, SourceRow, locate_file, sources_sha256
+from mixgen.turns import Turn, lay_turns
 from mixgen.versions import created_by
-
-_LARGEST_SEED = 2**32
 
 
 def draw_header(recipe: Recipe, rows: Sequence[SourceRow], seed: int | None = None) -> Header:
@@ -50,135 +51,16 @@ def draw_mixtures(
         if split not in recipe.splits:
             known = ", ".join(recipe.splits)
             raise InputError(f"The recipe has no split {split!r}: choose one of {known}.")
-        dealer = _Dealer(recipe, rows, split, chosen_seed)
+        dealer = Dealer(recipe, rows, split, chosen_seed)
         for index in range(recipe.splits[split].mixtures):
             yield _draw_one(recipe, dealer, roots, split, index)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One source of the mixture being drawn: its name, its group in the recipe, its file."""
-
-    name: str
-    group: SourceGroup
-    row: SourceRow
-
-
-class _Dealer:
-    """Gives every mixture of one split its files."""
-
-    def __init__(self, recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: int) -> None:
-        self._recipe = recipe
-        self._base = f"{recipe.scene_sha256}/{seed}/{split}"
-        self._stems = [g for g in recipe.sources if g.kind == "music"]
-        pools = {g.name: _candidates(recipe, g, rows, split) for g in recipe.sources}
-        self._choices = {
-            g.name: _choice(g, pools[g.name], f"{self._base}/{g.name}")
-            for g in recipe.sources
-            if g.kind != "music"
-        }
-        if self._stems:
-            self._songs = _songs(self._stems, pools, split)
-            leads = [parts[_stem(self._stems[0])] for parts in self._songs.values()]
-            self._song_choice = EqualChoice(leads, f"{self._base}/songs", distinct_labels=False)
-
-    def seed(self, index: int, purpose: str = "scene") -> int:
-        """Return a seed of mixture `index`, one per purpose."""
-        return int(_digest(f"{self._base}/{index}/{purpose}"), 16) % _LARGEST_SEED
-
-    def coherent(self, index: int) -> bool:
-        """Tell whether the stems of mixture `index` come from one song."""
-        return self.seed(index, "coherent") / _LARGEST_SEED < self._recipe.songs.coherent
-
-    def parts(self, index: int) -> list[_Part]:
-        """Return the sources of mixture `index` in the order of the recipe."""
-        rows = {g.name: self._take(g, index) for g in self._recipe.sources if g.kind != "music"}
-        if self._stems:
-            rows.update(self._take_songs(index))
-        return [
-            _Part(name, group, row)
-            for group in self._recipe.sources
-            for name, row in zip(group.source_names, rows[group.name], strict=True)
-        ]
-
-    def _take(self, group: SourceGroup, index: int) -> list[SourceRow]:
-        choice = self._choices[group.name]
-        if isinstance(choice, EqualChoice):
-            return choice.take(group.count)
-        return choice.take(group.count, f"{self._base}/{index}/{group.name}")
-
-    def _take_songs(self, index: int) -> dict[str, list[SourceRow]]:
-        # Where there are fewer songs than stems, the songs go round.
-        wanted = 1 if self.coherent(index) else min(len(self._stems), len(self._songs))
-        leads = self._song_choice.take(wanted)
-        songs = itertools.cycle(self._songs[f"{lead.corpus}/{lead.group}"] for lead in leads)
-        return {g.name: [song[_stem(g)]] for g, song in zip(self._stems, songs, strict=False)}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _stem(group: SourceGroup) -> str:
-    return group.labels[0] if group.labels else group.name
-
-
-def _candidates(
-    recipe: Recipe, group: SourceGroup, rows: Sequence[SourceRow], split: str
-) -> list[SourceRow]:
-    """Return the files that may serve a group in a split.
-
-    Raises:
-        InputError: there is none.
-    """
-    rule = recipe.splits[split]
-    allowed = rule.source_splits(group.kind)
-    labels = [_stem(group)] if group.kind == "music" else group.labels
-    found = [
-        row
-        for row in rows
-        if row.kind == group.kind
-        and (allowed is None or row.split in allowed)
-        and rule.holds_label(group.kind, row.label)
-        and (labels is None or row.label in labels)
-        and (group.corpora is None or row.corpus in group.corpora)
-        and row.duration_s >= group.shortest_s
-    ]
-    if not found:
-        splits = sorted({row.split or "(none)" for row in rows if row.kind == group.kind})
-        have = f"their splits are {', '.join(splits)}" if splits else "there are none of that kind"
-        raise InputError(
-            f"No {group.kind} source fits {group.name!r} in split {split!r} "
-            f"(wanted from {allowed or 'any split'}; {have}): index more, or change the recipe."
-        )
-    return found
-
-
-def _choice(
-    group: SourceGroup, rows: Sequence[SourceRow], seed: str
-) -> EqualChoice | IndependentChoice:
-    if group.use == "equally":
-        return EqualChoice(rows, seed, distinct_labels=group.distinct_labels)
-    return IndependentChoice(rows, distinct_labels=group.distinct_labels)
-
-
-def _songs(
-    stems: Sequence[SourceGroup], pools: dict[str, list[SourceRow]], split: str
-) -> dict[str, dict[str, SourceRow]]:
-    rows = {row.source_id: row for group in stems for row in pools[group.name]}
-    names = [_stem(group) for group in stems]
-    songs = songs_with(list(rows.values()), names)
-    if not songs:
-        raise InputError(f"No song of split {split!r} has all of the stems {', '.join(names)}.")
-    return songs
-
-
-def _draw_one(recipe: Recipe, dealer: _Dealer, roots: Roots, split: str, index: int) -> Mixture:
-    parts = dealer.parts(index)
+def _draw_one(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, index: int) -> Mixture:
+    parts = _with_turns(recipe, dealer, index)
     frames = _frames(recipe, parts)
     duration_s = seconds_of(frames, recipe.sample_rate)
-    plans = [_plan(part, roots) for part in parts]
-    drawn = instantiate(plans, duration_s, dealer.seed(index))
+    drawn = _instantiate(parts, roots, duration_s, dealer.seed(index))
     if dealer.coherent(index):
         drawn = _same_excerpt(parts, drawn)
     return Mixture(
@@ -196,14 +78,69 @@ def _draw_one(recipe: Recipe, dealer: _Dealer, roots: Roots, split: str, index: 
     )
 
 
-def _frames(recipe: Recipe, parts: Sequence[_Part]) -> int:
-    """Return the length of the mixture: fixed, or that of its shortest or longest source."""
+def _with_turns(recipe: Recipe, dealer: Dealer, index: int) -> list[Part]:
+    """Return the sources of a mixture; in a conversation, with the start of every utterance.
+
+    Utterances that would end after the mixture are left out, and talkers who then have none.
+    """
+    parts = dealer.parts(index)
+    talkers = [part for part in parts if part.group.turns is not None]
+    if not talkers:
+        return parts
+    turns = _turns(talkers, dealer, index)
+    limit_s = recipe.duration.seconds or recipe.duration.limit_s or math.inf
+    spoken: list[Part] = []
+    for number, part in enumerate(talkers):
+        mine = [turn for turn in turns if turn.talker == number and turn.stop_s <= limit_s]
+        if mine:
+            rows = [part.rows[turn.utterance] for turn in mine]
+            spoken.append(replace(part, rows=rows, starts_s=[turn.start_s for turn in mine]))
+    names = recipe.source_names(talkers[0].group, len(spoken))
+    named = iter([replace(part, name=name) for part, name in zip(spoken, names, strict=True)])
+    before = parts.index(talkers[0])
+    return [*parts[:before], *named, *parts[before + len(talkers) :]]
+
+
+def _turns(talkers: Sequence[Part], dealer: Dealer, index: int) -> list[Turn]:
+    """Lay the turns of the talkers of one group."""
+    group = talkers[0].group
+    rule = group.turns or Turns(utterances=1)
+    lengths = [[row.duration_s for row in part.rows] for part in talkers]
+
+    def drawn(distribution: Sequence[Any], purpose: str) -> float:
+        return max(0.0, sample(distribution, dealer.seed(index, f"{group.name}/{purpose}")))
+
+    turns = lay_turns(
+        lengths,
+        overlap=min(drawn(rule.overlap, "overlap"), 1.0),
+        overlapping_turns=rule.overlapping_turns,
+        silences_s=[drawn(rule.silence, f"silence/{n}") for n in range(sum(map(len, lengths)) - 1)],
+        random=np.random.RandomState(dealer.seed(index, f"{group.name}/turns")),
+    )
+    begin_s = drawn(group.event_time, "begin")
+    return [replace(turn, start_s=turn.start_s + begin_s) for turn in turns]
+
+
+def _frames(recipe: Recipe, parts: Sequence[Part]) -> int:
+    """Return the length of the mixture by the rule of the recipe."""
     rule = recipe.duration
     if rule.seconds is not None:
         return max(1, round(rule.seconds * recipe.sample_rate))
-    lengths = [part.row.duration_s for part in parts if part.group.role != "background"]
-    duration_s = min(lengths) if rule.mode == "min" else max(lengths)
-    return max(1, int(min(duration_s, rule.limit_s or math.inf) * recipe.sample_rate))
+    lengths = [_stop_s(part) for part in parts if part.group.role != "background"]
+    limit_s = rule.limit_s or math.inf
+    if not lengths and math.isinf(limit_s):
+        raise InputError(
+            "A mixture without sources has no length of its own: add limit_s to the duration."
+        )
+    pick = min if rule.mode == "min" else max
+    duration_s = min(pick(lengths, default=limit_s), limit_s)
+    return max(1, int(duration_s * recipe.sample_rate))
+
+
+def _stop_s(part: Part) -> float:
+    """Return when the last utterance of a conversation ends; the length of any other source."""
+    stops = [start + row.duration_s for start, row in zip(part.starts_s, part.rows, strict=False)]
+    return max(stops, default=part.row.duration_s)
 
 
 def seconds_of(frames: int, sample_rate: int) -> float:
@@ -214,9 +151,19 @@ def seconds_of(frames: int, sample_rate: int) -> float:
     return duration_s
 
 
-def _plan(part: _Part, roots: Roots) -> EventPlan:
+def _instantiate(
+    parts: Sequence[Part], roots: Roots, duration_s: float, seed: int
+) -> list[list[DrawnEvent]]:
+    """Return the events of every source. A talker is as loud in all utterances as in the first."""
+    plans = [_plans(part, roots) for part in parts]
+    drawn = iter(instantiate(list(itertools.chain(*plans)), duration_s, seed))
+    events = [list(itertools.islice(drawn, len(some))) for some in plans]
+    return [[replace(event, snr=some[0].snr) for event in some] for some in events]
+
+
+def _plans(part: Part, roots: Roots) -> list[EventPlan]:
     group = part.group
-    return EventPlan(
+    plan = EventPlan(
         path=locate_file(roots, part.row.corpus, part.row.path),
         background=group.role == "background",
         source_time=tuple(group.source_time),
@@ -225,29 +172,44 @@ def _plan(part: _Part, roots: Roots) -> EventPlan:
         pitch_shift=tuple(group.pitch_shift) if group.pitch_shift else None,
         time_stretch=tuple(group.time_stretch) if group.time_stretch else None,
     )
-
-
-def _same_excerpt(parts: Sequence[_Part], drawn: list[DrawnEvent]) -> list[DrawnEvent]:
-    """Give the stems of one song the excerpt, pitch and tempo that were drawn for the first."""
-    lead = next((e for p, e in zip(parts, drawn, strict=True) if p.group.kind == "music"), None)
+    if not part.starts_s:
+        return [plan]
     return [
-        DrawnEvent(
-            lead.source_time,
-            lead.event_time,
-            lead.event_duration,
-            event.snr,
-            lead.pitch_shift,
-            lead.time_stretch,
+        replace(
+            plan,
+            path=locate_file(roots, row.corpus, row.path),
+            source_time=("const", 0.0),
+            event_time=("const", start_s),
+            duration_s=row.duration_s,
         )
-        if lead is not None and part.group.kind == "music"
-        else event
-        for part, event in zip(parts, drawn, strict=True)
+        for row, start_s in zip(part.rows, part.starts_s, strict=True)
     ]
 
 
-def _source(recipe: Recipe, part: _Part, drawn: DrawnEvent) -> Source:
-    row = part.row
-    event = Event(
+def _same_excerpt(parts: Sequence[Part], drawn: list[list[DrawnEvent]]) -> list[list[DrawnEvent]]:
+    """Give the stems of one song the excerpt, pitch and tempo that were drawn for the first."""
+    lead = next((e[0] for p, e in zip(parts, drawn, strict=True) if p.group.kind == "music"), None)
+    return [
+        [replace(lead, snr=events[0].snr)]
+        if lead is not None and part.group.kind == "music"
+        else events
+        for part, events in zip(parts, drawn, strict=True)
+    ]
+
+
+def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent]) -> Source:
+    return Source(
+        name=part.name,
+        role=part.group.role,
+        label=part.row.label,
+        kind=part.row.kind,
+        events=[_event(row, event) for row, event in zip(part.rows, drawn, strict=True)],
+        gain=Gain(rule=part.group.level_rule or recipe.level_rule),
+    )
+
+
+def _event(row: SourceRow, drawn: DrawnEvent) -> Event:
+    return Event(
         corpus=row.corpus,
         path=row.path,
         sha256=row.sha256,
@@ -258,12 +220,4 @@ def _source(recipe: Recipe, part: _Part, drawn: DrawnEvent) -> Source:
         pitch_shift=drawn.pitch_shift,
         time_stretch=drawn.time_stretch,
         licence=row.licence,
-    )
-    return Source(
-        name=part.name,
-        role=part.group.role,
-        label=row.label,
-        kind=row.kind,
-        events=[event],
-        gain=Gain(rule=part.group.level_rule or recipe.level_rule),
     )

@@ -13,7 +13,7 @@ from scipy.signal import sosfilt
 
 from mixgen.audio import Samples
 
-LevelRule = Literal["lufs", "energy"]
+LevelRule = Literal["lufs", "energy", "active_energy", "p56"]
 
 # Scaper's constants: shorter signals are repeated to 0.5 s, and silence counts as -70 LUFS.
 _SHORTEST_S = 0.5
@@ -21,6 +21,15 @@ _FLOOR_DB = -70.0
 _BLOCK_S = 0.4
 _STEP = 0.25
 _CHANNEL_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.41, 1.41])
+
+_FRAME_S = 0.02
+_ACTIVE_BELOW_PEAK_DB = 40.0
+
+# ITU-T P.56, method B: time constant of the envelope, hangover, margin, thresholds.
+_ENVELOPE_S = 0.03
+_HANGOVER_S = 0.2
+_MARGIN_DB = 15.9
+_THRESHOLDS = 2.0 ** -np.arange(1, 17)  # from half of full scale down by 6 dB
 
 
 @functools.cache
@@ -91,7 +100,83 @@ def energy_db(samples: Samples, sample_rate: int) -> float:  # noqa: ARG001 - on
     return max(10.0 * math.log10(power), _FLOOR_DB) if power > 0 else _FLOOR_DB
 
 
+def active_frames(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
+    """Tell for each frame of 20 ms whether its power is within 40 dB of the loudest frame's."""
+    power = frame_energies(samples, sample_rate)
+    threshold = power.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
+    return np.asarray((power > 0) & (power >= threshold))
+
+
+def frame_energies(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
+    """Return the sum of squares of (channels, time) samples in each frame of 20 ms."""
+    width = max(1, int(_FRAME_S * sample_rate))
+    energy = np.einsum("ct,ct->t", samples, samples)
+    return np.asarray(np.add.reduceat(energy, np.arange(0, samples.shape[1], width)))
+
+
+def active_energy_db(samples: Samples, sample_rate: int) -> float:
+    """Measure the mean power of the active frames of (channels, time) samples in dB, at least -70.
+
+    Frames of 20 ms within 40 dB of the loudest one are active.
+    """
+    active = active_frames(samples, sample_rate)
+    if not active.any():
+        return _FLOOR_DB
+    width = max(1, int(_FRAME_S * sample_rate))
+    lengths = np.full(len(active), width)
+    lengths[-1] = samples.shape[1] - width * (len(active) - 1)
+    heard = frame_energies(samples, sample_rate)[active].sum()
+    power = heard / (lengths[active].sum() * samples.shape[0])
+    return max(10.0 * math.log10(power), _FLOOR_DB)
+
+
+def active_speech_level(samples: Samples, sample_rate: int) -> float:
+    """Measure the active speech level of (channels, time) samples in dB full scale, at least -70.
+
+    Several channels count as one with their mean power. Source: ITU-T P.56 (12/2011), method B;
+    the level is interpolated linearly in decibels between neighbouring thresholds.
+    """
+    power = np.einsum("ct,ct->t", samples, samples) / samples.shape[0]  # (time,)
+    total = float(power.sum())
+    if total == 0.0:
+        return _FLOOR_DB
+    pole = math.exp(-1.0 / (_ENVELOPE_S * sample_rate))
+    stage = np.array([[1.0 - pole, 0.0, 0.0, 1.0, -pole, 0.0]])
+    envelope = sosfilt(np.concatenate([stage, stage]), np.sqrt(power))
+    hangover = math.ceil(_HANGOVER_S * sample_rate)
+    above = None  # (level, margin) at the threshold before
+    for threshold in _THRESHOLDS:
+        active = _active_samples(envelope, threshold, hangover)
+        if active == 0:
+            continue
+        level_db = 10.0 * math.log10(total / active)
+        margin_db = level_db - 20.0 * math.log10(threshold)
+        if margin_db >= _MARGIN_DB:
+            return max(_between(above, (level_db, margin_db)), _FLOOR_DB)
+        above = (level_db, margin_db)
+    return _FLOOR_DB
+
+
+def _active_samples(envelope: NDArray[np.float64], threshold: float, hangover: int) -> int:
+    """Count the samples at or above a threshold, each followed by up to `hangover` others."""
+    active = np.flatnonzero(envelope >= threshold)
+    if len(active) == 0:
+        return 0
+    following = np.diff(active, append=len(envelope))
+    return int(np.minimum(following, hangover + 1).sum())
+
+
+def _between(above: tuple[float, float] | None, below: tuple[float, float]) -> float:
+    """Return the level at which the margin is reached, between two thresholds."""
+    if above is None:
+        return below[0]
+    share = (_MARGIN_DB - above[1]) / (below[1] - above[1])
+    return above[0] + share * (below[0] - above[0])
+
+
 LEVEL_RULES: dict[str, Callable[[Samples, int], float]] = {
     "lufs": integrated_lufs,
     "energy": energy_db,
+    "active_energy": active_energy_db,
+    "p56": active_speech_level,
 }

@@ -89,7 +89,7 @@ class Mixture(Record):
     channels: int = Field(ge=1, le=8)
     frames: int = Field(ge=1, le=_LONGEST_FRAMES)
     seed: int
-    sources: list[Source] = Field(min_length=1)
+    sources: list[Source]
     level: Level
     fade_s: float = Field(default=0.0, ge=0)
     room: None = None

@@ -1,27 +1,27 @@
 """What was asked of a rendered file beside what is in it."""
 
 import math
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixgen.audio import Samples
-from mixgen.levels import LEVEL_RULES
-from mixgen.manifest import Mixture, Source
+from mixgen.levels import LEVEL_RULES, active_frames
+from mixgen.manifest import Event, Mixture, Source
 from mixgen.render import Rendering
 
 Values = dict[str, float | None]
 
 _FRAME_S = 0.02
-_ACTIVE_BELOW_PEAK_DB = 40.0
 
 
 def measure(mixture: Mixture, rendering: Rendering) -> dict[str, tuple[Values, Values]]:
     """Return (requested, measured) by file name.
 
-    Sources have `level_db` by their level rule as it is in the file, `snr_db` against the
-    mixture's reference level, and measured `energy_ratio_db` against all other sources together;
-    null where the file is silent or the source has several events. The mixture has `overlap`: the
+    Sources have `level_db` by their level rule as it is in the file (the mean over their events),
+    `snr_db` against the mixture's reference level, and measured `energy_ratio_db` against all
+    other sources together; null where the file is silent. The mixture has `overlap`: the
     share of the time with any source in which two or more are active, background left out.
     """
     stems = rendering.stems
@@ -35,29 +35,35 @@ def measure(mixture: Mixture, rendering: Rendering) -> dict[str, tuple[Values, V
         for source in mixture.sources
     }
     heard = [stems[source.name] for source in mixture.sources if source.role != "background"]
-    activity = np.array([_activity(stem, mixture.sample_rate) for stem in heard])
+    activity = np.array([active_frames(stem, mixture.sample_rate) for stem in heard])
     planned = {"overlap": _overlap(_planned_activity(mixture))}
     return {"mixture": (planned, {"overlap": _overlap(activity)}), **values}
 
 
 def _requested_level(mixture: Mixture, source: Source, clip_gain_db: float) -> Values:
-    if len(source.events) != 1:
+    if not source.events:
         return {"level_db": None, "snr_db": None}
-    snr_db = source.events[0].snr
+    snr_db = fmean(event.snr for event in source.events)
     level_db = mixture.level.reference_db + snr_db + clip_gain_db
     return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
 
 def _measured_level(mixture: Mixture, source: Source, stem: Samples, clip_gain_db: float) -> Values:
-    if len(source.events) != 1 or not stem.any():
+    if not source.events or not stem.any():
         return {"level_db": None, "snr_db": None}
-    event = source.events[0]
-    start = int(event.event_time * mixture.sample_rate)
-    stretched = event.event_duration * (event.time_stretch or 1.0)
-    heard = stem[:, start : start + math.ceil(stretched * mixture.sample_rate)]
-    level_db = LEVEL_RULES[source.gain.rule](heard, mixture.sample_rate)
+    rule = LEVEL_RULES[source.gain.rule]
+    level_db = fmean(
+        rule(_heard(mixture, event, stem), mixture.sample_rate) for event in source.events
+    )
     snr_db = level_db - clip_gain_db - mixture.level.reference_db
     return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
+
+
+def _heard(mixture: Mixture, event: Event, stem: Samples) -> Samples:
+    """Return the part of a stem in which an event is heard."""
+    start = int(event.event_time * mixture.sample_rate)
+    stretched = event.event_duration * (event.time_stretch or 1.0)
+    return stem[:, start : start + math.ceil(stretched * mixture.sample_rate)]
 
 
 def _energy_ratio(stem: Samples, total: Samples) -> Values:
@@ -79,20 +85,12 @@ def _planned_activity(mixture: Mixture) -> NDArray[np.bool_]:
                 for e in source.events
             ]
             rows.append(np.any(spans, axis=0) if spans else np.zeros(times.shape, bool))
-    return np.array(rows)
-
-
-def _activity(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
-    """Return, per frame of 20 ms, whether it is within 40 dB of the loudest frame."""
-    width = max(1, int(_FRAME_S * sample_rate))
-    power = np.add.reduceat(
-        np.einsum("ct,ct->t", samples, samples), np.arange(0, samples.shape[1], width)
-    )
-    threshold = power.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
-    return np.asarray((power > 0) & (power >= threshold))
+    return np.array(rows).reshape(len(rows), len(times))
 
 
 def _overlap(activity: NDArray[np.bool_]) -> float | None:
+    if len(activity) == 0:
+        return None
     active = activity.sum(axis=0)
     heard = int((active > 0).sum())
     return round(float((active > 1).sum() / heard), 4) if heard else None

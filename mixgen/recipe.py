@@ -1,13 +1,13 @@
 """The recipe: what kind of mixtures a set holds, in a few lines of YAML."""
 
 import difflib
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from mixgen.distributions import Distribution, check_distribution, constant
 from mixgen.errors import InputError
 from mixgen.files import canonical_json, read_text, sha256_bytes
 from mixgen.formats import FormatName
@@ -17,70 +17,25 @@ from mixgen.paths import check_name
 from mixgen.records import Record, as_value_error, explain
 
 _LARGEST_FILE = 1 << 20
-_LARGEST_NUMBER = 1e12
+_MOST_SOURCES = 32
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
-_ARGUMENTS = {
-    "const": 1,
-    "choose": 1,
-    "choose_weighted": 2,
-    "uniform": 2,
-    "normal": 2,
-    "truncnorm": 4,
-}
+
+def _check_count(count: int | list[Any]) -> int | list[Any]:
+    """Check a number of sources or a distribution of it."""
+    distribution = constant(count) if isinstance(count, int) else check_distribution(count)
+    if distribution[0] not in ("const", "choose", "choose_weighted"):
+        raise ValueError("a count is a number, or const, choose or choose_weighted of numbers")
+    if not all(value in range(_MOST_SOURCES + 1) for value in _values(distribution)):
+        raise ValueError(f"a count is a whole number from 0 to {_MOST_SOURCES}")
+    return count if isinstance(count, int) else distribution
 
 
-def _check_distribution(value: list[Any]) -> list[Any]:
-    name, *given = value
-    if name not in list(_ARGUMENTS):
-        raise ValueError(f"{name!r} is not a distribution: use one of {', '.join(_ARGUMENTS)}")
-    if len(given) != _ARGUMENTS[name]:
-        raise ValueError(f"{name} takes {_ARGUMENTS[name]} argument(s), not {len(given)}")
-    if name in ("choose", "choose_weighted"):
-        if not all(isinstance(argument, list) for argument in given):
-            raise ValueError(f"the arguments of {name} must be lists")
-        lists = [[_number(item) for item in argument] for argument in given]
-        _check_choices(name, *lists)
-        return [name, *lists]
-    arguments = [_number(argument) for argument in given]
-    _check_range(name, arguments)
-    return [name, *arguments]
-
-
-def _number(value: Any) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    if not usable or not abs(value) < _LARGEST_NUMBER:
-        raise ValueError(f"{value!r} is not a finite number")
-    return float(value)
-
-
-def _check_range(name: str, arguments: list[float]) -> None:
-    if name == "uniform" and arguments[0] > arguments[1]:
-        raise ValueError("uniform needs its lower bound first")
-    if name in ("normal", "truncnorm") and arguments[1] < 0:
-        raise ValueError(f"the standard deviation of {name} cannot be negative")
-    if name == "truncnorm" and arguments[2] >= arguments[3]:
-        raise ValueError("truncnorm needs a lower bound below its upper bound")
-
-
-def _check_choices(name: str, values: list[float], weights: list[float] | None = None) -> None:
-    if not values:
-        raise ValueError(f"{name} needs at least one value to choose from")
-    if weights is None:
-        return
-    if len(weights) != len(values):
-        raise ValueError(f"{name} needs as many weights as values")
-    if min(weights) < 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
-        raise ValueError(f"the weights of {name} must be 0 or more and add up to 1")
-
-
-# Scaper's own words: [const, 3], [uniform, 0, 5], [choose, [1, 2]], [truncnorm, mean, sd, lo, hi].
-Distribution = Annotated[list[Any], Field(min_length=2), AfterValidator(_check_distribution)]
-
-
-def _constant(value: float) -> list[Any]:
-    return ["const", value]
+def _values(distribution: list[Any]) -> list[float]:
+    """Return the values that a const, choose or choose_weighted distribution can take."""
+    values = distribution[1]
+    return values if isinstance(values, list) else [values]
 
 
 def _check_name(name: str) -> str:
@@ -91,12 +46,17 @@ def _check_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
+Count = Annotated[int | list[Any], AfterValidator(_check_count)]
 
 
 class Duration(Record):
-    """How long a mixture is: `fixed` seconds, or as its shortest (min) or longest (max) source."""
+    """How long a mixture is.
 
-    mode: Literal["fixed", "min", "max"] = "fixed"
+    `fixed` seconds, as its shortest (min) or longest (max) source, or until the last turn of a
+    conversation (content). Turns that would end later than `seconds` or `limit_s` are left out.
+    """
+
+    mode: Literal["fixed", "min", "max", "content"] = "fixed"
     seconds: float | None = Field(default=None, gt=0, le=3600)
     limit_s: float | None = Field(default=None, gt=0, le=3600)
 
@@ -105,44 +65,51 @@ class Duration(Record):
         if (self.mode == "fixed") != (self.seconds is not None):
             raise ValueError("`seconds` belongs to the mode fixed, and the mode fixed needs it")
         if self.mode == "fixed" and self.limit_s is not None:
-            raise ValueError("`limit_s` belongs to the modes min and max")
+            raise ValueError("`limit_s` belongs to the modes min, max and content")
         return self
+
+
+class Turns(Record):
+    """How the sources of a group take turns: a conversation of several utterances of each.
+
+    `overlap` is the share of the time with speech in which two talk; `overlapping_turns` is the
+    share of the changes of talker that carry it; at all others there is a `silence` in seconds.
+    """
+
+    utterances: Count
+    overlap: Distribution = constant(0.0)
+    overlapping_turns: Share = 1.0
+    silence: Distribution = constant(0.5)
 
 
 class SourceGroup(Record):
     """One or more sources of a kind: which files they come from and where and how loud they are.
 
-    A group of `count` 1 gives a source called `name`; a larger one name1, name2, ...
+    A group that never gives more than one source calls it `name`; others give name1, name2, ...
     """
 
     name: Name
     role: Role = "target"
     kind: Kind
-    count: int = Field(default=1, ge=1, le=32)
+    count: Count = 1
+    turns: Turns | None = None
     labels: list[str] | None = None
     corpora: list[str] | None = None
     shortest_s: float = Field(default=0.0, ge=0)
     distinct_labels: bool = True
     use: Literal["equally", "independently"] = "equally"
     level_rule: LevelRule | None = None
-    snr: Distribution = _constant(0.0)
-    source_time: Distribution = _constant(0.0)
-    event_time: Distribution = _constant(0.0)
+    snr: Distribution = constant(0.0)
+    source_time: Distribution = constant(0.0)
+    event_time: Distribution = constant(0.0)
     pitch_shift: Distribution | None = None
     time_stretch: Distribution | None = None
 
     @model_validator(mode="after")
     def _music_is_one_stem(self) -> "SourceGroup":
-        if self.kind == "music" and (self.count > 1 or len(self.labels or [self.name]) != 1):
+        if self.kind == "music" and (self.count != 1 or len(self.labels or [self.name]) != 1):
             raise ValueError("a music group is one stem: give count 1 and at most one label")
         return self
-
-    @property
-    def source_names(self) -> list[str]:
-        """Names of the sources that the group gives."""
-        if self.count == 1:
-            return [self.name]
-        return [f"{self.name}{number}" for number in range(1, self.count + 1)]
 
 
 class Songs(Record):
@@ -155,12 +122,14 @@ class SplitRule(Record):
     """How many mixtures a split has, and what feeds it, by kind.
 
     `sources` are `split` values of sources.csv. `label_share` keeps talkers (or classes) apart that
-    one of these values holds for two splits: from 0.9 to 1 is a tenth of them.
+    one of these values holds for two splits: from 0.9 to 1 is a tenth of them. `counts` overrule
+    the number of sources of a group in this split.
     """
 
     mixtures: int = Field(ge=1, le=10_000_000)
     sources: str | dict[Kind, str | list[str]]
     label_share: dict[Kind, tuple[Share, Share]] = Field(default_factory=dict)
+    counts: dict[Name, Count] = Field(default_factory=dict)
 
     def source_splits(self, kind: str) -> list[str] | None:
         """Return the allowed `split` values for `kind`; None allows all."""
@@ -191,7 +160,7 @@ class Recipe(Record):
     sample_rate: int = Field(ge=8000, le=48000)
     channels: int = Field(default=1, ge=1, le=2)
     duration: Duration
-    reference_db: Distribution = _constant(-25.0)
+    reference_db: Distribution = constant(-25.0)
     level_rule: LevelRule = "lufs"
     fade_s: float = Field(default=0.01, ge=0, le=1)
     sources: list[SourceGroup] = Field(min_length=1)
@@ -201,19 +170,54 @@ class Recipe(Record):
     splits: dict[Name, SplitRule] = Field(min_length=1)
     seed: int = Field(default=0, ge=0)
 
-    @field_validator("sources")
-    @classmethod
-    def _names_differ(cls, groups: list[SourceGroup]) -> list[SourceGroup]:
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Recipe":
         # Names become files, and on some file systems two that differ in case alone are one.
-        names = [name.lower() for group in groups for name in group.source_names]
-        group_names = {group.name for group in groups}
-        if len(set(names)) < len(names) or len(group_names) < len(groups):
+        names = [name.lower() for group in self.sources for name in self.source_names(group)]
+        group_names = {group.name for group in self.sources}
+        if len(set(names)) < len(names) or len(group_names) < len(self.sources):
             raise ValueError("two sources have one name")
-        if all(group.role == "background" for group in groups):
+        return self
+
+    @model_validator(mode="after")
+    def _groups_make_sense(self) -> "Recipe":
+        if all(group.role == "background" for group in self.sources):
             raise ValueError("a mixture needs a source that is not background")
-        if any(group.role == "background" and group.count > 1 for group in groups):
-            raise ValueError("a background group has count 1")
-        return groups
+        known = {group.name: group for group in self.sources}
+        for rule in self.splits.values():
+            for name in rule.counts:
+                if name not in known or known[name].kind == "music":
+                    raise ValueError(f"counts of {name!r}: there is no such group of many sources")
+        for group in self.sources:
+            if group.role == "background" and (self.most(group) > 1 or group.turns):
+                raise ValueError("a background group has count 1 and no turns")
+        return self
+
+    @model_validator(mode="after")
+    def _turns_fit_the_length(self) -> "Recipe":
+        conversations = [group for group in self.sources if group.turns is not None]
+        if len(conversations) > 1 or any(group.kind == "music" for group in conversations):
+            raise ValueError("one group that is not music can take turns")
+        if (
+            bool(conversations) != (self.duration.mode == "content")
+            and self.duration.mode != "fixed"
+        ):
+            raise ValueError(
+                "turns need the duration mode content or fixed, and content needs turns"
+            )
+        return self
+
+    def most(self, group: SourceGroup) -> int:
+        """Return how many sources a group gives at most, in any split."""
+        counts = [group.count, *(rule.counts.get(group.name, 0) for rule in self.splits.values())]
+        values = [[c] if isinstance(c, int) else _values(c) for c in counts]
+        return int(max(value for some in values for value in some))
+
+    def source_names(self, group: SourceGroup, count: int | None = None) -> list[str]:
+        """Return the names of `count` sources of a group (of as many as it gives at most)."""
+        most = self.most(group)
+        names = [group.name] if most == 1 else [f"{group.name}{n}" for n in range(1, most + 1)]
+        return names[:count]
 
     @property
     def sha256(self) -> str:

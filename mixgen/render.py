@@ -71,7 +71,9 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
     if clip_gain < 1.0:
         stems = {name: stem * clip_gain for name, stem in stems.items()}
     steps = {name: to_grid(stem, form) for name, stem in stems.items()}
-    return Rendering({"mixture": _sum(steps.values()), **steps}, form, clip_gain)
+    silence = np.zeros((mixture.channels, mixture.frames), np.int32)
+    total = _sum(steps.values()) if steps else silence
+    return Rendering({"mixture": total, **steps}, form, clip_gain)
 
 
 def _sum(signals: Iterable[NDArray[_Number]]) -> NDArray[_Number]:
@@ -81,6 +83,8 @@ def _sum(signals: Iterable[NDArray[_Number]]) -> NDArray[_Number]:
 def _joint_clip_gain(stems: Iterable[Samples], limit: float) -> float:
     """Return the one gain for all files that keeps every peak at or below `limit`."""
     stems = list(stems)
+    if not stems:
+        return 1.0
     highest = max(peak(signal) for signal in (_sum(stems), *stems))
     return limit / highest if highest > limit else 1.0
 

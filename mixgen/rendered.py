@@ -136,5 +136,8 @@ class RenderedSet:
 
     def load_references(self, mixture_id: str) -> Samples:
         """Return the references in the order of the record's `targets`: (n_src, channels, time)."""
-        targets = self.manifest.by_id[mixture_id].targets
-        return np.stack([read_audio(self.reference_path(mixture_id, n))[0] for n in targets])
+        mixture = self.manifest.by_id[mixture_id]
+        references = np.empty((len(mixture.targets), mixture.channels, mixture.frames))
+        for place, name in enumerate(mixture.targets):
+            references[place] = read_audio(self.reference_path(mixture_id, name))[0]
+        return references

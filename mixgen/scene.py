@@ -25,7 +25,10 @@ _TRIES = 100
 
 @dataclass(frozen=True)
 class EventPlan:
-    """One event to instantiate: its file, and a Scaper distribution tuple for each quantity."""
+    """One event to instantiate: its file, and a Scaper distribution tuple for each quantity.
+
+    It lasts `duration_s`, or as long as the mixture and the file let it.
+    """
 
     path: Path
     background: bool
@@ -34,6 +37,7 @@ class EventPlan:
     snr: tuple[Any, ...]
     pitch_shift: tuple[Any, ...] | None = None
     time_stretch: tuple[Any, ...] | None = None
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ def instantiate(plans: Sequence[EventPlan], duration_s: float, seed: int) -> lis
     Raises:
         InputError: Scaper refuses a distribution or a file.
     """
+    if not plans:
+        return []
     scaper = load_scaper()
     # JAMS sorts events by time; a label of its own tells each event apart.
     folder = _empty_folder().name
@@ -133,12 +139,13 @@ def _add(scene: Any, label: str, plan: EventPlan) -> None:
     # Drawn first: Scaper would move an event forward until its duration fits into the scene.
     start_s = _start_s(scene, plan.event_time)
     stretch = plan.time_stretch and _value(plan.time_stretch, scene.random_state)
+    left_s = (scene.duration - start_s) / (stretch or 1.0)
     scene.add_event(
         label=("const", label),
         source_file=source_file,
         source_time=plan.source_time,
         event_time=("const", start_s),
-        event_duration=("const", (scene.duration - start_s) / (stretch or 1.0)),
+        event_duration=("const", min(left_s, plan.duration_s or left_s)),
         snr=plan.snr,
         pitch_shift=plan.pitch_shift,
         time_stretch=None if stretch is None else ("const", stretch),

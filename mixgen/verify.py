@@ -111,6 +111,6 @@ def _check_sum(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[P
         for name in mixture.file_names
     }
     total = files.pop("mixture")
-    if not np.array_equal(total, np.sum(list(files.values()), axis=0)):
+    if not np.array_equal(total, sum(files.values(), np.zeros_like(total))):
         path = file_path(mixture, "mixture", form)
         yield Problem(path, "inconsistent", "it is not the sum of its sources")

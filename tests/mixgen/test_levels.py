@@ -1,9 +1,17 @@
 """Level rules against Scaper's own loudness and against closed forms."""
 
+import math
+
 import numpy as np
 import pytest
 
-from mixgen.levels import energy_db, integrated_lufs
+from mixgen.levels import (
+    LEVEL_RULES,
+    active_energy_db,
+    active_speech_level,
+    energy_db,
+    integrated_lufs,
+)
 from mixgen.scene import load_scaper
 
 CASES = [
@@ -46,3 +54,72 @@ def test_energy_rule_is_the_mean_power() -> None:
 
 def test_energy_rule_gives_silence_the_floor() -> None:
     assert energy_db(np.zeros((1, 5)), 8000) == -70.0
+
+
+def test_active_energy_leaves_pauses_out() -> None:
+    random = np.random.default_rng(1)
+    speech = 0.1 * random.standard_normal((1, 8000))
+    paused = np.concatenate([speech, np.zeros((1, 24000)), speech], axis=1)
+    assert active_energy_db(paused, 8000) == pytest.approx(energy_db(speech, 8000), abs=1e-9)
+    assert active_energy_db(np.zeros((1, 5)), 8000) == -70.0
+
+
+def p56_sample_by_sample(signal: np.ndarray, rate: int) -> float:
+    """ITU-T P.56 method B as the standard tells it: one sample after the other."""
+    pole, hangover = math.exp(-1 / (0.03 * rate)), math.ceil(0.2 * rate)
+    thresholds = [2.0**-power for power in range(1, 17)]
+    active, quiet_for = [0] * 16, [hangover] * 16
+    energy = first = second = 0.0
+    for sample in signal:
+        energy += sample * sample
+        first = pole * first + (1 - pole) * abs(sample)
+        second = pole * second + (1 - pole) * first
+        for j, threshold in enumerate(thresholds):
+            if second >= threshold:
+                active[j], quiet_for[j] = active[j] + 1, 0
+            elif quiet_for[j] < hangover:
+                active[j], quiet_for[j] = active[j] + 1, quiet_for[j] + 1
+    levels = [10 * math.log10(energy / count) for count in active if count]
+    margins = [
+        level - 20 * math.log10(threshold)
+        for level, threshold in zip(levels, thresholds[16 - len(levels) :], strict=True)
+    ]
+    return float(np.interp(15.9, margins, levels))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+@pytest.mark.parametrize("gain", [1.0, 0.05])
+def test_p56_is_the_standards_algorithm(rate: int, gain: float) -> None:
+    random = np.random.default_rng(rate)
+    bursts = np.repeat(random.random(12) > 0.4, rate // 4) * random.standard_normal(3 * rate)
+    signal = gain * 0.2 * bursts
+    expected = p56_sample_by_sample(signal, rate)
+    assert active_speech_level(signal[None], rate) == pytest.approx(expected, abs=1e-9)
+
+
+def test_p56_counts_a_pause_for_its_hangover_alone() -> None:
+    """One second of tone, four of silence: active for the second and 0.2 s more."""
+    rate = 16000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+    signal = np.concatenate([tone, np.zeros(4 * rate)])[None]
+    energy = 10 * np.log10(np.mean(tone**2))
+    # The envelope needs 3 % of the second to rise to the threshold and up to 0.1 s to fall.
+    assert energy - 10 * np.log10(1.3) < active_speech_level(signal, rate)
+    assert active_speech_level(signal, rate) < energy - 10 * np.log10(1.15)
+
+
+@pytest.mark.parametrize("gain_db", [-30.0, -11.0, 3.0])
+def test_p56_follows_the_gain(gain_db: float) -> None:
+    random = np.random.default_rng(2)
+    signal = 0.1 * np.repeat(random.random(40) > 0.3, 2000) * random.standard_normal(80000)
+    louder = signal * 10 ** (gain_db / 20)
+    difference = active_speech_level(louder[None], 8000) - active_speech_level(signal[None], 8000)
+    assert difference == pytest.approx(gain_db, abs=0.1)
+
+
+@pytest.mark.parametrize("rule", sorted(LEVEL_RULES))
+@pytest.mark.parametrize("frames", [1, 100, 9000])
+def test_every_rule_measures_short_and_silent_signals(rule: str, frames: int) -> None:
+    assert LEVEL_RULES[rule](np.zeros((2, frames)), 8000) == -70.0
+    level_db = LEVEL_RULES[rule](np.full((2, frames), 0.1), 8000)
+    assert -70.0 <= level_db <= 0.0

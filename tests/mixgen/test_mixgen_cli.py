@@ -166,7 +166,7 @@ def _edit(path: Path, old: str, new: str) -> None:
             "the key 'samplerate' is not known (did you mean",
         ),
         ("mixtures: 3", "mixtures: 1000000000000", "less than or equal to 10000000"),
-        ("count: 2", "count: 1000", "less than or equal to 32"),
+        ("count: 2", "count: 1000", "a whole number from 0 to 32"),
         ("count: 2", "count: 9", "9 different labels are wanted in one mixture; there are"),
         ("count: 2", "snr: [gauss, 0, 1]", "'gauss' is not a distribution"),
         ("name: tiny", "name: &x tiny\ndescription: *x", "uses a YAML alias"),
@@ -384,3 +384,13 @@ def test_sources_that_are_something_else(mixgen: Mixgen, recipe: Path, tmp_path:
         write_json(tmp_path / "s.csv", content)
         answer = mixgen("draw", recipe, "--sources", tmp_path / "s.csv", "--out", tmp_path / "m")
         _is_one_sentence(answer, 3, "is not a sources.csv: the column 'source_id' is missing.")
+
+
+def test_export_of_activity(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "activity.rttm"
+    answer = mixgen("export", manifest, "--rttm", "--out", out)
+    assert answer.exit_code == 0, answer.err
+    assert out.read_text().startswith("SPEAKER test-000000 1 0.0000 0.5000 ")
+    both = mixgen("export", manifest, "--rttm", "--jams", "--out", out)
+    assert both.exit_code == 2
+    assert "choose one of --jams and --rttm" in both.err

@@ -132,7 +132,7 @@ def test_wrong_distributions(refusal: Callable[..., str], distribution: str, wor
         ("  test:", "  a/b:", "The name 'a/b' is not allowed"),
         ("kind: speech", "kind: voice", "'speech', 'music', 'noise'"),
         ("kind: speech", "kind: music\n    count: 2", "a music group is one stem"),
-        ("kind: speech", "kind: speech\n    count: 33", "less than or equal to 32"),
+        ("kind: speech", "kind: speech\n    count: 33", "a whole number from 0 to 32"),
         ("kind: speech", "kind: speech\n    role: background", "a source that is not background"),
         ("splits:\n  test: {mixtures: 2, sources: test}", "splits: {}", "at least 1 item"),
         (RECIPE, "- a\n- b\n", "is not a recipe"),

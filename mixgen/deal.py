@@ -1,0 +1,163 @@
+"""Which files serve which source of which mixture."""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mixgen.choose import Choice, EqualChoice, IndependentChoice, TalkerChoice, songs_with
+from mixgen.errors import InputError
+from mixgen.recipe import Count, Recipe, SourceGroup
+from mixgen.scene import sample
+from mixgen.sources import SourceRow
+
+_LARGEST_SEED = 2**32
+
+
+@dataclass(frozen=True)
+class Part:
+    """One source of the mixture being drawn: its name, its group in the recipe, its files.
+
+    There is one file but for the talkers of a conversation, who have one per utterance and, once
+    turns are laid, a start in the mixture for each.
+    """
+
+    name: str
+    group: SourceGroup
+    rows: list[SourceRow]
+    starts_s: list[float] = field(default_factory=list)
+
+    @property
+    def row(self) -> SourceRow:
+        """The first file, which tells the label and kind of all."""
+        return self.rows[0]
+
+
+class Dealer:
+    """Gives every mixture of one split its files."""
+
+    def __init__(self, recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: int) -> None:
+        self._recipe = recipe
+        self._counts = recipe.splits[split].counts
+        self._base = f"{recipe.scene_sha256}/{seed}/{split}"
+        self._stems = [g for g in recipe.sources if g.kind == "music"]
+        pools = {g.name: _candidates(recipe, g, rows, split) for g in recipe.sources}
+        self._choices = {
+            g.name: _choice(g, pools[g.name], f"{self._base}/{g.name}")
+            for g in recipe.sources
+            if g.kind != "music"
+        }
+        if self._stems:
+            self._songs = _songs(self._stems, pools, split)
+            leads = [parts[_stem(self._stems[0])] for parts in self._songs.values()]
+            self._song_choice = EqualChoice(leads, f"{self._base}/songs", distinct_labels=False)
+
+    def seed(self, index: int, purpose: str = "scene") -> int:
+        """Return a seed of mixture `index`, one per purpose."""
+        return int(_digest(f"{self._base}/{index}/{purpose}"), 16) % _LARGEST_SEED
+
+    def coherent(self, index: int) -> bool:
+        """Tell whether the stems of mixture `index` come from one song."""
+        return self.seed(index, "coherent") / _LARGEST_SEED < self._recipe.songs.coherent
+
+    def parts(self, index: int) -> list[Part]:
+        """Return the sources of mixture `index` in the order of the recipe."""
+        rows = {g.name: self._take(g, index) for g in self._recipe.sources if g.kind != "music"}
+        if self._stems:
+            rows.update(self._take_songs(index))
+        return [
+            Part(name, group, files)
+            for group in self._recipe.sources
+            for name, files in zip(
+                self._recipe.source_names(group, len(rows[group.name])),
+                rows[group.name],
+                strict=True,
+            )
+        ]
+
+    def count(self, group: SourceGroup, index: int) -> int:
+        """Return how many sources a group gives in mixture `index`."""
+        count = self._counts.get(group.name, group.count)
+        return self._whole(count, index, f"count/{group.name}")
+
+    def _whole(self, count: Count, index: int, purpose: str) -> int:
+        """Return a number, or draw it from its distribution."""
+        return count if isinstance(count, int) else int(sample(count, self.seed(index, purpose)))
+
+    def _take(self, group: SourceGroup, index: int) -> list[list[SourceRow]]:
+        """Return the files of each source of a group in mixture `index`."""
+        choice, count = self._choices[group.name], self.count(group, index)
+        seed = f"{self._base}/{index}/{group.name}"
+        if isinstance(choice, TalkerChoice):
+            return choice.take(self._utterances(group, index, count), seed)
+        return [[row] for row in choice.take(count, seed)]
+
+    def _utterances(self, group: SourceGroup, index: int, talkers: int) -> list[int]:
+        """Return how many utterances each talker of a conversation has."""
+        many = group.turns.utterances if group.turns else 1
+        purposes = (f"utterances/{group.name}/{talker}" for talker in range(talkers))
+        return [self._whole(many, index, purpose) for purpose in purposes]
+
+    def _take_songs(self, index: int) -> dict[str, list[list[SourceRow]]]:
+        # Where there are fewer songs than stems, the songs go round.
+        wanted = 1 if self.coherent(index) else min(len(self._stems), len(self._songs))
+        leads = self._song_choice.take(wanted, "")
+        songs = itertools.cycle(self._songs[f"{lead.corpus}/{lead.group}"] for lead in leads)
+        return {g.name: [[song[_stem(g)]]] for g, song in zip(self._stems, songs, strict=False)}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stem(group: SourceGroup) -> str:
+    return group.labels[0] if group.labels else group.name
+
+
+def _candidates(
+    recipe: Recipe, group: SourceGroup, rows: Sequence[SourceRow], split: str
+) -> list[SourceRow]:
+    """Return the files that may serve a group in a split.
+
+    Raises:
+        InputError: there is none.
+    """
+    rule = recipe.splits[split]
+    allowed = rule.source_splits(group.kind)
+    labels = [_stem(group)] if group.kind == "music" else group.labels
+    found = [
+        row
+        for row in rows
+        if row.kind == group.kind
+        and (allowed is None or row.split in allowed)
+        and rule.holds_label(group.kind, row.label)
+        and (labels is None or row.label in labels)
+        and (group.corpora is None or row.corpus in group.corpora)
+        and row.duration_s >= group.shortest_s
+    ]
+    if not found:
+        splits = sorted({row.split or "(none)" for row in rows if row.kind == group.kind})
+        have = f"their splits are {', '.join(splits)}" if splits else "there are none of that kind"
+        raise InputError(
+            f"No {group.kind} source fits {group.name!r} in split {split!r} "
+            f"(wanted from {allowed or 'any split'}; {have}): index more, or change the recipe."
+        )
+    return found
+
+
+def _choice(group: SourceGroup, rows: Sequence[SourceRow], seed: str) -> Choice | TalkerChoice:
+    choose = EqualChoice if group.use == "equally" else IndependentChoice
+    if group.turns is not None:
+        return TalkerChoice(rows, seed, choose)
+    return choose(rows, seed, distinct_labels=group.distinct_labels)
+
+
+def _songs(
+    stems: Sequence[SourceGroup], pools: dict[str, list[SourceRow]], split: str
+) -> dict[str, dict[str, SourceRow]]:
+    rows = {row.source_id: row for group in stems for row in pools[group.name]}
+    names = [_stem(group) for group in stems]
+    songs = songs_with(list(rows.values()), names)
+    if not songs:
+        raise InputError(f"No song of split {split!r} has all of the stems {', '.join(names)}.")
+    return songs
