@@ -70,11 +70,13 @@ class Stopwatch:
 def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> System:
     """Open a checkpoint folder, or build a system without parameters by its name.
 
+    A checkpoint in a folder that is called like a system goes before the system.
+
     Raises:
         InputError: the checkpoint is not whole, or does not fit the mixtures.
         UsageError: the name is unknown, or is of a system that has to be trained first.
     """
-    if str(system) in names():
+    if str(system) in names() and not is_checkpoint(Path(system)):
         separator = build_for(str(system), mixtures).eval()
         if separator.trainable:
             raise UsageError(

@@ -102,15 +102,16 @@ def _fitting(
     sets: Sequence[Path], systems: Sequence[str], out: Path, split: str, skipped: list[str]
 ) -> Iterator[Step]:
     """Yield what can be done, found out before any of it is; say what cannot and why."""
-    from baselines.checkpoint import checkpoint_sha256  # here, because they import torch
+    from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # here: they import torch
     from baselines.registry import names
     from baselines.separate import open_system
 
     set_of = _by_folder_name(sets)
     system_of = _by_folder_name(systems)
     for system in systems:
-        if system not in names() and Path(system).is_dir():
-            checkpoint_sha256(Path(system))  # a broken checkpoint is not one that does not fit
+        folder = Path(system)
+        if is_checkpoint(folder) or (system not in names() and folder.is_dir()):
+            checkpoint_sha256(folder)  # a broken checkpoint is not one that does not fit
     for set_name, set_folder in set_of.items():
         mixtures = RenderedSet(set_folder).mixtures(split)
         for system_name, system in system_of.items():

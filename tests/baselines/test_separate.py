@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -121,6 +122,14 @@ def test_an_untrained_name_is_refused(speech, tmp_path):
     with pytest.raises(UsageError, match="is not trained"):
         run("conv_tasnet:small", speech, tmp_path / "est")
     assert not (tmp_path / "est").exists()
+
+
+def test_a_checkpoint_folder_may_be_called_like_a_system(speech, trained, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path / "conv_tasnet")
+    monkeypatch.chdir(tmp_path)
+    record = run("conv_tasnet", speech, tmp_path / "est")
+    assert record["model"] == "conv_tasnet:tiny"
+    assert record["checkpoint_sha256"]
 
 
 def test_an_unknown_name_is_refused(speech, tmp_path):
