@@ -109,6 +109,25 @@ def index(
 
 
 @app.command()
+def convert(
+    root: Annotated[Path, typer.Argument(help="Folder of .stem.mp4 files, as MUSDB18 has them.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the decoded songs.")],
+) -> None:
+    """Decode compressed stems into folders of WAV files for the layout `stems` (needs ffmpeg).
+
+    Example: mixgen convert corpora/musdb18 --out corpora/musdb18-wav
+    """
+    from mixgen.stem_mp4 import convert_stem_mp4, stem_mp4_files
+
+    songs = stem_mp4_files(root)
+    if not songs:
+        raise InputError(f"There is no .stem.mp4 file below {root}: check the folder.")
+    for song in track(songs, "converting"):
+        convert_stem_mp4(song, out)
+    typer.echo(f"{len(songs)} songs in {out}.")
+
+
+@app.command()
 def draw(
     recipe: Annotated[str, typer.Argument(help="A recipe.yaml, or the name of a shipped set.")],
     sources: Annotated[list[Path], typer.Option("--sources", help="A sources.csv; repeatable.")],

@@ -66,11 +66,9 @@ def index_corpus(
             f"No audio in the layout {layout.name!r} below {root}: check the folder and the layout."
         )
     found, refused = _without_namesakes(assign_splits(found, splits or SplitPlan()))
-    licence = layout.licence if licence is None else licence
+    found = [replace(item, licence=_licence(item, layout, licence)) for item in found]
     rows = []
-    for item, outcome in zip(
-        found, _measure_all(root, found, corpus, licence, workers), strict=True
-    ):
+    for item, outcome in zip(found, _measure_all(root, found, corpus, workers), strict=True):
         if isinstance(outcome, str):
             refused.append((item.path, outcome))
         else:
@@ -94,10 +92,15 @@ def _without_namesakes(found: list[Found]) -> tuple[list[Found], list[tuple[str,
     return list(first.values()), refused
 
 
+def _licence(item: Found, layout: Layout, given: str | None) -> str:
+    """Return the licence the user gave, else the file's own, else that of the corpus."""
+    return given if given is not None else item.licence or layout.licence
+
+
 def _measure_all(
-    root: Path, found: list[Found], corpus: str, licence: str, workers: int
+    root: Path, found: list[Found], corpus: str, workers: int
 ) -> Iterator[SourceRow | str]:
-    jobs = [(root, item, corpus, licence) for item in found]
+    jobs = [(root, item, corpus) for item in found]
     if workers <= 1:
         yield from track(map(_measure, jobs), "indexing", len(jobs))
         return
@@ -105,7 +108,7 @@ def _measure_all(
         yield from track(pool.map(_measure, jobs, chunksize=16), "indexing", len(jobs))
 
 
-def _measure(job: tuple[Path, Found, str, str]) -> SourceRow | str:
+def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:
     """Return the row of one file, or the reason why it cannot be used."""
     try:
         return measure_file(*job)
@@ -113,7 +116,7 @@ def _measure(job: tuple[Path, Found, str, str]) -> SourceRow | str:
         return str(error)
 
 
-def measure_file(root: Path, found: Found, corpus: str, licence: str) -> SourceRow:
+def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
     """Read one file and return its row.
 
     Raises:
@@ -144,7 +147,7 @@ def measure_file(root: Path, found: Found, corpus: str, licence: str) -> SourceR
         peak=round(peak, 6),
         loudness_lufs=round(integrated_lufs(samples[:5], sample_rate), 3),
         sha256=sha256_file(path),
-        licence=licence,
+        licence=found.licence,
         text=found.text,
     )
 

@@ -17,10 +17,20 @@ from mixgen.manifest import Kind
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"}
 
+# What corpora call their splits, and what these are called here.
+SPLITS = {
+    **dict.fromkeys(("train", "tr"), "train"),
+    **dict.fromkeys(("valid", "validation", "val", "dev", "cv"), "valid"),
+    **dict.fromkeys(("test", "eval", "tt"), "test"),
+}
+
 
 @dataclass(frozen=True)
 class Found:
-    """An audio file of a corpus and what its layout tells of it; `path` is relative to the root."""
+    """An audio file of a corpus and what its layout tells of it; `path` is relative to the root.
+
+    `licence` is for corpora whose files differ in it; empty means that of the layout.
+    """
 
     path: str
     kind: Kind
@@ -28,6 +38,7 @@ class Found:
     group: str
     split: str = ""
     text: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,30 @@ Layout source: Rafii et al., "MUSDB18-HQ", 2019, doi:10.5281/zenodo.3338373.
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixgen.corpora import Found, Layout, audio_files
+from mixgen.corpora import SPLITS, Found, Layout, audio_files
+from mixgen.errors import InputError
 from mixgen.manifest import Kind
+from mixgen.stem_mp4 import song_name, stem_mp4_files
 
-_SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "test": "test"}
 _STEMS = ("vocals", "drums", "bass", "other")
 
 
 def _find(root: Path, _kind: Kind) -> Iterator[Found]:
+    _refuse_compressed(root)
     for path in audio_files(root):
         if path.stem in _STEMS and len(path.parts) > 1:
             song = path.parent
-            split = _SPLITS.get(song.parent.name or root.resolve().name, "")
+            split = SPLITS.get(song.parent.name or root.resolve().name, "")
             yield Found(path.as_posix(), "music", path.stem, group=song.as_posix(), split=split)
+
+
+def _refuse_compressed(root: Path) -> None:
+    for path in stem_mp4_files(root):
+        if not (path.with_name(song_name(path)) / "vocals.wav").is_file():
+            raise InputError(
+                f"{path} holds its stems compressed, which are not read here: decode such songs "
+                f"once with `mixgen convert {root} --out FOLDER` and index FOLDER."
+            )
 
 
 LAYOUT = Layout("stems", "songs as folders of vocals, drums, bass, other (MUSDB18-HQ)", "", _find)
