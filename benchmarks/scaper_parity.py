@@ -21,7 +21,7 @@ from mixgen.audio import read_excerpt, resample, to_channels
 from mixgen.draw import draw_mixtures
 from mixgen.jams_export import write_jams
 from mixgen.manifest import Event, Mixture
-from mixgen.render import source_signal
+from mixgen.render import source_signals
 from mixgen.scene import load_scaper
 from mixgen.sources import Roots, SourceRow, locate
 
@@ -63,7 +63,7 @@ def pairs(mixture: Mixture, roots: Roots, folder: Path) -> Iterator[tuple[str, P
     total = np.zeros((mixture.channels, mixture.frames))
     clipped = ""
     for source in mixture.sources:
-        ours = source_signal(mixture, source, roots)
+        ours = source_signals(mixture, source, roots)[source.name]
         total += ours
         event = source.events[0]
         theirs = scapers[str(locate(roots, event.corpus, event.path))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mixgen.choose import Choice, EqualChoice, IndependentChoice, TalkerChoice, songs_with
 from mixgen.errors import InputError
+from mixgen.manifest import Kind
 from mixgen.recipe import Count, Recipe, SourceGroup
 from mixgen.scene import sample
 from mixgen.sources import SourceRow
@@ -52,6 +53,8 @@ class Dealer:
             leads = [parts[_stem(self._stems[0])] for parts in self._songs.values()]
             self._song_choice = EqualChoice(leads, f"{self._base}/songs", distinct_labels=False)
 
+        self._rooms = _room_choice(recipe, rows, split, f"{self._base}/rooms")
+
     def seed(self, index: int, purpose: str = "scene") -> int:
         """Return a seed of mixture `index`, one per purpose."""
         return int(_digest(f"{self._base}/{index}/{purpose}"), 16) % _LARGEST_SEED
@@ -74,6 +77,22 @@ class Dealer:
                 strict=True,
             )
         ]
+
+    def responses(self, index: int, count: int) -> list[SourceRow]:
+        """Return different responses of one room for `count` sources; none for a dry recipe.
+
+        Raises:
+            InputError: the room has fewer.
+        """
+        if self._rooms is None or count == 0:
+            return []
+        (files,) = self._rooms.take([count], f"{self._base}/{index}/rooms")
+        if len(files) < count:
+            raise InputError(
+                f"The room {files[0].label!r} has {len(files)} response(s) for {count} sources: "
+                "leave it out, or index rooms with more."
+            )
+        return files
 
     def count(self, group: SourceGroup, index: int) -> int:
         """Return how many sources a group gives in mixture `index`."""
@@ -122,27 +141,62 @@ def _candidates(
     Raises:
         InputError: there is none.
     """
-    rule = recipe.splits[split]
-    allowed = rule.source_splits(group.kind)
     labels = [_stem(group)] if group.kind == "music" else group.labels
     found = [
         row
-        for row in rows
-        if row.kind == group.kind
-        and (allowed is None or row.split in allowed)
-        and rule.holds_label(group.kind, row.label)
-        and (labels is None or row.label in labels)
+        for row in _of_split(recipe, group.kind, rows, split)
+        if (labels is None or row.label in labels)
         and (group.corpora is None or row.corpus in group.corpora)
         and row.duration_s >= group.shortest_s
     ]
-    if not found:
-        splits = sorted({row.split or "(none)" for row in rows if row.kind == group.kind})
-        have = f"their splits are {', '.join(splits)}" if splits else "there are none of that kind"
-        raise InputError(
-            f"No {group.kind} source fits {group.name!r} in split {split!r} "
-            f"(wanted from {allowed or 'any split'}; {have}): index more, or change the recipe."
-        )
-    return found
+    return _some(found, recipe, group.kind, rows, split, repr(group.name))
+
+
+def _room_choice(
+    recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: str
+) -> TalkerChoice | None:
+    """Return what chooses rooms and responses in them; None for a dry recipe.
+
+    Raises:
+        InputError: there is no response for the split.
+    """
+    if recipe.rooms is None:
+        return None
+    found = _some(_of_split(recipe, "rir", rows, split), recipe, "rir", rows, split, "the rooms")
+    choose = EqualChoice if recipe.rooms.use == "equally" else IndependentChoice
+    return TalkerChoice(found, seed, choose)
+
+
+def _of_split(recipe: Recipe, kind: Kind, rows: Sequence[SourceRow], split: str) -> list[SourceRow]:
+    rule = recipe.splits[split]
+    allowed = rule.source_splits(kind)
+    return [
+        row
+        for row in rows
+        if row.kind == kind
+        and (allowed is None or row.split in allowed)
+        and rule.holds_label(kind, row.label)
+    ]
+
+
+def _some(
+    found: list[SourceRow],
+    recipe: Recipe,
+    kind: Kind,
+    rows: Sequence[SourceRow],
+    split: str,
+    user: str,
+) -> list[SourceRow]:
+    """Return what was found; raise InputError, with what there is, where that is nothing."""
+    if found:
+        return found
+    wanted = recipe.splits[split].source_splits(kind) or "any split"
+    splits = sorted({row.split or "(none)" for row in rows if row.kind == kind})
+    have = f"their splits are {', '.join(splits)}" if splits else "there are none of that kind"
+    raise InputError(
+        f"No {kind} source fits {user} in split {split!r} "
+        f"(wanted from {wanted}; {have}): index more, or change the recipe."
+    )
 
 
 def _choice(group: SourceGroup, rows: Sequence[SourceRow], seed: str) -> Choice | TalkerChoice:

@@ -12,6 +12,7 @@ from mixgen.deal import Dealer, Part
 from mixgen.errors import InputError
 from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source
 from mixgen.recipe import Recipe, Turns
+from mixgen.rooms.place import in_room, place, reference_of, room_of
 from mixgen.scene import DrawnEvent, EventPlan, instantiate, sample
 from mixgen.sources import Roots, SourceRow, locate_file, sources_sha256
 from mixgen.turns import Turn, lay_turns
@@ -63,6 +64,8 @@ def _draw_one(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, index: i
     drawn = _instantiate(parts, roots, duration_s, dealer.seed(index))
     if dealer.coherent(index):
         drawn = _same_excerpt(parts, drawn)
+    sources = [_source(recipe, part, events) for part, events in zip(parts, drawn, strict=True)]
+    responses = dealer.responses(index, sum(in_room(recipe.rooms, s) for s in sources))
     return Mixture(
         id=f"{split}-{index:06d}",
         split=split,
@@ -70,11 +73,12 @@ def _draw_one(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, index: i
         channels=recipe.channels,
         frames=frames,
         seed=dealer.seed(index),
-        sources=[_source(recipe, p, e) for p, e in zip(parts, drawn, strict=True)],
+        sources=place(recipe.rooms, sources, responses),
         level=Level(reference_db=sample(recipe.reference_db, dealer.seed(index, "level"))),
         fade_s=recipe.fade_s,
+        room=room_of(recipe.rooms, responses),
         clip=recipe.clip,
-        targets=[part.name for part in parts if part.group.role == "target"],
+        targets=[reference_of(recipe.rooms, s) for s in sources if s.role == "target"],
     )
 
 

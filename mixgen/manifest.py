@@ -4,9 +4,9 @@ import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from mixgen.errors import InputError
 from mixgen.files import parse_json, read_text, sha256_bytes, split_lines, write_jsonl
@@ -23,11 +23,14 @@ Role = Literal["target", "interferer", "noise", "background", "far_end"]
 Kind = Literal["speech", "music", "noise", "rir"]
 
 
+RelativePath = Annotated[str, AfterValidator(lambda path: as_value_error(check_relative, path))]
+
+
 class Event(Record):
     """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec."""
 
     corpus: str
-    path: str
+    path: RelativePath
     sha256: str
     source_time: float = Field(ge=0)
     event_time: float = Field(ge=0)
@@ -37,11 +40,6 @@ class Event(Record):
     time_stretch: float | None = Field(default=None, gt=0)
     licence: str = ""
 
-    @field_validator("path")
-    @classmethod
-    def _path_stays_inside(cls, path: str) -> str:
-        return as_value_error(check_relative, path)
-
 
 class Gain(Record):
     """How an event gets its level: measured by `rule`, set to reference_db + the event's snr."""
@@ -49,8 +47,21 @@ class Gain(Record):
     rule: LevelRule
 
 
+class Response(Record):
+    """The file of a response from a source to the microphones; `t60_s` is what it was made for."""
+
+    corpus: str
+    path: RelativePath
+    sha256: str
+    t60_s: float | None = None
+    licence: str = ""
+
+
 class Source(Record):
-    """One signal of a mixture: the sum of its events."""
+    """One signal of a mixture: the sum of its events, through its response where it has one.
+
+    `references` are parts of it that are written to files of their own and not summed.
+    """
 
     name: str
     role: Role
@@ -58,7 +69,8 @@ class Source(Record):
     kind: Kind
     events: list[Event]
     gain: Gain
-    room: None = None
+    room: Response | None = None
+    references: list[Literal["early", "dry"]] = Field(default_factory=list)
 
     @field_validator("name")
     @classmethod
@@ -66,6 +78,18 @@ class Source(Record):
         if name.lower() == "mixture":
             raise ValueError("a source cannot be called 'mixture'")
         return as_value_error(check_name, name)
+
+    @property
+    def file_names(self) -> list[str]:
+        """Names of the files of the source: itself, and its references."""
+        return [self.name, *(f"{self.name}_{part}" for part in self.references)]
+
+
+class Room(Record):
+    """The room of a mixture, and how long after the direct sound its early part lasts."""
+
+    name: str
+    early_s: float = Field(default=0.05, gt=0, le=1)
 
 
 class Level(Record):
@@ -92,7 +116,7 @@ class Mixture(Record):
     sources: list[Source]
     level: Level
     fade_s: float = Field(default=0.0, ge=0)
-    room: None = None
+    room: Room | None = None
     effects: list[dict[str, Any]] = Field(default_factory=list, max_length=0)
     clip: Clip = Clip()
     targets: list[str]
@@ -110,7 +134,7 @@ class Mixture(Record):
     @property
     def file_names(self) -> list[str]:
         """Names of the files that the mixture is rendered to, without extension."""
-        return ["mixture", *(source.name for source in self.sources)]
+        return ["mixture", *(name for source in self.sources for name in source.file_names)]
 
 
 class Header(Record):
@@ -206,9 +230,11 @@ def _check_set(path: Path, mixtures: list[Mixture]) -> None:
 
 
 def _check_mixture(path: Path, mixture: Mixture) -> None:
-    names = [source.name.lower() for source in mixture.sources]
+    if mixture.room is None and any(source.room for source in mixture.sources):
+        raise InputError(f"{path}: mixture {mixture.id} has sources in a room, and no room.")
+    names = [name.lower() for name in mixture.file_names]
     if len(set(names)) < len(names):
-        raise InputError(f"{path}: mixture {mixture.id} has two sources of one name.")
+        raise InputError(f"{path}: mixture {mixture.id} has two sources or references of one name.")
     unknown = set(mixture.targets) - set(mixture.file_names)
     if unknown:
         raise InputError(f"{path}: mixture {mixture.id} has no source {sorted(unknown)[0]!r}.")

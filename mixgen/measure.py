@@ -10,34 +10,58 @@ from mixgen.audio import Samples
 from mixgen.levels import LEVEL_RULES, active_frames
 from mixgen.manifest import Event, Mixture, Source
 from mixgen.render import Rendering
+from mixgen.rooms.response import direct_to_reverberant_db, reverberation_time_s
+from mixgen.rooms.sound import load_response
+from mixgen.sources import Roots
 
 Values = dict[str, float | None]
 
 _FRAME_S = 0.02
 
 
-def measure(mixture: Mixture, rendering: Rendering) -> dict[str, tuple[Values, Values]]:
-    """Return (requested, measured) by file name.
+def measure(
+    mixture: Mixture, rendering: Rendering, roots: Roots
+) -> dict[str, tuple[Values, Values]]:
+    """Return (requested, measured) by file name; references have nothing of their own.
 
-    Sources have `level_db` by their level rule as it is in the file (the mean over their events),
-    `snr_db` against the mixture's reference level, and measured `energy_ratio_db` against all
-    other sources together; null where the file is silent. The mixture has `overlap`: the
-    share of the time with any source in which two or more are active, background left out.
+    Sources have `level_db` by their level rule as it is in the file (the mean over their events;
+    of the first microphone in a room), `snr_db` against the mixture's reference level, and measured
+    `energy_ratio_db` against all other sources together; null where the file is silent. In a room
+    they have `t60_s`, and measured `drr_db` of their response. The mixture has `overlap`: the share
+    of the time with any source in which two or more are active, background left out.
     """
-    stems = rendering.stems
     total = rendering.mixture
-    values = {
-        source.name: (
-            _requested_level(mixture, source, rendering.clip_gain_db),
-            _measured_level(mixture, source, stems[source.name], rendering.clip_gain_db)
-            | _energy_ratio(stems[source.name], total),
-        )
-        for source in mixture.sources
-    }
+    stems = {source.name: rendering.stems[source.name] for source in mixture.sources}
+    values: dict[str, tuple[Values, Values]] = {name: ({}, {}) for name in mixture.file_names}
+    for source in mixture.sources:
+        requested = _requested_level(mixture, source, rendering.clip_gain_db)
+        stem = stems[source.name]
+        response = _response(mixture, source, roots)
+        measured = _measured_level(mixture, source, stem, response, rendering.clip_gain_db)
+        measured |= _energy_ratio(stem, total)
+        if source.room is not None and response is not None:
+            requested |= {"t60_s": source.room.t60_s}
+            measured |= _room_values(response, mixture.sample_rate)
+        values[source.name] = (requested, measured)
     heard = [stems[source.name] for source in mixture.sources if source.role != "background"]
     activity = np.array([active_frames(stem, mixture.sample_rate) for stem in heard])
     planned = {"overlap": _overlap(_planned_activity(mixture))}
-    return {"mixture": (planned, {"overlap": _overlap(activity)}), **values}
+    values["mixture"] = (planned, {"overlap": _overlap(activity)})
+    return values
+
+
+def _response(mixture: Mixture, source: Source, roots: Roots) -> Samples | None:
+    if source.room is None:
+        return None
+    return load_response(source.room, mixture.channels, mixture.sample_rate, roots)
+
+
+def _room_values(response: Samples, sample_rate: int) -> Values:
+    values = {
+        "t60_s": reverberation_time_s(response, sample_rate),
+        "drr_db": direct_to_reverberant_db(response, sample_rate),
+    }
+    return {key: value if value is None else round(value, 3) for key, value in values.items()}
 
 
 def _requested_level(mixture: Mixture, source: Source, clip_gain_db: float) -> Values:
@@ -48,22 +72,30 @@ def _requested_level(mixture: Mixture, source: Source, clip_gain_db: float) -> V
     return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
 
-def _measured_level(mixture: Mixture, source: Source, stem: Samples, clip_gain_db: float) -> Values:
+def _measured_level(
+    mixture: Mixture,
+    source: Source,
+    stem: Samples,
+    response: Samples | None,
+    clip_gain_db: float,
+) -> Values:
     if not source.events or not stem.any():
         return {"level_db": None, "snr_db": None}
     rule = LEVEL_RULES[source.gain.rule]
+    tail = 0 if response is None else response.shape[1] - 1
+    signal = stem if response is None else stem[:1]
     level_db = fmean(
-        rule(_heard(mixture, event, stem), mixture.sample_rate) for event in source.events
+        rule(_heard(mixture, event, signal, tail), mixture.sample_rate) for event in source.events
     )
     snr_db = level_db - clip_gain_db - mixture.level.reference_db
     return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
 
-def _heard(mixture: Mixture, event: Event, stem: Samples) -> Samples:
-    """Return the part of a stem in which an event is heard."""
+def _heard(mixture: Mixture, event: Event, stem: Samples, tail: int) -> Samples:
+    """Return the part of a stem in which an event is heard, with `tail` samples after it."""
     start = int(event.event_time * mixture.sample_rate)
     stretched = event.event_duration * (event.time_stretch or 1.0)
-    return stem[:, start : start + math.ceil(stretched * mixture.sample_rate)]
+    return stem[:, start : start + math.ceil(stretched * mixture.sample_rate) + tail]
 
 
 def _energy_ratio(stem: Samples, total: Samples) -> Values:

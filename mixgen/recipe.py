@@ -46,6 +46,7 @@ def _check_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
+Reference = Literal["image", "early", "dry"]
 Count = Annotated[int | list[Any], AfterValidator(_check_count)]
 
 
@@ -118,6 +119,28 @@ class Songs(Record):
     coherent: float = Field(default=1.0, ge=0, le=1)
 
 
+class Rooms(Record):
+    """Every mixture is in one room, and every source of these `roles` has its own response there.
+
+    Responses are sources of kind rir, and their label is the room. `references` are what the
+    targets are heard through: the whole response (image), its part up to `early_s` after the direct
+    sound, or the direct sound alone (dry); the first is what separators are to give.
+    """
+
+    roles: list[Role] = Field(default=["target", "interferer", "noise", "far_end"])
+    references: list[Reference] = Field(default=["image"], min_length=1)
+    early_s: float = Field(default=0.05, gt=0, le=1)
+    use: Literal["equally", "independently"] = "equally"
+
+    @model_validator(mode="after")
+    def _references_are_of_the_room(self) -> "Rooms":
+        if self.references != ["image"] and "target" not in self.roles:
+            raise ValueError("references other than image need the role target in the room")
+        if len(set(self.references)) < len(self.references):
+            raise ValueError("a reference comes twice")
+        return self
+
+
 class SplitRule(Record):
     """How many mixtures a split has, and what feeds it, by kind.
 
@@ -158,13 +181,14 @@ class Recipe(Record):
     task: Literal["speech_separation", "music_separation"]
     description: str = ""
     sample_rate: int = Field(ge=8000, le=48000)
-    channels: int = Field(default=1, ge=1, le=2)
+    channels: int = Field(default=1, ge=1, le=8)
     duration: Duration
     reference_db: Distribution = constant(-25.0)
     level_rule: LevelRule = "lufs"
     fade_s: float = Field(default=0.01, ge=0, le=1)
     sources: list[SourceGroup] = Field(min_length=1)
     songs: Songs = Songs()
+    rooms: Rooms | None = None
     clip: Clip = Clip()
     format: FormatName = "flac16"
     splits: dict[Name, SplitRule] = Field(min_length=1)
@@ -191,6 +215,12 @@ class Recipe(Record):
         for group in self.sources:
             if group.role == "background" and (self.most(group) > 1 or group.turns):
                 raise ValueError("a background group has count 1 and no turns")
+        return self
+
+    @model_validator(mode="after")
+    def _channels_have_a_cause(self) -> "Recipe":
+        if self.rooms is None and self.channels > 2:
+            raise ValueError("more than 2 channels need `rooms` with as many microphones")
         return self
 
     @model_validator(mode="after")

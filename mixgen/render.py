@@ -6,9 +6,8 @@ file's grid and the joint clip rule come after it.
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from mixgen.audio import Samples, excerpt_bounds, peak, read_excerpt, resample, to_channels
 from mixgen.effects import pitch_and_stretch
 from mixgen.errors import InputError
-from mixgen.files import sha256_file
 from mixgen.formats import SampleFormat, from_grid, to_grid
 from mixgen.levels import LEVEL_RULES
 from mixgen.manifest import Event, Mixture, Source
-from mixgen.sources import Roots, locate_file
+from mixgen.rooms.sound import through_room
+from mixgen.sources import Roots, drawn_file
 
 _Number = TypeVar("_Number", np.float64, np.int32)
 
@@ -64,15 +63,18 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
-    stems = {source.name: source_signal(mixture, source, roots) for source in mixture.sources}
+    signals: dict[str, Samples] = {}
+    for source in mixture.sources:
+        signals |= source_signals(mixture, source, roots)
+    summed = [source.name for source in mixture.sources]
     # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
-    limit = mixture.clip.peak - len(stems) * form.step / 2
-    clip_gain = _joint_clip_gain(stems.values(), limit)
+    limit = mixture.clip.peak - len(summed) * form.step / 2
+    clip_gain = _joint_clip_gain(signals, summed, limit)
     if clip_gain < 1.0:
-        stems = {name: stem * clip_gain for name, stem in stems.items()}
-    steps = {name: to_grid(stem, form) for name, stem in stems.items()}
+        signals = {name: signal * clip_gain for name, signal in signals.items()}
+    steps = {name: to_grid(signal, form) for name, signal in signals.items()}
     silence = np.zeros((mixture.channels, mixture.frames), np.int32)
-    total = _sum(steps.values()) if steps else silence
+    total = _sum(steps[name] for name in summed) if summed else silence
     return Rendering({"mixture": total, **steps}, form, clip_gain)
 
 
@@ -80,41 +82,62 @@ def _sum(signals: Iterable[NDArray[_Number]]) -> NDArray[_Number]:
     return functools.reduce(np.add, signals)
 
 
-def _joint_clip_gain(stems: Iterable[Samples], limit: float) -> float:
+def _joint_clip_gain(signals: dict[str, Samples], summed: Sequence[str], limit: float) -> float:
     """Return the one gain for all files that keeps every peak at or below `limit`."""
-    stems = list(stems)
-    if not stems:
+    if not summed:
         return 1.0
-    highest = max(peak(signal) for signal in (_sum(stems), *stems))
+    total = _sum(signals[name] for name in summed)
+    highest = max(peak(signal) for signal in (total, *signals.values()))
     return limit / highest if highest > limit else 1.0
 
 
-def source_signal(mixture: Mixture, source: Source, roots: Roots) -> Samples:
-    """Return one source before clip rule and rounding, shape (channels, frames)."""
-    signal = np.zeros((mixture.channels, mixture.frames))
+def source_signals(mixture: Mixture, source: Source, roots: Roots) -> dict[str, Samples]:
+    """Return the files of one source before clip rule and rounding, each (channels, frames).
+
+    The first is the source as it is in the mixture, the others are its references.
+    """
+    signals = {name: np.zeros((mixture.channels, mixture.frames)) for name in source.file_names}
     for event in source.events:
-        samples = _levelled(mixture, source, event, roots)
         start = int(mixture.sample_rate * event.event_time)
-        samples = samples[:, : max(0, mixture.frames - start)]
-        signal[:, start : start + samples.shape[1]] += samples
-    return signal
+        parts = _levelled(mixture, source, event, roots)
+        for signal, samples in zip(signals.values(), parts, strict=True):
+            heard = samples[:, : max(0, mixture.frames - start)]
+            signal[:, start : start + heard.shape[1]] += heard
+    return signals
 
 
-def _levelled(mixture: Mixture, source: Source, event: Event, roots: Roots) -> Samples:
-    """Return an event at its level with its fades, shape (channels, time)."""
+def _levelled(mixture: Mixture, source: Source, event: Event, roots: Roots) -> list[Samples]:
+    """Return an event at its level with its fades, and the references of it: (channels, time)."""
     background = source.role == "background"
-    samples = _event_samples(mixture, event, roots, tile=background)
+    samples = _event_samples(mixture, source, event, roots, tile=background)
+    fade = 0 if background else int(mixture.fade_s * mixture.sample_rate)
+    if source.room is None:
+        samples *= _gain(mixture, source, event, samples)
+        _fade(samples, fade)
+        return [samples]
+    _fade(samples, fade)
+    parts = through_room(mixture, source, samples, roots)
+    # An array hears a source once; its first microphone tells how loud.
+    gain = _gain(mixture, source, event, parts[0][:1])
+    return [part * gain for part in parts]
+
+
+def _gain(mixture: Mixture, source: Source, event: Event, samples: Samples) -> float:
+    """Return the factor that brings (channels, time) samples to the event's level."""
     measured_db = LEVEL_RULES[source.gain.rule](samples, mixture.sample_rate)
     gain_db = mixture.level.reference_db + event.snr - measured_db
-    samples *= float(10.0 ** (gain_db / 20.0))
-    if not background:
-        _fade(samples, int(mixture.fade_s * mixture.sample_rate))
-    return samples
+    return float(10.0 ** (gain_db / 20.0))
 
 
-def _event_samples(mixture: Mixture, event: Event, roots: Roots, *, tile: bool) -> Samples:
-    """Read an event and convert it to the mixture's rate and channels: (channels, time)."""
-    path = _drawn_file(event, roots)
+def _event_samples(
+    mixture: Mixture, source: Source, event: Event, roots: Roots, *, tile: bool
+) -> Samples:
+    """Read an event and convert it to the mixture's rate and channels: (channels, time).
+
+    What is heard through a response has one channel before it.
+    """
+    channels = 1 if source.room else mixture.channels
+    path = drawn_file(roots, event)
     samples, rate = read_excerpt(path, event.source_time, event.event_duration, to_end=tile)
     if samples.shape[1] == 0:
         raise InputError(f"{path}: the excerpt of mixture {mixture.id} is shorter than a sample.")
@@ -122,37 +145,16 @@ def _event_samples(mixture: Mixture, event: Event, roots: Roots, *, tile: bool) 
         start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
         samples = _repeat_to(samples, stop - start)
     if event.pitch_shift is None and event.time_stretch is None:
-        samples = to_channels(samples, mixture.channels)
+        samples = to_channels(samples, channels)
         return resample(samples, rate, mixture.sample_rate)
     return pitch_and_stretch(
         samples,
         rate,
         mixture.sample_rate,
-        mixture.channels,
+        channels,
         pitch_shift=event.pitch_shift,
         time_stretch=event.time_stretch,
     )
-
-
-def _drawn_file(event: Event, roots: Roots) -> Path:
-    """Return the file of an event.
-
-    Raises:
-        InputError: it is missing, or its content is not what was drawn from.
-    """
-    path = locate_file(roots, event.corpus, event.path)
-    status = path.stat()
-    if _sha256_of(path, status.st_size, status.st_mtime_ns) != event.sha256:
-        raise InputError(
-            f"{path} is not the file that the manifest was drawn from (its SHA-256 differs): "
-            "restore it, or index and draw again."
-        )
-    return path
-
-
-@functools.lru_cache(maxsize=65536)
-def _sha256_of(path: Path, _size: int, _mtime_ns: int) -> str:
-    return sha256_file(path)
 
 
 def _repeat_to(samples: Samples, frames: int) -> Samples:

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from mixgen.audio import Samples, read_audio
 from mixgen.errors import InputError
 from mixgen.files import read_jsonl, write_jsonl
 from mixgen.formats import FORMATS, SampleFormat
-from mixgen.manifest import Manifest, Mixture, read_manifest
-from mixgen.paths import check_relative
-from mixgen.records import Record, as_value_error, parse_record
+from mixgen.manifest import Manifest, Mixture, RelativePath, read_manifest
+from mixgen.records import Record, parse_record
 
 SCHEMA = "rendered/1"
 MANIFEST_FILE = "manifest.jsonl"
@@ -38,7 +37,7 @@ class FileRow(Record):
 
     id: str
     name: str
-    path: str
+    path: RelativePath
     frames: int
     sample_rate: int
     channels: int
@@ -48,11 +47,6 @@ class FileRow(Record):
     clip_gain_db: float
     requested: dict[str, float | None]
     measured: dict[str, float | None]
-
-    @field_validator("path")
-    @classmethod
-    def _path_stays_inside(cls, path: str) -> str:
-        return as_value_error(check_relative, path)
 
 
 def file_path(mixture: Mixture, name: str, form: SampleFormat) -> str:

@@ -224,7 +224,7 @@ def _render_files(
     rendering = render(mixture, job.roots, job.form)
     for stale in (job.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
         stale.unlink(missing_ok=True)
-    values = measure(mixture, rendering)
+    values = measure(mixture, rendering, job.roots)
     rows = []
     written = 0
     for name, steps in rendering.steps.items():

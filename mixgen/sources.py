@@ -1,17 +1,27 @@
 """sources.csv: one row per audio file that mixtures can be made from, and where the roots are."""
 
 import csv
+import functools
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from mixgen.errors import InputError, UsageError
-from mixgen.files import canonical_json, read_json, read_text, sha256_bytes, write_csv, write_json
-from mixgen.manifest import Kind
-from mixgen.paths import check_relative, inside
-from mixgen.records import Record, as_value_error, parse_record
+from mixgen.files import (
+    canonical_json,
+    read_json,
+    read_text,
+    sha256_bytes,
+    sha256_file,
+    write_csv,
+    write_json,
+)
+from mixgen.manifest import Kind, RelativePath
+from mixgen.paths import inside
+from mixgen.records import Record, parse_record
 
 ROOTS_FILE = "roots.json"
 
@@ -23,7 +33,7 @@ class SourceRow(Record):
 
     source_id: str
     corpus: str
-    path: str
+    path: RelativePath
     kind: Kind
     label: str
     group: str
@@ -36,11 +46,6 @@ class SourceRow(Record):
     sha256: str
     licence: str
     text: str
-
-    @field_validator("path")
-    @classmethod
-    def _path_stays_inside(cls, path: str) -> str:
-        return as_value_error(check_relative, path)
 
 
 COLUMNS = tuple(SourceRow.model_fields)
@@ -144,3 +149,35 @@ def locate_file(roots: Roots, corpus: str, path: str) -> Path:
     if not full.is_file():
         raise InputError(f"There is no source file {full}: check --root {corpus}=FOLDER.")
     return full
+
+
+class FileRef(Protocol):
+    """What names a file of a corpus and what is in it: an event or a response of a record."""
+
+    @property
+    def corpus(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+def drawn_file(roots: Roots, drawn: FileRef) -> Path:
+    """Return the file that a record names.
+
+    Raises:
+        InputError: it is missing, or its content is not what was drawn from.
+    """
+    path = locate_file(roots, drawn.corpus, drawn.path)
+    status = path.stat()
+    if _sha256_of(path, status.st_size, status.st_mtime_ns) != drawn.sha256:
+        raise InputError(
+            f"{path} is not the file that the manifest was drawn from (its SHA-256 differs): "
+            "restore it, or index and draw again."
+        )
+    return path
+
+
+@functools.lru_cache(maxsize=65536)
+def _sha256_of(path: Path, _size: int, _mtime_ns: int) -> str:
+    return sha256_file(path)

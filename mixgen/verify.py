@@ -108,7 +108,7 @@ def _what_changed(path: Path, row: FileRow, form: SampleFormat) -> str:
 def _check_sum(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
     files = {
         name: read_file_samples(folder / file_path(mixture, name, form), form).astype(np.float64)
-        for name in mixture.file_names
+        for name in ("mixture", *(source.name for source in mixture.sources))
     }
     total = files.pop("mixture")
     if not np.array_equal(total, sum(files.values(), np.zeros_like(total))):

@@ -10,6 +10,7 @@ import jams
 import numpy as np
 import pytest
 
+from mixgen.audio import Samples
 from mixgen.corpora import get_layout
 from mixgen.draw import draw_mixtures
 from mixgen.errors import InputError
@@ -17,7 +18,7 @@ from mixgen.index import SplitPlan, index_corpus
 from mixgen.jams_export import read_jams, write_jams
 from mixgen.manifest import Mixture
 from mixgen.recipe import Recipe
-from mixgen.render import source_signal
+from mixgen.render import source_signals
 from mixgen.scene import load_scaper
 from mixgen.sources import Roots, locate
 
@@ -48,7 +49,9 @@ def _differences(
     path = folder / f"{mixture.id}.jams"
     write_jams(path, mixture, roots)
     theirs = _as_scaper_renders(path, mixture, roots)
-    ours = {source.name: source_signal(mixture, source, roots) for source in mixture.sources}
+    ours: dict[str, Samples] = {}
+    for source in mixture.sources:
+        ours |= source_signals(mixture, source, roots)
     ours["mixture"] = np.sum(list(ours.values()), axis=0)
     largest = {name: float(np.abs(ours[name] - theirs[name]).max()) for name in ours}
     snr_db = {

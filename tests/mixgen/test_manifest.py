@@ -128,7 +128,11 @@ def test_hostile_paths(refusal: Callable[[Change], str], path: str) -> None:
         ("1.frames", 10**30, "frames: Input should be less than or equal to"),
         ("1.sample_rate", 1, "sample_rate: Input should be greater than or equal to 8000"),
         ("1.clip", {"peak": 1.5}, "clip.peak: Input should be less than 1"),
-        ("1.sources.1.name", "S1", "mixture train-000000 has two sources of one name"),
+        (
+            "1.sources.1.name",
+            "S1",
+            "mixture train-000000 has two sources or references of one name",
+        ),
         ("1.sources.0.name", "mixture", "a source cannot be called 'mixture'"),
         ("1.sources.0.name", "Mixture", "a source cannot be called 'mixture'"),
         ("1.sources.0.events.0.event_duration", 0, "event_duration: Input should be greater"),

@@ -13,7 +13,7 @@ from mixgen.files import sha256_file
 from mixgen.formats import FORMATS
 from mixgen.levels import energy_db, integrated_lufs
 from mixgen.manifest import Mixture
-from mixgen.render import render, source_signal
+from mixgen.render import render, source_signals
 
 RATE = 8000
 Render = Callable[..., Any]
@@ -73,7 +73,8 @@ def _noise(seconds: float, seed: int = 0, channels: int = 1) -> np.ndarray:
 
 
 def _signal(mixture: Mixture, folder: Path, number: int = 0) -> np.ndarray:
-    return source_signal(mixture, mixture.sources[number], {"c": folder})
+    source = mixture.sources[number]
+    return source_signals(mixture, source, {"c": folder})[source.name]
 
 
 @pytest.mark.parametrize(("rule", "measure"), [("lufs", integrated_lufs), ("energy", energy_db)])
