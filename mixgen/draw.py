@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mixgen.deal import Dealer, Part
+from mixgen.degradations import Degradation
 from mixgen.errors import InputError
 from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source
 from mixgen.recipe import Recipe, Turns
@@ -77,9 +78,19 @@ def _draw_one(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, index: i
         level=Level(reference_db=sample(recipe.reference_db, dealer.seed(index, "level"))),
         fade_s=recipe.fade_s,
         room=room_of(recipe.rooms, responses),
+        effects=_degradations(recipe, dealer, index),
         clip=recipe.clip,
         targets=[reference_of(recipe.rooms, s) for s in sources if s.role == "target"],
     )
+
+
+def _degradations(recipe: Recipe, dealer: Dealer, index: int) -> list[Degradation]:
+    """Return what is done to a mixture after its sources are summed, in the recipe's order."""
+    drawn = [
+        rule.draw(dealer.seed(index, f"degradation/{place}"))
+        for place, rule in enumerate(recipe.degradations)
+    ]
+    return [degradation for degradation in drawn if degradation is not None]
 
 
 def _with_turns(recipe: Recipe, dealer: Dealer, index: int) -> list[Part]:

@@ -34,6 +34,11 @@ def _check_expressible(mixture: Mixture) -> None:
             f"Mixture {mixture.id} uses the level rule {sorted(rules - {'lufs'})[0]!r}, which "
             "Scaper does not have: only the rule 'lufs' can be exported."
         )
+    if mixture.effects:
+        raise InputError(
+            f"Mixture {mixture.id} is degraded after its sources are summed, which Scaper cannot "
+            "express: only mixtures without effects can be exported."
+        )
     if mixture.room is not None:
         raise InputError(
             f"Mixture {mixture.id} is in a room with a response for each source, which Scaper "

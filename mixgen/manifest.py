@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
+from mixgen.degradations import Degradation
 from mixgen.errors import InputError
 from mixgen.files import parse_json, read_text, sha256_bytes, split_lines, write_jsonl
 from mixgen.formats import FormatName
@@ -16,6 +17,7 @@ from mixgen.paths import check_name, check_relative
 from mixgen.records import Record, as_value_error, parse_record
 
 SCHEMA = "manifest/1"
+UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
 
 _LONGEST_FRAMES = 48000 * 24 * 3600
 
@@ -23,6 +25,13 @@ Role = Literal["target", "interferer", "noise", "background", "far_end"]
 Kind = Literal["speech", "music", "noise", "rir"]
 
 
+def _check_source_name(name: str) -> str:
+    if name.lower() in ("mixture", UNDEGRADED):
+        raise ValueError(f"a source cannot be called {name!r}, which is another file")
+    return as_value_error(check_name, name)
+
+
+SourceName = Annotated[str, AfterValidator(_check_source_name)]
 RelativePath = Annotated[str, AfterValidator(lambda path: as_value_error(check_relative, path))]
 
 
@@ -63,7 +72,7 @@ class Source(Record):
     `references` are parts of it that are written to files of their own and not summed.
     """
 
-    name: str
+    name: SourceName
     role: Role
     label: str
     kind: Kind
@@ -71,13 +80,6 @@ class Source(Record):
     gain: Gain
     room: Response | None = None
     references: list[Literal["early", "dry"]] = Field(default_factory=list)
-
-    @field_validator("name")
-    @classmethod
-    def _name_is_a_file_name(cls, name: str) -> str:
-        if name.lower() == "mixture":
-            raise ValueError("a source cannot be called 'mixture'")
-        return as_value_error(check_name, name)
 
     @property
     def file_names(self) -> list[str]:
@@ -117,7 +119,7 @@ class Mixture(Record):
     level: Level
     fade_s: float = Field(default=0.0, ge=0)
     room: Room | None = None
-    effects: list[dict[str, Any]] = Field(default_factory=list, max_length=0)
+    effects: list[Degradation] = Field(default_factory=list)
     clip: Clip = Clip()
     targets: list[str]
 
@@ -134,7 +136,13 @@ class Mixture(Record):
     @property
     def file_names(self) -> list[str]:
         """Names of the files that the mixture is rendered to, without extension."""
-        return ["mixture", *(name for source in self.sources for name in source.file_names)]
+        sources = (name for source in self.sources for name in source.file_names)
+        return ["mixture", *([UNDEGRADED] if self.effects else []), *sources]
+
+    @property
+    def sum_name(self) -> str:
+        """Name of the file that is exactly the sum of the sources."""
+        return UNDEGRADED if self.effects else "mixture"
 
 
 class Header(Record):

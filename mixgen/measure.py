@@ -30,7 +30,7 @@ def measure(
     they have `t60_s`, and measured `drr_db` of their response. The mixture has `overlap`: the share
     of the time with any source in which two or more are active, background left out.
     """
-    total = rendering.mixture
+    total = rendering.total
     stems = {source.name: rendering.stems[source.name] for source in mixture.sources}
     values: dict[str, tuple[Values, Values]] = {name: ({}, {}) for name in mixture.file_names}
     for source in mixture.sources:

@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from mixgen.degradations import DEGRADATIONS, DegradationRule
 from mixgen.distributions import Distribution, check_distribution, constant
 from mixgen.errors import InputError
 from mixgen.files import canonical_json, read_text, sha256_bytes
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
-from mixgen.manifest import Clip, Kind, Role
+from mixgen.manifest import Clip, Kind, Role, SourceName
 from mixgen.paths import check_name
 from mixgen.records import Record, as_value_error, explain
 
@@ -38,14 +39,7 @@ def _values(distribution: list[Any]) -> list[float]:
     return values if isinstance(values, list) else [values]
 
 
-def _check_name(name: str) -> str:
-    as_value_error(check_name, name)
-    if name.lower() == "mixture":
-        raise ValueError("the name 'mixture' is taken by the sum of all sources")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_check_name)]
+SplitName = Annotated[str, AfterValidator(lambda name: as_value_error(check_name, name))]
 Reference = Literal["image", "early", "dry"]
 Count = Annotated[int | list[Any], AfterValidator(_check_count)]
 
@@ -89,7 +83,7 @@ class SourceGroup(Record):
     A group that never gives more than one source calls it `name`; others give name1, name2, ...
     """
 
-    name: Name
+    name: SourceName
     role: Role = "target"
     kind: Kind
     count: Count = 1
@@ -152,7 +146,7 @@ class SplitRule(Record):
     mixtures: int = Field(ge=1, le=10_000_000)
     sources: str | dict[Kind, str | list[str]]
     label_share: dict[Kind, tuple[Share, Share]] = Field(default_factory=dict)
-    counts: dict[Name, Count] = Field(default_factory=dict)
+    counts: dict[SourceName, Count] = Field(default_factory=dict)
 
     def source_splits(self, kind: str) -> list[str] | None:
         """Return the allowed `split` values for `kind`; None allows all."""
@@ -189,9 +183,10 @@ class Recipe(Record):
     sources: list[SourceGroup] = Field(min_length=1)
     songs: Songs = Songs()
     rooms: Rooms | None = None
+    degradations: list[DegradationRule] = Field(default_factory=list)
     clip: Clip = Clip()
     format: FormatName = "flac16"
-    splits: dict[Name, SplitRule] = Field(min_length=1)
+    splits: dict[SplitName, SplitRule] = Field(min_length=1)
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -319,5 +314,15 @@ def _line_of(key: str, text: str) -> str:
 
 
 def _all_keys() -> list[str]:
-    models: tuple[type[Record], ...] = (Recipe, SourceGroup, Duration, SplitRule, Songs, Clip)
+    models: list[type[Record]] = [
+        Recipe,
+        SourceGroup,
+        Turns,
+        Duration,
+        SplitRule,
+        Songs,
+        Rooms,
+        Clip,
+    ]
+    models += [rule for _, rule in DEGRADATIONS.values()]
     return sorted({name for model in models for name in model.model_fields})

@@ -18,7 +18,7 @@ from mixgen.effects import pitch_and_stretch
 from mixgen.errors import InputError
 from mixgen.formats import SampleFormat, from_grid, to_grid
 from mixgen.levels import LEVEL_RULES
-from mixgen.manifest import Event, Mixture, Source
+from mixgen.manifest import UNDEGRADED, Event, Mixture, Source
 from mixgen.rooms.sound import through_room
 from mixgen.sources import Roots, drawn_file
 
@@ -29,8 +29,9 @@ _Number = TypeVar("_Number", np.float64, np.int32)
 class Rendering:
     """One rendered mixture, on the grid of a sample format.
 
-    `steps` holds whole grid steps, shape (channels, frames), by file name; "mixture" is the sum of
-    the others. `clip_gain` is the factor that the joint clip rule put on every file.
+    `steps` holds whole grid steps, shape (channels, frames), by file name. "mixture" is the sum of
+    the sources, or that sum degraded, and "undegraded" is the sum then. `clip_gain` is the factor
+    that the joint clip rule put on every file.
     """
 
     steps: dict[str, NDArray[np.int32]]
@@ -48,12 +49,17 @@ class Rendering:
         return from_grid(self.steps["mixture"], self.form)
 
     @property
+    def total(self) -> Samples:
+        """The exact sum of the sources, shape (channels, frames)."""
+        return from_grid(self.steps.get(UNDEGRADED, self.steps["mixture"]), self.form)
+
+    @property
     def stems(self) -> dict[str, Samples]:
-        """The sources' samples by name, each of shape (channels, frames)."""
+        """The samples of sources and references by name, each of shape (channels, frames)."""
         return {
             name: from_grid(steps, self.form)
             for name, steps in self.steps.items()
-            if name != "mixture"
+            if name not in ("mixture", UNDEGRADED)
         }
 
 
@@ -75,7 +81,17 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
     steps = {name: to_grid(signal, form) for name, signal in signals.items()}
     silence = np.zeros((mixture.channels, mixture.frames), np.int32)
     total = _sum(steps[name] for name in summed) if summed else silence
-    return Rendering({"mixture": total, **steps}, form, clip_gain)
+    if not mixture.effects:
+        return Rendering({"mixture": total, **steps}, form, clip_gain)
+    heard = to_grid(_degrade(mixture, from_grid(total, form), form), form)
+    return Rendering({"mixture": heard, UNDEGRADED: total, **steps}, form, clip_gain)
+
+
+def _degrade(mixture: Mixture, samples: Samples, form: SampleFormat) -> Samples:
+    """Return (channels, time) samples after the mixture's effects, clipped at full scale."""
+    for effect in mixture.effects:
+        samples = effect.apply(samples, mixture.sample_rate)
+    return np.clip(samples, -1.0, 1.0 - form.step)
 
 
 def _sum(signals: Iterable[NDArray[_Number]]) -> NDArray[_Number]:

@@ -108,9 +108,9 @@ def _what_changed(path: Path, row: FileRow, form: SampleFormat) -> str:
 def _check_sum(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
     files = {
         name: read_file_samples(folder / file_path(mixture, name, form), form).astype(np.float64)
-        for name in ("mixture", *(source.name for source in mixture.sources))
+        for name in (mixture.sum_name, *(source.name for source in mixture.sources))
     }
-    total = files.pop("mixture")
+    total = files.pop(mixture.sum_name)
     if not np.array_equal(total, sum(files.values(), np.zeros_like(total))):
-        path = file_path(mixture, "mixture", form)
+        path = file_path(mixture, mixture.sum_name, form)
         yield Problem(path, "inconsistent", "it is not the sum of its sources")

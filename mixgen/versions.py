@@ -3,6 +3,8 @@
 import functools
 from importlib.metadata import PackageNotFoundError, version
 
+import soundfile
+
 import mixgen
 
 _LIBRARIES = ("scaper", "numpy", "scipy", "soxr", "soundfile", "pyloudnorm", "sox")
@@ -11,7 +13,9 @@ _LIBRARIES = ("scaper", "numpy", "scipy", "soxr", "soundfile", "pyloudnorm", "so
 @functools.cache
 def created_by() -> dict[str, str]:
     """Return the versions that a manifest or rendered set notes."""
-    return {"mixgen": mixgen.__version__, **{name: _version(name) for name in _LIBRARIES}}
+    libraries = {name: _version(name) for name in _LIBRARIES}
+    libsndfile = soundfile.__libsndfile_version__
+    return {"mixgen": mixgen.__version__, **libraries, "libsndfile": libsndfile}
 
 
 def _version(name: str) -> str:

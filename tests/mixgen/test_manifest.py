@@ -134,7 +134,7 @@ def test_hostile_paths(refusal: Callable[[Change], str], path: str) -> None:
             "mixture train-000000 has two sources or references of one name",
         ),
         ("1.sources.0.name", "mixture", "a source cannot be called 'mixture'"),
-        ("1.sources.0.name", "Mixture", "a source cannot be called 'mixture'"),
+        ("1.sources.0.name", "Mixture", "a source cannot be called 'Mixture'"),
         ("1.sources.0.events.0.event_duration", 0, "event_duration: Input should be greater"),
         ("1.sources.2.events.0.event_duration", 1e9, "event_duration"),
         ("1.sources.0.events.0.event_time", -1, "event_time: Input should be greater"),

@@ -127,7 +127,7 @@ def test_wrong_distributions(refusal: Callable[..., str], distribution: str, wor
         ("seconds: 1", "seconds: 1.0e+9", "less than or equal to 3600"),
         ("fixed, seconds: 1", "min, seconds: 1", "`seconds` belongs to the mode fixed"),
         ("fixed, seconds: 1", "max, limit_s: -1", "greater than 0"),
-        ("name: s\n", "name: mixture\n", "'mixture' is taken"),
+        ("name: s\n", "name: mixture\n", "a source cannot be called 'mixture'"),
         ("name: s\n", "name: ../s\n", "The name '../s' is not allowed"),
         ("  test:", "  a/b:", "The name 'a/b' is not allowed"),
         ("kind: speech", "kind: voice", "'speech', 'music', 'noise'"),

@@ -1,0 +1,143 @@
+"""Lossy codecs, written to memory and read back by libsndfile.
+
+`quality` goes from 0 to 1 and decides the bit rate in kbit/s:
+
+- mp3 (average bit rate): from 8 to 64 below 16 kHz, 8 to 160 below 32 kHz, 32 to 320 from there on
+- opus: from 6 to 256 for each channel
+- vorbis: the encoder's own scale from 0 to 10, which has no fixed bit rate
+
+`mulaw` and `alaw` are ITU-T G.711, the 64 kbit/s of a telephone line at 8 kHz, and have no quality.
+
+Every codec's delay is taken out: by libsndfile at the codec's own rates, and by a resampler without
+delay at all others. Below some 20 kbit/s Opus codes by linear prediction and may lag by up to
+0.1 ms. Samples beyond full scale are clipped first, as any encoder of integers would clip them.
+
+The same libsndfile gives the same samples; other versions of the encoders in it need not.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from mixgen.audio import Samples, resample
+from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options
+from mixgen.distributions import Distribution, constant
+from mixgen.errors import MachineError
+
+CodecName = Literal["mp3", "vorbis", "opus", "mulaw", "alaw"]
+
+_TAIL_S = 0.1
+# LAME takes no quality of 10 out of 10 steps down, and libsndfile hands it one on the way.
+_STRONGEST_COMPRESSION = 0.999
+
+
+@dataclass(frozen=True)
+class _Coder:
+    """How libsndfile is asked for a codec; without `rates` in Hz, it takes any."""
+
+    container: str
+    subtype: str
+    rates: tuple[int, ...] = ()
+    bitrate_mode: str | None = None
+    has_quality: bool = True
+
+    def rate_for(self, sample_rate: int) -> int:
+        """Return the codec's lowest rate that keeps the whole band, or its highest."""
+        enough = [rate for rate in self.rates if rate >= sample_rate]
+        return min(enough, default=max(self.rates, default=sample_rate))
+
+
+_MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+_CODERS: dict[CodecName, _Coder] = {
+    # With constant bit rates of 24 kbit/s and less, LAME has no room to note its own delay.
+    "mp3": _Coder("MP3", "MPEG_LAYER_III", _MPEG_RATES, bitrate_mode="AVERAGE"),
+    "vorbis": _Coder("OGG", "VORBIS"),
+    "opus": _Coder("OGG", "OPUS", (8000, 12000, 16000, 24000, 48000)),
+    "mulaw": _Coder("WAV", "ULAW", (8000,), has_quality=False),
+    "alaw": _Coder("WAV", "ALAW", (8000,), has_quality=False),
+}
+
+
+class Codec(BaseDegradation):
+    """Encode and decode; `quality` from 0 (smallest) to 1 (best) where the codec has one."""
+
+    name: Literal["codec"]
+    codec: CodecName
+    quality: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _quality_fits_the_codec(self) -> "Codec":
+        if (self.quality is not None) != _CODERS[self.codec].has_quality:
+            need = "needs a" if self.quality is None else "has no"
+            raise ValueError(f"the codec {self.codec} {need} quality")
+        return self
+
+    def apply(self, samples: Samples, sample_rate: int) -> Samples:
+        """Return the decoded samples.
+
+        Raises:
+            MachineError: the installed libsndfile does not have the codec.
+        """
+        coder = _CODERS[self.codec]
+        coder_rate = coder.rate_for(sample_rate)
+        # A tail of silence, so that no sound ends in a frame that the encoder cuts short.
+        padded = np.pad(samples, ((0, 0), (0, round(_TAIL_S * sample_rate))))
+        coded = np.clip(resample(padded, sample_rate, coder_rate), -1.0, 1.0)
+        decoded = self._round_trip(coded, coder_rate)
+        restored = resample(decoded, coder_rate, sample_rate)
+        return np.ascontiguousarray(restored[:, : samples.shape[1]])
+
+    def _round_trip(self, samples: Samples, sample_rate: int) -> Samples:
+        coder = _CODERS[self.codec]
+        if coder.subtype not in soundfile.available_subtypes(coder.container):
+            raise MachineError(
+                f"libsndfile {soundfile.__libsndfile_version__} has no {self.codec}: "
+                "install soundfile 0.13 or later from PyPI, which brings it."
+            )
+        stream = io.BytesIO()
+        soundfile.write(
+            stream,
+            _as_encoded(samples, coder),
+            sample_rate,
+            coder.subtype,
+            format=coder.container,
+            compression_level=self._compression(),
+            bitrate_mode=coder.bitrate_mode,
+        )
+        stream.seek(0)
+        decoded, _ = soundfile.read(stream, dtype="float64", always_2d=True)  # (time, channels)
+        return np.asarray(decoded.T)
+
+    def _compression(self) -> float | None:
+        return None if self.quality is None else min(1.0 - self.quality, _STRONGEST_COMPRESSION)
+
+
+def _as_encoded(samples: Samples, coder: _Coder) -> NDArray[Any]:
+    """Return what the encoder is handed, shape (time, channels): G.711 takes 16-bit words."""
+    if coder.has_quality:
+        return samples.T
+    # libsndfile would round floats to 12 bits before A-law, a step that the standard has not.
+    return np.clip(np.rint(samples.T * 32768), -32768, 32767).astype(np.int16)
+
+
+class CodecRule(BaseRule):
+    """How codecs are drawn: one or a list to choose from; `quality` is for those that have one."""
+
+    name: Literal["codec"]
+    codec: Options[CodecName]
+    quality: Distribution = constant(0.5)
+
+    def _drawn(self, draws: Draws) -> Codec:
+        codec = draws.choice("codec", self.codec)
+        has_quality = _CODERS[codec].has_quality
+        quality = draws.number("quality", self.quality) if has_quality else None
+        return Codec(name="codec", codec=codec, quality=quality)
+
+
+RECORD, RULE = Codec, CodecRule

@@ -1,0 +1,111 @@
+"""Lost packets in bursts, by the two-state model of Gilbert (1960), without any delay.
+
+E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39(5), 1960; in
+its simple form, where every packet of the bad state is lost and none of the good one. Packets are
+lost for all channels alike.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from mixgen.audio import Samples
+from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options, Seed
+from mixgen.distributions import Distribution, constant
+
+Concealment = Literal["zero", "repeat"]
+
+_FADE_PER_PACKET = 0.5
+
+
+class PacketLoss(BaseDegradation):
+    """Lose packets and conceal them: by zeros, or by the last packet that came, ever quieter.
+
+    `loss_rate` is the expected share of lost packets and `mean_burst` the expected number of
+    packets in a row; independent losses have a `mean_burst` of 1 / (1 - loss_rate). `seed` decides
+    which packets are lost.
+    """
+
+    name: Literal["packet_loss"]
+    packet_ms: float = Field(default=20.0, ge=1, le=1000)
+    loss_rate: float = Field(ge=0, lt=1)
+    mean_burst: float = Field(ge=1, le=10_000)
+    concealment: Concealment = "zero"
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _bursts_reach_the_loss_rate(self) -> "PacketLoss":
+        highest = self.mean_burst / (self.mean_burst + 1)
+        if self.loss_rate > highest:
+            raise ValueError(
+                f"bursts of {self.mean_burst:g} packets with at least one between them lose at "
+                f"most {highest:.3g} of all, not {self.loss_rate:g}"
+            )
+        return self
+
+    def apply(self, samples: Samples, sample_rate: int) -> Samples:
+        """Return the samples as they are heard after the losses."""
+        size = max(1, round(self.packet_ms / 1000 * sample_rate))
+        lost = self.lost_packets(-(-samples.shape[1] // size))
+        heard = samples.copy()
+        for first, count in _bursts(lost):
+            self._conceal(heard, first * size, count, size)
+        return heard
+
+    def lost_packets(self, count: int) -> NDArray[np.bool_]:
+        """Return which of `count` packets are lost, shape (count,)."""
+        stays_bad = 1.0 - 1.0 / self.mean_burst
+        turns_bad = (1.0 - stays_bad) * self.loss_rate / (1.0 - self.loss_rate)
+        # The old generator, because numpy promises never to change its numbers.
+        numbers = np.random.RandomState(self.seed).random_sample(count)
+        lost = np.zeros(count, dtype=bool)
+        chance = self.loss_rate
+        for packet, number in enumerate(numbers):
+            lost[packet] = number < chance
+            chance = stays_bad if lost[packet] else turns_bad
+        return lost
+
+    def _conceal(self, heard: Samples, start: int, count: int, size: int) -> None:
+        """Fill a burst of `count` packets from sample `start` on, in place."""
+        gap = heard[:, start : start + count * size]
+        if self.concealment == "zero" or start == 0:
+            gap[:] = 0.0
+            return
+        repeated = np.tile(heard[:, start - size : start], (1, count))
+        # One straight line per packet, each down to half of where it began.
+        levels = _FADE_PER_PACKET ** np.arange(count + 1)
+        fade = np.interp(np.arange(count * size) / size, np.arange(count + 1), levels)
+        gap[:] = (repeated * fade)[:, : gap.shape[1]]
+
+
+def _bursts(lost: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Yield (first packet, number of packets) of every run of lost packets."""
+    edges = np.flatnonzero(np.diff(lost.astype(np.int8), prepend=0, append=0))
+    for first, after in edges.reshape(-1, 2):
+        yield int(first), int(after - first)
+
+
+class PacketLossRule(BaseRule):
+    """How packet losses are drawn: one concealment, or a list to choose from."""
+
+    name: Literal["packet_loss"]
+    packet_ms: Distribution = constant(20.0)
+    loss_rate: Distribution
+    mean_burst: Distribution
+    concealment: Options[Concealment] = ("zero",)
+
+    def _drawn(self, draws: Draws) -> PacketLoss:
+        return PacketLoss(
+            name="packet_loss",
+            packet_ms=draws.number("packet_ms", self.packet_ms),
+            loss_rate=draws.number("loss_rate", self.loss_rate),
+            mean_burst=draws.number("mean_burst", self.mean_burst),
+            concealment=draws.choice("concealment", self.concealment),
+            seed=draws.seed("packets"),
+        )
+
+
+RECORD, RULE = PacketLoss, PacketLossRule

@@ -1,0 +1,57 @@
+"""Coarser sample words, with or without dither, without any delay.
+
+The dither is the sum of two rectangular ones, so triangular from -1 to 1 step: it makes the mean of
+the error zero and its power a quarter of a squared step, whatever the signal (S. P. Lipshitz,
+R. A. Wannamaker and J. Vanderkooy, "Quantization and dither: a theoretical survey", J. Audio Eng.
+Soc. 40(5), 1992).
+"""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from mixgen.audio import Samples
+from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options, Seed
+from mixgen.distributions import Distribution
+
+Dither = Literal["none", "tpdf"]
+
+
+class Quantise(BaseDegradation):
+    """Round to `bits` bits per sample, full scale included; `seed` decides the dither."""
+
+    name: Literal["quantise"]
+    bits: int = Field(ge=8, le=24)
+    dither: Dither = "none"
+    seed: Seed = 0
+
+    def apply(self, samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG002
+        """Return whole multiples of 2^(1 - bits), clipped to what such words hold."""
+        step = 2.0 ** (1 - self.bits)
+        steps = samples / step
+        if self.dither == "tpdf":
+            # The old generator, because numpy promises never to change its numbers.
+            first, second = np.random.RandomState(self.seed).random_sample((2, *samples.shape))
+            steps += first - second
+        return np.clip(np.rint(steps) * step, -1.0, 1.0 - step)
+
+
+class QuantiseRule(BaseRule):
+    """How sample words are drawn: whole numbers of bits, one dither or a list to choose from."""
+
+    name: Literal["quantise"]
+    bits: Distribution
+    dither: Options[Dither] = ("none",)
+
+    def _drawn(self, draws: Draws) -> Quantise:
+        bits = draws.number("bits", self.bits)
+        return Quantise(
+            name="quantise",
+            bits=bits,  # type: ignore[arg-type]  # pydantic takes 16.0 and refuses 16.5
+            dither=draws.choice("dither", self.dither),
+            seed=draws.seed("dither noise"),
+        )
+
+
+RECORD, RULE = Quantise, QuantiseRule
