@@ -125,7 +125,7 @@ def sample(distribution: Sequence[Any], seed: int) -> float:
     """
     scaper = load_scaper()
     try:
-        return _value(tuple(distribution), np.random.RandomState(seed))
+        return value(distribution, np.random.RandomState(seed))
     except scaper.scaper_exceptions.ScaperError as error:
         raise InputError(f"Scaper refuses the distribution {distribution}: {error}") from None
 
@@ -138,7 +138,7 @@ def _add(scene: Any, label: str, plan: EventPlan) -> None:
         return
     # Drawn first: Scaper would move an event forward until its duration fits into the scene.
     start_s = _start_s(scene, plan.event_time)
-    stretch = plan.time_stretch and _value(plan.time_stretch, scene.random_state)
+    stretch = plan.time_stretch and value(plan.time_stretch, scene.random_state)
     left_s = (scene.duration - start_s) / (stretch or 1.0)
     scene.add_event(
         label=("const", label),
@@ -155,7 +155,7 @@ def _add(scene: Any, label: str, plan: EventPlan) -> None:
 def _start_s(scene: Any, event_time: tuple[Any, ...]) -> float:
     latest_s = scene.duration - min(_SHORTEST_EVENT_S, scene.duration / 2)
     for _ in range(_TRIES):
-        start_s = _value(event_time, scene.random_state)
+        start_s = value(event_time, scene.random_state)
         if 0 <= start_s <= latest_s:
             return start_s
     raise InputError(
@@ -164,8 +164,9 @@ def _start_s(scene: Any, event_time: tuple[Any, ...]) -> float:
     )
 
 
-def _value(distribution: tuple[Any, ...], random_state: np.random.RandomState) -> float:
-    return float(load_scaper().core._get_value_from_dist(distribution, random_state))
+def value(distribution: Sequence[Any], random_state: np.random.RandomState) -> float:
+    """Draw one number from a Scaper distribution with a random state."""
+    return float(load_scaper().core._get_value_from_dist(tuple(distribution), random_state))
 
 
 def _drawn(value: dict[str, Any]) -> DrawnEvent:

@@ -13,17 +13,17 @@ def shipped_folder() -> Path:
     return installed if installed.is_dir() else _HERE.parent / "manifests"
 
 
-def find_recipe(name: str) -> Path:
+def find_recipe(name: str, file: str = "recipe.yaml") -> Path:
     """Return the path of a recipe given as a file, or by the name of a shipped set.
 
     Raises:
         InputError: it is neither.
     """
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.exists():
+    if path.suffix in (".yaml", ".yml") or path.is_file():
         return path
-    shipped = shipped_folder() / name / "recipe.yaml"
+    shipped = shipped_folder() / name / file
     if shipped.is_file():
         return shipped
-    known = ", ".join(sorted(p.parent.name for p in shipped_folder().glob("*/recipe.yaml")))
+    known = ", ".join(sorted(p.parent.name for p in shipped_folder().glob(f"*/{file}")))
     raise InputError(f"{name!r} is neither a recipe file nor a shipped set ({known}).")

@@ -12,12 +12,23 @@ from mixgen.audio import Samples
 Path = Literal["image", "early", "dry"]
 
 _DIRECT_S = 0.0025
+_RISE = 0.5
+_RISE_SAMPLES = 16
 _DECAY_DB = (-5.0, -25.0)  # T20, extrapolated to 60 dB
 
 
-def direct_sound(response: Samples) -> int:
-    """Return the sample of the largest absolute value of a response (channels, taps)."""
-    return int(np.abs(response).max(axis=0).argmax())
+def arrivals(response: Samples) -> NDArray[np.intp]:
+    """Return the sample at which the direct sound arrives in each channel of (channels, taps).
+
+    That is the highest of the 16 samples from the first one on that reaches half of the channel's
+    peak: reflections that come together may be louder than the direct sound, but not before it.
+    """
+    return np.array([_arrival(np.abs(channel)) for channel in response])
+
+
+def _arrival(magnitude: NDArray[np.float64]) -> int:
+    begin = int(np.argmax(magnitude >= _RISE * magnitude.max()))
+    return begin + int(magnitude[begin : begin + _RISE_SAMPLES].argmax())
 
 
 def along(path: Path, response: Samples, sample_rate: int, early_s: float) -> Samples:
@@ -30,8 +41,8 @@ def along(path: Path, response: Samples, sample_rate: int, early_s: float) -> Sa
     if path == "image":
         return response
     if path == "early":
-        return response[:, : direct_sound(response) + round(early_s * sample_rate) + 1]
-    arrival = np.abs(response).argmax(axis=1)
+        return response[:, : int(arrivals(response).min()) + round(early_s * sample_rate) + 1]
+    arrival = arrivals(response)
     direct = np.zeros((len(response), int(arrival.max()) + 1))
     channels = np.arange(len(response))
     direct[channels, arrival] = response[channels, arrival]
@@ -72,7 +83,7 @@ def direct_to_reverberant_db(response: Samples, sample_rate: int) -> float | Non
     None where there is no rest.
     """
     energy = np.square(response[0])
-    peak = int(energy.argmax())
+    peak = int(arrivals(response[:1])[0])
     reach = round(_DIRECT_S * sample_rate)
     direct = float(energy[max(0, peak - reach) : peak + reach + 1].sum())
     rest = float(energy.sum()) - direct

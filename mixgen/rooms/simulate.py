@@ -1,0 +1,87 @@
+"""Room responses by the image source method. This is the only module that imports pyroomacoustics.
+
+Allen and Berkley, "Image method for efficiently simulating small-room acoustics", JASA 65(4), 1979.
+Walls of one absorption give a decay that is slower than Sabine's formula says, so the absorption is
+corrected until the decay of the first response is the wanted one.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mixgen.audio import Samples
+from mixgen.errors import InputError, MachineError
+from mixgen.rooms.geometry import RoomPlan
+from mixgen.rooms.response import reverberation_time_s
+
+_CORRECTIONS = 4
+_CLOSE = 0.03
+_MOST_ORDER = 200
+
+
+def load_engine() -> Any:
+    """Import pyroomacoustics.
+
+    Raises:
+        MachineError: it is not installed.
+    """
+    try:
+        import pyroomacoustics
+    except ImportError:
+        raise MachineError(
+            "Simulating rooms needs pyroomacoustics: run `pip install pyroomacoustics`."
+        ) from None
+    # Its high-pass filter came with version 0.9 and would make responses differ from older ones.
+    pyroomacoustics.constants.set("rir_hpf_enable", False)
+    pyroomacoustics.constants.set("num_threads", 1)
+    return pyroomacoustics
+
+
+def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:
+    """Return the response of each source of a room, shape (microphones, taps).
+
+    Raises:
+        InputError: no walls can give so short a reverberation.
+        MachineError: pyroomacoustics is not installed.
+    """
+    assumed_s = plan.t60_s
+    for _ in range(_CORRECTIONS):
+        first = _responses(plan, assumed_s, sample_rate, sources=1)[0]
+        measured_s = reverberation_time_s(first, sample_rate)
+        if measured_s is None or abs(measured_s / plan.t60_s - 1) < _CLOSE:
+            break
+        assumed_s *= plan.t60_s / measured_s
+    return _responses(plan, assumed_s, sample_rate, sources=len(plan.sources_m))
+
+
+def _responses(plan: RoomPlan, t60_s: float, sample_rate: int, *, sources: int) -> list[Samples]:
+    engine = load_engine()
+    try:
+        absorption, order = engine.inverse_sabine(t60_s, plan.size_m)
+    except ValueError:
+        raise InputError(
+            f"A room of {plan.size_m} m cannot have a reverberation time of {plan.t60_s:.2f} s: "
+            "make it smaller or the time longer."
+        ) from None
+    room = engine.ShoeBox(
+        plan.size_m,
+        fs=sample_rate,
+        materials=engine.Material(absorption),
+        max_order=min(order, _MOST_ORDER),
+    )
+    for position in plan.sources_m[:sources]:
+        room.add_source(list(position))
+    room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
+    room.compute_rir()
+    return [
+        _stacked([room.rir[microphone][source] for microphone in range(len(plan.microphones_m))])
+        for source in range(sources)
+    ]
+
+
+def _stacked(responses: list[Any]) -> Samples:
+    """Return responses of different lengths as one array (microphones, taps), zeros at the end."""
+    stacked = np.zeros((len(responses), max(map(len, responses))))
+    for row, response in zip(stacked, responses, strict=True):
+        row[: len(response)] = response
+    return stacked
