@@ -24,7 +24,9 @@ from mixgen.shipped import find_recipe
 from mixgen.sources import find_roots, read_sources, write_roots, write_sources
 from mixgen.verify import verify_set
 
-app = new_app("mixgen", "Build reproducible mixture sets: index, draw, render, verify, export.")
+app = new_app(
+    "mixgen", "Build reproducible mixture sets: index, draw, render, verify, report, export."
+)
 
 _SHOWN = 20
 
@@ -128,6 +130,23 @@ def convert(
 
 
 @app.command()
+def rooms(
+    recipe: Annotated[str, typer.Argument(help="A rooms.yaml, or the name of a shipped bank.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the bank.")],
+    workers: Workers = None,
+) -> None:
+    """Simulate a bank of room responses, with a sources.csv to draw from.
+
+    Example: mixgen rooms rooms_small --out corpora/rooms
+    """
+    from mixgen.rooms.bank import make_bank, read_room_recipe
+
+    plan = read_room_recipe(find_recipe(recipe, "rooms.yaml"))
+    bank = make_bank(plan, out, workers=workers or default_workers())
+    typer.echo(f"{bank.responses} responses in {bank.rooms} rooms, in {out}.")
+
+
+@app.command()
 def draw(
     recipe: Annotated[str, typer.Argument(help="A recipe.yaml, or the name of a shipped set.")],
     sources: Annotated[list[Path], typer.Option("--sources", help="A sources.csv; repeatable.")],
@@ -215,6 +234,25 @@ def verify(
         )
     if not as_json:
         typer.echo(f"{rendered_set} is whole.")
+
+
+@app.command()
+def report(
+    source: Annotated[
+        Path, typer.Argument(metavar="SET", help="A rendered set or manifest.jsonl.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of report.html and report.json.")],
+    examples: Annotated[
+        int, typer.Option("--examples", min=0, help="Mixtures of each split to look at and hear.")
+    ] = 3,
+) -> None:
+    """Show what is in a set: sizes, levels, use of files, leakage, licences, examples.
+
+    Example: mixgen report sets/speech --out reports/speech
+    """
+    from mixgen.report import make_report
+
+    typer.echo(f"The report is {make_report(source, out, examples=examples)}.")
 
 
 @app.command()

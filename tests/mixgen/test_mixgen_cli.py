@@ -376,7 +376,7 @@ def test_recipe_that_is_not_there(mixgen: Mixgen, corpus: Any, tmp_path: Path) -
     words = ("--sources", corpus.folder / "speech.csv", "--out", tmp_path / "m.jsonl")
     _is_one_sentence(mixgen("draw", "none.yaml", *words), 3, "There is no file none.yaml")
     _is_one_sentence(mixgen("draw", "none", *words), 3, "neither a recipe file nor a shipped set")
-    _is_one_sentence(mixgen("draw", tmp_path, *words), 3, "Is a directory")
+    _is_one_sentence(mixgen("draw", tmp_path, *words), 3, "neither a recipe file")
 
 
 def test_sources_that_are_something_else(mixgen: Mixgen, recipe: Path, tmp_path: Path) -> None:

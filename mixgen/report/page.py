@@ -1,0 +1,119 @@
+"""The report as one HTML file: styles, pictures and sounds inside, no scripts, no network."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from mixgen.report.examples import Excerpt, to_wav
+from mixgen.report.histogram import histogram
+from mixgen.report.pictures import draw_histogram, draw_spectrogram, level_picture
+
+_HERE = Path(__file__).parent
+_TEMPLATE = "page.html"
+_TITLES = {
+    "duration_s": "duration",
+    "clip_gain_db": "joint clip gain",
+    "overlap": "overlap",
+    "level_db": "level",
+    "snr_db": "SNR",
+    "energy_ratio_db": "energy ratio",
+}
+
+
+def render_page(facts: dict[str, Any], excerpts: list[list[Excerpt]]) -> str:
+    """Return the page. What comes from a manifest is escaped wherever it stands.
+
+    Args:
+        facts: as `mixgen.report` writes them to report.json.
+        excerpts: the files of each of facts["examples"], in the same order.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, counts=_counts, title=_title, unit=_in_unit)
+    return environment.get_template(_TEMPLATE).render(
+        **facts,
+        count_figure=_count_figure(facts["total"]),
+        quantity_figures=[_quantity_figure(q) for q in facts["quantities"] if q["histogram"]],
+        usage_figures=[_usage_figure(row) for row in facts["usage"]],
+        players=[_players(files) for files in excerpts],
+    )
+
+
+def _number(value: float | None, decimals: int = 0) -> str:
+    """Write a number with its thousands apart; a dash where there is none."""
+    if value is None:
+        return "–"
+    # Adding zero makes a negative zero positive.
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    """Write one value alone, several with how often each is there."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{value} ({count:,})" for value, count in counts.items()) or "–"
+
+
+def _title(name: str) -> str:
+    return _TITLES.get(name, name.replace("_", " "))
+
+
+def _in_unit(unit: str) -> str:
+    return f"[{unit}]" if unit else ""
+
+
+def _quantity_figure(quantity: dict[str, Any]) -> dict[str, str]:
+    title = _title(quantity["name"])
+    label = f"{title} {_in_unit(quantity['unit'])}".strip()
+    of = "mixtures" if quantity["of"] == "mixture" else "sources"
+    picture = draw_histogram(quantity["histogram"], label, of)
+    return {"title": f"{quantity['of']}: {title}", "source": _png(picture)}
+
+
+def _count_figure(total: dict[str, Any]) -> str | None:
+    keys = {"all sources": "sources_per_mixture", "targets": "targets_per_mixture"}
+    counts = histogram({name: _spelled_out(total[key]) for name, key in keys.items()}, finest=1.0)
+    return _png(draw_histogram(counts, "number in a mixture", "mixtures")) if counts else None
+
+
+def _spelled_out(counts: dict[str, int]) -> list[int]:
+    return np.repeat([int(value) for value in counts], list(counts.values())).tolist()
+
+
+def _usage_figure(row: dict[str, Any]) -> str:
+    return _png(draw_histogram(row["histogram"], "times used", row["of"]))
+
+
+def _players(files: list[Excerpt]) -> list[dict[str, str]]:
+    """Return picture, sound and problem of each file; the pictures of a mixture share a scale."""
+    levels = {
+        f.name: level_picture(f.samples, f.sample_rate) for f in files if f.samples is not None
+    }
+    top_db = max((float(picture.max()) for picture in levels.values()), default=0.0)
+    shown = []
+    for file in files:
+        picture = sound = ""
+        if file.samples is not None:
+            seconds = file.samples.shape[1] / file.sample_rate
+            rate = file.sample_rate
+            drawn = draw_spectrogram(levels[file.name], top_db, seconds, rate)
+            picture = _data("image/webp", drawn)
+            sound = _data("audio/wav", to_wav(file.samples, rate))
+        shown.append({"picture": picture, "sound": sound, "problem": file.problem})
+    return shown
+
+
+def _png(content: bytes) -> str:
+    return _data("image/png", content)
+
+
+def _data(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

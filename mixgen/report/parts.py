@@ -1,0 +1,36 @@
+"""The files that a mixture is made from: its events, and the room responses they go through."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mixgen.manifest import Event, Mixture, Response
+
+
+@dataclass(frozen=True)
+class Part:
+    """One use of one file; a response has no length of its own in the mixture."""
+
+    kind: str
+    corpus: str
+    path: str
+    sha256: str
+    licence: str
+    duration_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The file's name among those of all corpora."""
+        return f"{self.corpus}/{self.path}"
+
+
+def parts_of(mixture: Mixture) -> Iterator[Part]:
+    """Yield every use of a file in a mixture."""
+    for source in mixture.sources:
+        for event in source.events:
+            yield _part(source.kind, event, event.event_duration)
+        if source.room:
+            yield _part("rir", source.room)
+
+
+def _part(kind: str, file: Event | Response, duration_s: float = 0.0) -> Part:
+    return Part(kind, file.corpus, file.path, file.sha256, file.licence, duration_s)

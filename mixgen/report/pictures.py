@@ -1,0 +1,96 @@
+"""Histograms as PNG and spectrograms as WebP images: the same numbers give the same bytes."""
+
+import io
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from scipy.signal import ShortTimeFFT
+
+from mixgen.audio import Samples
+
+INK, QUIET, LINE = "#1c2733", "#5b6875", "#d8dee5"
+ASKED, FOUND = "#a9c5dc", "#0b4f7d"
+
+_DOTS_PER_INCH = 150
+_WINDOW_S = 0.032
+_FLOOR_DB = -120.0
+_RANGE_DB = 70.0
+
+
+def draw_histogram(counts: dict[str, Any], x_label: str, y_label: str) -> bytes:
+    """Draw counts made by `histogram.histogram`: a second series is a line over the first."""
+    figure, axes = _figure(3.6, 2.1)
+    width, first = counts["width"], counts["first"]
+    for place, (name, values) in enumerate(counts["counts"].items()):
+        edges = first + width * (np.arange(len(values) + 1) - 0.5)
+        line = place > 0 or name == "measured"
+        color = FOUND if line else ASKED
+        axes.stairs(values, edges, fill=not line, color=color, linewidth=1.3, zorder=2 + place)
+    _widen(axes, width)
+    axes.set_xlabel(x_label, fontsize=8, color=QUIET)
+    axes.set_ylabel(y_label, fontsize=8, color=QUIET)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.grid(axis="y", color=LINE, linewidth=0.6, zorder=0)
+    # Without the name of the program that drew it, which changes with its version.
+    return _encoded(figure, format="png", metadata={"Software": None})
+
+
+def _widen(axes: Axes, width: float) -> None:
+    """Leave half a bin free at both ends; show at least five bins around a single one."""
+    low, high = axes.dataLim.intervalx
+    free = max(width / 2, (5 * width - (high - low)) / 2)
+    # What cannot be negative gets no room below zero.
+    left = low - free if low < -width / 2 else max(low - free, -0.6 * width)
+    axes.set_xlim(left, high + free)
+
+
+def level_picture(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
+    """Return the levels of the first channel in dB, shape (frequency, time), windows of 32 ms."""
+    n_fft = max(2, round(_WINDOW_S * sample_rate))
+    window = np.hanning(n_fft)
+    transform = ShortTimeFFT(window, hop=max(1, n_fft // 4), fs=sample_rate, scale_to="magnitude")
+    signal = np.pad(samples[0], (0, max(0, n_fft - samples.shape[1])))
+    magnitude = np.abs(transform.stft(signal))  # (frequency, time)
+    return np.asarray(20.0 * np.log10(np.maximum(magnitude, 10.0 ** (_FLOOR_DB / 20.0))))
+
+
+def draw_spectrogram(
+    levels: NDArray[np.float64], top_db: float, duration_s: float, sample_rate: int
+) -> bytes:
+    """Draw `level_picture`'s levels from 70 dB below `top_db` to it."""
+    figure, axes = _figure(3.2, 1.9)
+    axes.imshow(
+        levels,
+        extent=(0.0, duration_s, 0.0, sample_rate / 2000.0),
+        vmin=top_db - _RANGE_DB,
+        vmax=top_db,
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+    )
+    axes.set_xlabel("time [s]", fontsize=8, color=QUIET)
+    axes.set_ylabel("frequency [kHz]", fontsize=8, color=QUIET)
+    # A tenth of the size of a PNG, and nothing is read off these pixels.
+    return _encoded(figure, format="webp", pil_kwargs={"quality": 85})
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.tick_params(labelsize=7.5, colors=QUIET, length=2, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    return figure, axes
+
+
+def _encoded(figure: Figure, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, **options)
+    return stream.getvalue()

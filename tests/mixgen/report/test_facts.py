@@ -1,0 +1,152 @@
+"""The numbers of a report, against manifests counted by hand and rows summed another way."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mixgen.rendered import read_rendered, write_rendered
+from mixgen.report import make_report
+
+Facts = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def by_hand(build: Any, facts_of: Facts) -> dict[str, Any]:
+    """Two mixtures for training and an empty one for testing.
+
+    In train-0, Ann speaks (a1, once) and Bob (b1, twice) over rain; in train-1, Ann speaks (a1).
+    """
+    ann = build.source("s1", "ann", build.event("ann/a1.wav", licence="CC BY"))
+    bob = build.source("s2", "bob", build.event("b1.wav"), build.event("b1.wav", event_time=0.2))
+    rain = build.source(
+        "noise",
+        "rain",
+        build.event("rain.wav", corpus="noises", event_duration=2.0, snr=-5.0, licence=""),
+        role="background",
+        kind="noise",
+        gain={"rule": "energy"},
+    )
+    return facts_of(
+        build.mixture("train-0", ann, bob, rain),
+        build.mixture("train-1", ann, seconds=1.6),
+        build.mixture("test-0", sample_rate=16000, frames=16000),
+    )
+
+
+def test_splits_are_counted(by_hand: dict[str, Any]) -> None:
+    train, test = by_hand["splits"]
+    assert (train["split"], train["mixtures"], train["events"]) == ("train", 2, 5)
+    assert train["hours"] == 0.001  # 3.6 s
+    assert train["sources_per_mixture"] == {"1": 1, "3": 1}
+    assert train["targets_per_mixture"] == {"1": 1, "2": 1}
+    assert test["sources_per_mixture"] == {"0": 1}
+    assert by_hand["total"]["sample_rates"] == {"8000": 2, "16000": 1}
+    assert by_hand["total"]["mixtures"] == 3
+
+
+def test_uses_are_counted(by_hand: dict[str, Any]) -> None:
+    uses = {(row["kind"], row["of"]): row for row in by_hand["usage"]}
+    files = uses["speech", "files"]
+    assert (files["names"], files["uses"], files["min"], files["max"]) == (2, 4, 2, 2)
+    labels = uses["speech", "labels"]
+    assert labels["most"] == [{"name": "ann", "uses": 2}, {"name": "bob", "uses": 1}]
+    assert labels["least"][0] == {"name": "bob", "uses": 1}
+    assert labels["histogram"] == {"width": 1.0, "first": 1.0, "counts": {"uses": [1, 1]}}
+    assert uses["noise", "files"]["most"] == [{"name": "noises/rain.wav", "uses": 1}]
+
+
+def test_licences_are_summed(by_hand: dict[str, Any]) -> None:
+    assert by_hand["licences"] == [
+        {"licence": "", "mixtures": 1, "files": 1, "uses": 1, "hours": 0.0006},  # 2 s
+        {"licence": "CC BY", "mixtures": 2, "files": 1, "uses": 2, "hours": 0.0008},  # 3 s
+        {"licence": "CC0", "mixtures": 1, "files": 1, "uses": 2, "hours": 0.0008},
+    ]
+    assert [row["corpus"] for row in by_hand["corpora"]] == ["corpus", "corpus", "noises"]
+    assert any("No licence is stated for 1 file" in f["text"] for f in by_hand["findings"])
+
+
+def test_manifest_alone_has_what_was_requested(by_hand: dict[str, Any]) -> None:
+    quantities = {(row["of"], row["name"]): row for row in by_hand["quantities"]}
+    level = quantities["target, lufs", "level_db"]
+    assert level["unit"] == "LUFS"
+    # Ann twice at -30 + 3; Bob has two events and so no level of his own.
+    assert level["splits"][0]["files"] == 3
+    assert level["splits"][0]["requested"] == {"n": 2, "min": -27.0, "mean": -27.0, "max": -27.0}
+    assert level["splits"][0]["measured"] is None
+    noise = quantities["background, energy", "level_db"]
+    assert (noise["unit"], noise["splits"][0]["requested"]["mean"]) == ("dB", -35.0)
+    duration = quantities["mixture", "duration_s"]["splits"][0]["requested"]
+    assert duration == {"n": 2, "min": 1.6, "mean": 1.8, "max": 2.0}
+    assert not by_hand["set"]["rendered"]
+    assert by_hand["examples"] == []
+
+
+def test_room_responses_are_files_with_licences(build: Any, facts_of: Facts) -> None:
+    response = {"corpus": "rirs", "path": "hall.wav", "sha256": "f" * 64, "licence": "CC BY"}
+    talker = build.source("s1", "ann", build.event("a.wav"), room=response, references=["dry"])
+    facts = facts_of(build.mixture("train-0", talker, room={"name": "hall"}))
+    assert {"licence": "CC BY", "mixtures": 1, "files": 1, "uses": 1, "hours": 0.0} in facts[
+        "licences"
+    ]
+    assert [row["names"] for row in facts["usage"] if row["kind"] == "rir"] == [1]
+
+
+def test_rendered_rows_are_summed(kept_set: Path, facts_in: Facts, tmp_path: Path) -> None:
+    make_report(kept_set, tmp_path, examples=0)
+    facts = facts_in(tmp_path)
+    _, rows = read_rendered(kept_set)
+    mixtures = [row for row in rows if row.name == "mixture"]
+    assert facts["total"]["rendered"] == facts["total"]["mixtures"] == len(mixtures) == 7
+    quantities = {(row["of"], row["name"]): row for row in facts["quantities"]}
+
+    targets = [row for row in rows if row.name in ("s1", "s2") and row.id.startswith("train")]
+    asked = np.array([row.requested["snr_db"] for row in targets])
+    found = np.array([row.measured["snr_db"] for row in targets])
+    told = quantities["target, lufs", "snr_db"]["splits"][0]
+    assert told["requested"]["mean"] == pytest.approx(asked.mean(), abs=1e-4)
+    assert told["measured"]["min"] == pytest.approx(found.min(), abs=1e-4)
+    assert told["largest_difference"]["value"] == pytest.approx(
+        np.abs(asked - found).max(), abs=1e-4
+    )
+    assert told["largest_difference"]["file"] == targets[int(np.abs(asked - found).argmax())].path
+
+    overlap = quantities["mixture", "overlap"]["histogram"]["counts"]
+    assert sum(overlap["requested"]) == sum(overlap["measured"]) == 7
+    gains = [row.clip_gain_db for row in mixtures if row.id.startswith("train")]
+    told = quantities["mixture", "clip_gain_db"]["splits"][0]["measured"]
+    assert told["min"] == pytest.approx(min(gains), abs=1e-4)
+    assert set(quantities["target, lufs", "energy_ratio_db"]["histogram"]["counts"]) == {"measured"}
+
+
+def test_null_values_are_counted_and_left_out(
+    kept_set: Path, facts_in: Facts, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(kept_set, folder)
+    header, rows = read_rendered(folder)
+    nothing = {"measured": {"level_db": None, "snr_db": None, "energy_ratio_db": None}}
+    silent = [row.model_copy(update=nothing) if row.name == "s1" else row for row in rows]
+    write_rendered(folder, header, silent)
+    make_report(folder, tmp_path, examples=1)
+    quantities = {(row["of"], row["name"]): row for row in facts_in(tmp_path)["quantities"]}
+    train = quantities["target, lufs", "level_db"]["splits"][0]
+    assert (train["files"], train["requested"]["n"], train["measured"]["n"]) == (10, 10, 5)
+
+
+def test_mixtures_that_failed_to_render_are_told(
+    kept_set: Path, facts_in: Facts, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(kept_set, folder)
+    header, rows = read_rendered(folder)
+    write_rendered(folder, header, [row for row in rows if row.id != rows[0].id])
+    make_report(folder, tmp_path, examples=1)
+    facts = facts_in(tmp_path)
+    assert facts["total"]["rendered"] == 6
+    errors = [found["text"] for found in facts["findings"] if found["severity"] == "error"]
+    assert any("1 of 7 mixtures are not rendered" in text for text in errors)
+    assert {file["problem"] for file in facts["examples"][0]["files"]} == {"It is not rendered."}
