@@ -198,7 +198,7 @@ def step_seconds(mixture: Mixture, roots: Roots, form: SampleFormat, folder: Pat
         lap("level")
     rendering = render(mixture, roots, form)
     lap("render: all of it")
-    measure(mixture, rendering)
+    measure(mixture, rendering, roots)
     lap("measure")
     for name, grid in rendering.steps.items():
         samples = file_samples(grid, form)
