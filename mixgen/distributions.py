@@ -58,6 +58,8 @@ def _check_range(name: str, arguments: list[float]) -> None:
 def _check_choices(name: str, values: list[float], weights: list[float] | None = None) -> None:
     if not values:
         raise ValueError(f"{name} needs at least one value to choose from")
+    if len(set(values)) < len(values):  # which Scaper would take for one
+        raise ValueError(f"{name} names a value twice: give weights with choose_weighted")
     if weights is None:
         return
     if len(weights) != len(values):

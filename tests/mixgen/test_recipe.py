@@ -99,6 +99,7 @@ def test_unknown_key_with_line_and_nearest_name(refusal: Callable[..., str]) -> 
         ("[const, loud]", "'loud' is not a finite number"),
         ("[choose, 3]", "the arguments of choose must be lists"),
         ("[choose, []]", "choose needs at least one value to choose from"),
+        ("[choose, [1, 2, 1]]", "choose names a value twice: give weights with choose_weighted"),
         ("[choose_weighted, [1, 2], [1]]", "choose_weighted needs as many weights as values"),
         ("[choose_weighted, [1, 2], [0.5, 0.6]]", "must be 0 or more and add up to 1"),
         ("[choose_weighted, [1, 2], [-0.5, 1.5]]", "must be 0 or more and add up to 1"),
