@@ -104,7 +104,7 @@ def _encode(
         soundfile.write(stream, samples, sample_rate, form.subtype, format=form.extension)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"Cannot encode {path}: {error}.") from None
-    return stream.getbuffer()
+    return stream.getvalue()
 
 
 def read_file_samples(path: Path, form: SampleFormat) -> NDArray[Any]:
