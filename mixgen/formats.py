@@ -94,9 +94,7 @@ def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: Sam
     return sha256_bytes(content)
 
 
-def _encode(
-    path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat
-) -> bytes | memoryview:
+def _encode(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> bytes:
     if form.extension == "wav":
         return encode_wav(samples, sample_rate, 32 if form.subtype == "FLOAT" else form.bits)
     stream = io.BytesIO()
