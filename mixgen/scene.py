@@ -6,6 +6,7 @@ its instantiation becomes the events of the record. Known traps of Scaper 1.6.5 
 about every value that it adjusts.
 """
 
+import copy
 import functools
 import sys
 import tempfile
@@ -134,7 +135,7 @@ def _add(scene: Any, label: str, plan: EventPlan) -> None:
     # `choose` from one file, because Scaper ties a `const` file to a folder named like its label.
     source_file = ("choose", [str(plan.path)])
     if plan.background:
-        scene.add_background(("const", label), source_file, plan.source_time)
+        scene.add_background(("const", label), source_file, _own(plan.source_time))
         return
     # Drawn first: Scaper would move an event forward until its duration fits into the scene.
     start_s = _start_s(scene, plan.event_time)
@@ -143,11 +144,11 @@ def _add(scene: Any, label: str, plan: EventPlan) -> None:
     scene.add_event(
         label=("const", label),
         source_file=source_file,
-        source_time=plan.source_time,
+        source_time=_own(plan.source_time),
         event_time=("const", start_s),
         event_duration=("const", min(left_s, plan.duration_s or left_s)),
-        snr=plan.snr,
-        pitch_shift=plan.pitch_shift,
+        snr=_own(plan.snr),
+        pitch_shift=plan.pitch_shift and _own(plan.pitch_shift),
         time_stretch=None if stretch is None else ("const", stretch),
     )
 
@@ -166,7 +167,12 @@ def _start_s(scene: Any, event_time: tuple[Any, ...]) -> float:
 
 def value(distribution: Sequence[Any], random_state: np.random.RandomState) -> float:
     """Draw one number from a Scaper distribution with a random state."""
-    return float(load_scaper().core._get_value_from_dist(tuple(distribution), random_state))
+    return float(load_scaper().core._get_value_from_dist(_own(distribution), random_state))
+
+
+def _own(distribution: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a distribution for Scaper to keep: it changes the lists of `choose` as it likes."""
+    return tuple(copy.copy(part) if isinstance(part, list) else part for part in distribution)
 
 
 def _drawn(value: dict[str, Any]) -> DrawnEvent:

@@ -104,3 +104,12 @@ def test_soundbindings_and_root_logger_stay_out(plan: Callable[..., EventPlan]) 
     assert logging.getLogger().level == level
     assert sys.modules["soxbindings"] is None
     assert load_scaper().core.sox.__name__ == "sox"
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_scaper_leaves_the_lists_of_a_plan_alone(
+    plan: Callable[..., EventPlan], background: bool
+) -> None:
+    starts = [0.0, 1.0, 9.0]  # the last is after the end of the file
+    instantiate([plan(background, source_time=("choose", starts))], 1.5, 0)
+    assert starts == [0.0, 1.0, 9.0]
