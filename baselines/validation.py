@@ -11,9 +11,9 @@ from torch import Tensor
 from baselines.data import Signal
 from baselines.losses import si_sdr_loss
 from baselines.separator import Separator
+from mixgen.dataset import rendered_item
 from mixgen.formats import FORMATS
 from mixgen.manifest import Manifest, Mixture
-from mixgen.render import render
 from mixgen.rendered import RenderedSet
 from mixgen.sources import Roots
 
@@ -84,8 +84,8 @@ def from_sources(manifest: Manifest, roots: Roots) -> Loader:
     """Render mixtures in memory from their source files."""
 
     def load(mixture: Mixture) -> tuple[Signal, Signal]:
-        rendering = render(mixture, roots, FORMATS[manifest.header.format])
-        return rendering.mixture, np.stack([rendering.stems[name] for name in mixture.targets])
+        item = rendered_item(mixture, roots, FORMATS[manifest.header.format])
+        return item.mixture, item.references
 
     return load
 

@@ -15,7 +15,7 @@ from mixgen.sources import SourceRow
 _LARGEST_SEED = 2**32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """One source of the mixture being drawn: its name, its group in the recipe, its files.
 
@@ -34,10 +34,26 @@ class Part:
         return self.rows[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """The files of one mixture: those of its sources, and responses for the sources in a room."""
+
+    index: int
+    parts: list[Part]
+    responses: list[SourceRow]
+
+
 class Dealer:
-    """Gives every mixture of one split its files."""
+    """Gives every mixture of one split its files.
+
+    Raises:
+        InputError: the recipe has no such split, or no source fits a group of it.
+    """
 
     def __init__(self, recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: int) -> None:
+        if split not in recipe.splits:
+            known = ", ".join(recipe.splits)
+            raise InputError(f"The recipe has no split {split!r}: choose one of {known}.")
         self._recipe = recipe
         self._counts = recipe.splits[split].counts
         self._base = f"{recipe.scene_sha256}/{seed}/{split}"
@@ -146,6 +162,7 @@ def _candidates(
         row
         for row in _of_split(recipe, group.kind, rows, split)
         if (labels is None or row.label in labels)
+        and group.holds_label(row.label)
         and (group.corpora is None or row.corpus in group.corpora)
         and row.duration_s >= group.shortest_s
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mixgen.deal import Dealer, Part
+from mixgen.deal import Deal, Dealer, Part
 from mixgen.degradations import Degradation
 from mixgen.errors import InputError
 from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source
@@ -50,23 +50,34 @@ def draw_mixtures(
     """
     chosen_seed = recipe.seed if seed is None else seed
     for split in dict.fromkeys(splits or recipe.splits):
-        if split not in recipe.splits:
-            known = ", ".join(recipe.splits)
-            raise InputError(f"The recipe has no split {split!r}: choose one of {known}.")
         dealer = Dealer(recipe, rows, split, chosen_seed)
         for index in range(recipe.splits[split].mixtures):
-            yield _draw_one(recipe, dealer, roots, split, index)
+            yield draw_mixture(recipe, dealer, roots, split, deal_files(recipe, dealer, index))
 
 
-def _draw_one(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, index: int) -> Mixture:
+def deal_files(recipe: Recipe, dealer: Dealer, index: int) -> Deal:
+    """Return the files of mixture `index`; to be asked for one mixture after the other, from 0."""
     parts = _with_turns(recipe, dealer, index)
+    heard = sum(in_room(recipe.rooms, part.group) for part in parts)
+    return Deal(index, parts, dealer.responses(index, heard))
+
+
+def draw_mixture(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, deal: Deal) -> Mixture:
+    """Return the record of the mixture with these files, in any order of the mixtures.
+
+    Raises:
+        InputError: Scaper refuses what the recipe asks for, or a corpus root is not known.
+    """
+    index, parts = deal.index, deal.parts
     frames = _frames(recipe, parts)
     duration_s = seconds_of(frames, recipe.sample_rate)
     drawn = _instantiate(parts, roots, duration_s, dealer.seed(index))
     if dealer.coherent(index):
         drawn = _same_excerpt(parts, drawn)
-    sources = [_source(recipe, part, events) for part, events in zip(parts, drawn, strict=True)]
-    responses = dealer.responses(index, sum(in_room(recipe.rooms, s) for s in sources))
+    sources = [
+        _source(recipe, part, events, dealer.seed(index, f"{part.name}/echo"))
+        for part, events in zip(parts, drawn, strict=True)
+    ]
     return Mixture(
         id=f"{split}-{index:06d}",
         split=split,
@@ -74,10 +85,10 @@ def _draw_one(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, index: i
         channels=recipe.channels,
         frames=frames,
         seed=dealer.seed(index),
-        sources=place(recipe.rooms, sources, responses),
+        sources=place(recipe.rooms, sources, deal.responses),
         level=Level(reference_db=sample(recipe.reference_db, dealer.seed(index, "level"))),
         fade_s=recipe.fade_s,
-        room=room_of(recipe.rooms, responses),
+        room=room_of(recipe.rooms, deal.responses),
         effects=_degradations(recipe, dealer, index),
         clip=recipe.clip,
         targets=[reference_of(recipe.rooms, s) for s in sources if s.role == "target"],
@@ -212,7 +223,7 @@ def _same_excerpt(parts: Sequence[Part], drawn: list[list[DrawnEvent]]) -> list[
     ]
 
 
-def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent]) -> Source:
+def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent], seed: int) -> Source:
     return Source(
         name=part.name,
         role=part.group.role,
@@ -220,6 +231,7 @@ def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent]) -> Source:
         kind=part.row.kind,
         events=[_event(row, event) for row, event in zip(part.rows, drawn, strict=True)],
         gain=Gain(rule=part.group.level_rule or recipe.level_rule),
+        echo=part.group.echo.draw(seed) if part.group.echo else None,
     )
 
 

@@ -34,6 +34,11 @@ def _check_expressible(mixture: Mixture) -> None:
             f"Mixture {mixture.id} uses the level rule {sorted(rules - {'lufs'})[0]!r}, which "
             "Scaper does not have: only the rule 'lufs' can be exported."
         )
+    if any(source.echo for source in mixture.sources):
+        raise InputError(
+            f"Mixture {mixture.id} has an echo, whose amplifier and loudspeaker Scaper cannot "
+            "express: only mixtures without one can be exported."
+        )
     if mixture.effects:
         raise InputError(
             f"Mixture {mixture.id} is degraded after its sources are summed, which Scaper cannot "

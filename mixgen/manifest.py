@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mixgen.degradations import Degradation
+from mixgen.echo import Echo
 from mixgen.errors import InputError
 from mixgen.files import parse_json, read_text, sha256_bytes, split_lines, write_jsonl
 from mixgen.formats import FormatName
@@ -18,6 +19,7 @@ from mixgen.records import Record, as_value_error, parse_record
 
 SCHEMA = "manifest/1"
 UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
+FAR_END = "far_end"  # the part of an echo that a canceller is given
 
 _LONGEST_FRAMES = 48000 * 24 * 3600
 
@@ -69,7 +71,8 @@ class Response(Record):
 class Source(Record):
     """One signal of a mixture: the sum of its events, through its response where it has one.
 
-    `references` are parts of it that are written to files of their own and not summed.
+    `references` are parts of it that are written to files of their own and not summed. A source
+    with an `echo` is heard as the echo of its events, and the far-end signal is such a file too.
     """
 
     name: SourceName
@@ -80,11 +83,27 @@ class Source(Record):
     gain: Gain
     room: Response | None = None
     references: list[Literal["early", "dry"]] = Field(default_factory=list)
+    echo: Echo | None = None
+
+    @model_validator(mode="after")
+    def _parts_have_a_cause(self) -> "Source":
+        if self.references and self.room is None:
+            raise ValueError("`references` are parts of what is heard in a room: give a `room`")
+        if self.echo is not None and (self.role != "far_end" or self.references):
+            raise ValueError("an `echo` belongs to the role far_end, which has no `references`")
+        return self
 
     @property
     def file_names(self) -> list[str]:
         """Names of the files of the source: itself, and its references."""
+        if self.far_end_name is not None:
+            return [self.name, self.far_end_name]
         return [self.name, *(f"{self.name}_{part}" for part in self.references)]
+
+    @property
+    def far_end_name(self) -> str | None:
+        """Name of the file of the far-end signal, which an echo has."""
+        return None if self.echo is None else f"{self.name}_{FAR_END}"
 
 
 class Room(Record):

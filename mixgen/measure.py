@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mixgen.audio import Samples
 from mixgen.levels import LEVEL_RULES, active_frames
-from mixgen.manifest import Event, Mixture, Source
-from mixgen.render import Rendering
+from mixgen.manifest import Mixture, Source
+from mixgen.render import Rendering, heard_part
 from mixgen.rooms.response import direct_to_reverberant_db, reverberation_time_s
 from mixgen.rooms.sound import load_response
 from mixgen.sources import Roots
@@ -22,7 +22,7 @@ _FRAME_S = 0.02
 def measure(
     mixture: Mixture, rendering: Rendering, roots: Roots
 ) -> dict[str, tuple[Values, Values]]:
-    """Return (requested, measured) by file name; references have nothing of their own.
+    """Return (requested, measured) by file name; of references, far-end signals alone have a level.
 
     Sources have `level_db` by their level rule as it is in the file (the mean over their events;
     of the first microphone in a room), `snr_db` against the mixture's reference level, and measured
@@ -31,7 +31,8 @@ def measure(
     of the time with any source in which two or more are active, background left out.
     """
     total = rendering.total
-    stems = {source.name: rendering.stems[source.name] for source in mixture.sources}
+    files = rendering.stems
+    stems = {source.name: files[source.name] for source in mixture.sources}
     values: dict[str, tuple[Values, Values]] = {name: ({}, {}) for name in mixture.file_names}
     for source in mixture.sources:
         requested = _requested_level(mixture, source, rendering.clip_gain_db)
@@ -43,6 +44,9 @@ def measure(
             requested |= {"t60_s": source.room.t60_s}
             measured |= _room_values(response, mixture.sample_rate)
         values[source.name] = (requested, measured)
+        if source.far_end_name is not None:
+            far_end = files[source.far_end_name]
+            values[source.far_end_name] = _far_end_values(mixture, source, far_end)
     heard = [stems[source.name] for source in mixture.sources if source.role != "background"]
     activity = np.array([active_frames(stem, mixture.sample_rate) for stem in heard])
     planned = {"overlap": _overlap(_planned_activity(mixture))}
@@ -81,21 +85,27 @@ def _measured_level(
 ) -> Values:
     if not source.events or not stem.any():
         return {"level_db": None, "snr_db": None}
-    rule = LEVEL_RULES[source.gain.rule]
     tail = 0 if response is None else response.shape[1] - 1
     signal = stem if response is None else stem[:1]
-    level_db = fmean(
-        rule(_heard(mixture, event, signal, tail), mixture.sample_rate) for event in source.events
-    )
+    delay = source.echo.delay(mixture.sample_rate) if source.echo else 0
+    level_db = _mean_level(mixture, source, signal, delay=delay, tail=tail)
     snr_db = level_db - clip_gain_db - mixture.level.reference_db
     return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
 
-def _heard(mixture: Mixture, event: Event, stem: Samples, tail: int) -> Samples:
-    """Return the part of a stem in which an event is heard, with `tail` samples after it."""
-    start = int(event.event_time * mixture.sample_rate)
-    stretched = event.event_duration * (event.time_stretch or 1.0)
-    return stem[:, start : start + math.ceil(stretched * mixture.sample_rate) + tail]
+def _mean_level(mixture: Mixture, source: Source, signal: Samples, **span: int) -> float:
+    """Return the mean level in dB of the parts in which the events of a source are heard."""
+    rule = LEVEL_RULES[source.gain.rule]
+    parts = (heard_part(mixture, event, signal, **span) for event in source.events)
+    return fmean(rule(part, mixture.sample_rate) for part in parts if part.size)
+
+
+def _far_end_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[Values, Values]:
+    """Return (requested, measured) of a far-end signal, which no gain of the mixture touches."""
+    if source.echo is None or not signal.any():
+        return {"level_db": None}, {"level_db": None}
+    measured_db = _mean_level(mixture, source, signal)
+    return {"level_db": source.echo.far_end_db}, {"level_db": round(measured_db, 3)}
 
 
 def _energy_ratio(stem: Samples, total: Samples) -> Values:
@@ -111,10 +121,11 @@ def _planned_activity(mixture: Mixture) -> NDArray[np.bool_]:
     rows = []
     for source in mixture.sources:
         if source.role != "background":
+            delay_s = source.echo.delay_s if source.echo else 0.0
+            since = [times - delay_s - event.event_time for event in source.events]
             spans = [
-                (times >= e.event_time)
-                & (times < e.event_time + e.event_duration * (e.time_stretch or 1.0))
-                for e in source.events
+                (seconds >= 0) & (seconds < e.event_duration * (e.time_stretch or 1.0))
+                for seconds, e in zip(since, source.events, strict=True)
             ]
             rows.append(np.any(spans, axis=0) if spans else np.zeros(times.shape, bool))
     return np.array(rows).reshape(len(rows), len(times))

@@ -9,11 +9,12 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from mixgen.degradations import DEGRADATIONS, DegradationRule
 from mixgen.distributions import Distribution, check_distribution, constant
+from mixgen.echo import EchoRule, LoudspeakerRule
 from mixgen.errors import InputError
 from mixgen.files import canonical_json, read_text, sha256_bytes
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
-from mixgen.manifest import Clip, Kind, Role, SourceName
+from mixgen.manifest import FAR_END, Clip, Kind, Role, SourceName
 from mixgen.paths import check_name
 from mixgen.records import Record, as_value_error, explain
 
@@ -37,6 +38,11 @@ def _values(distribution: list[Any]) -> list[float]:
     """Return the values that a const, choose or choose_weighted distribution can take."""
     values = distribution[1]
     return values if isinstance(values, list) else [values]
+
+
+def _place(label: str) -> float:
+    """Return a place from 0 to 1 for a label, by its name alone."""
+    return int(sha256_bytes(label.encode())[:8], 16) / 2**32
 
 
 SplitName = Annotated[str, AfterValidator(lambda name: as_value_error(check_name, name))]
@@ -81,6 +87,7 @@ class SourceGroup(Record):
     """One or more sources of a kind: which files they come from and where and how loud they are.
 
     A group that never gives more than one source calls it `name`; others give name1, name2, ...
+    Groups whose `label_share` do not meet never share a talker.
     """
 
     name: SourceName
@@ -88,7 +95,9 @@ class SourceGroup(Record):
     kind: Kind
     count: Count = 1
     turns: Turns | None = None
+    echo: EchoRule | None = None
     labels: list[str] | None = None
+    label_share: tuple[Share, Share] = (0.0, 1.0)
     corpora: list[str] | None = None
     shortest_s: float = Field(default=0.0, ge=0)
     distinct_labels: bool = True
@@ -105,6 +114,23 @@ class SourceGroup(Record):
         if self.kind == "music" and (self.count != 1 or len(self.labels or [self.name]) != 1):
             raise ValueError("a music group is one stem: give count 1 and at most one label")
         return self
+
+    @model_validator(mode="after")
+    def _share_is_a_range(self) -> "SourceGroup":
+        if self.label_share[0] >= self.label_share[1]:
+            raise ValueError("label_share must begin below its end")
+        return self
+
+    @model_validator(mode="after")
+    def _far_end_is_an_echo(self) -> "SourceGroup":
+        if (self.role == "far_end") != (self.echo is not None):
+            raise ValueError("`echo` belongs to the role far_end, which needs it (`{}` will do)")
+        return self
+
+    def holds_label(self, label: str) -> bool:
+        """Tell whether a label is in this group's share, whatever share the split takes."""
+        start, stop = self.label_share
+        return start <= _place(f"group/{label}") < stop
 
 
 class Songs(Record):
@@ -158,7 +184,7 @@ class SplitRule(Record):
     def holds_label(self, kind: Kind, label: str) -> bool:
         """Tell whether a label is in this split's share, by its name alone."""
         start, stop = self.label_share.get(kind, (0.0, 1.0))
-        return start <= int(sha256_bytes(label.encode())[:8], 16) / 2**32 < stop
+        return start <= _place(label) < stop
 
     @model_validator(mode="after")
     def _shares_are_ranges(self) -> "SplitRule":
@@ -192,10 +218,10 @@ class Recipe(Record):
     @model_validator(mode="after")
     def _names_differ(self) -> "Recipe":
         # Names become files, and on some file systems two that differ in case alone are one.
-        names = [name.lower() for group in self.sources for name in self.source_names(group)]
+        names = [name.lower() for group in self.sources for name in self._file_names(group)]
         group_names = {group.name for group in self.sources}
         if len(set(names)) < len(names) or len(group_names) < len(self.sources):
-            raise ValueError("two sources have one name")
+            raise ValueError("two sources have one name, or one has that of a reference")
         return self
 
     @model_validator(mode="after")
@@ -243,6 +269,14 @@ class Recipe(Record):
         most = self.most(group)
         names = [group.name] if most == 1 else [f"{group.name}{n}" for n in range(1, most + 1)]
         return names[:count]
+
+    def _file_names(self, group: SourceGroup) -> list[str]:
+        """Return the names of the files that a group gives at most."""
+        parts = [FAR_END] if group.echo else []
+        if self.rooms and group.role == "target":
+            parts = [part for part in self.rooms.references if part != "image"]
+        names = self.source_names(group)
+        return names + [f"{name}_{part}" for name in names for part in parts]
 
     @property
     def sha256(self) -> str:
@@ -323,6 +357,8 @@ def _all_keys() -> list[str]:
         Songs,
         Rooms,
         Clip,
+        EchoRule,
+        LoudspeakerRule,
     ]
     models += [rule for _, rule in DEGRADATIONS.values()]
     return sorted({name for model in models for name in model.model_fields})

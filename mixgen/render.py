@@ -8,18 +8,21 @@ import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixgen.audio import Samples, excerpt_bounds, peak, read_excerpt, resample, to_channels
+from mixgen.echo import Echo
 from mixgen.effects import pitch_and_stretch
 from mixgen.errors import InputError
 from mixgen.formats import SampleFormat, from_grid, to_grid
 from mixgen.levels import LEVEL_RULES
 from mixgen.manifest import UNDEGRADED, Event, Mixture, Source
-from mixgen.rooms.sound import through_room
+from mixgen.rooms.response import convolve
+from mixgen.rooms.sound import load_response, through_room
 from mixgen.sources import Roots, drawn_file
 
 _Number = TypeVar("_Number", np.float64, np.int32)
@@ -75,9 +78,13 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
     summed = [source.name for source in mixture.sources]
     # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
     limit = mixture.clip.peak - len(summed) * form.step / 2
-    clip_gain = _joint_clip_gain(signals, summed, limit)
-    if clip_gain < 1.0:
-        signals = {name: signal * clip_gain for name, signal in signals.items()}
+    # A far-end signal is no part of what the microphones hear: its level is its own.
+    far_ends = {source.far_end_name for source in mixture.sources}
+    joint = {name: signal for name, signal in signals.items() if name not in far_ends}
+    clip_gain = _joint_clip_gain(joint, summed, limit)
+    for name, signal in signals.items():
+        gain = clip_gain if name in joint else _limiting_gain(peak(signal), limit)
+        signals[name] = signal * gain if gain < 1.0 else signal
     steps = {name: to_grid(signal, form) for name, signal in signals.items()}
     silence = np.zeros((mixture.channels, mixture.frames), np.int32)
     total = _sum(steps[name] for name in summed) if summed else silence
@@ -104,6 +111,10 @@ def _joint_clip_gain(signals: dict[str, Samples], summed: Sequence[str], limit: 
         return 1.0
     total = _sum(signals[name] for name in summed)
     highest = max(peak(signal) for signal in (total, *signals.values()))
+    return _limiting_gain(highest, limit)
+
+
+def _limiting_gain(highest: float, limit: float) -> float:
     return limit / highest if highest > limit else 1.0
 
 
@@ -112,14 +123,67 @@ def source_signals(mixture: Mixture, source: Source, roots: Roots) -> dict[str, 
 
     The first is the source as it is in the mixture, the others are its references.
     """
+    if source.echo is not None:
+        signals_of_echo = _echo_signals(mixture, source, source.echo, roots)
+        return dict(zip(source.file_names, signals_of_echo, strict=True))
     signals = {name: np.zeros((mixture.channels, mixture.frames)) for name in source.file_names}
     for event in source.events:
-        start = int(mixture.sample_rate * event.event_time)
         parts = _levelled(mixture, source, event, roots)
         for signal, samples in zip(signals.values(), parts, strict=True):
-            heard = samples[:, : max(0, mixture.frames - start)]
-            signal[:, start : start + heard.shape[1]] += heard
+            _add(signal, samples, int(mixture.sample_rate * event.event_time))
     return signals
+
+
+def _add(signal: Samples, samples: Samples, start: int) -> None:
+    """Add samples (channels, time) to a signal from `start` on, as far as it goes, in place."""
+    heard = samples[:, : max(0, signal.shape[1] - start)]
+    signal[:, start : start + heard.shape[1]] += heard
+
+
+def _echo_signals(
+    mixture: Mixture, source: Source, echo: Echo, roots: Roots
+) -> tuple[Samples, Samples]:
+    """Return an echo and the far-end signal that it is of, each (channels, frames).
+
+    All events go one way, as a canceller must learn it: one gain brings their mean to its level.
+    """
+    far_end = _far_end(mixture, source, echo, roots)
+    delay, tail = echo.delay(mixture.sample_rate), 0
+    sound = np.pad(echo.sound_of(far_end, mixture.sample_rate), ((0, 0), (delay, 0)))
+    if source.room is not None:
+        response = load_response(source.room, mixture.channels, mixture.sample_rate, roots)
+        sound, tail = convolve(sound, response), response.shape[1] - 1
+    measured = sound[:1] if source.room else sound
+    gains = [
+        _gain(mixture, source, event, part)
+        for event in source.events
+        if (part := heard_part(mixture, event, measured, delay=delay, tail=tail)).size
+    ]
+    heard = sound[:, : mixture.frames] * (geometric_mean(gains) if gains else 0.0)
+    return heard, to_channels(far_end, mixture.channels)
+
+
+def _far_end(mixture: Mixture, source: Source, echo: Echo, roots: Roots) -> Samples:
+    """Return what the far end sends, with every event at its level: (channels, frames)."""
+    signal = np.zeros((1 if source.room else mixture.channels, mixture.frames))
+    for event in source.events:
+        samples = _event_samples(mixture, source, event, roots, tile=False)
+        samples *= _factor(mixture, source, samples, echo.far_end_db)
+        _fade(samples, int(mixture.fade_s * mixture.sample_rate))
+        _add(signal, samples, int(mixture.sample_rate * event.event_time))
+    return signal
+
+
+def heard_part(
+    mixture: Mixture, event: Event, signal: Samples, *, delay: int = 0, tail: int = 0
+) -> Samples:
+    """Return the part of a signal in which an event is heard, `delay` samples late.
+
+    It ends `tail` samples after the event; it is empty where the mixture is over by then.
+    """
+    start = int(event.event_time * mixture.sample_rate) + delay
+    stretched = event.event_duration * (event.time_stretch or 1.0)
+    return signal[:, start : start + math.ceil(stretched * mixture.sample_rate) + tail]
 
 
 def _levelled(mixture: Mixture, source: Source, event: Event, roots: Roots) -> list[Samples]:
@@ -140,9 +204,13 @@ def _levelled(mixture: Mixture, source: Source, event: Event, roots: Roots) -> l
 
 def _gain(mixture: Mixture, source: Source, event: Event, samples: Samples) -> float:
     """Return the factor that brings (channels, time) samples to the event's level."""
+    return _factor(mixture, source, samples, mixture.level.reference_db + event.snr)
+
+
+def _factor(mixture: Mixture, source: Source, samples: Samples, level_db: float) -> float:
+    """Return the factor that brings (channels, time) samples to a level by the source's rule."""
     measured_db = LEVEL_RULES[source.gain.rule](samples, mixture.sample_rate)
-    gain_db = mixture.level.reference_db + event.snr - measured_db
-    return float(10.0 ** (gain_db / 20.0))
+    return float(10.0 ** ((level_db - measured_db) / 20.0))
 
 
 def _event_samples(

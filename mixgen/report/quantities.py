@@ -118,6 +118,8 @@ def _groups(source: Source) -> Iterator[tuple[str, str]]:
     yield source.name, f"{source.role}, {source.gain.rule}"
     for part in source.references:
         yield f"{source.name}_{part}", f"{source.role}, {part}"
+    if source.far_end_name is not None:
+        yield source.far_end_name, f"far-end signal, {source.gain.rule}"
 
 
 def _asked(mixture: Mixture, source: Source) -> dict[str, float | None]:

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 
 from mixgen.manifest import Response, Room, Source
-from mixgen.recipe import Rooms
+from mixgen.recipe import Rooms, SourceGroup
 from mixgen.sources import SourceRow
 
 _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
 
 
-def in_room(rule: Rooms | None, source: Source) -> bool:
+def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
     """Tell whether a source is heard through a response."""
     return rule is not None and source.role in rule.roles
 

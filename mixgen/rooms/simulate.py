@@ -2,12 +2,14 @@
 
 Allen and Berkley, "Image method for efficiently simulating small-room acoustics", JASA 65(4), 1979.
 Walls of one absorption give a decay that is slower than Sabine's formula says, so the absorption is
-corrected until the decay of the first response is the wanted one.
+corrected until the decay of the first response is the wanted one. Images that all push the same way
+make the method far too loud at the lowest frequencies, so these are taken out, as in that paper.
 """
 
 from typing import Any
 
 import numpy as np
+from scipy.signal import butter, sosfilt
 
 from mixgen.audio import Samples
 from mixgen.errors import InputError, MachineError
@@ -17,6 +19,7 @@ from mixgen.rooms.response import reverberation_time_s
 _CORRECTIONS = 4
 _CLOSE = 0.03
 _MOST_ORDER = 200
+_LOWEST_HZ = 50.0
 
 
 def load_engine() -> Any:
@@ -31,7 +34,7 @@ def load_engine() -> Any:
         raise MachineError(
             "Simulating rooms needs pyroomacoustics: run `pip install pyroomacoustics`."
         ) from None
-    # Its high-pass filter came with version 0.9 and would make responses differ from older ones.
+    # Its own high-pass filter differs between versions.
     pyroomacoustics.constants.set("rir_hpf_enable", False)
     pyroomacoustics.constants.set("num_threads", 1)
     return pyroomacoustics
@@ -74,14 +77,16 @@ def _responses(plan: RoomPlan, t60_s: float, sample_rate: int, *, sources: int) 
     room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
     room.compute_rir()
     return [
-        _stacked([room.rir[microphone][source] for microphone in range(len(plan.microphones_m))])
+        _stacked([room.rir[m][source] for m in range(len(plan.microphones_m))], sample_rate)
         for source in range(sources)
     ]
 
 
-def _stacked(responses: list[Any]) -> Samples:
-    """Return responses of different lengths as one array (microphones, taps), zeros at the end."""
+def _stacked(responses: list[Any], sample_rate: int) -> Samples:
+    """Return responses of different lengths as one (microphones, taps), without lowest tones."""
     stacked = np.zeros((len(responses), max(map(len, responses))))
     for row, response in zip(stacked, responses, strict=True):
         row[: len(response)] = response
-    return stacked
+    return np.asarray(
+        sosfilt(butter(2, _LOWEST_HZ, "highpass", fs=sample_rate, output="sos"), stacked, axis=1)
+    )

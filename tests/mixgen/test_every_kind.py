@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixgen.corpora import get_layout
+from mixgen.dataset import RecipeDataset
 from mixgen.draw import draw_header, draw_mixtures
 from mixgen.index import SplitPlan, index_corpus
 from mixgen.levels import LEVEL_RULES
 from mixgen.manifest import Mixture, read_manifest, write_manifest
 from mixgen.recipe import Recipe
+from mixgen.rendered import RenderedSet
 from mixgen.renderset import render_set
 from mixgen.verify import verify_set
 
@@ -185,6 +187,10 @@ def check(
                 continue
             if is_whole(manifest.by_id[row.id], row.name):
                 assert got == pytest.approx(asked, abs=LEVEL_TOLERANCE_DB), row
+        done = RenderedSet(folder / "set")
+        for item in RecipeDataset(recipe, roomy.rows, roomy.roots, "train"):
+            assert np.array_equal(item.mixture, done.load_mixture(item.id))
+            assert np.array_equal(item.references, done.load_references(item.id))
         # The same mixtures in another order give the same bytes.
         turned = folder / "turned.jsonl"
         write_manifest(turned, manifest.header, drawn[::-1])

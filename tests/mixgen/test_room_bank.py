@@ -71,6 +71,15 @@ def test_direct_sound_comes_when_it_has_to() -> None:
     assert far - near == pytest.approx(2.0 / 343 * 16000, abs=2)
 
 
+def test_no_rumble_below_speech() -> None:
+    """Images that add up at zero frequency would give a room the gain of a subwoofer there."""
+    response = simulate(draw_room(recipe(t60_s=["const", 0.3]), "room", 2), 8000)[0][0]
+    power = np.abs(np.fft.rfft(response, 8192)) ** 2
+    hertz = np.fft.rfftfreq(8192, 1 / 8000)
+    low, speech = (power[(hertz >= a) & (hertz < b)].mean() for a, b in ((0, 25), (200, 3000)))
+    assert 10 * np.log10(low / speech) < 0
+
+
 def test_a_bank_is_a_corpus(tmp_path: Path) -> None:
     bank = make_bank(recipe(), tmp_path / "bank")
     assert (bank.rooms, bank.responses) == (4, 8)

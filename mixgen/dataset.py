@@ -1,0 +1,223 @@
+"""Mixtures as a training loop reads them: drawn and rendered in memory, or from a rendered set.
+
+Every dataset here has a length and gives item i when it is asked for it, in any order and in any
+process, which is all that `torch.utils.data.DataLoader` wants of a map-style dataset.
+"""
+
+import copy
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixgen.deal import Deal, Dealer
+from mixgen.draw import deal_files, draw_mixture
+from mixgen.errors import UsageError
+from mixgen.formats import FORMATS, SampleFormat, from_grid
+from mixgen.manifest import Manifest, Mixture
+from mixgen.recipe import Recipe
+from mixgen.render import render
+from mixgen.rendered import RenderedSet
+from mixgen.sources import Roots, SourceRow
+
+Signal = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One mixture (channels, time), its references (n_src, channels, time), and its record.
+
+    Every sample of every format is a float32 without error. References are in the order of the
+    record's `targets`.
+    """
+
+    mixture: Signal
+    references: Signal
+    record: Mixture
+
+    @property
+    def id(self) -> str:
+        """The mixture's id in its manifest."""
+        return self.record.id
+
+
+class RecipeDataset:
+    """Mixtures `start` to `start + length` of a split, each as `draw` and `render` would make it.
+
+    There are as many as the recipe says unless `length` is given; a split has no end. The files of
+    all are dealt here, so that any mixture can be drawn at once in any process.
+
+    Raises:
+        UsageError: `start` is below 0 or `length` below 1.
+        InputError: the recipe has no such split, or the sources cannot fill it. An item raises it
+            where a source file is missing, unreadable or not the one that was indexed.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        rows: Sequence[SourceRow],
+        roots: Roots,
+        split: str,
+        *,
+        seed: int | None = None,
+        form: SampleFormat | None = None,
+        length: int | None = None,
+        start: int = 0,
+    ) -> None:
+        self._recipe = recipe
+        self._roots = roots
+        self._split = split
+        self._form = form or FORMATS[recipe.format]
+        self._deals = _Deals(recipe, rows, split, recipe.seed if seed is None else seed)
+        self._begin(start, recipe.splits[split].mixtures if length is None else length)
+
+    def _begin(self, start: int, length: int) -> None:
+        if start < 0 or length < 1:
+            raise UsageError(
+                f"A dataset starts at mixture 0 or later and has at least one, not {length} from "
+                f"{start} on."
+            )
+        self._start = start
+        self._dealt = self._deals.of(range(start, start + length))
+
+    def __len__(self) -> int:
+        return len(self._dealt)
+
+    def __getitem__(self, index: int) -> Item:
+        return rendered_item(self.record(index), self._roots, self._form)
+
+    def record(self, index: int) -> Mixture:
+        """Draw an item's record without rendering it.
+
+        Raises:
+            IndexError: the dataset is shorter.
+            InputError: as `draw_mixtures`.
+        """
+        return draw_mixture(
+            self._recipe, self._deals.dealer, self._roots, self._split, self._dealt[index]
+        )
+
+    def epoch(self, number: int) -> "RecipeDataset":
+        """Return a dataset of as many mixtures, of which no other epoch has any; 0 is this one.
+
+        Raises:
+            UsageError: there is no such epoch.
+        """
+        if number == 0:
+            return self
+        other = copy.copy(self)
+        other._begin(self._start + number * len(self), len(self))
+        return other
+
+
+class _Deals:
+    """The files of a split's mixtures, which can be dealt in the order of the mixtures alone."""
+
+    def __init__(self, recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: int) -> None:
+        self._recipe = recipe
+        self._fresh = functools.partial(Dealer, recipe, rows, split, seed)
+        self.dealer = self._fresh()
+        self._next = 0
+
+    def of(self, wanted: range) -> list[Deal]:
+        """Return the files of a run of mixtures; going back deals from the first one again."""
+        if wanted.start < self._next:
+            self.dealer, self._next = self._fresh(), 0
+        indices = range(self._next, wanted.stop)
+        deals = (deal_files(self._recipe, self.dealer, index) for index in indices)
+        dealt = list(itertools.islice(deals, wanted.start - self._next, None))
+        self._next = wanted.stop
+        return dealt
+
+
+class ManifestDataset:
+    """The mixtures of a drawn manifest (of one split, or all), rendered in memory.
+
+    Raises:
+        InputError: the manifest has no such split; an item raises it as in `RecipeDataset`.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        roots: Roots,
+        split: str | None = None,
+        *,
+        form: SampleFormat | None = None,
+    ) -> None:
+        self._records = manifest.of_split(split)
+        self._roots = roots
+        self._form = form or FORMATS[manifest.header.format]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Item:
+        return rendered_item(self._records[index], self._roots, self._form)
+
+
+class RenderedDataset:
+    """The mixtures of a rendered set (of one split, or all), read from its files.
+
+    Raises:
+        InputError: the set has no such split; an item raises it where a file cannot be read.
+    """
+
+    def __init__(self, rendered: RenderedSet, split: str | None = None) -> None:
+        self._rendered = rendered
+        self._records = rendered.mixtures(split)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> Item:
+        record = self._records[index]
+        mixture = self._rendered.load_mixture(record.id)
+        references = self._rendered.load_references(record.id)
+        return Item(mixture.astype(np.float32), references.astype(np.float32), record)
+
+
+def rendered_item(record: Mixture, roots: Roots, form: SampleFormat) -> Item:
+    """Render a record in memory.
+
+    Raises:
+        InputError: a source file is missing, unreadable or not the one that was drawn.
+    """
+    steps = render(record, roots, form).steps
+    references = np.empty((len(record.targets), record.channels, record.frames), np.float32)
+    for place, name in enumerate(record.targets):
+        references[place] = from_grid(steps[name], form)
+    return Item(from_grid(steps["mixture"], form).astype(np.float32), references, record)
+
+
+class Batch(TypedDict):
+    """Items side by side, each followed by zeros up to the longest and to the most references.
+
+    `mixture` is (batch, channels, time), `references` (batch, n_src, channels, time). `frames` and
+    `n_src` hold the length in samples and the number of references of each item, shape (batch,).
+    """
+
+    id: list[str]
+    mixture: Signal
+    references: Signal
+    frames: NDArray[np.int64]
+    n_src: NDArray[np.int64]
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Put items of any lengths and numbers of references into one batch."""
+    frames = np.array([item.mixture.shape[1] for item in items])
+    n_src = np.array([len(item.references) for item in items])
+    channels = len(items[0].mixture)
+    mixture = np.zeros((len(items), channels, frames.max()), np.float32)
+    references = np.zeros((len(items), n_src.max(), channels, frames.max()), np.float32)
+    for place, item in enumerate(items):
+        mixture[place, :, : frames[place]] = item.mixture
+        references[place, : n_src[place], :, : frames[place]] = item.references
+    ids = [item.id for item in items]
+    return Batch(id=ids, mixture=mixture, references=references, frames=frames, n_src=n_src)
