@@ -18,10 +18,12 @@ from mixgen.jams_export import write_jams
 from mixgen.manifest import Manifest, read_manifest, write_manifest
 from mixgen.progress import say, track
 from mixgen.recipe import read_recipe
+from mixgen.rendered import read_rendered
 from mixgen.renderset import parse_shard, render_set
 from mixgen.rttm import write_rttm
 from mixgen.shipped import find_recipe
 from mixgen.sources import find_roots, read_sources, write_roots, write_sources
+from mixgen.tolerances import off_target, parse_tolerances
 from mixgen.verify import verify_set
 
 app = new_app(
@@ -214,23 +216,34 @@ def verify(
     deep: Annotated[
         bool, typer.Option("--deep", help="Also decode all and compare mixtures with their sums.")
     ] = False,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option("--tolerance", help="QUANTITY=X: how far from the requested; repeatable."),
+    ] = None,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove a rendered set against its manifest, file by file.
 
-    Example: mixgen verify sets/speech
+    Example: mixgen verify sets/speech --tolerance level_db=1
     """
+    allowed = parse_tolerances(tolerance or ())
     problems = verify_set(rendered_set, deep=deep, workers=workers or default_workers())
+    off = list(off_target(read_rendered(rendered_set)[1], allowed))
     if as_json:
-        typer.echo(json.dumps([problem.as_dict() for problem in problems]))
+        typer.echo(json.dumps([problem.as_dict() for problem in (*problems, *off)]))
     else:
-        for problem in problems:
+        for problem in (*problems, *off):
             typer.echo(f"{problem.kind:<12} {problem.path}  ({problem.detail})")
     if problems:
         raise InputError(
             f"{len(problems)} file(s) of {rendered_set} are not as recorded: "
             "`mixgen render` with its manifest repairs them."
+        )
+    if off:
+        raise InputError(
+            f"{len(off)} value(s) in {rendered_set} are further from the requested than the "
+            "tolerance."
         )
     if not as_json:
         typer.echo(f"{rendered_set} is whole.")

@@ -394,3 +394,15 @@ def test_export_of_activity(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> N
     both = mixgen("export", manifest, "--rttm", "--jams", "--out", out)
     assert both.exit_code == 2
     assert "choose one of --jams and --rttm" in both.err
+
+
+def test_tolerance_of_what_was_asked_for(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    assert mixgen("render", manifest, "--out", out).exit_code == 0
+    assert mixgen("verify", out, "--tolerance", "level_db=1").exit_code == 0
+    strict = mixgen("verify", out, "--tolerance", "level_db=0")
+    _is_one_sentence(strict, 3, "further from the requested than the tolerance")
+    assert "level_db is " in strict.out
+    _is_one_sentence(mixgen("verify", out, "--tolerance", "loud=1"), 2, "asked for 'loud'")
+    for word in ("level_db", "level_db=x", "=1", "level_db=-1"):
+        _is_one_sentence(mixgen("verify", out, "--tolerance", word), 2, "A tolerance is written")
