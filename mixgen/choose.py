@@ -156,10 +156,13 @@ def _check_supply(supply: int, count: int, distinct_labels: bool) -> None:
         raise InputError(f"{count} different {what} are wanted in one mixture; there are {supply}.")
 
 
-def songs_with(rows: Sequence[SourceRow], stems: Sequence[str]) -> dict[str, dict[str, SourceRow]]:
+Song = dict[str, list[SourceRow]]  # stem -> its files, of which there may be several
+
+
+def songs_with(rows: Sequence[SourceRow], stems: Sequence[str]) -> dict[str, Song]:
     """Return, by song, the files of `stems`, for the songs that have them all."""
-    songs: dict[str, dict[str, SourceRow]] = defaultdict(dict)
+    songs: dict[str, Song] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row.label in stems:
-            songs[f"{row.corpus}/{row.group}"][row.label] = row
+            songs[f"{row.corpus}/{row.group}"][row.label].append(row)
     return {name: parts for name, parts in sorted(songs.items()) if len(parts) == len(stems)}

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mixgen.choose import Choice, EqualChoice, IndependentChoice, TalkerChoice, songs_with
+from mixgen.choose import Choice, EqualChoice, IndependentChoice, Song, TalkerChoice, songs_with
 from mixgen.errors import InputError
 from mixgen.manifest import Kind
 from mixgen.recipe import Count, Recipe, SourceGroup
@@ -19,8 +19,8 @@ _LARGEST_SEED = 2**32
 class Part:
     """One source of the mixture being drawn: its name, its group in the recipe, its files.
 
-    There is one file but for the talkers of a conversation, who have one per utterance and, once
-    turns are laid, a start in the mixture for each.
+    There is one file, but several for a stem that a song has in parts, and for the talkers of a
+    conversation, who have one per utterance and, once turns are laid, a start for each.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Dealer:
         }
         if self._stems:
             self._songs = _songs(self._stems, pools, split)
-            leads = [parts[_stem(self._stems[0])] for parts in self._songs.values()]
+            leads = [parts[_stem(self._stems[0])][0] for parts in self._songs.values()]
             self._song_choice = EqualChoice(leads, f"{self._base}/songs", distinct_labels=False)
 
         self._rooms = _room_choice(recipe, rows, split, f"{self._base}/rooms")
@@ -138,7 +138,7 @@ class Dealer:
         wanted = 1 if self.coherent(index) else min(len(self._stems), len(self._songs))
         leads = self._song_choice.take(wanted, "")
         songs = itertools.cycle(self._songs[f"{lead.corpus}/{lead.group}"] for lead in leads)
-        return {g.name: [[song[_stem(g)]]] for g, song in zip(self._stems, songs, strict=False)}
+        return {g.name: [song[_stem(g)]] for g, song in zip(self._stems, songs, strict=False)}
 
 
 def _digest(text: str) -> str:
@@ -225,7 +225,7 @@ def _choice(group: SourceGroup, rows: Sequence[SourceRow], seed: str) -> Choice 
 
 def _songs(
     stems: Sequence[SourceGroup], pools: dict[str, list[SourceRow]], split: str
-) -> dict[str, dict[str, SourceRow]]:
+) -> dict[str, Song]:
     rows = {row.source_id: row for group in stems for row in pools[group.name]}
     names = [_stem(group) for group in stems]
     songs = songs_with(list(rows.values()), names)

@@ -180,11 +180,19 @@ def seconds_of(frames: int, sample_rate: int) -> float:
 def _instantiate(
     parts: Sequence[Part], roots: Roots, duration_s: float, seed: int
 ) -> list[list[DrawnEvent]]:
-    """Return the events of every source. A talker is as loud in all utterances as in the first."""
+    """Return the events of every source.
+
+    A talker is as loud in all utterances as in the first, and the parts of a stem are one excerpt.
+    """
     plans = [_plans(part, roots) for part in parts]
     drawn = iter(instantiate(list(itertools.chain(*plans)), duration_s, seed))
     events = [list(itertools.islice(drawn, len(some))) for some in plans]
-    return [[replace(event, snr=some[0].snr) for event in some] for some in events]
+    return [
+        [replace(event, snr=some[0].snr) for event in some]
+        if part.starts_s
+        else some * len(part.rows)
+        for part, some in zip(parts, events, strict=True)
+    ]
 
 
 def _plans(part: Part, roots: Roots) -> list[EventPlan]:
@@ -216,7 +224,7 @@ def _same_excerpt(parts: Sequence[Part], drawn: list[list[DrawnEvent]]) -> list[
     """Give the stems of one song the excerpt, pitch and tempo that were drawn for the first."""
     lead = next((e[0] for p, e in zip(parts, drawn, strict=True) if p.group.kind == "music"), None)
     return [
-        [replace(lead, snr=events[0].snr)]
+        [replace(lead, snr=event.snr) for event in events]
         if lead is not None and part.group.kind == "music"
         else events
         for part, events in zip(parts, drawn, strict=True)
@@ -230,7 +238,10 @@ def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent], seed: int) 
         label=part.row.label,
         kind=part.row.kind,
         events=[_event(row, event) for row, event in zip(part.rows, drawn, strict=True)],
-        gain=Gain(rule=part.group.level_rule or recipe.level_rule),
+        gain=Gain(
+            rule=part.group.level_rule or recipe.level_rule,
+            together=len(part.rows) > 1 and not part.starts_s,
+        ),
         echo=part.group.echo.draw(seed) if part.group.echo else None,
     )
 

@@ -34,6 +34,11 @@ def _check_expressible(mixture: Mixture) -> None:
             f"Mixture {mixture.id} uses the level rule {sorted(rules - {'lufs'})[0]!r}, which "
             "Scaper does not have: only the rule 'lufs' can be exported."
         )
+    if any(source.gain.together for source in mixture.sources):
+        raise InputError(
+            f"Mixture {mixture.id} has a stem of several files with one level, which Scaper cannot "
+            "express: only stems of one file can be exported."
+        )
     if any(source.echo for source in mixture.sources):
         raise InputError(
             f"Mixture {mixture.id} has an echo, whose amplifier and loudspeaker Scaper cannot "

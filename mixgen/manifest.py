@@ -53,9 +53,13 @@ class Event(Record):
 
 
 class Gain(Record):
-    """How an event gets its level: measured by `rule`, set to reference_db + the event's snr."""
+    """How an event gets its level: measured by `rule`, set to reference_db + the event's snr.
+
+    Events that are levelled `together` are parts of one stem and keep their balance.
+    """
 
     rule: LevelRule
+    together: bool = False
 
 
 class Response(Record):

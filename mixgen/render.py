@@ -127,10 +127,11 @@ def source_signals(mixture: Mixture, source: Source, roots: Roots) -> dict[str, 
         signals_of_echo = _echo_signals(mixture, source, source.echo, roots)
         return dict(zip(source.file_names, signals_of_echo, strict=True))
     signals = {name: np.zeros((mixture.channels, mixture.frames)) for name in source.file_names}
-    for event in source.events:
-        parts = _levelled(mixture, source, event, roots)
+    levelled = [source.events] if source.gain.together else [[event] for event in source.events]
+    for events in levelled:
+        parts = _levelled(mixture, source, events, roots)
         for signal, samples in zip(signals.values(), parts, strict=True):
-            _add(signal, samples, int(mixture.sample_rate * event.event_time))
+            _add(signal, samples, int(mixture.sample_rate * events[0].event_time))
     return signals
 
 
@@ -186,10 +187,14 @@ def heard_part(
     return signal[:, start : start + math.ceil(stretched * mixture.sample_rate) + tail]
 
 
-def _levelled(mixture: Mixture, source: Source, event: Event, roots: Roots) -> list[Samples]:
-    """Return an event at its level with its fades, and the references of it: (channels, time)."""
-    background = source.role == "background"
-    samples = _event_samples(mixture, source, event, roots, tile=background)
+def _levelled(
+    mixture: Mixture, source: Source, events: Sequence[Event], roots: Roots
+) -> list[Samples]:
+    """Return the sum of events at its level with its fades, and references: (channels, time)."""
+    background, event = source.role == "background", events[0]
+    heard = [_event_samples(mixture, source, e, roots, tile=background) for e in events]
+    shortest = min(samples.shape[1] for samples in heard)
+    samples = _sum(samples[:, :shortest] for samples in heard)
     fade = 0 if background else int(mixture.fade_s * mixture.sample_rate)
     if source.room is None:
         samples *= _gain(mixture, source, event, samples)

@@ -121,5 +121,12 @@ def test_songs_need_all_stems() -> None:
     whole = [_row(stem, group="one") for stem in ("vocals", "bass")]
     half = [_row("vocals", group="two")]
     assert songs_with(whole + half, ["vocals", "bass"]) == {
-        "c/one": {"vocals": whole[0], "bass": whole[1]}
+        "c/one": {"vocals": [whole[0]], "bass": [whole[1]]}
+    }
+
+
+def test_a_stem_has_all_of_its_files() -> None:
+    rows = [_row("guitar", group="one"), _row("bass", group="one"), _row("guitar", group="one")]
+    assert songs_with(rows, ["guitar", "bass"]) == {
+        "c/one": {"guitar": [rows[0], rows[2]], "bass": [rows[1]]}
     }
