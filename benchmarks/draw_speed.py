@@ -65,6 +65,7 @@ def scaper_alone(recipe: Recipe, rows: Sequence[SourceRow], roots: Roots) -> Cal
     speech, noise = recipe.sources
 
     def scene() -> object:
+        """Return a Scaper scene with the events of a mixture."""
         scene = scaper.Scaper(DURATION_S, str(REPOSITORY), str(REPOSITORY), random_state=0)
         background, *talkers = next(paths["noise"]), next(paths["speech"]), next(paths["speech"])
         scene.bg_labels = [background.parent.name]

@@ -58,6 +58,7 @@ def ours(references: Array, estimates: Array, sample_rate: int, *metrics: str) -
 
 
 def differences(metric: str, oracle: str, values: Array, theirs: Array) -> Iterator[Difference]:
+    """Yield the difference of every value of a metric from an oracle."""
     for difference in np.abs(np.asarray(values) - np.asarray(theirs)).ravel():
         yield metric, oracle, float(difference)
 
@@ -90,6 +91,7 @@ def two_talkers(data: Path) -> Iterator[Difference]:
 
 
 def talker_pairs(data: Path) -> Iterator[Array]:
+    """Yield pairs of real talkers at 8 kHz, shape (2, time)."""
     folder = data / "speech" / "librispeech-resemblyzer" / "train-clean-100"
     files = sorted(folder.rglob("*.flac"))[: 2 * N_TALKER_PAIRS]
     for first, second in zip(files[::2], files[1::2], strict=True):
@@ -101,6 +103,7 @@ def talker_pairs(data: Path) -> Iterator[Array]:
 def bss_peers(
     values: dict[str, Array], references: Array, estimates: Array
 ) -> Iterator[Difference]:
+    """Yield how far our values are from those of mir_eval and fast_bss_eval."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, message="mir_eval.separation")
         theirs = mir_eval.separation.bss_eval_sources(references, estimates, False)
@@ -137,6 +140,7 @@ def enhanced_speech(data: Path) -> Iterator[Difference]:
 
 
 def speech_peers(pair: Array, sample_rate: int, modes: dict[str, str]) -> Iterator[Difference]:
+    """Yield how far we are from pystoi and pesq on a clean and a noisy signal."""
     clean, noisy = pair
     values = ours(clean[None, None], noisy[None, None], sample_rate, "stoi", *modes)
     for column, mode in modes.items():
@@ -160,6 +164,7 @@ def published_pesq(data: Path) -> Iterator[Difference]:
 
 
 def read_folder(folder: Path) -> Array:
+    """Return the signals of a folder of test vectors."""
     return np.stack([soundfile.read(path)[0] for path in sorted(folder.glob("*.wav"))])
 
 

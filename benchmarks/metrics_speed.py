@@ -52,11 +52,13 @@ def ours(references: Array, sample_rate: int, metrics: list[str], *, cached: boo
 
 
 def estimated(references: Array) -> Array:
+    """Return estimates that are near the references."""
     noise = 0.01 * np.random.default_rng(1).standard_normal(references.shape)
     return references + 0.2 * references[::-1] + noise
 
 
 def mir_eval_sources(references: Array, *, permuted: bool) -> Call:
+    """Return the call of mir_eval on the same signals."""
     pair = references[:, 0], estimated(references)[:, 0]
 
     def call() -> object:
@@ -68,11 +70,13 @@ def mir_eval_sources(references: Array, *, permuted: bool) -> Call:
 
 
 def museval_v4(references: Array, sample_rate: int) -> Call:
+    """Return the call of museval on the same signals."""
     swapped = [np.moveaxis(x, 1, 2) for x in (references, estimated(references))]
     return lambda: museval.evaluate(*swapped, win=sample_rate, hop=sample_rate)
 
 
 def pystoi_both(references: Array, sample_rate: int) -> Call:
+    """Return the calls of pystoi for STOI and ESTOI on the same signals."""
     pairs = list(zip(references[:, 0], estimated(references)[:, 0], strict=True))
     return lambda: [stoi(*pair, sample_rate, extended=e) for pair in pairs for e in (False, True)]
 
@@ -114,6 +118,7 @@ def comparisons() -> list[tuple[str, str, Call, Call]]:
 
 
 def cpu_ms(call: Call) -> float:
+    """Return the CPU time of a call in milliseconds."""
     started = time.process_time()
     call()
     return 1e3 * (time.process_time() - started)

@@ -93,6 +93,7 @@ class PlainLoop(Loop):
         return mixture * gain, references * gain
 
     def placed(self, rng: np.random.Generator, path: Path, lufs: float) -> np.ndarray:
+        """Return a talker at a random place in the mixture."""
         info = soundfile.info(path)
         late_s = rng.uniform(0, 1)
         wanted = int((DURATION_S - late_s) * info.samplerate)
@@ -105,12 +106,14 @@ class PlainLoop(Loop):
         return signal
 
     def noise(self, path: Path, rng: np.random.Generator) -> np.ndarray:
+        """Return an excerpt of a noise as long as the mixture."""
         info = soundfile.info(path)
         wanted = int(DURATION_S * info.samplerate)
         start = int(rng.integers(max(1, info.frames - wanted)))
         return np.resize(self.levelled(path, start, wanted, -40.0), self.frames)
 
     def levelled(self, path: Path, start: int, frames: int, lufs: float) -> np.ndarray:
+        """Read an excerpt and return it at its level, mono, at the mixture's rate."""
         samples, rate = soundfile.read(path, frames, start)
         if samples.ndim > 1:
             samples = samples.mean(axis=1)
@@ -142,6 +145,7 @@ class SpeechBrainStyle(Loop):
         return (mixture * gain).astype(np.float32), (np.stack(talkers) * gain).astype(np.float32)
 
     def levelled(self, meter: pyloudnorm.Meter, samples: np.ndarray, lufs: float) -> np.ndarray:
+        """Return samples at a level, or at a peak of 0.9 where they would clip."""
         samples = pyloudnorm.normalize.loudness(samples, meter.integrated_loudness(samples), lufs)
         highest = np.abs(samples).max()
         return samples if highest < 1 else samples * 0.9 / highest
@@ -161,6 +165,7 @@ class AsteroidStyle(Loop):
         return np.mean(signals, axis=0), np.stack(signals[:2])
 
     def changed(self, rng: np.random.Generator, path: Path, peak_db: float) -> np.ndarray:
+        """Return an excerpt at a random speed with the given peak, through sox."""
         wanted = int(np.ceil(1.05 * self.frames))
         start = int(rng.integers(max(1, soundfile.info(path).frames - wanted)))
         samples = soundfile.read(path, wanted, start, dtype="float32")[0]
