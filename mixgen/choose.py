@@ -33,20 +33,23 @@ class EqualChoice:
         self._epoch = 0
         self._left: deque[SourceRow] = deque()
 
-    def take(self, count: int, _seed: str = "") -> list[SourceRow]:
-        """Return the next `count` files, of different labels where that is wanted.
+    def take(
+        self, count: int, _seed: str = "", others: Sequence[SourceRow] = ()
+    ) -> list[SourceRow]:
+        """Return the next `count` files, of different labels (also from `others`) where wanted.
 
         Raises:
             InputError: there are fewer labels (or files) than `count`.
         """
-        _check_supply(self._supply, count, self._distinct)
+        _check_supply(self._supply, count, others, self._distinct)
         taken: list[SourceRow] = []
         passed: list[SourceRow] = []
         while len(taken) < count:
             if not self._left:
                 self._deal(passed)
             row = self._left.popleft()
-            (taken if _fits(row, taken, self._distinct) else passed).append(row)
+            fits = _fits(row, [*others, *taken], self._distinct)
+            (taken if fits else passed).append(row)
         # What did not fit waits at the front, so that it is used before anything comes round again.
         self._left.extendleft(reversed(passed))
         return taken
@@ -81,16 +84,16 @@ class IndependentChoice:
         self._positions = [position for position, _ in points]
         self._owners = [row for _, row in points]
 
-    def take(self, count: int, seed: str) -> list[SourceRow]:
-        """Return `count` files for the mixture with this seed.
+    def take(self, count: int, seed: str, others: Sequence[SourceRow] = ()) -> list[SourceRow]:
+        """Return `count` files for the mixture with this seed, of other labels than `others`.
 
         Raises:
             InputError: there are fewer labels (or files) than `count`.
         """
-        _check_supply(self._supply, count, self._distinct)
+        _check_supply(self._supply, count, others, self._distinct)
         taken: list[SourceRow] = []
         for number in range(count):
-            taken.append(self._next(_ring_hash(f"{seed}/{number}"), taken))
+            taken.append(self._next(_ring_hash(f"{seed}/{number}"), [*others, *taken]))
         return taken
 
     def _next(self, position: int, taken: Sequence[SourceRow]) -> SourceRow:
@@ -121,13 +124,15 @@ class TalkerChoice:
             for label, files in self._files.items()
         }
 
-    def take(self, utterances: Sequence[int], seed: str) -> list[list[SourceRow]]:
+    def take(
+        self, utterances: Sequence[int], seed: str, others: Sequence[SourceRow] = ()
+    ) -> list[list[SourceRow]]:
         """Return different talkers' files: as many of each as `utterances` says, or as there are.
 
         Raises:
             InputError: there are fewer talkers than wanted.
         """
-        talkers = self._talkers.take(len(utterances), seed)
+        talkers = self._talkers.take(len(utterances), seed, others)
         return [
             self._utterances[talker.label].take(
                 min(wanted, len(self._files[talker.label])), f"{seed}/{talker.label}"
@@ -140,20 +145,27 @@ def _ring_hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
+def _name(row: SourceRow, distinct_labels: bool) -> str:
+    """Return what must not come twice in a mixture: the label, or the file itself."""
+    return row.label if distinct_labels else row.source_id
+
+
 def _fits(row: SourceRow, taken: Sequence[SourceRow], distinct_labels: bool) -> bool:
-    if distinct_labels:
-        return all(row.label != other.label for other in taken)
-    return all(row.source_id != other.source_id for other in taken)
+    name = _name(row, distinct_labels)
+    return all(name != _name(other, distinct_labels) for other in taken)
 
 
-def _supply(rows: Sequence[SourceRow], distinct_labels: bool) -> int:
-    return len({row.label for row in rows}) if distinct_labels else len(rows)
+def _supply(rows: Sequence[SourceRow], distinct_labels: bool) -> frozenset[str]:
+    return frozenset(_name(row, distinct_labels) for row in rows)
 
 
-def _check_supply(supply: int, count: int, distinct_labels: bool) -> None:
-    if supply < count:
+def _check_supply(
+    supply: frozenset[str], count: int, others: Sequence[SourceRow], distinct_labels: bool
+) -> None:
+    left = len(supply.difference(_name(other, distinct_labels) for other in others))
+    if left < count:
         what = "labels" if distinct_labels else "files"
-        raise InputError(f"{count} different {what} are wanted in one mixture; there are {supply}.")
+        raise InputError(f"{count} different {what} are wanted in one mixture; there are {left}.")
 
 
 Song = dict[str, list[SourceRow]]  # stem -> its files, of which there may be several

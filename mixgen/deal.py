@@ -81,7 +81,7 @@ class Dealer:
 
     def parts(self, index: int) -> list[Part]:
         """Return the sources of mixture `index` in the order of the recipe."""
-        rows = {g.name: self._take(g, index) for g in self._recipe.sources if g.kind != "music"}
+        rows = self._files(index)
         if self._stems:
             rows.update(self._take_songs(index))
         return [
@@ -93,6 +93,19 @@ class Dealer:
                 strict=True,
             )
         ]
+
+    def _files(self, index: int) -> dict[str, list[list[SourceRow]]]:
+        """Return the files of each source by group, but for music; talkers differ in all groups."""
+        rows: dict[str, list[list[SourceRow]]] = {}
+        talkers: list[SourceRow] = []
+        for group in self._recipe.sources:
+            if group.kind == "music":
+                continue
+            speech = group.kind == "speech"
+            others = talkers if speech and group.distinct_labels else []
+            rows[group.name] = self._take(group, index, others)
+            talkers += [files[0] for files in rows[group.name] if speech]
+        return rows
 
     def responses(self, index: int, count: int) -> list[SourceRow]:
         """Return different responses of one room for `count` sources; none for a dry recipe.
@@ -119,13 +132,15 @@ class Dealer:
         """Return a number, or draw it from its distribution."""
         return count if isinstance(count, int) else int(sample(count, self.seed(index, purpose)))
 
-    def _take(self, group: SourceGroup, index: int) -> list[list[SourceRow]]:
-        """Return the files of each source of a group in mixture `index`."""
+    def _take(
+        self, group: SourceGroup, index: int, others: Sequence[SourceRow]
+    ) -> list[list[SourceRow]]:
+        """Return the files of each source of a group in mixture `index`, unlike `others`."""
         choice, count = self._choices[group.name], self.count(group, index)
         seed = f"{self._base}/{index}/{group.name}"
         if isinstance(choice, TalkerChoice):
-            return choice.take(self._utterances(group, index, count), seed)
-        return [[row] for row in choice.take(count, seed)]
+            return choice.take(self._utterances(group, index, count), seed, others)
+        return [[row] for row in choice.take(count, seed, others)]
 
     def _utterances(self, group: SourceGroup, index: int, talkers: int) -> list[int]:
         """Return how many utterances each talker of a conversation has."""

@@ -123,6 +123,27 @@ def test_talkers_are_distinct_and_used_equally(corpus, speech_recipe: MakeRecipe
     assert max(counts) - min(counts) <= 2
 
 
+@pytest.mark.parametrize("use", ["equally", "independently"])
+def test_talkers_differ_between_groups(corpus, speech_recipe: MakeRecipe, use: str) -> None:
+    groups = [
+        {"name": "target", "kind": "speech", "count": 2, "use": use},
+        {"name": "other", "role": "interferer", "kind": "speech", "count": 2, "use": use},
+    ]
+    recipe = speech_recipe(sources=groups, splits=_splits(40))
+    for mixture in _draw(recipe, corpus, splits=["train"]):
+        assert len({source.label for source in mixture.sources}) == 4  # of four talkers
+
+
+def test_more_talkers_than_there_are_in_all_groups(corpus, speech_recipe: MakeRecipe) -> None:
+    groups = [
+        {"name": name, "kind": "speech", "count": count} for name, count in (("a", 3), ("b", 2))
+    ]
+    with pytest.raises(
+        InputError, match="2 different labels are wanted in one mixture; there are 1"
+    ):
+        _draw(speech_recipe(sources=groups), corpus, splits=["train"])
+
+
 def test_splits_share_no_talker(corpus, speech_recipe: MakeRecipe) -> None:
     talkers: dict[str, set[str]] = {}
     for mixture in _draw(speech_recipe(splits=_splits(12, 12)), corpus):
