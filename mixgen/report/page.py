@@ -20,6 +20,8 @@ _TITLES = {
     "level_db": "level",
     "snr_db": "SNR",
     "energy_ratio_db": "energy ratio",
+    "t60_s": "reverberation time",
+    "drr_db": "direct-to-reverberant ratio",
 }
 
 

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from mixgen.manifest import Mixture, Source
@@ -124,7 +125,7 @@ def _groups(source: Source) -> Iterator[tuple[str, str]]:
 
 def _asked(mixture: Mixture, source: Source) -> dict[str, float | None]:
     """Return what `mixgen.measure` would call requested, before the joint clip gain."""
-    if len(source.events) != 1:
+    if not source.events:
         return {"level_db": None, "snr_db": None}
-    snr_db = source.events[0].snr
+    snr_db = fmean(event.snr for event in source.events)
     return {"level_db": mixture.level.reference_db + snr_db, "snr_db": snr_db}

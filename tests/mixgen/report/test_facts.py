@@ -73,9 +73,9 @@ def test_manifest_alone_has_what_was_requested(by_hand: dict[str, Any]) -> None:
     quantities = {(row["of"], row["name"]): row for row in by_hand["quantities"]}
     level = quantities["target, lufs", "level_db"]
     assert level["unit"] == "LUFS"
-    # Ann twice at -30 + 3; Bob has two events and so no level of his own.
+    # Ann twice and Bob, in both of his events, at -30 + 3.
     assert level["splits"][0]["files"] == 3
-    assert level["splits"][0]["requested"] == {"n": 2, "min": -27.0, "mean": -27.0, "max": -27.0}
+    assert level["splits"][0]["requested"] == {"n": 3, "min": -27.0, "mean": -27.0, "max": -27.0}
     assert level["splits"][0]["measured"] is None
     noise = quantities["background, energy", "level_db"]
     assert (noise["unit"], noise["splits"][0]["requested"]["mean"]) == ("dB", -35.0)
