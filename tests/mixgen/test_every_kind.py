@@ -21,7 +21,7 @@ from mixgen.dataset import RecipeDataset
 from mixgen.draw import draw_header, draw_mixtures
 from mixgen.index import SplitPlan, index_corpus
 from mixgen.levels import LEVEL_RULES
-from mixgen.manifest import Mixture, read_manifest, write_manifest
+from mixgen.manifest import Mixture, Source, read_manifest, write_manifest
 from mixgen.recipe import Recipe
 from mixgen.rendered import RenderedSet
 from mixgen.renderset import render_set
@@ -71,9 +71,20 @@ def talkers(draw: st.DrawFn, *, turns: bool) -> dict[str, Any]:
     else:
         group["event_time"] = draw(distributions(0, 0.2))
         group["source_time"] = draw(distributions(0, 1))
+        if draw(st.integers(0, 9)) == 0:  # seldom, because sox takes long
+            group["pitch_shift"] = draw(distributions(-2, 2))
+            group["time_stretch"] = draw(distributions(0.8, 1.2))
     return group
 
 
+FAR_END = {
+    "name": "far",
+    "role": "far_end",
+    "kind": "speech",
+    "count": ["choose", [0, 1]],
+    "snr": ["uniform", -10, 10],
+    "echo": {"delay_s": ["uniform", 0, 0.1], "nonlinear": 0.5},
+}
 NOISE = {"name": "noise", "role": "background", "kind": "noise", "use": "independently"}
 
 
@@ -96,7 +107,10 @@ def speech_recipes(draw: st.DrawFn) -> Recipe:
         "reference_db": draw(distributions(-45, -20)),
         "level_rule": draw(st.sampled_from(sorted(LEVEL_RULES))),
         "fade_s": draw(st.sampled_from([0.0, 0.01])),
-        "sources": [draw(talkers(turns=turns)), *draw(st.sampled_from([[], [NOISE]]))],
+        "sources": [
+            draw(talkers(turns=turns)),
+            *draw(st.sampled_from([[], [NOISE], [FAR_END], [FAR_END, NOISE]])),
+        ],
         "format": draw(st.sampled_from(["flac16", "flac24", "wav16", "wav24", "wav_float"])),
         "degradations": draw(st.lists(st.sampled_from(DEGRADATIONS), max_size=2)),
         "splits": {"train": {"mixtures": 3, "sources": {"speech": "train"}}},
@@ -141,12 +155,12 @@ def music_recipes(draw: st.DrawFn) -> Recipe:
 
 @pytest.fixture(scope="module")
 def roomy(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The tiny corpora, and three rooms with three responses to three microphones each."""
+    """The tiny corpora, and three rooms with four responses to three microphones each."""
     root = tmp_path_factory.mktemp("rooms")
     random = np.random.default_rng(0)
     decay = 10 ** (-3 * np.arange(1600)[:, None] / 1600)
     for room in range(3):
-        for place in range(3):
+        for place in range(4):
             response = 0.05 * decay * random.standard_normal((1600, 3))
             response[40] = 0.5
             path = root / f"room{room}" / f"{place}.wav"
@@ -158,11 +172,18 @@ def roomy(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return replace(corpus, rows=[*corpus.rows, *index.rows], roots=corpus.roots | {"rooms": root})
 
 
-def is_whole(mixture: Mixture, name: str) -> bool:
-    """Tell whether a source is heard to its end, reverberation included."""
-    (source,) = (source for source in mixture.sources if source.name == name)
-    tail_s = TAIL_S if source.room else 0.0
-    stops = [event.event_time + event.event_duration + tail_s for event in source.events]
+def whole(mixture: Mixture) -> set[str]:
+    """Return the names of the sources that are heard to their ends, reverberation included."""
+    return {source.name for source in mixture.sources if is_whole(mixture, source)}
+
+
+def is_whole(mixture: Mixture, source: Source) -> bool:
+    """Tell whether a source is heard to its end."""
+    late_s = (TAIL_S if source.room else 0.0) + (source.echo.delay_s if source.echo else 0.0)
+    stops = [
+        event.event_time + event.event_duration * (event.time_stretch or 1.0) + late_s
+        for event in source.events
+    ]
     return max(stops) <= mixture.duration_s + 1e-3
 
 
@@ -185,7 +206,7 @@ def check(
             asked, got = row.requested.get("level_db"), row.measured.get("level_db")
             if asked is None or got is None or min(asked, got) < QUIETEST_DB:
                 continue
-            if is_whole(manifest.by_id[row.id], row.name):
+            if row.name in whole(manifest.by_id[row.id]):
                 assert got == pytest.approx(asked, abs=LEVEL_TOLERANCE_DB), row
         done = RenderedSet(folder / "set")
         for item in RecipeDataset(recipe, roomy.rows, roomy.roots, "train"):
