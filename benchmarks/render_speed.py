@@ -113,6 +113,7 @@ def ours(form: SampleFormat, roots: Roots) -> Callable[[Round, Path], Seconds]:
     """Return what renders a round as `mixgen render` does."""
 
     def call(scenes: Round, folder: Path) -> Seconds:
+        """Render a round into `folder`."""
         cpu, wall = time.process_time(), time.perf_counter()
         manifest = read_manifest(scenes.manifest)
         outcome = render_set(manifest, scenes.manifest, folder, roots, form=form)

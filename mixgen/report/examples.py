@@ -53,6 +53,7 @@ class _Thinned:
         self._met = 0
 
     def add(self, item: tuple[Mixture, Rows]) -> None:
+        """Keep every n-th item, with n doubled whenever there are too many."""
         if self._met % self._step == 0:
             self.items.append(item)
         self._met += 1

@@ -20,11 +20,13 @@ class _Share:
     files: set[str] = field(default_factory=set)
 
     def add(self, part: Part) -> None:
+        """Count one use of a file."""
         self.uses += 1
         self.seconds += part.duration_s
         self.files.add(part.name)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the sums as plain data."""
         return {
             "mixtures": self.mixtures,
             "files": len(self.files),

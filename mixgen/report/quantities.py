@@ -27,6 +27,7 @@ class _Values:
     differs_at: str = ""
 
     def add(self, pair: Pair, where: str) -> None:
+        """Take one file's requested and measured value; `where` is its path."""
         requested, measured = pair
         self.requested.append(_NOTHING if requested is None else requested)
         self.measured.append(_NOTHING if measured is None else measured)
@@ -36,6 +37,7 @@ class _Values:
             self.difference, self.differs_at = abs(measured - requested), where
 
     def as_dict(self) -> dict[str, Any]:
+        """Return both summaries and the largest difference as plain data."""
         largest = {"value": round(self.difference, 4), "file": self.differs_at}
         return {
             "files": len(self.requested),

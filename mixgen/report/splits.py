@@ -20,6 +20,7 @@ class _Split:
     channels: Counter[int] = field(default_factory=Counter)
 
     def add(self, mixture: Mixture, rows: Rows) -> None:
+        """Count one mixture; it is rendered if all of its files are."""
         self.mixtures += 1
         self.rendered += set(mixture.file_names) <= rows.keys()
         self.seconds += mixture.duration_s
@@ -30,6 +31,7 @@ class _Split:
         self.channels[mixture.channels] += 1
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the sums as plain data."""
         return {
             "mixtures": self.mixtures,
             "rendered": self.rendered,

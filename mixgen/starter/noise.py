@@ -69,6 +69,7 @@ def _slope(
     heights_db = generator.uniform(4, 12, peaks)
 
     def gain_of(frequency_hz: Samples) -> Samples:
+        """Return the gain at each frequency."""
         octaves = np.log2(np.maximum(frequency_hz, 50.0) / 50.0)
         gain_db = db_per_octave * octaves
         for centre_hz, height_db in zip(centres_hz, heights_db, strict=True):
