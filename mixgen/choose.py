@@ -1,6 +1,6 @@
-"""Which files a mixture uses: each as often as the others, or independently, never two of a label.
+"""Which files a mixture uses: equally often, once, or independently; never two of a label.
 
-Both ways cost the same per mixture however many files there are.
+All ways cost the same per mixture however many files there are.
 """
 
 import bisect
@@ -65,6 +65,18 @@ class EqualChoice:
         self._epoch += 1
 
 
+class OnceChoice(EqualChoice):
+    """Deals one round: no file comes twice."""
+
+    def _deal(self, waiting: Sequence[SourceRow]) -> None:
+        if self._epoch:
+            raise InputError(
+                f"Not enough is left for {self._seed.rpartition('/')[2]!r} of {len(self._rows)} that "
+                "may come once: make fewer mixtures, or let them come again (`use: equally`)."
+            )
+        super()._deal(waiting)
+
+
 class IndependentChoice:
     """Draws files with replacement from the mixture's own seed.
 
@@ -108,6 +120,12 @@ class IndependentChoice:
 
 
 Choice = EqualChoice | IndependentChoice
+
+CHOICES: dict[str, type[Choice]] = {
+    "equally": EqualChoice,
+    "once": OnceChoice,
+    "independently": IndependentChoice,
+}
 
 
 class TalkerChoice:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mixgen.choose import Choice, EqualChoice, IndependentChoice, Song, TalkerChoice, songs_with
+from mixgen.choose import CHOICES, Choice, Song, TalkerChoice, songs_with
 from mixgen.errors import InputError
 from mixgen.manifest import Kind
 from mixgen.recipe import Count, Recipe, SourceGroup
@@ -67,7 +67,8 @@ class Dealer:
         if self._stems:
             self._songs = _songs(self._stems, pools, split)
             leads = [parts[_stem(self._stems[0])][0] for parts in self._songs.values()]
-            self._song_choice = EqualChoice(leads, f"{self._base}/songs", distinct_labels=False)
+            choose = CHOICES[recipe.songs.use]
+            self._song_choice = choose(leads, f"{self._base}/songs", distinct_labels=False)
 
         self._rooms = _room_choice(recipe, rows, split, f"{self._base}/rooms")
 
@@ -151,7 +152,7 @@ class Dealer:
     def _take_songs(self, index: int) -> dict[str, list[list[SourceRow]]]:
         # Where there are fewer songs than stems, the songs go round.
         wanted = 1 if self.coherent(index) else min(len(self._stems), len(self._songs))
-        leads = self._song_choice.take(wanted, "")
+        leads = self._song_choice.take(wanted, f"{self._base}/{index}/songs")
         songs = itertools.cycle(self._songs[f"{lead.corpus}/{lead.group}"] for lead in leads)
         return {g.name: [song[_stem(g)]] for g, song in zip(self._stems, songs, strict=False)}
 
@@ -195,8 +196,7 @@ def _room_choice(
     if recipe.rooms is None:
         return None
     found = _some(_of_split(recipe, "rir", rows, split), recipe, "rir", rows, split, "the rooms")
-    choose = EqualChoice if recipe.rooms.use == "equally" else IndependentChoice
-    return TalkerChoice(found, seed, choose)
+    return TalkerChoice(found, seed, CHOICES[recipe.rooms.use])
 
 
 def _of_split(recipe: Recipe, kind: Kind, rows: Sequence[SourceRow], split: str) -> list[SourceRow]:
@@ -232,7 +232,7 @@ def _some(
 
 
 def _choice(group: SourceGroup, rows: Sequence[SourceRow], seed: str) -> Choice | TalkerChoice:
-    choose = EqualChoice if group.use == "equally" else IndependentChoice
+    choose = CHOICES[group.use]
     if group.turns is not None:
         return TalkerChoice(rows, seed, choose)
     return choose(rows, seed, distinct_labels=group.distinct_labels)

@@ -46,6 +46,7 @@ def _place(label: str) -> float:
 
 
 SplitName = Annotated[str, AfterValidator(lambda name: as_value_error(check_name, name))]
+Use = Literal["equally", "once", "independently"]
 Reference = Literal["image", "early", "dry"]
 Count = Annotated[int | list[Any], AfterValidator(_check_count)]
 
@@ -101,7 +102,7 @@ class SourceGroup(Record):
     corpora: list[str] | None = None
     shortest_s: float = Field(default=0.0, ge=0)
     distinct_labels: bool = True
-    use: Literal["equally", "independently"] = "equally"
+    use: Use = "equally"
     level_rule: LevelRule | None = None
     snr: Distribution = constant(0.0)
     source_time: Distribution = constant(0.0)
@@ -136,7 +137,8 @@ class SourceGroup(Record):
 class Songs(Record):
     """How often the music stems of a mixture come from one song, at one excerpt."""
 
-    coherent: float = Field(default=1.0, ge=0, le=1)
+    coherent: Share = 1.0
+    use: Use = "equally"
 
 
 class Rooms(Record):
@@ -150,7 +152,7 @@ class Rooms(Record):
     roles: list[Role] = Field(default=["target", "interferer", "noise", "far_end"])
     references: list[Reference] = Field(default=["image"], min_length=1)
     early_s: float = Field(default=0.05, gt=0, le=1)
-    use: Literal["equally", "independently"] = "equally"
+    use: Use = "equally"
 
     @model_validator(mode="after")
     def _references_are_of_the_room(self) -> "Rooms":

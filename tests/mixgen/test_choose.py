@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixgen.choose import EqualChoice, IndependentChoice, songs_with
+from mixgen.choose import EqualChoice, IndependentChoice, OnceChoice, songs_with
 from mixgen.errors import InputError
 from mixgen.sources import SourceRow
 
@@ -53,6 +53,24 @@ def test_equal_use_after_every_whole_number_of_rounds(
         counts = [used[row.source_id] for row in rows]
         # Inside a mixture that spans two rounds a file may have to wait for the next mixture.
         assert max(counts) - min(counts) <= (1 if taken * count % len(rows) == 0 else 2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(**sizes, seed=st.text(max_size=3))
+def test_once_means_no_file_twice(labels: int, each: int, count: int, seed: str) -> None:
+    rows = _rows(labels, each)
+    choice = OnceChoice(rows, f"{seed}/speech", distinct_labels=False)
+    count = min(count, len(rows))
+    taken = [row.source_id for _ in range(len(rows) // count) for row in choice.take(count)]
+    assert len(set(taken)) == len(taken)
+    with pytest.raises(InputError, match=rf"'speech' of {len(rows)} that may come once"):
+        choice.take(count)
+
+
+def test_once_begins_as_equally_does() -> None:
+    rows = _rows(5, 4)
+    deals = [choose(rows, "seed", distinct_labels=True) for choose in (EqualChoice, OnceChoice)]
+    assert len({str([deal.take(2) for _ in range(5)]) for deal in deals}) == 1
 
 
 @settings(max_examples=25, deadline=None)
