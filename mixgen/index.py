@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mixgen.activity import active_spans
 from mixgen.audio import is_cut_wav, read_audio
 from mixgen.corpora import Found, Layout
 from mixgen.errors import InputError, SuiteError, UsageError
@@ -20,6 +21,7 @@ from mixgen.manifest import Kind
 from mixgen.paths import check_name, inside
 from mixgen.progress import track
 from mixgen.sources import SourceRow
+from mixgen.tags import TAGS_FILE, read_tags, to_text
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def index_corpus(
     """Measure every file that `layout` finds below `root`.
 
     Raises:
-        InputError: the root is not a folder, or no usable audio was found in it.
+        InputError: the root is not a folder, no usable audio was found in it, or its table of tags
+            is not one.
     """
     check_name(corpus)
     if not root.is_dir():
@@ -65,6 +68,7 @@ def index_corpus(
         raise InputError(
             f"No audio in the layout {layout.name!r} below {root}: check the folder and the layout."
         )
+    found = _tagged(found, root / TAGS_FILE)
     found, refused = _without_namesakes(assign_splits(found, splits or SplitPlan()))
     found = [replace(item, licence=_licence(item, layout, licence)) for item in found]
     rows = []
@@ -90,6 +94,17 @@ def _without_namesakes(found: list[Found]) -> tuple[list[Found], list[tuple[str,
         if kept is not item:
             refused.append((item.path, f"{kept.path} has the same name but for its suffix."))
     return list(first.values()), refused
+
+
+def _tagged(found: list[Found], table: Path) -> list[Found]:
+    """Add what the table, if there is one, tells of songs to the text of their files."""
+    songs = {item.group for item in found if item.kind == "music"}
+    if not songs or not table.is_file():
+        return found
+    texts = {group: to_text(tags) for group, tags in read_tags(table, songs).items()}
+    return [
+        replace(item, text=f"{item.text} {texts.get(item.group, '')}".strip()) for item in found
+    ]
 
 
 def _licence(item: Found, layout: Layout, given: str | None) -> str:
@@ -149,6 +164,7 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
         sha256=sha256_file(path),
         licence=found.licence,
         text=found.text,
+        active=active_spans(samples, sample_rate),
     )
 
 

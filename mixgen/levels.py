@@ -22,7 +22,7 @@ _BLOCK_S = 0.4
 _STEP = 0.25
 _CHANNEL_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.41, 1.41])
 
-_FRAME_S = 0.02
+FRAME_S = 0.02
 _ACTIVE_BELOW_PEAK_DB = 40.0
 
 # ITU-T P.56, method B: time constant of the envelope, hangover, margin, thresholds.
@@ -109,7 +109,7 @@ def active_frames(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
 
 def frame_energies(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     """Return the sum of squares of (channels, time) samples in each frame of 20 ms."""
-    width = max(1, int(_FRAME_S * sample_rate))
+    width = max(1, int(FRAME_S * sample_rate))
     energy = np.einsum("ct,ct->t", samples, samples)
     return np.asarray(np.add.reduceat(energy, np.arange(0, samples.shape[1], width)))
 
@@ -122,7 +122,7 @@ def active_energy_db(samples: Samples, sample_rate: int) -> float:
     active = active_frames(samples, sample_rate)
     if not active.any():
         return _FLOOR_DB
-    width = max(1, int(_FRAME_S * sample_rate))
+    width = max(1, int(FRAME_S * sample_rate))
     lengths = np.full(len(active), width)
     lengths[-1] = samples.shape[1] - width * (len(active) - 1)
     heard = frame_energies(samples, sample_rate)[active].sum()

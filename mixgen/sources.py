@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from mixgen.activity import check_active
 from mixgen.errors import InputError, UsageError
 from mixgen.files import (
     canonical_json,
@@ -21,7 +22,7 @@ from mixgen.files import (
 )
 from mixgen.manifest import Kind, RelativePath
 from mixgen.paths import inside
-from mixgen.records import Record, parse_record
+from mixgen.records import Record, as_value_error, parse_record
 
 ROOTS_FILE = "roots.json"
 
@@ -29,7 +30,10 @@ Roots = dict[str, Path]  # corpus name -> its folder on this machine
 
 
 class SourceRow(Record):
-    """One audio file; `path` is relative to the root of its corpus."""
+    """One audio file; `path` is relative to the root of its corpus.
+
+    `active` says when there is sound in it; it is empty in lists made before it was measured.
+    """
 
     source_id: str
     corpus: str
@@ -46,9 +50,16 @@ class SourceRow(Record):
     sha256: str
     licence: str
     text: str
+    active: str = ""
+
+    @field_validator("active")
+    @classmethod
+    def _active_is_spans(cls, text: str) -> str:
+        return as_value_error(check_active, text)
 
 
 COLUMNS = tuple(SourceRow.model_fields)
+_NEEDED = tuple(name for name, field in SourceRow.model_fields.items() if field.is_required())
 
 
 def write_sources(path: Path, rows: Iterable[SourceRow]) -> None:
@@ -76,7 +87,7 @@ def read_sources(paths: Iterable[Path]) -> list[SourceRow]:
 
 def _read_one(path: Path) -> list[SourceRow]:
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    missing = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
     if missing:
         raise InputError(f"{path} is not a sources.csv: the column {missing[0]!r} is missing.")
     try:
@@ -87,7 +98,9 @@ def _read_one(path: Path) -> list[SourceRow]:
 
 def sources_sha256(rows: Iterable[SourceRow]) -> str:
     """Return the hash of what the rows say, independent of which files they came in."""
-    return sha256_bytes(canonical_json([row.as_dict() for row in rows]).encode())
+    # Lists made before a column was added keep their hash.
+    said = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
+    return sha256_bytes(canonical_json(said).encode())
 
 
 def write_roots(folder: Path, roots: Roots) -> None:

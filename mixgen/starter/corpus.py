@@ -18,7 +18,7 @@ from mixgen.files import (
     write_json,
     write_text,
 )
-from mixgen.starter.listing import SOURCES_FILE, index_starter
+from mixgen.starter.listing import SOURCES_FILE, index_starter, is_listed
 from mixgen.starter.plan import full_plan
 from mixgen.starter.records import Plan
 from mixgen.starter.render import render_missing
@@ -64,8 +64,9 @@ def make_starter(
     """Make the starter corpus in `out`, or complete and repair the one that is there.
 
     The same plan gives the same bytes on one machine, whatever the number of workers (all cores
-    by default). A finished corpus is only checked against its hashes; one of another version of
-    the generator, of espeak-ng or of the plan is replaced.
+    by default). A finished corpus is only checked against its hashes, and listed again where the
+    list is an older one; one of another version of the generator, of espeak-ng or of the plan is
+    replaced.
 
     Raises:
         InputError: `out` holds something that is no starter corpus.
@@ -74,7 +75,7 @@ def make_starter(
     plan = plan or full_plan()
     identity = _identity(plan)
     summary = _claim(out, identity)
-    if summary is not None and _is_whole(out):
+    if summary is not None and _is_whole(out, plan):
         return summary
     write_text(out / LICENCE_FILE, LICENCE_TEXT)
     render_missing(out, plan, workers or os.cpu_count() or 1)
@@ -153,9 +154,9 @@ def _clear(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _is_whole(out: Path) -> bool:
-    """Check every file against its hash; remove altered ones, so that they are made again."""
-    whole = (out / SOURCES_FILE).is_file()
+def _is_whole(out: Path, plan: Plan) -> bool:
+    """Check the list, and every file's hash; remove altered ones, so that they are made again."""
+    whole = is_listed(out, plan)
     for line in read_text(out / SUMS_FILE).splitlines():
         sha256, _, path = line.partition("  ")
         if not (out / path).is_file() or sha256_file(out / path) != sha256:

@@ -1,69 +1,60 @@
 """Lists the corpus as sources.csv: what the plan knows of each file, and what is measured in it."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from mixgen.audio import read_audio
-from mixgen.files import sha256_file
-from mixgen.levels import integrated_lufs
-from mixgen.manifest import Kind
+from mixgen.corpora import Found
+from mixgen.errors import InputError
+from mixgen.index import measure_file
 from mixgen.progress import track
-from mixgen.sources import SourceRow, write_roots, write_sources
-from mixgen.starter.records import STEMS, Plan
+from mixgen.sources import read_sources, write_roots, write_sources
+from mixgen.starter.records import STEMS, Plan, Song
+from mixgen.tags import SongTags, to_text
 
 CORPUS = "starter"
 LICENCE = "CC0-1.0"
 SOURCES_FILE = "sources.csv"
 
+_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+# A file whose licence is that of the whole corpus.
+_File = functools.partial(Found, licence=LICENCE)
+
 
 def index_starter(out: Path, plan: Plan) -> None:
     """Write `out/sources.csv`: every utterance, stem and noise, but no mixtures of songs."""
-    rows = list(_known(plan))
-    measured = track((_measured(out, **row) for row in rows), "listing", len(rows))
-    write_sources(out / SOURCES_FILE, measured)
+    files = list(_files(plan))
+    measured = (measure_file(out, file, CORPUS) for file in files)
+    write_sources(out / SOURCES_FILE, track(measured, "listing", len(files)))
     write_roots(out, {CORPUS: out})
 
 
-def _known(plan: Plan) -> Iterator[dict[str, str]]:
-    for u in plan.utterances:
-        yield _row(u.paths[0], "speech", u.speaker.name, u.speaker.name, u.speaker.split, u.text)
-    for song in plan.songs:
-        for path, stem in zip(song.paths[1:], STEMS, strict=True):
-            yield _row(path, "music", stem, song.name, song.split)
-    for noise in plan.noises:
-        yield _row(noise.paths[0], "noise", noise.label, noise.kind, noise.split)
-
-
-def _row(
-    path: str, kind: Kind, label: str, group: str, split: str, text: str = ""
-) -> dict[str, str]:
-    return {
-        "path": path,
-        "kind": kind,
-        "label": label,
-        "group": group,
-        "split": split,
-        "text": text,
+def is_listed(out: Path, plan: Plan) -> bool:
+    """Tell whether `out/sources.csv` says all that it would say if it were written now."""
+    try:
+        rows = read_sources([out / SOURCES_FILE])
+    except InputError:
+        return False
+    told = {
+        Found(row.path, row.kind, row.label, row.group, row.split, row.text, row.licence)
+        for row in rows
+        if row.active
     }
+    return told == set(_files(plan))
 
 
-def _measured(out: Path, *, path: str, **known: str) -> SourceRow:
-    """Return the full row of one file."""
-    samples, sample_rate = read_audio(out / path)
-    return SourceRow.model_validate(
-        {
-            **known,
-            "source_id": f"{CORPUS}/{path.removesuffix('.flac')}",
-            "corpus": CORPUS,
-            "path": path,
-            "duration_s": round(samples.shape[1] / sample_rate, 6),
-            "sample_rate": sample_rate,
-            "channels": samples.shape[0],
-            "peak": round(float(np.abs(samples).max()), 6),
-            "loudness_lufs": round(integrated_lufs(samples, sample_rate), 3),
-            "sha256": sha256_file(out / path),
-            "licence": LICENCE,
-        }
-    )
+def _files(plan: Plan) -> Iterator[Found]:
+    for u in plan.utterances:
+        yield _File(u.paths[0], "speech", u.speaker.name, u.speaker.name, u.speaker.split, u.text)
+    for song in plan.songs:
+        tags = to_text(_tags(song))
+        for path, stem in zip(song.paths[1:], STEMS, strict=True):
+            yield _File(path, "music", stem, song.name, song.split, tags)
+    for noise in plan.noises:
+        yield _File(noise.paths[0], "noise", noise.label, noise.kind, noise.split)
+
+
+def _tags(song: Song) -> SongTags:
+    key = f"{_TONICS[song.key]} {song.mode}"
+    return SongTags(tempo_bpm=song.tempo_bpm, key=key, beat_s=0.0)  # scores begin on a beat

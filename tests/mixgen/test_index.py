@@ -101,6 +101,36 @@ def test_row(tmp_path: Path) -> None:
     assert row.peak == pytest.approx(peak, abs=1e-6)
     assert row.sha256 == sha256_file(path)
     assert (row.licence, row.kind) == ("CC0", "speech")
+    assert row.active == "0.0-1.5"
+
+
+def _songs(root: Path, tags: str) -> Path:
+    for song in ("train/A - Song", "train/B"):
+        for stem in ("vocals", "drums"):
+            _sound(root / song / f"{stem}.wav", channels=2)
+    (root / "tags.csv").write_text(f"group,tempo_bpm,key,beat_s\n{tags}\n", encoding="utf-8")
+    return root
+
+
+def test_tags_of_songs_come_from_a_table_in_the_root(tmp_path: Path) -> None:
+    root = _songs(tmp_path, "train/A - Song,120,A minor,")
+    rows = index_corpus(get_layout("stems"), root, corpus="c").rows
+    assert {row.group: row.text for row in rows} == {
+        "train/A - Song": "tempo_bpm=120.0 key=A_minor",
+        "train/B": "",
+    }
+    assert len(rows) == 4
+
+
+def test_tags_of_a_song_that_is_not_there(tmp_path: Path) -> None:
+    root = _songs(tmp_path, "A - Song,120,A minor,")
+    with pytest.raises(InputError, match=r"tags\.csv line 2: there is no song 'A - Song'"):
+        index_corpus(get_layout("stems"), root, corpus="c")
+
+
+def test_a_table_of_that_name_in_a_corpus_of_speech_is_not_read(tmp_path: Path) -> None:
+    root = _songs(tmp_path, "what,ever,else,there,is")
+    assert len(index_corpus(get_layout("folder"), root, corpus="c").rows) == 4
 
 
 def _truncated_wav(path: Path) -> None:

@@ -33,6 +33,7 @@ ROW = {
     "sha256": "0" * 64,
     "licence": "CC0",
     "text": "some words",
+    "active": "0.0-0.4 0.8-1.5",
 }
 
 
@@ -47,7 +48,7 @@ def _write(path: Path, *rows: dict[str, str], columns: tuple[str, ...] = COLUMNS
 def test_columns_are_the_contract() -> None:
     assert ", ".join(COLUMNS) == (
         "source_id, corpus, path, kind, label, group, split, duration_s, sample_rate, channels, "
-        "peak, loudness_lufs, sha256, licence, text"
+        "peak, loudness_lufs, sha256, licence, text, active"
     )
 
 
@@ -75,6 +76,10 @@ def test_hash_is_of_the_rows_wherever_they_stand(tmp_path: Path) -> None:
         ({"duration_s": "0"}, "line 2 is not valid: duration_s"),
         ({"duration_s": "nan"}, "line 2 is not valid: duration_s"),
         ({"sample_rate": "many"}, "line 2 is not valid: sample_rate"),
+        (
+            {"active": "all"},
+            "line 2 is not valid: active: The spans with sound are written in order",
+        ),
         ({"text": "x" * 200_000}, "is not valid CSV"),
     ],
 )
@@ -96,6 +101,19 @@ def test_missing_column(tmp_path: Path) -> None:
     path = _write(tmp_path / "s.csv", row, columns=tuple(row))
     with pytest.raises(InputError, match="the column 'label' is missing"):
         read_sources([path])
+
+
+def test_a_list_from_before_activity_was_measured_is_read_and_keeps_its_hash(
+    tmp_path: Path,
+) -> None:
+    old = {key: value for key, value in ROW.items() if key != "active"}
+    rows = read_sources([_write(tmp_path / "s.csv", old, columns=tuple(old))])
+    assert rows[0].active == ""
+    # Made by the version before, from the same row.
+    assert (
+        sources_sha256(rows) == "e1e6734c0d300679aa4cae6c70a577c554704009546d1a29dfc624de4c8b1a6f"
+    )
+    assert sources_sha256([SourceRow.model_validate(ROW)]) != sources_sha256(rows)
 
 
 @pytest.mark.parametrize("line", [",".join(["x"] * 20), "a,b"])

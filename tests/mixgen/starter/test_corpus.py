@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mixgen.sources import read_sources
 from mixgen.starter import speech
 from mixgen.starter.corpus import StarterSummary, make_starter
 from mixgen.starter.records import STEMS, Plan
+from mixgen.tags import SongTags, tags_of
 
 Corpus = tuple[Path, StarterSummary]
 
@@ -97,10 +99,26 @@ def test_sources_tell_kind_label_group_split_and_text(corpus: Corpus, tiny_plan:
     stem = rows[f"{song.folder}/bass.flac"]
     assert (stem.kind, stem.label, stem.group) == ("music", "bass", song.name)
     assert (stem.channels, stem.sample_rate) == (2, 44_100)
+    assert tags_of(stem.text) == SongTags(tempo_bpm=96, key="C major", beat_s=0)
+    assert all(row.active for row in rows.values())
     assert rows[noise.paths[0]].label == noise.label
     assert {row.licence for row in rows.values()} == {"CC0-1.0"}
     assert {row.split for row in rows.values()} == {"train"}
     assert f"{song.folder}/mixture.flac" not in rows
+
+
+def test_beats_lie_where_the_tags_say(corpus: Corpus, tiny_plan: Plan):
+    out, _ = corpus
+    rows = {row.path: row for row in read_sources([out / "sources.csv"])}
+    row = rows[f"{tiny_plan.songs[0].folder}/drums.flac"]
+    tags = tags_of(row.text)
+    samples, sample_rate = _read(out / row.path)
+    rises = np.diff(np.abs(samples[:, 0]).reshape(-1, sample_rate // 100).mean(axis=1)).clip(0)
+    since_beat_s = (np.arange(1, rises.size + 1) / 100 - tags.beat_s) % (60 / tags.tempo_bpm)
+    near = np.minimum(since_beat_s, 60 / tags.tempo_bpm - since_beat_s) < 0.025
+    # A twelfth of the time, and more than a third of what the strokes of a rock beat rise.
+    assert near.mean() < 0.1
+    assert rises[near].sum() > 0.35 * rises.sum()
 
 
 def test_transcripts_are_in_the_form_of_librispeech(corpus: Corpus, tiny_plan: Plan):
@@ -119,6 +137,28 @@ def test_a_complete_corpus_is_left_alone(corpus: Corpus, tiny_plan: Plan):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     assert make_starter(out, plan=tiny_plan) == summary
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def _without_activity(text: str) -> str:
+    return "\n".join(line.rpartition(",")[0] for line in text.splitlines()) + "\n"
+
+
+def _without_tempo(text: str) -> str:
+    return text.replace("tempo_bpm=", "tempo=")
+
+
+@pytest.mark.parametrize("change", [_without_activity, _without_tempo, lambda _: "", str.upper])
+def test_an_older_list_is_written_again_and_nothing_else(
+    corpus: Corpus, tiny_plan: Plan, tmp_path: Path, change: Callable[[str], str]
+):
+    out = tmp_path / "copy"
+    shutil.copytree(corpus[0], out)
+    sources, sounds = out / "sources.csv", list(out.rglob("*.flac"))
+    sources.write_text(change(sources.read_text()))
+    before = [path.stat().st_mtime_ns for path in sounds]
+    assert make_starter(out, workers=1, plan=tiny_plan) == corpus[1]
+    assert sources.read_bytes() == (corpus[0] / "sources.csv").read_bytes()
+    assert [path.stat().st_mtime_ns for path in sounds] == before
 
 
 def test_altered_and_missing_files_are_made_again_and_nothing_else(
