@@ -3,16 +3,20 @@
     python benchmarks/scaper_parity.py [--scenes 50] [--sources STARTER/sources.csv]
 
 Scenes are two talkers over a repeated or cut background. They are rendered once at the sources' own
-rate (no resampling) and once at half of it (both resample). Where a resampled source goes beyond
-full scale, sox clips it before Scaper sets its level; such signals have rows of their own.
+rate (no resampling) and once at half of it, with the talkers as they are, shifted in pitch,
+stretched in time, and both. What is shifted or stretched is resampled by sox on either side; all
+else is resampled by soxr on ours. Where that goes beyond full scale, sox clips it before Scaper
+sets its level; such signals have rows of their own.
 """
 
 import argparse
+import itertools
 import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from speech_scenes import corpus, two_talkers_and_noise
@@ -29,6 +33,9 @@ SAME_RATE = 16000
 HALF_RATE = 8000
 DURATION_S = 4.0
 CLIPPED = " (clipped by sox)"
+SHIFT = {"pitch_shift": ["uniform", -3, 3]}
+STRETCH = {"time_stretch": ["uniform", 0.8, 1.25]}
+TALKERS = {"as they are": {}, "shifted": SHIFT, "stretched": STRETCH, "both": SHIFT | STRETCH}
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,9 @@ def pairs(mixture: Mixture, roots: Roots, folder: Path) -> Iterator[tuple[str, P
 
 
 def _exceeds_full_scale(mixture: Mixture, event: Event, roots: Roots) -> bool:
+    """Tell whether sox clips an event for Scaper that we resample without it."""
+    if event.pitch_shift is not None or event.time_stretch is not None:
+        return False
     path = locate(roots, event.corpus, event.path)
     times = (event.source_time, event.event_duration)
     samples, rate = read_excerpt(path, *times, to_end=True)
@@ -83,9 +93,11 @@ def _exceeds_full_scale(mixture: Mixture, event: Event, roots: Roots) -> bool:
     return bool(np.abs(samples).max() > 1.0)
 
 
-def compare(rows: list[SourceRow], roots: Roots, rate: int, scenes: int) -> dict[str, list[Pair]]:
-    """Return all pairs of the scenes by role."""
-    recipe = two_talkers_and_noise(DURATION_S, rate, scenes)
+def compare(
+    rows: list[SourceRow], roots: Roots, rate: int, scenes: int, talkers: dict[str, Any]
+) -> dict[str, list[Pair]]:
+    """Return all pairs of the scenes by role; `talkers` are more keys of the talkers' group."""
+    recipe = two_talkers_and_noise(DURATION_S, rate, scenes, **talkers)
     found: dict[str, list[Pair]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for mixture in draw_mixtures(recipe, rows, roots):
@@ -102,12 +114,18 @@ def main() -> None:
     options = parser.parse_args()
     rows, roots = corpus(options.sources)
     rows = [row for row in rows if row.sample_rate == SAME_RATE]
-    print(f"{'rate':>6} {'signal':<28} {'count':>6} {'largest difference':>19} {'lowest SNR':>11}")
-    for rate in (SAME_RATE, HALF_RATE):
-        for role, found in compare(rows, roots, rate, options.scenes).items():
+    print(
+        f"{'rate':>6} {'talkers':<12} {'signal':<28} {'count':>6} {'largest difference':>19} "
+        f"{'lowest SNR':>11}"
+    )
+    for rate, (name, talkers) in itertools.product((SAME_RATE, HALF_RATE), TALKERS.items()):
+        for role, found in compare(rows, roots, rate, options.scenes, talkers).items():
             difference = max(pair.difference for pair in found)
             snr_db = min(pair.snr_db for pair in found)
-            print(f"{rate:>6} {role:<28} {len(found):>6} {difference:>19.2e} {snr_db:>8.1f} dB")
+            print(
+                f"{rate:>6} {name:<12} {role:<28} {len(found):>6} {difference:>19.2e} "
+                f"{snr_db:>8.1f} dB"
+            )
 
 
 if __name__ == "__main__":

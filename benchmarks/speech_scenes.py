@@ -6,6 +6,7 @@ without it, name the sources.csv of a starter corpus (`mixgen starter --out FOLD
 
 import os
 from pathlib import Path
+from typing import Any
 
 from mixgen.corpora import get_layout
 from mixgen.index import SplitPlan, index_corpus
@@ -40,8 +41,13 @@ def corpus(sources: Path | None) -> tuple[list[SourceRow], Roots]:
     return rows, roots
 
 
-def two_talkers_and_noise(duration_s: float, sample_rate: int, mixtures: int) -> Recipe:
-    """Return the recipe of a set with one split of so many mixtures."""
+def two_talkers_and_noise(
+    duration_s: float, sample_rate: int, mixtures: int, **talkers: Any
+) -> Recipe:
+    """Return the recipe of a set with one split of so many mixtures.
+
+    `talkers` are more keys of their group, such as `pitch_shift` and `time_stretch`.
+    """
     speech = {
         "name": "s",
         "kind": "speech",
@@ -64,7 +70,7 @@ def two_talkers_and_noise(duration_s: float, sample_rate: int, mixtures: int) ->
             "sample_rate": sample_rate,
             "duration": {"mode": "fixed", "seconds": duration_s},
             "reference_db": ["const", -40],
-            "sources": [speech, noise],
+            "sources": [speech | talkers, noise],
             "splits": {"train": {"mixtures": mixtures, "sources": "train"}},
         }
     )

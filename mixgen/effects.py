@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 
 from mixgen.audio import Samples
-from mixgen.errors import MachineError
+from mixgen.errors import InputError, MachineError
 
 
 def pitch_and_stretch(
@@ -29,6 +29,7 @@ def pitch_and_stretch(
         time_stretch: factor of the duration, or None.
 
     Raises:
+        InputError: sox does not shift or stretch so far.
         MachineError: sox is not installed.
     """
     if shutil.which("sox") is None:
@@ -43,6 +44,12 @@ def pitch_and_stretch(
         transformer.pitch(pitch_shift)
     if time_stretch is not None:
         transformer.tempo(1.0 / time_stretch, audio_type="s")
-    built = transformer.build_array(input_array=samples.T, sample_rate_in=from_rate)
+    try:
+        built = transformer.build_array(input_array=samples.T, sample_rate_in=from_rate)
+    except sox.SoxError:
+        raise InputError(
+            f"sox refuses pitch_shift {pitch_shift} with time_stretch {time_stretch}: shift by at "
+            "most 39 semitones up or down, and stretch by a factor from 0.01 to 10."
+        ) from None
     # pysox gives a read-only view of sox's output, (time * channels,).
     return np.array(built.reshape(-1, channels).T, dtype=np.float64, order="C")

@@ -3,7 +3,7 @@
 import copy
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from mixgen.console import run
 from mixgen.corpora import get_layout
 from mixgen.draw import draw_header, draw_mixtures
 from mixgen.index import SplitPlan, index_corpus
-from mixgen.manifest import Manifest, read_manifest, write_manifest
+from mixgen.manifest import Manifest, open_manifest, read_manifest, write_manifest
 from mixgen.recipe import Recipe
+from mixgen.renderset import Outcome, render_set
 from mixgen.sources import Roots, SourceRow, read_sources, write_roots, write_sources
 
 SPEECH_RATE = 16000
+ROOM_RATE = 16000
+ROOM_T60_S = 0.08
 SPEECH_RECIPE: dict[str, Any] = {
     "name": "tiny",
     "task": "speech_separation",
@@ -137,6 +140,43 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(base) | changes
 
 
+def noise_response(t60_s: float, rate: int, *, channels: int = 1, seed: int = 0) -> np.ndarray:
+    """Noise that loses 60 dB in t60_s, after a direct sound 5 ms in: (channels, taps).
+
+    The direct sound reaches every further channel a sample later.
+    """
+    time_s = np.arange(round(1.2 * t60_s * rate)) / rate
+    noise = np.random.default_rng(seed).standard_normal((channels, time_s.size))
+    response = 0.05 * noise * 10 ** (-3 * time_s / t60_s)
+    start = round(0.005 * rate)
+    response[:, :start] = 0
+    for channel in range(channels):
+        response[channel, start + channel] = 0.5
+    return response
+
+
+@pytest.fixture(scope="session")
+def decaying() -> Callable[..., np.ndarray]:
+    """A response of decaying noise."""
+    return noise_response
+
+
+@pytest.fixture(scope="session")
+def roomy(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The tiny corpora, and two rooms per split of four responses to three microphones each."""
+    root = tmp_path_factory.mktemp("rooms")
+    for room in range(4):
+        for place in range(4):
+            path = root / f"room{room}" / f"{place}.wav"
+            path.parent.mkdir(exist_ok=True)
+            response = noise_response(ROOM_T60_S, ROOM_RATE, channels=3, seed=10 * room + place)
+            soundfile.write(path, response.T, ROOM_RATE, subtype="FLOAT")
+    plan = SplitPlan(by="label", parts={"train": 0.5, "test": 0.5})
+    index = index_corpus(get_layout("folder"), root, corpus="rooms", kind="rir", splits=plan)
+    rows = [row.model_copy(update={"text": f"t60_s={ROOM_T60_S}"}) for row in index.rows]
+    return replace(corpus, rows=[*corpus.rows, *rows], roots=corpus.roots | {"rooms": root})
+
+
 @pytest.fixture(scope="session")
 def speech_recipe() -> Callable[..., Recipe]:
     """The speech recipe, with the given keys replaced."""
@@ -160,6 +200,32 @@ def draw_to(corpus: Corpus) -> Callable[..., Manifest]:
         return read_manifest(path)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def drawn(
+    tmp_path_factory: pytest.TempPathFactory,
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+) -> tuple[Path, Manifest]:
+    """The path and content of the tiny speech manifest."""
+    path = tmp_path_factory.mktemp("drawn") / "manifest.jsonl"
+    return path, draw_to(path, speech_recipe())
+
+
+@pytest.fixture
+def render_to(corpus: Corpus, drawn: tuple[Path, Manifest]) -> Callable[..., Outcome]:
+    """Render the tiny speech set."""
+    path, _ = drawn
+    return lambda folder, **options: render_set(
+        open_manifest(path), folder, corpus.roots, **options
+    )
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of two mixtures, so that the tiny set of seven has four."""
+    monkeypatch.setattr("mixgen.ledger.BLOCK", 2)
 
 
 @dataclass(frozen=True)

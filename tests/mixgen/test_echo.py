@@ -1,8 +1,6 @@
 """Echo sets: the far-end signal through amplifier, loudspeaker, delay and room, and beside it."""
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +9,25 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 from scipy.signal import lfilter
-from scipy.stats import chisquare
 
-from mixgen.corpora import get_layout
-from mixgen.deal import Dealer
 from mixgen.draw import draw_header, draw_mixtures
 from mixgen.echo import Echo, EchoRule, Loudspeaker
 from mixgen.errors import InputError
 from mixgen.formats import FORMATS
-from mixgen.index import index_corpus
 from mixgen.jams_export import write_jams
 from mixgen.levels import active_energy_db, integrated_lufs
-from mixgen.manifest import Level, Manifest, Mixture, Source, read_manifest, write_manifest
+from mixgen.manifest import (
+    Level,
+    Manifest,
+    Mixture,
+    Source,
+    open_manifest,
+    read_manifest,
+    write_manifest,
+)
 from mixgen.recipe import Recipe
 from mixgen.render import render, source_signals
-from mixgen.rendered import RenderedSet
+from mixgen.rendered import RenderedSet, open_rendered
 from mixgen.renderset import render_set
 from mixgen.verify import verify_set
 
@@ -62,20 +64,6 @@ def only_echo(speech_recipe: MakeRecipe, **far: Any) -> Recipe:
     return speech_recipe(
         sources=[group], splits=splits, sample_rate=RATE, fade_s=0.0, format="wav_float"
     )
-
-
-@pytest.fixture(scope="module")
-def roomy(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The tiny corpora and one room of three sparse responses for two microphones."""
-    root = tmp_path_factory.mktemp("echo_rooms")
-    (root / "room").mkdir()
-    for place in range(3):
-        response = np.zeros((400, 2))
-        response[[20 + place, 150, 399], 0] = 0.8, 0.3, -0.1
-        response[[25 + place, 160, 390], 1] = 0.7, -0.2, 0.1
-        soundfile.write(root / "room" / f"{place}.wav", response, RATE, subtype="FLOAT")
-    index = index_corpus(get_layout("folder"), root, corpus="rooms", kind="rir")
-    return replace(corpus, rows=[*corpus.rows, *index.rows], roots=corpus.roots | {"rooms": root})
 
 
 def echo_of(mixture: Mixture) -> tuple[Source, Echo]:
@@ -206,19 +194,6 @@ def test_a_far_end_at_full_scale_is_limited_by_itself(
     assert np.abs(rendering.stems["echo_far_end"]).max() == pytest.approx(0.9, abs=1e-4)
 
 
-def test_single_and_double_talk_in_the_wanted_shares(
-    corpus: Any, speech_recipe: MakeRecipe
-) -> None:
-    recipe = echo_recipe(speech_recipe)
-    dealer = Dealer(recipe, corpus.rows, "train", seed=0)
-    near, far, _ = recipe.sources
-    drawn = Counter((dealer.count(near, i), dealer.count(far, i)) for i in range(10_000))
-    shares = {(0, 0): 0.0625, (0, 1): 0.1875, (1, 0): 0.1875, (1, 1): 0.5625}
-    observed = [drawn[talk] for talk in shares]
-    assert sum(observed) == 10_000
-    assert chisquare(observed, 10_000 * np.array(list(shares.values()))).pvalue > 0.001
-
-
 def test_paths_are_drawn_and_ends_never_share_a_talker(
     corpus: Any, speech_recipe: MakeRecipe
 ) -> None:
@@ -240,7 +215,8 @@ def rendered(
     recipe: Recipe, corpus: Any, draw_to: Callable[..., Manifest], folder: Path
 ) -> RenderedSet:
     path = folder / "manifest.jsonl"
-    assert render_set(draw_to(path, recipe), path, folder / "set", corpus.roots).failures == []
+    draw_to(path, recipe)
+    assert render_set(open_manifest(path), folder / "set", corpus.roots).failures == []
     return RenderedSet(folder / "set")
 
 
@@ -249,7 +225,8 @@ def test_echo_sets_on_disk(
 ) -> None:
     recipe = echo_recipe(speech_recipe, mixtures=12, format="wav16")
     path = tmp_path / "manifest.jsonl"
-    outcome = render_set(draw_to(path, recipe), path, tmp_path / "set", corpus.roots)
+    draw_to(path, recipe)
+    outcome = render_set(open_manifest(path), tmp_path / "set", corpus.roots)
     assert outcome.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     done = RenderedSet(tmp_path / "set")
@@ -262,7 +239,7 @@ def test_echo_sets_on_disk(
         far_end = {"echo_far_end"} if "echo" in names else set()
         assert files == {"mixture", *names} | far_end
     assert kinds >= {(True, True), (False, True), (True, False)}
-    for row in outcome.rows:
+    for row in open_rendered(tmp_path / "set"):
         if row.name in ("echo", "echo_far_end") and row.measured["level_db"] is not None:
             assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=1.0)
 
@@ -279,7 +256,7 @@ def test_any_order_gives_the_same_files(
     header, mixtures = whole.manifest.header, whole.manifest.mixtures
     path = tmp_path / "backwards.jsonl"
     write_manifest(path, header, reversed(mixtures))
-    render_set(read_manifest(path), path, tmp_path / "backwards", corpus.roots)
+    render_set(open_manifest(path), tmp_path / "backwards", corpus.roots)
     for mixture in mixtures:
         assert contents(whole.folder / mixture.id) == contents(tmp_path / "backwards" / mixture.id)
 

@@ -12,15 +12,19 @@ import pytest
 
 from mixgen.audio import Samples
 from mixgen.corpora import get_layout
-from mixgen.draw import draw_mixtures
+from mixgen.draw import draw_mixtures, seconds_of
 from mixgen.errors import InputError
 from mixgen.index import SplitPlan, index_corpus
-from mixgen.jams_export import read_jams, write_jams
+from mixgen.jams_export import jams_dict, read_jams, write_jams
 from mixgen.manifest import Mixture
 from mixgen.recipe import Recipe
 from mixgen.render import source_signals
 from mixgen.scene import load_scaper
 from mixgen.sources import Roots, locate
+
+EXACT = 1e-12
+SHIFT = {"pitch_shift": ["uniform", -3, 3]}
+STRETCH = {"time_stretch": ["uniform", 0.8, 1.25]}
 
 needs_sox = pytest.mark.skipif(shutil.which("sox") is None, reason="needs the program sox")
 MakeRecipe = Callable[..., Recipe]
@@ -35,10 +39,10 @@ def _as_scaper_renders(path: Path, mixture: Mixture, roots: Roots) -> dict[str, 
     by_file = {file: event.T for file, event in zip(files, events, strict=True)}
     signals = {"mixture": soundscape.T}
     for source in mixture.sources:
-        event = source.events[0]
-        signal = by_file[str(locate(roots, event.corpus, event.path))]
         signals[source.name] = np.zeros((mixture.channels, mixture.frames))
-        signals[source.name][:, : signal.shape[1]] = signal
+        for event in source.events:
+            signal = by_file[str(locate(roots, event.corpus, event.path))]
+            signals[source.name][:, : signal.shape[1]] += signal
     return signals
 
 
@@ -113,7 +117,7 @@ def test_scaper_renders_the_same_without_resampling(
     )
     for mixture in draw_mixtures(recipe, rows, corpus.roots, splits=["train"]):
         largest, _ = _differences(mixture, corpus.roots, tmp_path)
-        assert max(largest.values()) <= 1e-6
+        assert max(largest.values()) <= EXACT
 
 
 @needs_sox
@@ -129,7 +133,7 @@ def test_scaper_repeats_a_background_the_same(
     recipe = speech_recipe(sources=groups, duration={"mode": "fixed", "seconds": seconds})
     for mixture in draw_mixtures(recipe, corpus.rows, corpus.roots):
         largest, _ = _differences(mixture, corpus.roots, tmp_path)
-        assert max(largest.values()) <= 1e-6
+        assert max(largest.values()) <= EXACT
 
 
 @needs_sox
@@ -138,28 +142,96 @@ def test_scaper_renders_stereo_songs_the_same(
 ) -> None:
     mixture = next(draw_mixtures(music_recipe(), corpus.rows, corpus.roots))
     largest, _ = _differences(mixture, corpus.roots, tmp_path)
-    assert max(largest.values()) <= 1e-6
+    assert max(largest.values()) <= EXACT
 
 
 @needs_sox
-@pytest.mark.parametrize("effects", [{"pitch_shift": 2.5}, {"time_stretch": 0.8}, {}])
-def test_scaper_shifts_and_stretches_the_same(
-    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path, effects: dict[str, float]
+def test_scaper_renders_conversations_the_same(
+    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
-    chosen = effects or {"pitch_shift": -1.0, "time_stretch": 1.2}
-    group = {"name": "s", "kind": "speech", "count": 2}
-    group |= {name: ["const", value] for name, value in chosen.items()}
-    recipe = speech_recipe(sources=[group])  # 16 kHz to 8 kHz as well
+    turns = {"utterances": 2, "overlap": ["const", 0.2]}
+    group = {"name": "s", "kind": "speech", "count": 2, "turns": turns}
+    recipe = speech_recipe(sample_rate=16000, sources=[group], duration={"mode": "content"})
     mixture = next(draw_mixtures(recipe, corpus.rows, corpus.roots))
-    assert {mixture.sources[0].events[0].as_dict()[name] for name in chosen} == set(chosen.values())
+    assert [len(source.events) for source in mixture.sources] == [2, 2]
     largest, _ = _differences(mixture, corpus.roots, tmp_path)
-    assert max(largest.values()) <= 1e-6
+    assert max(largest.values()) <= EXACT
 
 
 @needs_sox
-@pytest.mark.parametrize(("rate", "resampled"), [(16000, False), (8000, True)])
+@pytest.mark.parametrize("rate", [16000, 8000])
+@pytest.mark.parametrize("effects", [SHIFT, STRETCH, SHIFT | STRETCH], ids="-".join)
+def test_scaper_shifts_and_stretches_the_same(
+    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path, effects: dict[str, Any], rate: int
+) -> None:
+    group = {"name": "s", "kind": "speech", "count": 2, "event_time": ["uniform", 0, 0.3]}
+    recipe = speech_recipe(sources=[group | effects], sample_rate=rate)
+    cut = set()
+    for mixture in draw_mixtures(recipe, corpus.rows, corpus.roots):
+        for event in (source.events[0] for source in mixture.sources):
+            assert {name for name in (*SHIFT, *STRETCH) if getattr(event, name)} == set(effects)
+            stop_s = event.event_time + event.event_duration * (event.time_stretch or 1)
+            cut.add(stop_s >= mixture.duration_s - 1e-9)
+        largest, _ = _differences(mixture, corpus.roots, tmp_path)
+        assert max(largest.values()) <= EXACT
+    assert cut == {False, True}  # some events last as long as the mixture lets them
+
+
+@needs_sox
+@pytest.mark.parametrize("channels", [1, 2])
+def test_scaper_shifts_and_stretches_stereo_songs_the_same(
+    corpus: Any, music_recipe: MakeRecipe, tmp_path: Path, channels: int
+) -> None:
+    stems = [{"name": s, "kind": "music"} | SHIFT | STRETCH for s in ("vocals", "bass")]
+    recipe = music_recipe(sources=stems, channels=channels, sample_rate=22050)
+    mixture = next(draw_mixtures(recipe, corpus.rows, corpus.roots))
+    largest, _ = _differences(mixture, corpus.roots, tmp_path)
+    assert max(largest.values()) <= EXACT
+
+
+def _as_scaper_writes(mixture: Mixture, roots: Roots) -> Any:
+    """Return the annotation that stock Scaper writes for the events of a mixture."""
+    duration_s = seconds_of(mixture.frames, mixture.sample_rate)
+    scene = load_scaper().Scaper(duration_s, str(roots["speech"]), str(roots["noise"]))
+    scene.sr, scene.ref_db = mixture.sample_rate, mixture.level.reference_db
+    scene.fade_in_len = scene.fade_out_len = mixture.fade_s
+    for source in mixture.sources:
+        (event,) = source.events
+        file = ("const", str(locate(roots, event.corpus, event.path)))
+        if source.role == "background":
+            scene.add_background(("const", source.label), file, ("const", event.source_time))
+            continue
+        names = ("source_time", "event_time", "event_duration", "snr", *SHIFT, *STRETCH)
+        values = {name: ("const", getattr(event, name)) for name in names}
+        scene.add_event(label=("const", source.label), source_file=file, **values)
+    _, jam, _, _ = scene.generate(no_audio=True, disable_instantiation_warnings=True)
+    return jam.annotations[0]
+
+
+def test_the_annotation_is_the_one_that_scaper_writes(
+    corpus: Any, speech_recipe: MakeRecipe
+) -> None:
+    talkers, noise = speech_recipe().model_dump(exclude_defaults=True)["sources"]
+    recipe = speech_recipe(sources=[talkers | SHIFT | STRETCH, noise])
+    for mixture in draw_mixtures(recipe, corpus.rows, corpus.roots):
+        ours = jams_dict(mixture, corpus.roots)["annotations"][0]
+        theirs = _as_scaper_writes(mixture, corpus.roots)
+        events = {event.value["source_file"]: event for event in theirs.data}
+        assert len(events) == len(ours["data"]) == 3
+        for event in ours["data"]:
+            same = events[event["value"]["source_file"]]
+            assert event["time"] == pytest.approx(same.time)
+            assert event["duration"] == pytest.approx(same.duration)
+            assert event["value"] == pytest.approx(same.value)
+        for key in ("original_duration", "sr", "ref_db", "fade_in_len", "fade_out_len", "n_events"):
+            assert ours["sandbox"]["scaper"][key] == theirs.sandbox.scaper[key]
+
+
+@needs_sox
+@pytest.mark.parametrize("effects", [{}, SHIFT | STRETCH], ids=["plain", "shifted and stretched"])
+@pytest.mark.parametrize("rate", [16000, 8000])
 def test_real_speech(
-    real_data: Path, speech_recipe: MakeRecipe, tmp_path: Path, rate: int, resampled: bool
+    real_data: Path, speech_recipe: MakeRecipe, tmp_path: Path, rate: int, effects: dict[str, Any]
 ) -> None:
     roots = {"speech": real_data / "speech/librispeech-resemblyzer/test-other"}
     layout = get_layout("librispeech")
@@ -167,13 +239,14 @@ def test_real_speech(
     group = {"name": "s", "kind": "speech", "count": 2, "event_time": ["uniform", 0, 2]}
     recipe = speech_recipe(
         sample_rate=rate,
-        sources=[group],
+        sources=[group | effects],
         duration={"mode": "fixed", "seconds": 4},
         splits={"test": {"mixtures": 6, "sources": "test"}},
     )
     for mixture in draw_mixtures(recipe, index.rows, roots):
         largest, snr_db = _differences(mixture, roots, tmp_path)
-        if resampled:
+        # Only where nothing is shifted or stretched do we resample without sox.
+        if rate == 8000 and not effects:
             assert min(snr_db.values()) >= 60
         else:
-            assert max(largest.values()) <= 1e-6
+            assert max(largest.values()) <= EXACT

@@ -1,5 +1,6 @@
 """Rendering in memory: levels, places, fades, clip rule, and the exact sum."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mixgen.errors import InputError
+from mixgen.errors import InputError, MachineError
 from mixgen.files import sha256_file
 from mixgen.formats import FORMATS
 from mixgen.levels import energy_db, integrated_lufs
@@ -200,3 +201,20 @@ def test_excerpt_beyond_the_file(record: Callable[..., Mixture], tmp_path: Path,
     mixture = record((_noise(0.5), {"role": role, "source_time": 3.0}))
     with pytest.raises(InputError, match="has 4000 samples, but samples 24000 to"):
         _signal(mixture, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("sox") is None, reason="needs the program sox")
+@pytest.mark.parametrize("change", [{"pitch_shift": 60.0}, {"time_stretch": 11.0}])
+def test_more_than_sox_shifts_and_stretches(
+    record: Callable[..., Mixture], tmp_path: Path, change: dict[str, float]
+) -> None:
+    with pytest.raises(InputError, match=r"sox refuses .*: shift by at most 39 semitones"):
+        _signal(record((_noise(0.5), change)), tmp_path)
+
+
+def test_no_sox(
+    record: Callable[..., Mixture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MachineError, match="need the program sox: install it"):
+        _signal(record((_noise(0.5), {"pitch_shift": 1.0})), tmp_path)

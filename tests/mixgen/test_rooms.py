@@ -1,7 +1,6 @@
 """Rooms: parts of a response, what is measured of it, and sets with a response for each source."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,14 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
-from mixgen.corpora import get_layout
 from mixgen.draw import draw_header, draw_mixtures
 from mixgen.errors import InputError
 from mixgen.formats import FORMATS
-from mixgen.index import SplitPlan, index_corpus
 from mixgen.jams_export import write_jams
-from mixgen.manifest import Mixture, read_manifest, write_manifest
+from mixgen.manifest import Mixture, open_manifest, read_manifest, write_manifest
 from mixgen.recipe import Recipe
 from mixgen.render import render, source_signals
-from mixgen.rendered import RenderedSet
+from mixgen.rendered import RenderedSet, open_rendered
 from mixgen.renderset import render_set
 from mixgen.rooms.response import (
     along,
@@ -30,38 +27,9 @@ from mixgen.rooms.response import (
 from mixgen.verify import verify_set
 
 MakeRecipe = Callable[..., Recipe]
+Decaying = Callable[..., np.ndarray]
 RATE = 16000
-MICROPHONES = 3
-
-
-def decaying(t60_s: float, rate: int, *, channels: int = 1, seed: int = 0) -> np.ndarray:
-    """Noise that loses 60 dB in t60_s, after a direct sound 5 ms in: (channels, taps)."""
-    time_s = np.arange(round(1.2 * t60_s * rate)) / rate
-    noise = np.random.default_rng(seed).standard_normal((channels, time_s.size))
-    response = 0.02 * noise * 10 ** (-3 * time_s / t60_s)
-    start = round(0.005 * rate)
-    response[:, :start] = 0
-    for channel in range(channels):
-        response[channel, start + channel] = 0.5
-    return response
-
-
-@pytest.fixture(scope="module")
-def roomy(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The tiny corpora and four rooms of three responses each, two rooms per split."""
-    root = tmp_path_factory.mktemp("rooms")
-    for room in range(4):
-        for place in range(3):
-            path = root / f"room{room}" / f"{place}.wav"
-            path.parent.mkdir(exist_ok=True)
-            response = decaying(0.15, RATE, channels=MICROPHONES, seed=10 * room + place)
-            soundfile.write(path, response.T, RATE, subtype="FLOAT")
-    plan = SplitPlan(by="label", parts={"train": 0.5, "test": 0.5})
-    index = index_corpus(
-        get_layout("folder"), root, corpus="rooms", kind="rir", licence="CC0", splits=plan
-    )
-    rows = [*corpus.rows, *(r.model_copy(update={"text": "t60_s=0.15"}) for r in index.rows)]
-    return replace(corpus, rows=rows, roots=corpus.roots | {"rooms": root})
+T60_S = 0.08
 
 
 def reverberant(speech_recipe: MakeRecipe, **rooms: Any) -> Recipe:
@@ -86,7 +54,7 @@ def test_every_source_has_its_own_response_in_one_room(
         responses = [source.room for source in mixture.sources if source.role == "target"]
         assert len({response.path for response in responses if response}) == 2
         assert {Path(r.path).parts[0] for r in responses if r} == {mixture.room.name}
-        assert {r.t60_s for r in responses if r} == {0.15}
+        assert {r.t60_s for r in responses if r} == {T60_S}
         assert mixture.sources[-1].room is None  # the background is as it was recorded
     assert all(len(names) == 2 for names in rooms.values())
     assert rooms["train"].isdisjoint(rooms["test"])
@@ -104,7 +72,7 @@ def test_references_on_disk(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Pat
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, draw_header(recipe, roomy.rows), drawn(roomy, recipe))
     manifest = read_manifest(path)
-    outcome = render_set(manifest, path, tmp_path / "set", roomy.roots)
+    outcome = render_set(open_manifest(path), tmp_path / "set", roomy.roots)
     assert outcome.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     mixture = manifest.mixtures[0]
@@ -113,10 +81,10 @@ def test_references_on_disk(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Pat
     names = {file.stem for file in folder.iterdir()}
     assert names == {"mixture", "s1", "s2", "noise", "s1_early", "s2_early", "s1_dry", "s2_dry"}
     assert RenderedSet(tmp_path / "set").load_references(mixture.id).shape[0] == 2
-    for row in outcome.rows:
+    for row in open_rendered(tmp_path / "set"):
         if row.name in ("s1", "s2"):
-            assert row.requested["t60_s"] == 0.15
-            assert row.measured["t60_s"] == pytest.approx(0.15, rel=0.2)
+            assert row.requested["t60_s"] == T60_S
+            assert row.measured["t60_s"] == pytest.approx(T60_S, rel=0.2)
             assert row.measured["drr_db"] is not None
             assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=1.0)
 
@@ -150,7 +118,7 @@ def test_images_are_the_sources_through_their_responses(
         np.testing.assert_allclose(direct[:heard], expected, atol=1e-9)
 
 
-def test_early_part_ends_in_time() -> None:
+def test_early_part_ends_in_time(decaying: Decaying) -> None:
     response = decaying(0.4, RATE)
     early = along("early", response, RATE, early_s=0.05)
     assert early.shape[1] == round(0.005 * RATE) + round(0.05 * RATE) + 1
@@ -159,7 +127,7 @@ def test_early_part_ends_in_time() -> None:
 
 
 @pytest.mark.parametrize("t60_s", [0.2, 0.5, 1.0])
-def test_reverberation_time_of_decaying_noise(t60_s: float) -> None:
+def test_reverberation_time_of_decaying_noise(decaying: Decaying, t60_s: float) -> None:
     measured = [reverberation_time_s(decaying(t60_s, RATE, seed=s), RATE) for s in range(5)]
     assert np.mean([m for m in measured if m]) == pytest.approx(t60_s, rel=0.07)
 
@@ -195,11 +163,11 @@ def test_a_response_at_another_rate_sounds_alike(roomy: Any, speech_recipe: Make
 
 
 def test_more_sources_than_responses(roomy: Any, speech_recipe: MakeRecipe) -> None:
-    group = {"name": "s", "kind": "speech", "count": 4, "distinct_labels": False}
+    group = {"name": "s", "kind": "speech", "count": 5, "distinct_labels": False}
     recipe = speech_recipe(
         sources=[group], rooms={}, splits={"train": {"mixtures": 1, "sources": "train"}}
     )
-    with pytest.raises(InputError, match=r"has 3 response\(s\) for 4 sources"):
+    with pytest.raises(InputError, match=r"has 4 response\(s\) for 5 sources"):
         drawn(roomy, recipe)
 
 
