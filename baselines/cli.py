@@ -79,7 +79,7 @@ def train(
         str | None, typer.Option("--set", help="Train on a rendered set's segments.")
     ] = None,
     manifest: Annotated[
-        str | None, typer.Option(help="Train on fresh mixtures of a manifest's source files.")
+        str | None, typer.Option(help="Train on a manifest: freshly mixed, or as recorded.")
     ] = None,
     roots: Annotated[
         list[str] | None, typer.Option("--root", help="CORPUS=FOLDER, for --manifest.")

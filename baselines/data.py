@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mixgen.audio import read_audio
+from mixgen.dataset import ManifestDataset
+from mixgen.manifest import Manifest
 from mixgen.rendered import RenderedSet
+from mixgen.sources import Roots
 
 Signal = NDArray[np.float32]
 Item = tuple[Signal, Signal]  # mixture (channels, time), references (n_src, channels, time)
@@ -52,10 +55,8 @@ class RenderedItems:
 
     def item(self, index: int) -> Item:
         """A segment of mixture and references; raises InputError for a file that cannot be read."""
-        epoch, position = divmod(index, len(self.mixtures))
-        mixture = self.mixtures[_order(self.seed, epoch, len(self.mixtures))[position]]
-        latest = max(mixture.frames - self.frames, 0)
-        start = int(item_rng(self.seed, index).integers(latest + 1))
+        mixture = self.mixtures[_shuffled(self.seed, index, len(self.mixtures))]
+        start = _start(self.seed, index, mixture.frames, self.frames)
         names = ["mixture", *mixture.targets]
         signals = np.stack([self._read(mixture.id, name, start, mixture.frames) for name in names])
         return signals[0], signals[1:]
@@ -65,6 +66,42 @@ class RenderedItems:
         path = self.rendered.reference_path(mixture_id, name)
         samples = read_audio(path, start, frames)[0]
         return np.pad(samples, ((0, 0), (0, self.frames - frames))).astype(np.float32)
+
+
+class RecordItems:
+    """Segments of a manifest's mixtures, rendered in memory exactly as their records say.
+
+    As from the rendered set: every mixture once per pass, at random offsets, followed by silence
+    where it is short.
+    """
+
+    def __init__(
+        self, manifest: Manifest, roots: Roots, split: str, *, segment_s: float, seed: int
+    ) -> None:
+        self.rendered = ManifestDataset(manifest, roots, split)
+        self.frames = round(segment_s * manifest.of_split(split)[0].sample_rate)
+        self.seed = seed
+
+    def item(self, index: int) -> Item:
+        """A segment of mixture and references; raises InputError for a file that cannot be read."""
+        whole = self.rendered[_shuffled(self.seed, index, len(self.rendered))]
+        start = _start(self.seed, index, whole.record.frames, self.frames)
+        return self._cut(whole.mixture, start), self._cut(whole.references, start)
+
+    def _cut(self, signal: Signal, start: int) -> Signal:
+        cut = signal[..., start : start + self.frames]
+        short = [(0, 0)] * (cut.ndim - 1) + [(0, self.frames - cut.shape[-1])]
+        return np.pad(cut, short)
+
+
+def _shuffled(seed: int, index: int, size: int) -> int:
+    """Which of `size` mixtures item `index` is of: each once per pass, in an order of its own."""
+    epoch, position = divmod(index, size)
+    return int(_order(seed, epoch, size)[position])
+
+
+def _start(seed: int, index: int, available: int, frames: int) -> int:
+    return int(item_rng(seed, index).integers(max(available - frames, 0) + 1))
 
 
 @lru_cache(maxsize=2)

@@ -11,12 +11,13 @@ from mixgen.manifest import Mixture
 def stem_names(mixtures: Sequence[Mixture]) -> tuple[str, ...] | None:
     """Names of the targets where they say what a source is (vocals, drums), else None.
 
-    A name says so when it is the source's label in every mixture; s1 and s2 are two of anyone.
+    A name says so when its source is called after its label in every mixture; s1 and s2 are two of
+    anyone.
     """
     targets = mixtures[0].targets
     for mixture in mixtures:
-        labels = {source.name: source.label for source in mixture.sources}
-        if mixture.targets != targets or any(labels[name] != name for name in targets):
+        of = {name: source for source in mixture.sources for name in source.heard_names}
+        if mixture.targets != targets or any(of[name].name != of[name].label for name in targets):
             return None
     return tuple(targets)
 

@@ -81,7 +81,7 @@ class DynamicItems:
         self.gain_spread_db = gain_spread_db
         self.coherent = coherent
         self.named = stem_names(mixtures) is not None
-        _check_same_sources(mixtures)
+        _check_kind(mixtures)
         # Slowed down, a recording at this rate still fills the set's band.
         kept_rate = math.ceil(self.sample_rate / speed_range[0])
         self.recordings = _load_all(mixtures, roots, kept_rate, memory_gb)
@@ -198,14 +198,33 @@ def _key(source: Source, event: Event) -> FileKey:
     return event.corpus, event.path, source.gain.rule
 
 
-def _check_same_sources(mixtures: Sequence[Mixture]) -> None:
+def can_be_mixed_afresh(mixtures: Sequence[Mixture]) -> bool:
+    """Tell whether fresh mixtures of the recordings would be of the records' kind.
+
+    That takes the same sources in all, each one excerpt of one file as it is, and nothing done to
+    it or to the mixture: no room, echo or degradation.
+    """
     expected = [source.name for source in mixtures[0].sources]
-    for mixture in mixtures:
-        if [source.name for source in mixture.sources] != expected:
-            raise InputError(
-                f"Mixture {mixture.id} has other sources than {mixtures[0].id}: mixing on the fly "
-                "needs the same in every record; render the set and train on it with --set."
-            )
+    return all(
+        [source.name for source in mixture.sources] == expected
+        and not mixture.effects
+        and all(_is_plain(source) for source in mixture.sources)
+        for mixture in mixtures
+    )
+
+
+def _is_plain(source: Source) -> bool:
+    if len(source.events) != 1 or source.room is not None or source.echo is not None:
+        return False
+    return source.events[0].pitch_shift is None and source.events[0].time_stretch is None
+
+
+def _check_kind(mixtures: Sequence[Mixture]) -> None:
+    if not can_be_mixed_afresh(mixtures):
+        raise InputError(
+            "These mixtures cannot be mixed afresh: their sources differ from record to record, "
+            "have several events, or are changed by a room, an echo or an effect."
+        )
 
 
 def _distinct(

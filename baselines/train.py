@@ -32,11 +32,11 @@ from baselines.checkpoint import (
     versions,
     with_prefix,
 )
-from baselines.data import Batch, Items, RenderedItems, batches
+from baselines.data import Batch, Items, RecordItems, RenderedItems, batches
 from baselines.device import choose_device, set_threads
 from baselines.fit import build_for
 from baselines.interrupt import asked_to_stop
-from baselines.mixing import DynamicItems
+from baselines.mixing import DynamicItems, can_be_mixed_afresh
 from baselines.recipes import TrainingConfig
 from baselines.separator import Separator
 from baselines.validation import Validation, from_files, from_sources, validation_of
@@ -45,7 +45,7 @@ from mixgen.manifest import Manifest, read_manifest
 from mixgen.progress import say
 from mixgen.records import parse_record
 from mixgen.rendered import RenderedSet
-from mixgen.sources import find_roots
+from mixgen.sources import Roots, find_roots
 
 _SECONDS_BETWEEN_LINES = 5.0
 _BROKEN_STEPS_ALLOWED = 100
@@ -126,19 +126,30 @@ def load_feed(config: TrainingConfig) -> Feed:
         manifest, roots = read_manifest(path), find_roots([path], config.roots)
         load = from_sources(manifest, roots)
         separator = _build(config, manifest)
-        items = DynamicItems(
-            manifest.of_split(config.split),
-            roots,
-            segment_s=config.segment_s,
-            seed=config.seed,
-            speed_range=(config.slowest, config.fastest),
-            gain_spread_db=config.gain_spread_db,
-            coherent=config.coherent,
-            memory_gb=config.memory_gb,
-        )
+        items = _items_of(config, manifest, roots)
     named = separator.source_names is not None
     validation = validation_of(manifest, load, items=config.valid_items, named=named)
     return Feed(manifest, items, validation, separator)
+
+
+def _items_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> Items:
+    """Fresh mixtures where they are of the records' kind, else the records' own, rendered."""
+    mixtures = manifest.of_split(config.split)
+    if not can_be_mixed_afresh(mixtures):
+        say("The records are rendered as they are: fresh mixtures would lack what is done to them.")
+        return RecordItems(
+            manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed
+        )
+    return DynamicItems(
+        mixtures,
+        roots,
+        segment_s=config.segment_s,
+        seed=config.seed,
+        speed_range=(config.slowest, config.fastest),
+        gain_spread_db=config.gain_spread_db,
+        coherent=config.coherent,
+        memory_gb=config.memory_gb,
+    )
 
 
 def _build(config: TrainingConfig, manifest: Manifest) -> Separator:

@@ -5,10 +5,10 @@ import pytest
 import soundfile
 import torch
 
-from baselines.data import RenderedItems, batches, item_rng, make_batch
-from baselines.mixing import DynamicItems
+from baselines.data import RecordItems, RenderedItems, batches, item_rng, make_batch
+from baselines.mixing import DynamicItems, can_be_mixed_afresh
 from mixgen.errors import InputError, MachineError
-from mixgen.manifest import read_manifest
+from mixgen.manifest import Response, read_manifest
 from mixgen.rendered import RenderedSet
 
 
@@ -162,8 +162,46 @@ def test_records_of_different_sources_are_refused(speech, stems):
         *read_manifest(speech.manifest).of_split("train"),
         *read_manifest(stems.manifest).of_split("train"),
     ]
-    with pytest.raises(InputError, match="other sources"):
+    with pytest.raises(InputError, match="cannot be mixed afresh: their sources differ"):
         DynamicItems(mixtures, speech.roots, segment_s=0.25, seed=0)
+
+
+def test_records_give_the_segments_of_their_rendered_set(speech):
+    options = {"segment_s": 0.25, "seed": 3}
+    written = RenderedItems(RenderedSet(speech.rendered), "train", **options)
+    mixed = RecordItems(read_manifest(speech.manifest), speech.roots, "train", **options)
+    for index in range(6):
+        for ours, theirs in zip(mixed.item(index), written.item(index), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_short_records_are_followed_by_silence(speech):
+    items = RecordItems(
+        read_manifest(speech.manifest), speech.roots, "train", segment_s=0.75, seed=3
+    )
+    mixture, references = items.item(0)
+    assert mixture.shape == (1, 6000)
+    assert references.shape == (2, 1, 6000)
+    assert not mixture[:, 4000:].any()
+    assert mixture[:, :4000].any()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: {"room": Response(corpus="rooms", path="a.wav", sha256="0" * 64)},
+        lambda s: {"events": s.events * 2},
+        lambda s: {"events": [s.events[0].model_copy(update={"pitch_shift": 1.0})]},
+    ],
+)
+def test_what_is_changed_is_not_mixed_afresh(speech, change):
+    first, *others = read_manifest(speech.manifest).of_split("train")
+    assert can_be_mixed_afresh([first, *others])
+    source = first.sources[0]
+    changed = source.model_copy(update=change(source))
+    assert not can_be_mixed_afresh(
+        [*others, first.model_copy(update={"sources": [changed, *first.sources[1:]]})]
+    )
 
 
 def test_a_rendered_file_that_was_cut_is_told(speech, tmp_path):
