@@ -1,7 +1,7 @@
 # `make` lists what there is. Everything sets itself up first.
 
 python := .venv/bin/python
-benchmarks := $(wildcard benchmarks/*_parity.py benchmarks/*_speed.py)
+benchmarks := $(wildcard benchmarks/*_parity.py benchmarks/*_speed.py benchmarks/*_memory.py)
 
 .PHONY: help setup demo test check bench parity clean
 

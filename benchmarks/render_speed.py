@@ -37,7 +37,7 @@ from mixgen.files import sha256_file
 from mixgen.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
 from mixgen.jams_export import write_jams
 from mixgen.levels import LEVEL_RULES
-from mixgen.manifest import Mixture, read_manifest, write_manifest
+from mixgen.manifest import Mixture, open_manifest, read_manifest, write_manifest
 from mixgen.measure import measure
 from mixgen.render import render
 from mixgen.renderset import render_set
@@ -115,8 +115,7 @@ def ours(form: SampleFormat, roots: Roots) -> Callable[[Round, Path], Seconds]:
     def call(scenes: Round, folder: Path) -> Seconds:
         """Render a round into `folder`."""
         cpu, wall = time.process_time(), time.perf_counter()
-        manifest = read_manifest(scenes.manifest)
-        outcome = render_set(manifest, scenes.manifest, folder, roots, form=form)
+        outcome = render_set(open_manifest(scenes.manifest), folder, roots, form=form)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         if outcome.failures:
             raise SystemExit(f"A scene was not rendered: {outcome.failures[0]}")

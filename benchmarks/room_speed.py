@@ -18,7 +18,7 @@ from pathlib import Path
 from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 
 from mixgen.draw import draw_header, draw_mixtures
-from mixgen.manifest import Manifest, read_manifest, write_manifest
+from mixgen.manifest import ManifestFile, open_manifest, write_manifest
 from mixgen.recipe import Recipe, Rooms
 from mixgen.renderset import render_set
 from mixgen.rooms.bank import make_bank
@@ -43,10 +43,10 @@ BANK = RoomRecipe.model_validate(
 )
 
 
-def manifest_of(recipe: Recipe, rows: list[SourceRow], roots: Roots, path: Path) -> Manifest:
-    """Draw a set and read it back."""
+def manifest_of(recipe: Recipe, rows: list[SourceRow], roots: Roots, path: Path) -> ManifestFile:
+    """Draw a set."""
     write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, roots))
-    return read_manifest(path)
+    return open_manifest(path)
 
 
 def median_seconds(
@@ -64,7 +64,7 @@ def median_seconds(
     for round_number in range(ROUNDS + 1):
         for name, manifest in manifests.items():
             started = time.perf_counter()
-            outcome = render_set(manifest, paths[name], work / name / str(round_number), roots)
+            outcome = render_set(manifest, work / name / str(round_number), roots)
             taken[name].append((time.perf_counter() - started) / SCENES)
             if outcome.failures:
                 raise SystemExit(f"A scene was not rendered: {outcome.failures[0]}")

@@ -2,7 +2,7 @@
 
 from mixgen.errors import InputError
 from mixgen.files import sha256_file
-from mixgen.rendered import RENDERED_FILE, RenderedSet, read_rendered
+from mixgen.rendered import RENDERED_FILE, RenderedSet
 
 
 def set_sha256(rendered: RenderedSet) -> str:
@@ -11,10 +11,10 @@ def set_sha256(rendered: RenderedSet) -> str:
     Raises:
         InputError: the set was not finished, or its manifest was changed after rendering.
     """
-    header, _ = read_rendered(rendered.folder)
-    if header.manifest_sha256 != rendered.manifest.sha256:
+    recorded = rendered.record.header.manifest_sha256
+    if recorded != rendered.manifest.sha256:
         raise InputError(
-            f"{rendered.folder} was rendered from the manifest {header.manifest_sha256[:12]}, but "
+            f"{rendered.folder} was rendered from the manifest {recorded[:12]}, but "
             f"holds {rendered.manifest.sha256[:12]}: run `mixgen render` again."
         )
     return sha256_file(rendered.folder / RENDERED_FILE)

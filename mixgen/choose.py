@@ -70,9 +70,10 @@ class OnceChoice(EqualChoice):
 
     def _deal(self, waiting: Sequence[SourceRow]) -> None:
         if self._epoch:
+            user = self._seed.rpartition("/")[2]
             raise InputError(
-                f"Not enough is left for {self._seed.rpartition('/')[2]!r} of {len(self._rows)} that "
-                "may come once: make fewer mixtures, or let them come again (`use: equally`)."
+                f"Of {len(self._rows)} sources for {user!r}, which may come once, not enough are "
+                "left: make fewer mixtures, or let them come again (`use: equally`)."
             )
         super()._deal(waiting)
 
@@ -90,7 +91,7 @@ class IndependentChoice:
         self._distinct = distinct_labels
         self._supply = _supply(rows, distinct_labels)
         points = [
-            (_ring_hash(f"{row.source_id}#{n}"), row) for row in rows for n in range(_RING_POINTS)
+            (ring_hash(f"{row.source_id}#{n}"), row) for row in rows for n in range(_RING_POINTS)
         ]
         points.sort(key=lambda point: (point[0], point[1].source_id))
         self._positions = [position for position, _ in points]
@@ -105,7 +106,7 @@ class IndependentChoice:
         _check_supply(self._supply, count, others, self._distinct)
         taken: list[SourceRow] = []
         for number in range(count):
-            taken.append(self._next(_ring_hash(f"{seed}/{number}"), [*others, *taken]))
+            taken.append(self._next(ring_hash(f"{seed}/{number}"), [*others, *taken]))
         return taken
 
     def _next(self, position: int, taken: Sequence[SourceRow]) -> SourceRow:
@@ -129,9 +130,15 @@ CHOICES: dict[str, type[Choice]] = {
 
 
 class TalkerChoice:
-    """Chooses talkers for a conversation, and utterances of each, both in the same way."""
+    """Chooses talkers for a conversation, and utterances of each, both in the same way.
 
-    def __init__(self, rows: Sequence[SourceRow], seed: str, choose: type[Choice]) -> None:
+    Of every talker's files, `spare` are left over in every mixture.
+    """
+
+    def __init__(
+        self, rows: Sequence[SourceRow], seed: str, choose: type[Choice], *, spare: int = 0
+    ) -> None:
+        self._spare = spare
         self._files: dict[str, list[SourceRow]] = defaultdict(list)
         for row in rows:
             self._files[row.label].append(row)
@@ -153,13 +160,41 @@ class TalkerChoice:
         talkers = self._talkers.take(len(utterances), seed, others)
         return [
             self._utterances[talker.label].take(
-                min(wanted, len(self._files[talker.label])), f"{seed}/{talker.label}"
+                min(wanted, len(self._files[talker.label]) - self._spare), f"{seed}/{talker.label}"
             )
             for talker, wanted in zip(talkers, utterances, strict=True)
         ]
 
 
-def _ring_hash(text: str) -> int:
+class EnrolmentChoice:
+    """Chooses, for a talker of a mixture, another utterance of this talker.
+
+    Every utterance is as likely as the others, and one that is added to the corpus changes only the
+    mixtures that use it.
+    """
+
+    def __init__(self, rows: Sequence[SourceRow]) -> None:
+        self._files: dict[str, list[SourceRow]] = defaultdict(list)
+        for row in rows:
+            self._files[row.label].append(row)
+
+    def take(self, spoken: Sequence[SourceRow], seed: str) -> SourceRow:
+        """Return an utterance by the talker of `spoken` that is none of these.
+
+        Raises:
+            InputError: the talker has no other.
+        """
+        others = [row for row in self._files[spoken[0].label] if row not in spoken]
+        if not others:
+            raise InputError(
+                f"{spoken[0].label!r} has no utterance left to enrol with: index more of each "
+                "talker, or let them say less."
+            )
+        return min(others, key=lambda row: ring_hash(f"{seed}/{row.source_id}"))
+
+
+def ring_hash(text: str) -> int:
+    """Return a number from 0 to 2^64 that looks random and depends on `text` alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
@@ -184,15 +219,3 @@ def _check_supply(
     if left < count:
         what = "labels" if distinct_labels else "files"
         raise InputError(f"{count} different {what} are wanted in one mixture; there are {left}.")
-
-
-Song = dict[str, list[SourceRow]]  # stem -> its files, of which there may be several
-
-
-def songs_with(rows: Sequence[SourceRow], stems: Sequence[str]) -> dict[str, Song]:
-    """Return, by song, the files of `stems`, for the songs that have them all."""
-    songs: dict[str, Song] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if row.label in stems:
-            songs[f"{row.corpus}/{row.group}"][row.label].append(row)
-    return {name: parts for name, parts in sorted(songs.items()) if len(parts) == len(stems)}

@@ -15,16 +15,16 @@ from mixgen.files import to_json
 from mixgen.formats import FORMATS
 from mixgen.index import SplitPlan, default_workers, index_corpus, parse_parts
 from mixgen.jams_export import write_jams
-from mixgen.manifest import Manifest, read_manifest, write_manifest
+from mixgen.manifest import Manifest, open_manifest, read_manifest, write_manifest
 from mixgen.progress import say, track
-from mixgen.recipe import read_recipe
-from mixgen.rendered import read_rendered
+from mixgen.recipe_file import read_recipe
+from mixgen.rendered import open_rendered
 from mixgen.renderset import parse_shard, render_set
 from mixgen.rttm import write_rttm
 from mixgen.shipped import find_recipe
 from mixgen.sources import find_roots, read_sources, write_roots, write_sources
 from mixgen.tolerances import off_target, parse_tolerances
-from mixgen.verify import verify_set
+from mixgen.verify import verdict, verify_set
 
 app = new_app(
     "mixgen", "Build reproducible mixture sets: index, draw, render, verify, report, export."
@@ -196,17 +196,15 @@ def render(
     """
     if form is not None and form not in FORMATS:
         raise typer.BadParameter(f"choose one of {', '.join(FORMATS)}", param_hint="--format")
-    drawn = read_manifest(manifest)
     outcome = render_set(
-        drawn,
-        manifest,
+        open_manifest(manifest),
         out,
         find_roots([manifest], root or ()),
         form=FORMATS[form] if form else None,
         workers=workers or default_workers(),
         shard=parse_shard(shard),
     )
-    typer.echo(f"{outcome.written} files written, {len(outcome.rows)} in place, in {out}.")
+    typer.echo(f"{outcome.written} files written, {outcome.in_place} in place, in {out}.")
     _report_failures("failed", outcome.failures)
 
 
@@ -229,17 +227,14 @@ def verify(
     """
     allowed = parse_tolerances(tolerance or ())
     problems = verify_set(rendered_set, deep=deep, workers=workers or default_workers())
-    off = list(off_target(read_rendered(rendered_set)[1], allowed))
+    off = list(off_target(open_rendered(rendered_set), allowed))
     if as_json:
         typer.echo(json.dumps([problem.as_dict() for problem in (*problems, *off)]))
     else:
         for problem in (*problems, *off):
             typer.echo(f"{problem.kind:<12} {problem.path}  ({problem.detail})")
     if problems:
-        raise InputError(
-            f"{len(problems)} file(s) of {rendered_set} are not as recorded: "
-            "`mixgen render` with its manifest repairs them."
-        )
+        raise InputError(verdict(rendered_set, problems))
     if off:
         raise InputError(
             f"{len(off)} value(s) in {rendered_set} are further from the requested than the "

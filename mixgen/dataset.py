@@ -32,12 +32,13 @@ class Item:
     """One mixture (channels, time), its references (n_src, channels, time), and its record.
 
     Every sample of every format is a float32 without error. References are in the order of the
-    record's `targets`.
+    record's `targets`, as are `enrolments`, each (1, time), where the recipe asks for them.
     """
 
     mixture: Signal
     references: Signal
     record: Mixture
+    enrolments: Sequence[Signal] = ()
 
     @property
     def id(self) -> str:
@@ -179,7 +180,8 @@ class RenderedDataset:
         record = self._records[index]
         mixture = self._rendered.load_mixture(record.id)
         references = self._rendered.load_references(record.id)
-        return Item(mixture.astype(np.float32), references.astype(np.float32), record)
+        enrolments = [e.astype(np.float32) for e in self._rendered.load_enrolments(record.id)]
+        return Item(mixture.astype(np.float32), references.astype(np.float32), record, enrolments)
 
 
 def rendered_item(record: Mixture, roots: Roots, form: SampleFormat) -> Item:
@@ -192,7 +194,9 @@ def rendered_item(record: Mixture, roots: Roots, form: SampleFormat) -> Item:
     references = np.empty((len(record.targets), record.channels, record.frames), np.float32)
     for place, name in enumerate(record.targets):
         references[place] = from_grid(steps[name], form)
-    return Item(from_grid(steps["mixture"], form).astype(np.float32), references, record)
+    mixture = from_grid(steps["mixture"], form).astype(np.float32)
+    enrolments = [from_grid(steps[n], form).astype(np.float32) for n in record.enrolment_names]
+    return Item(mixture, references, record, enrolments)
 
 
 class Batch(TypedDict):
@@ -200,6 +204,7 @@ class Batch(TypedDict):
 
     `mixture` is (batch, channels, time), `references` (batch, n_src, channels, time). `frames` and
     `n_src` hold the length in samples and the number of references of each item, shape (batch,).
+    `enrolments` is (batch, n_src, time) and `enrolment_frames` (batch, n_src); without any, 0 long.
     """
 
     id: list[str]
@@ -207,6 +212,8 @@ class Batch(TypedDict):
     references: Signal
     frames: NDArray[np.int64]
     n_src: NDArray[np.int64]
+    enrolments: Signal
+    enrolment_frames: NDArray[np.int64]
 
 
 def collate(items: Sequence[Item]) -> Batch:
@@ -219,5 +226,27 @@ def collate(items: Sequence[Item]) -> Batch:
     for place, item in enumerate(items):
         mixture[place, :, : frames[place]] = item.mixture
         references[place, : n_src[place], :, : frames[place]] = item.references
-    ids = [item.id for item in items]
-    return Batch(id=ids, mixture=mixture, references=references, frames=frames, n_src=n_src)
+    enrolments, enrolment_frames = _side_by_side([item.enrolments for item in items], n_src.max())
+    return Batch(
+        id=[item.id for item in items],
+        mixture=mixture,
+        references=references,
+        frames=frames,
+        n_src=n_src,
+        enrolments=enrolments,
+        enrolment_frames=enrolment_frames,
+    )
+
+
+def _side_by_side(
+    enrolments: Sequence[Sequence[Signal]], n_src: int
+) -> tuple[Signal, NDArray[np.int64]]:
+    """Return all of a batch as one array (batch, n_src, time), and their lengths (batch, n_src)."""
+    frames = np.zeros((len(enrolments), n_src), np.int64)
+    for place, signals in enumerate(enrolments):
+        frames[place, : len(signals)] = [signal.shape[1] for signal in signals]
+    padded = np.zeros((*frames.shape, frames.max(initial=0)), np.float32)
+    for place, signals in enumerate(enrolments):
+        for number, signal in enumerate(signals):
+            padded[place, number, : signal.shape[1]] = signal[0]
+    return padded, frames

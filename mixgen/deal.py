@@ -1,15 +1,17 @@
 """Which files serve which source of which mixture."""
 
 import hashlib
-import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mixgen.choose import CHOICES, Choice, Song, TalkerChoice, songs_with
+from mixgen.choose import CHOICES, Choice, EnrolmentChoice, TalkerChoice
 from mixgen.errors import InputError
 from mixgen.manifest import Kind
 from mixgen.recipe import Count, Recipe, SourceGroup
+from mixgen.salience import salient_starts
 from mixgen.scene import sample
+from mixgen.songs import SongChoice
 from mixgen.sources import SourceRow
 
 _LARGEST_SEED = 2**32
@@ -20,13 +22,15 @@ class Part:
     """One source of the mixture being drawn: its name, its group in the recipe, its files.
 
     There is one file, but several for a stem that a song has in parts, and for the talkers of a
-    conversation, who have one per utterance and, once turns are laid, a start for each.
+    conversation, who have one per utterance and, once turns are laid, a start for each. Talkers
+    may have another utterance to enrol with.
     """
 
     name: str
     group: SourceGroup
     rows: list[SourceRow]
     starts_s: list[float] = field(default_factory=list)
+    enrolment: SourceRow | None = None
 
     @property
     def row(self) -> SourceRow:
@@ -64,12 +68,14 @@ class Dealer:
             for g in recipe.sources
             if g.kind != "music"
         }
+        self._enrolments = {
+            g.name: EnrolmentChoice(pools[g.name]) for g in recipe.sources if g.enrolment
+        }
         if self._stems:
-            self._songs = _songs(self._stems, pools, split)
-            leads = [parts[_stem(self._stems[0])][0] for parts in self._songs.values()]
-            choose = CHOICES[recipe.songs.use]
-            self._song_choice = choose(leads, f"{self._base}/songs", distinct_labels=False)
-
+            rows_of_stems = {row.source_id: row for g in self._stems for row in pools[g.name]}
+            self._songs = SongChoice(
+                recipe, self._stems, list(rows_of_stems.values()), f"{self._base}/songs"
+            )
         self._rooms = _room_choice(recipe, rows, split, f"{self._base}/rooms")
 
     def seed(self, index: int, purpose: str = "scene") -> int:
@@ -84,9 +90,10 @@ class Dealer:
         """Return the sources of mixture `index` in the order of the recipe."""
         rows = self._files(index)
         if self._stems:
-            rows.update(self._take_songs(index))
+            seed = f"{self._base}/{index}/songs"
+            rows.update(self._songs.take(seed, coherent=self.coherent(index)))
         return [
-            Part(name, group, files)
+            Part(name, group, files, enrolment=self._enrolment(index, name, group, files))
             for group in self._recipe.sources
             for name, files in zip(
                 self._recipe.source_names(group, len(rows[group.name])),
@@ -94,6 +101,13 @@ class Dealer:
                 strict=True,
             )
         ]
+
+    def _enrolment(
+        self, index: int, name: str, group: SourceGroup, files: Sequence[SourceRow]
+    ) -> SourceRow | None:
+        if group.enrolment is None:
+            return None
+        return self._enrolments[group.name].take(files, f"{self._base}/{index}/{name}/enrolment")
 
     def _files(self, index: int) -> dict[str, list[list[SourceRow]]]:
         """Return the files of each source by group, but for music; talkers differ in all groups."""
@@ -109,7 +123,7 @@ class Dealer:
         return rows
 
     def responses(self, index: int, count: int) -> list[SourceRow]:
-        """Return different responses of one room for `count` sources; none for a dry recipe.
+        """Return different response files of one room for `count` sources, if it takes files.
 
         Raises:
             InputError: the room has fewer.
@@ -149,20 +163,9 @@ class Dealer:
         purposes = (f"utterances/{group.name}/{talker}" for talker in range(talkers))
         return [self._whole(many, index, purpose) for purpose in purposes]
 
-    def _take_songs(self, index: int) -> dict[str, list[list[SourceRow]]]:
-        # Where there are fewer songs than stems, the songs go round.
-        wanted = 1 if self.coherent(index) else min(len(self._stems), len(self._songs))
-        leads = self._song_choice.take(wanted, f"{self._base}/{index}/songs")
-        songs = itertools.cycle(self._songs[f"{lead.corpus}/{lead.group}"] for lead in leads)
-        return {g.name: [song[_stem(g)]] for g, song in zip(self._stems, songs, strict=False)}
-
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _stem(group: SourceGroup) -> str:
-    return group.labels[0] if group.labels else group.name
 
 
 def _candidates(
@@ -173,7 +176,7 @@ def _candidates(
     Raises:
         InputError: there is none.
     """
-    labels = [_stem(group)] if group.kind == "music" else group.labels
+    labels = [group.stem] if group.kind == "music" else group.labels
     found = [
         row
         for row in _of_split(recipe, group.kind, rows, split)
@@ -182,18 +185,24 @@ def _candidates(
         and (group.corpora is None or row.corpus in group.corpora)
         and row.duration_s >= group.shortest_s
     ]
+    if group.enrolment is not None:
+        utterances = Counter(row.label for row in found)
+        found = [row for row in found if utterances[row.label] > 1]
+    if group.salient is not None and group.kind != "music":
+        seconds = recipe.duration.seconds or 0.0
+        found = [row for row in found if salient_starts([row], group.salient, seconds)]
     return _some(found, recipe, group.kind, rows, split, repr(group.name))
 
 
 def _room_choice(
     recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: str
 ) -> TalkerChoice | None:
-    """Return what chooses rooms and responses in them; None for a dry recipe.
+    """Return what chooses rooms and responses in them; None for a recipe that has no such files.
 
     Raises:
         InputError: there is no response for the split.
     """
-    if recipe.rooms is None:
+    if recipe.rooms is None or recipe.rooms.simulate is not None:
         return None
     found = _some(_of_split(recipe, "rir", rows, split), recipe, "rir", rows, split, "the rooms")
     return TalkerChoice(found, seed, CHOICES[recipe.rooms.use])
@@ -234,16 +243,5 @@ def _some(
 def _choice(group: SourceGroup, rows: Sequence[SourceRow], seed: str) -> Choice | TalkerChoice:
     choose = CHOICES[group.use]
     if group.turns is not None:
-        return TalkerChoice(rows, seed, choose)
+        return TalkerChoice(rows, seed, choose, spare=1 if group.enrolment else 0)
     return choose(rows, seed, distinct_labels=group.distinct_labels)
-
-
-def _songs(
-    stems: Sequence[SourceGroup], pools: dict[str, list[SourceRow]], split: str
-) -> dict[str, Song]:
-    rows = {row.source_id: row for group in stems for row in pools[group.name]}
-    names = [_stem(group) for group in stems]
-    songs = songs_with(list(rows.values()), names)
-    if not songs:
-        raise InputError(f"No song of split {split!r} has all of the stems {', '.join(names)}.")
-    return songs

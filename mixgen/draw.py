@@ -11,9 +11,17 @@ import numpy as np
 from mixgen.deal import Deal, Dealer, Part
 from mixgen.degradations import Degradation
 from mixgen.errors import InputError
+from mixgen.excerpts import aligned, prepared
 from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source
 from mixgen.recipe import Recipe, Turns
-from mixgen.rooms.place import in_room, place, reference_of, room_of
+from mixgen.rooms.place import (
+    RoomOfMixture,
+    in_room,
+    place,
+    reference_of,
+    room_of_files,
+    room_to_simulate,
+)
 from mixgen.scene import DrawnEvent, EventPlan, instantiate, sample
 from mixgen.sources import Roots, SourceRow, locate_file, sources_sha256
 from mixgen.turns import Turn, lay_turns
@@ -58,8 +66,11 @@ def draw_mixtures(
 def deal_files(recipe: Recipe, dealer: Dealer, index: int) -> Deal:
     """Return the files of mixture `index`; to be asked for one mixture after the other, from 0."""
     parts = _with_turns(recipe, dealer, index)
-    heard = sum(in_room(recipe.rooms, part.group) for part in parts)
-    return Deal(index, parts, dealer.responses(index, heard))
+    return Deal(index, parts, dealer.responses(index, _sources_in_room(recipe, parts)))
+
+
+def _sources_in_room(recipe: Recipe, parts: Sequence[Part]) -> int:
+    return sum(in_room(recipe.rooms, part.group) for part in parts)
 
 
 def draw_mixture(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, deal: Deal) -> Mixture:
@@ -68,31 +79,44 @@ def draw_mixture(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, deal:
     Raises:
         InputError: Scaper refuses what the recipe asks for, or a corpus root is not known.
     """
-    index, parts = deal.index, deal.parts
-    frames = _frames(recipe, parts)
+    index = deal.index
+    frames = _frames(recipe, deal.parts)
     duration_s = seconds_of(frames, recipe.sample_rate)
+    coherent = dealer.coherent(index)
+    parts = prepared(recipe, deal.parts, coherent=coherent)
     drawn = _instantiate(parts, roots, duration_s, dealer.seed(index))
-    if dealer.coherent(index):
-        drawn = _same_excerpt(parts, drawn)
+    drawn = aligned(recipe, parts, drawn, coherent=coherent)
     sources = [
         _source(recipe, part, events, dealer.seed(index, f"{part.name}/echo"))
         for part, events in zip(parts, drawn, strict=True)
     ]
+    name = f"{split}-{index:06d}"
+    around = _room(recipe, deal, name, dealer.seed(index, "room"))
     return Mixture(
-        id=f"{split}-{index:06d}",
+        id=name,
         split=split,
         sample_rate=recipe.sample_rate,
         channels=recipe.channels,
         frames=frames,
         seed=dealer.seed(index),
-        sources=place(recipe.rooms, sources, deal.responses),
+        sources=place(recipe.rooms, sources, around),
         level=Level(reference_db=sample(recipe.reference_db, dealer.seed(index, "level"))),
         fade_s=recipe.fade_s,
-        room=room_of(recipe.rooms, deal.responses),
+        room=around.room if around else None,
         effects=_degradations(recipe, dealer, index),
         clip=recipe.clip,
         targets=[reference_of(recipe.rooms, s) for s in sources if s.role == "target"],
     )
+
+
+def _room(recipe: Recipe, deal: Deal, name: str, seed: int) -> RoomOfMixture | None:
+    """Return the room of a mixture: that of the response files dealt, or one drawn for it."""
+    sources = _sources_in_room(recipe, deal.parts)
+    if recipe.rooms is None or sources == 0:
+        return None
+    if deal.responses:
+        return room_of_files(recipe.rooms, deal.responses)
+    return room_to_simulate(recipe.rooms, name, seed, microphones=recipe.channels, sources=sources)
 
 
 def _degradations(recipe: Recipe, dealer: Dealer, index: int) -> list[Degradation]:
@@ -220,17 +244,6 @@ def _plans(part: Part, roots: Roots) -> list[EventPlan]:
     ]
 
 
-def _same_excerpt(parts: Sequence[Part], drawn: list[list[DrawnEvent]]) -> list[list[DrawnEvent]]:
-    """Give the stems of one song the excerpt, pitch and tempo that were drawn for the first."""
-    lead = next((e[0] for p, e in zip(parts, drawn, strict=True) if p.group.kind == "music"), None)
-    return [
-        [replace(lead, snr=event.snr) for event in events]
-        if lead is not None and part.group.kind == "music"
-        else events
-        for part, events in zip(parts, drawn, strict=True)
-    ]
-
-
 def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent], seed: int) -> Source:
     return Source(
         name=part.name,
@@ -243,7 +256,22 @@ def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent], seed: int) 
             together=len(part.rows) > 1 and not part.starts_s,
         ),
         echo=part.group.echo.draw(seed) if part.group.echo else None,
+        enrolment=_enrolment(part),
     )
+
+
+def _enrolment(part: Part) -> Event | None:
+    """Return the enrolment utterance of a talker, from its start, at the reference level."""
+    row, rule = part.enrolment, part.group.enrolment
+    if row is None or rule is None:
+        return None
+    whole = DrawnEvent(
+        source_time=0.0,
+        event_time=0.0,
+        event_duration=min(row.duration_s, rule.limit_s or math.inf),
+        snr=0.0,
+    )
+    return _event(row, whole)
 
 
 def _event(row: SourceRow, drawn: DrawnEvent) -> Event:

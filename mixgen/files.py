@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def copy_file(source: Path, path: Path) -> None:
+    """Copy the content of `source` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def to_json(value: Any) -> str:
     """Return one line of strict JSON (no NaN, no Infinity), keys in the order given."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -112,20 +119,38 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]
         writer.writerows(rows)
 
 
-def read_text(path: Path) -> str:
-    """Return the UTF-8 text of `path`.
-
-    Raises:
-        InputError: the file is missing, is not a file or is not UTF-8 text.
-    """
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is read as text into one InputError sentence."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        yield
     except FileNotFoundError:
         raise InputError(f"There is no file {path}: check the path.") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text: give the text file that was meant.") from None
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of `path`.
+
+    Raises:
+        InputError: the file is missing, is not a file or is not UTF-8 text.
+    """
+    with _reading(path):
+        return Path(path).read_text(encoding="utf-8")
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of UTF-8 text one at a time; a line ends at a newline alone.
+
+    Raises:
+        InputError: the file is missing, is not a file or is not UTF-8 text.
+    """
+    with _reading(path), open(path, encoding="utf-8", newline="\n") as stream:
+        for line in stream:
+            yield line.removesuffix("\n")
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -153,19 +178,24 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), str(path))
 
 
+def stream_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the JSON value of every line in `path`, one at a time, after the words for its place.
+
+    Raises:
+        InputError: the file is missing or a line is not JSON; the line is named.
+    """
+    for number, line in enumerate(read_lines(path), start=1):
+        where = f"{path} line {number}"
+        yield where, parse_json(line, where)
+
+
 def read_jsonl(path: Path) -> list[Any]:
     """Return the JSON value of every line in `path`.
 
     Raises:
         InputError: the file is missing or a line is not JSON; the line is named.
     """
-    lines = split_lines(read_text(path))
-    return [parse_json(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
-
-
-def split_lines(text: str) -> list[str]:
-    """Return the lines of `text`; unlike str.splitlines, a line ends at a newline alone."""
-    return text.removesuffix("\n").split("\n") if text else []
+    return [value for _, value in stream_jsonl(path)]
 
 
 def sha256_bytes(content: bytes | memoryview) -> str:

@@ -1,25 +1,30 @@
 """The manifest: one header line, then one record per mixture with nothing random left in it."""
 
 import functools
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mixgen.degradations import Degradation
 from mixgen.echo import Echo
 from mixgen.errors import InputError
-from mixgen.files import parse_json, read_text, sha256_bytes, split_lines, write_jsonl
+from mixgen.files import read_lines, sha256_file, write_jsonl
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
 from mixgen.paths import check_name, check_relative
-from mixgen.records import Record, as_value_error, parse_record
+from mixgen.record_files import read_header, read_records
+from mixgen.records import Record, as_value_error
+from mixgen.rooms.geometry import Point
 
 SCHEMA = "manifest/1"
 UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
 FAR_END = "far_end"  # the part of an echo that a canceller is given
+ENROLMENT = "enrolment"  # another utterance of a talker, which an extractor is given
 
 _LONGEST_FRAMES = 48000 * 24 * 3600
 
@@ -72,11 +77,18 @@ class Response(Record):
     licence: str = ""
 
 
+class Place(Record):
+    """Where a source stands in a simulated room, in metres."""
+
+    position_m: Point
+
+
 class Source(Record):
     """One signal of a mixture: the sum of its events, through its response where it has one.
 
     `references` are parts of it that are written to files of their own and not summed. A source
-    with an `echo` is heard as the echo of its events, and the far-end signal is such a file too.
+    with an `echo` is heard as the echo of its events, and the far-end signal is such a file too, as
+    is an `enrolment`: an utterance of the talker that is not in the mixture.
     """
 
     name: SourceName
@@ -85,9 +97,10 @@ class Source(Record):
     kind: Kind
     events: list[Event]
     gain: Gain
-    room: Response | None = None
+    room: Response | Place | None = None
     references: list[Literal["early", "dry"]] = Field(default_factory=list)
     echo: Echo | None = None
+    enrolment: Event | None = None
 
     @model_validator(mode="after")
     def _parts_have_a_cause(self) -> "Source":
@@ -99,22 +112,49 @@ class Source(Record):
 
     @property
     def file_names(self) -> list[str]:
-        """Names of the files of the source: itself, and its references."""
-        if self.far_end_name is not None:
-            return [self.name, self.far_end_name]
+        """Names of the files of the source: itself, its references, what is apart from both."""
+        return [*self.heard_names, *self.apart_names]
+
+    @property
+    def heard_names(self) -> list[str]:
+        """Names of the source and of its references, which are parts of it."""
         return [self.name, *(f"{self.name}_{part}" for part in self.references)]
+
+    @property
+    def apart_names(self) -> list[str]:
+        """Names of the files with signals that the microphones do not hear."""
+        return [name for name in (self.far_end_name, self.enrolment_name) if name is not None]
 
     @property
     def far_end_name(self) -> str | None:
         """Name of the file of the far-end signal, which an echo has."""
         return None if self.echo is None else f"{self.name}_{FAR_END}"
 
+    @property
+    def enrolment_name(self) -> str | None:
+        """Name of the file of the enrolment utterance, where there is one."""
+        return None if self.enrolment is None else f"{self.name}_{ENROLMENT}"
+
+
+class Simulation(Record):
+    """A room whose responses are computed when the mixture is rendered; lengths in metres."""
+
+    engine: Literal["pyroomacoustics"]
+    version: str
+    size_m: Point
+    t60_s: float = Field(gt=0, le=10)
+    microphones_m: list[Point] = Field(min_length=1, max_length=8)
+
 
 class Room(Record):
-    """The room of a mixture, and how long after the direct sound its early part lasts."""
+    """The room of a mixture, and how long after the direct sound its early part lasts.
+
+    Its responses are files, or those of a `simulation`, in which every source has its place.
+    """
 
     name: str
     early_s: float = Field(default=0.05, gt=0, le=1)
+    simulation: Simulation | None = None
 
 
 class Level(Record):
@@ -151,6 +191,15 @@ class Mixture(Record):
     def _id_is_a_folder_name(cls, name: str) -> str:
         return as_value_error(check_name, name)
 
+    @model_validator(mode="after")
+    def _places_are_in_a_simulated_room(self) -> "Mixture":
+        simulation = self.room.simulation if self.room else None
+        if any(isinstance(s.room, Place) for s in self.sources) != (simulation is not None):
+            raise ValueError("sources with a place and the `simulation` of a room need each other")
+        if simulation and len(simulation.microphones_m) < self.channels:
+            raise ValueError("the simulated room has fewer microphones than the mixture channels")
+        return self
+
     @property
     def duration_s(self) -> float:
         """Length of the mixture in seconds."""
@@ -161,6 +210,11 @@ class Mixture(Record):
         """Names of the files that the mixture is rendered to, without extension."""
         sources = (name for source in self.sources for name in source.file_names)
         return ["mixture", *([UNDEGRADED] if self.effects else []), *sources]
+
+    @property
+    def enrolment_names(self) -> list[str]:
+        """Names of the files of enrolment utterances, in the order of the sources."""
+        return [source.enrolment_name for source in self.sources if source.enrolment_name]
 
     @property
     def sum_name(self) -> str:
@@ -183,6 +237,42 @@ class Header(Record):
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON-able data under the names used in the file."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """A manifest on disk: its header, its hash, and its mixtures, read and checked one at a time.
+
+    Every iteration reads the file again. It raises InputError where a record is not valid or an id
+    comes back; the line or the mixture is named.
+    """
+
+    path: Path
+    header: Header
+    sha256: str
+
+    def __iter__(self) -> Iterator[Mixture]:
+        """Yield the mixtures in the order of the file."""
+        hashes = array("q")  # 8 bytes for an id: there may be millions
+        for mixture in read_records(self.path, Mixture):
+            hashes.append(hash(mixture.id.lower()))
+            _check_mixture(self.path, mixture)
+            yield mixture
+        ordered = np.sort(hashes)
+        if (ordered[1:] == ordered[:-1]).any():
+            self._check_ids()
+
+    def _check_ids(self) -> None:
+        seen: set[str] = set()
+        for mixture in read_records(self.path, Mixture):
+            # Two ids that differ in case alone are one folder on some file systems.
+            if mixture.id.lower() in seen:
+                raise InputError(f"{self.path} holds the mixture id {mixture.id!r} twice.")
+            seen.add(mixture.id.lower())
+
+    def count(self) -> int:
+        """Return how many mixtures there are, without reading what they are."""
+        return sum(1 for _ in read_lines(self.path)) - 1
 
 
 @dataclass(frozen=True)
@@ -224,40 +314,27 @@ def write_manifest(path: Path, header: Header, mixtures: Iterable[Mixture]) -> N
     write_jsonl(path, rows())
 
 
+def open_manifest(path: Path) -> ManifestFile:
+    """Open a manifest of any length: its header is read now, its mixtures as they are asked for.
+
+    Raises:
+        InputError: the file is missing, of another schema, or its header is not valid.
+    """
+    header = read_header(path, Header)
+    if header.schema_ != SCHEMA:
+        raise InputError(f"{path} has schema {header.schema_!r}; this version reads {SCHEMA!r}.")
+    return ManifestFile(path, header, sha256_file(path))
+
+
 def read_manifest(path: Path) -> Manifest:
-    """Read and check a manifest.
+    """Read and check a whole manifest.
 
     Raises:
         InputError: the file is missing, of another schema, or a record is not valid; the line is
             named.
     """
-    text = read_text(path)
-    lines = split_lines(text)
-    if not lines:
-        raise InputError(f"{path} is empty: a manifest starts with a header line.")
-    header = _parse_line(Header, lines[0], f"{path} line 1")
-    if header.schema_ != SCHEMA:
-        raise InputError(f"{path} has schema {header.schema_!r}; this version reads {SCHEMA!r}.")
-    mixtures = [
-        _parse_line(Mixture, line, f"{path} line {number}")
-        for number, line in enumerate(lines[1:], start=2)
-    ]
-    _check_set(path, mixtures)
-    return Manifest(header, mixtures, sha256_bytes(text.encode()))
-
-
-def _parse_line(kind: type[Record], line: str, where: str) -> Any:
-    return parse_record(kind, parse_json(line, where), where)
-
-
-def _check_set(path: Path, mixtures: list[Mixture]) -> None:
-    seen: set[str] = set()
-    for mixture in mixtures:
-        # Two ids that differ in case alone are one folder on some file systems.
-        if mixture.id.lower() in seen:
-            raise InputError(f"{path} holds the mixture id {mixture.id!r} twice.")
-        seen.add(mixture.id.lower())
-        _check_mixture(path, mixture)
+    manifest = open_manifest(path)
+    return Manifest(manifest.header, list(manifest), manifest.sha256)
 
 
 def _check_mixture(path: Path, mixture: Mixture) -> None:
@@ -266,7 +343,8 @@ def _check_mixture(path: Path, mixture: Mixture) -> None:
     names = [name.lower() for name in mixture.file_names]
     if len(set(names)) < len(names):
         raise InputError(f"{path}: mixture {mixture.id} has two sources or references of one name.")
-    unknown = set(mixture.targets) - set(mixture.file_names)
+    heard = {name for source in mixture.sources for name in source.heard_names}
+    unknown = set(mixture.targets) - heard
     if unknown:
         raise InputError(f"{path}: mixture {mixture.id} has no source {sorted(unknown)[0]!r}.")
     longest_s = mixture.duration_s + 1 / mixture.sample_rate

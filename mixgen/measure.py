@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from mixgen.audio import Samples
 from mixgen.levels import LEVEL_RULES, active_frames
-from mixgen.manifest import Mixture, Source
+from mixgen.manifest import Mixture, Response, Source
 from mixgen.render import Rendering, heard_part
 from mixgen.rooms.response import direct_to_reverberant_db, reverberation_time_s
-from mixgen.rooms.sound import load_response
+from mixgen.rooms.sound import response_of
 from mixgen.sources import Roots
 
 Values = dict[str, float | None]
@@ -22,13 +22,14 @@ _FRAME_S = 0.02
 def measure(
     mixture: Mixture, rendering: Rendering, roots: Roots
 ) -> dict[str, tuple[Values, Values]]:
-    """Return (requested, measured) by file name; of references, far-end signals alone have a level.
+    """Return (requested, measured) by file name; of references, nothing is measured.
 
     Sources have `level_db` by their level rule as it is in the file (the mean over their events;
     of the first microphone in a room), `snr_db` against the mixture's reference level, and measured
     `energy_ratio_db` against all other sources together; null where the file is silent. In a room
     they have `t60_s`, and measured `drr_db` of their response. The mixture has `overlap`: the share
-    of the time with any source in which two or more are active, background left out.
+    of the time with any source in which two or more are active, background left out. Far-end
+    signals and enrolments have a level alone.
     """
     total = rendering.total
     files = rendering.stems
@@ -37,27 +38,34 @@ def measure(
     for source in mixture.sources:
         requested = _requested_level(mixture, source, rendering.clip_gain_db)
         stem = stems[source.name]
-        response = _response(mixture, source, roots)
+        response = response_of(mixture, source, roots) if source.room else None
         measured = _measured_level(mixture, source, stem, response, rendering.clip_gain_db)
         measured |= _energy_ratio(stem, total)
-        if source.room is not None and response is not None:
-            requested |= {"t60_s": source.room.t60_s}
+        if response is not None:
+            requested |= {"t60_s": _requested_t60_s(mixture, source)}
             measured |= _room_values(response, mixture.sample_rate)
         values[source.name] = (requested, measured)
         if source.far_end_name is not None:
             far_end = files[source.far_end_name]
             values[source.far_end_name] = _far_end_values(mixture, source, far_end)
+        if source.enrolment_name is not None:
+            enrolment = files[source.enrolment_name]
+            values[source.enrolment_name] = _enrolment_values(mixture, source, enrolment)
     heard = [stems[source.name] for source in mixture.sources if source.role != "background"]
     activity = np.array([active_frames(stem, mixture.sample_rate) for stem in heard])
-    planned = {"overlap": _overlap(_planned_activity(mixture))}
-    values["mixture"] = (planned, {"overlap": _overlap(activity)})
+    values["mixture"] = ({"overlap": planned_overlap(mixture)}, {"overlap": _overlap(activity)})
     return values
 
 
-def _response(mixture: Mixture, source: Source, roots: Roots) -> Samples | None:
-    if source.room is None:
-        return None
-    return load_response(source.room, mixture.channels, mixture.sample_rate, roots)
+def planned_overlap(mixture: Mixture) -> float | None:
+    """Return the overlap of a mixture as its record has it; None without sources."""
+    return _overlap(_planned_activity(mixture))
+
+
+def _requested_t60_s(mixture: Mixture, source: Source) -> float | None:
+    if isinstance(source.room, Response):
+        return source.room.t60_s
+    return mixture.room.simulation.t60_s if mixture.room and mixture.room.simulation else None
 
 
 def _room_values(response: Samples, sample_rate: int) -> Values:
@@ -106,6 +114,15 @@ def _far_end_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[
         return {"level_db": None}, {"level_db": None}
     measured_db = _mean_level(mixture, source, signal)
     return {"level_db": source.echo.far_end_db}, {"level_db": round(measured_db, 3)}
+
+
+def _enrolment_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[Values, Values]:
+    """Return (requested, measured) of an enrolment, which no gain of the mixture touches."""
+    if source.enrolment is None or not signal.any():
+        return {"level_db": None}, {"level_db": None}
+    asked_db = mixture.level.reference_db + source.enrolment.snr
+    measured_db = LEVEL_RULES[source.gain.rule](signal, mixture.sample_rate)
+    return {"level_db": round(asked_db, 3)}, {"level_db": round(measured_db, 3)}
 
 
 def _energy_ratio(stem: Samples, total: Samples) -> Values:

@@ -1,24 +1,21 @@
 """The recipe: what kind of mixtures a set holds, in a few lines of YAML."""
 
-import difflib
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from mixgen.degradations import DEGRADATIONS, DegradationRule
+from mixgen.degradations import DegradationRule
 from mixgen.distributions import Distribution, check_distribution, constant
-from mixgen.echo import EchoRule, LoudspeakerRule
-from mixgen.errors import InputError
-from mixgen.files import canonical_json, read_text, sha256_bytes
+from mixgen.echo import EchoRule
+from mixgen.files import canonical_json, sha256_bytes
 from mixgen.formats import FormatName
 from mixgen.levels import LevelRule
-from mixgen.manifest import FAR_END, Clip, Kind, Role, SourceName
+from mixgen.manifest import ENROLMENT, FAR_END, Clip, Kind, Role, SourceName
+from mixgen.match import Match
 from mixgen.paths import check_name
-from mixgen.records import Record, as_value_error, explain
+from mixgen.records import Record, as_value_error
+from mixgen.rooms.geometry import RoomShape
 
-_LARGEST_FILE = 1 << 20
 _MOST_SOURCES = 32
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -84,11 +81,21 @@ class Turns(Record):
     silence: Distribution = constant(0.5)
 
 
+class Enrolment(Record):
+    """Another utterance of each talker, one that is not in the mixture, in a file of its own.
+
+    It is all of the utterance, or its first `limit_s` seconds.
+    """
+
+    limit_s: float | None = Field(default=None, gt=0, le=3600)
+
+
 class SourceGroup(Record):
     """One or more sources of a kind: which files they come from and where and how loud they are.
 
     A group that never gives more than one source calls it `name`; others give name1, name2, ...
-    Groups whose `label_share` do not meet never share a talker.
+    Groups whose `label_share` do not meet never share a talker. A `salient` excerpt has sound in at
+    least this share of it, and begins anywhere where that is so.
     """
 
     name: SourceName
@@ -97,6 +104,7 @@ class SourceGroup(Record):
     count: Count = 1
     turns: Turns | None = None
     echo: EchoRule | None = None
+    enrolment: Enrolment | None = None
     labels: list[str] | None = None
     label_share: tuple[Share, Share] = (0.0, 1.0)
     corpora: list[str] | None = None
@@ -106,6 +114,7 @@ class SourceGroup(Record):
     level_rule: LevelRule | None = None
     snr: Distribution = constant(0.0)
     source_time: Distribution = constant(0.0)
+    salient: float | None = Field(default=None, gt=0, le=1)
     event_time: Distribution = constant(0.0)
     pitch_shift: Distribution | None = None
     time_stretch: Distribution | None = None
@@ -128,6 +137,42 @@ class SourceGroup(Record):
             raise ValueError("`echo` belongs to the role far_end, which needs it (`{}` will do)")
         return self
 
+    @model_validator(mode="after")
+    def _turns_are_as_long_as_their_files(self) -> "SourceGroup":
+        if self.turns is not None and self.time_stretch is not None:
+            raise ValueError("turns are laid by the lengths of their files: leave time_stretch out")
+        return self
+
+    @model_validator(mode="after")
+    def _enrolled_are_talkers(self) -> "SourceGroup":
+        if self.enrolment is not None and (self.role != "target" or self.kind != "speech"):
+            raise ValueError("`enrolment` belongs to targets of kind speech")
+        return self
+
+    @model_validator(mode="after")
+    def _background_is_all_along(self) -> "SourceGroup":
+        fixed = ("snr", "event_time", "pitch_shift", "time_stretch")
+        ignored = [key for key in fixed if key in self.model_fields_set]
+        if self.role == "background" and ignored:
+            raise ValueError(
+                "a background is at reference_db from start to end: leave "
+                f"{ignored[0]} out, or make it the role noise"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _salient_excerpts_have_one_length(self) -> "SourceGroup":
+        fixed = ("source_time", "event_time", "time_stretch", "turns")
+        others = [key for key in fixed if key in self.model_fields_set]
+        if self.salient is not None and others:
+            raise ValueError(f"`salient` decides where the excerpt begins: leave {others[0]} out")
+        return self
+
+    @property
+    def stem(self) -> str:
+        """Name of the stem that a music group takes."""
+        return self.labels[0] if self.labels else self.name
+
     def holds_label(self, label: str) -> bool:
         """Tell whether a label is in this group's share, whatever share the split takes."""
         start, stop = self.label_share
@@ -135,16 +180,21 @@ class SourceGroup(Record):
 
 
 class Songs(Record):
-    """How often the music stems of a mixture come from one song, at one excerpt."""
+    """How often the music stems of a mixture come from one song, at one excerpt.
+
+    In the other mixtures each stem has its own song; with `match`, songs that match the first.
+    """
 
     coherent: Share = 1.0
+    match: Match | None = None
     use: Use = "equally"
 
 
 class Rooms(Record):
     """Every mixture is in one room, and every source of these `roles` has its own response there.
 
-    Responses are sources of kind rir, and their label is the room. `references` are what the
+    Responses are sources of kind rir, whose label is the room; or each mixture has a room of its
+    own, of the kind that `simulate` says. `references` are what the
     targets are heard through: the whole response (image), its part up to `early_s` after the direct
     sound, or the direct sound alone (dry); the first is what separators are to give.
     """
@@ -153,6 +203,7 @@ class Rooms(Record):
     references: list[Reference] = Field(default=["image"], min_length=1)
     early_s: float = Field(default=0.05, gt=0, le=1)
     use: Use = "equally"
+    simulate: RoomShape | None = None
 
     @model_validator(mode="after")
     def _references_are_of_the_room(self) -> "Rooms":
@@ -241,6 +292,15 @@ class Recipe(Record):
         return self
 
     @model_validator(mode="after")
+    def _excerpts_can_be_found(self) -> "Recipe":
+        if self.duration.mode != "fixed" and any(g.salient is not None for g in self.sources):
+            raise ValueError("`salient` needs the duration mode fixed")
+        stems = [group for group in self.sources if group.kind == "music"]
+        if self.songs.match and any(group.pitch_shift or group.time_stretch for group in stems):
+            raise ValueError("songs that match are shifted and stretched by `match` alone")
+        return self
+
+    @model_validator(mode="after")
     def _channels_have_a_cause(self) -> "Recipe":
         if self.rooms is None and self.channels > 2:
             raise ValueError("more than 2 channels need `rooms` with as many microphones")
@@ -277,6 +337,7 @@ class Recipe(Record):
         parts = [FAR_END] if group.echo else []
         if self.rooms and group.role == "target":
             parts = [part for part in self.rooms.references if part != "image"]
+        parts += [ENROLMENT] if group.enrolment else []
         names = self.source_names(group)
         return names + [f"{name}_{part}" for name in names for part in parts]
 
@@ -299,68 +360,3 @@ class Recipe(Record):
     def _written(self) -> dict[str, Any]:
         """Return what differs from the defaults, so that keys of later versions change no hash."""
         return self.model_dump(mode="json", exclude_defaults=True)
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe.
-
-    Raises:
-        InputError: the file is missing or too large, is not plain YAML, or a key or value is not
-            allowed; the key, its line and the nearest allowed name are told.
-    """
-    if Path(path).is_file() and Path(path).stat().st_size > _LARGEST_FILE:
-        raise InputError(f"{path} is larger than 1 MiB, which no recipe is.")
-    text = read_text(path)
-    try:
-        # Anchors could blow a small file up to gigabytes, and a recipe has no use for them.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise InputError(f"{path} uses a YAML alias (*name): write the value out.")
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line} is not valid YAML.") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path} is not a recipe: it should be a list of `key: value` lines.")
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as error:
-        raise InputError(f"{path}{_hint(error, text)}.") from None
-
-
-def _hint(error: ValidationError, text: str) -> str:
-    """Return the line, the problem and, for an unknown key, the nearest allowed one."""
-    problems = error.errors(include_url=False)
-    # A misspelt key is often a missing one as well; the spelling is what helps.
-    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    keys = [str(part) for part in first["loc"] if isinstance(part, str)]
-    line = _line_of(keys[-1], text) if keys else ""
-    if first["type"] != "extra_forbidden":
-        return f"{line}: {explain(error)}"
-    nearest = difflib.get_close_matches(keys[-1], _all_keys(), n=1)
-    meant = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    return f"{line}: the key {keys[-1]!r} is not known{meant}"
-
-
-def _line_of(key: str, text: str) -> str:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip().lstrip("- {").startswith(f"{key}:"):
-            return f" line {number}"
-    return ""
-
-
-def _all_keys() -> list[str]:
-    models: list[type[Record]] = [
-        Recipe,
-        SourceGroup,
-        Turns,
-        Duration,
-        SplitRule,
-        Songs,
-        Rooms,
-        Clip,
-        EchoRule,
-        LoudspeakerRule,
-    ]
-    models += [rule for _, rule in DEGRADATIONS.values()]
-    return sorted({name for model in models for name in model.model_fields})

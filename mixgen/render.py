@@ -22,7 +22,7 @@ from mixgen.formats import SampleFormat, from_grid, to_grid
 from mixgen.levels import LEVEL_RULES
 from mixgen.manifest import UNDEGRADED, Event, Mixture, Source
 from mixgen.rooms.response import convolve
-from mixgen.rooms.sound import load_response, through_room
+from mixgen.rooms.sound import response_of, through_room
 from mixgen.sources import Roots, drawn_file
 
 _Number = TypeVar("_Number", np.float64, np.int32)
@@ -78,9 +78,9 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
     summed = [source.name for source in mixture.sources]
     # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
     limit = mixture.clip.peak - len(summed) * form.step / 2
-    # A far-end signal is no part of what the microphones hear: its level is its own.
-    far_ends = {source.far_end_name for source in mixture.sources}
-    joint = {name: signal for name, signal in signals.items() if name not in far_ends}
+    # What the microphones do not hear has a level of its own.
+    apart = {name for source in mixture.sources for name in source.apart_names}
+    joint = {name: signal for name, signal in signals.items() if name not in apart}
     clip_gain = _joint_clip_gain(joint, summed, limit)
     for name, signal in signals.items():
         gain = clip_gain if name in joint else _limiting_gain(peak(signal), limit)
@@ -121,12 +121,26 @@ def _limiting_gain(highest: float, limit: float) -> float:
 def source_signals(mixture: Mixture, source: Source, roots: Roots) -> dict[str, Samples]:
     """Return the files of one source before clip rule and rounding, each (channels, frames).
 
-    The first is the source as it is in the mixture, the others are its references.
+    The first is the source as it is in the mixture, the others are its references. An enrolment
+    comes last, has one channel and its own length.
     """
     if source.echo is not None:
-        signals_of_echo = _echo_signals(mixture, source, source.echo, roots)
-        return dict(zip(source.file_names, signals_of_echo, strict=True))
-    signals = {name: np.zeros((mixture.channels, mixture.frames)) for name in source.file_names}
+        signals = dict(
+            zip(source.file_names, _echo_signals(mixture, source, source.echo, roots), strict=True)
+        )
+    else:
+        signals = _heard_signals(mixture, source, roots)
+    if source.enrolment is not None and source.enrolment_name is not None:
+        level_db = mixture.level.reference_db + source.enrolment.snr
+        signals[source.enrolment_name] = _levelled_alone(
+            mixture, source, source.enrolment, roots, channels=1, level_db=level_db
+        )
+    return signals
+
+
+def _heard_signals(mixture: Mixture, source: Source, roots: Roots) -> dict[str, Samples]:
+    """Return a source as it is in the mixture, and its references: (channels, frames)."""
+    signals = {name: np.zeros((mixture.channels, mixture.frames)) for name in source.heard_names}
     levelled = [source.events] if source.gain.together else [[event] for event in source.events]
     for events in levelled:
         parts = _levelled(mixture, source, events, roots)
@@ -152,7 +166,7 @@ def _echo_signals(
     delay, tail = echo.delay(mixture.sample_rate), 0
     sound = np.pad(echo.sound_of(far_end, mixture.sample_rate), ((0, 0), (delay, 0)))
     if source.room is not None:
-        response = load_response(source.room, mixture.channels, mixture.sample_rate, roots)
+        response = response_of(mixture, source, roots)
         sound, tail = convolve(sound, response), response.shape[1] - 1
     measured = sound[:1] if source.room else sound
     gains = [
@@ -166,13 +180,24 @@ def _echo_signals(
 
 def _far_end(mixture: Mixture, source: Source, echo: Echo, roots: Roots) -> Samples:
     """Return what the far end sends, with every event at its level: (channels, frames)."""
-    signal = np.zeros((1 if source.room else mixture.channels, mixture.frames))
+    channels = _channels_before_room(mixture, source)
+    signal = np.zeros((channels, mixture.frames))
     for event in source.events:
-        samples = _event_samples(mixture, source, event, roots, tile=False)
-        samples *= _factor(mixture, source, samples, echo.far_end_db)
-        _fade(samples, int(mixture.fade_s * mixture.sample_rate))
+        samples = _levelled_alone(
+            mixture, source, event, roots, channels=channels, level_db=echo.far_end_db
+        )
         _add(signal, samples, int(mixture.sample_rate * event.event_time))
     return signal
+
+
+def _levelled_alone(
+    mixture: Mixture, source: Source, event: Event, roots: Roots, *, channels: int, level_db: float
+) -> Samples:
+    """Return an event at a level, with its fades, in no room: (channels, time)."""
+    samples = _event_samples(mixture, event, roots, channels=channels, tile=False)
+    samples *= _factor(mixture, source, samples, level_db)
+    _fade(samples, int(mixture.fade_s * mixture.sample_rate))
+    return samples
 
 
 def heard_part(
@@ -192,7 +217,8 @@ def _levelled(
 ) -> list[Samples]:
     """Return the sum of events at its level with its fades, and references: (channels, time)."""
     background, event = source.role == "background", events[0]
-    heard = [_event_samples(mixture, source, e, roots, tile=background) for e in events]
+    channels = _channels_before_room(mixture, source)
+    heard = [_event_samples(mixture, e, roots, channels=channels, tile=background) for e in events]
     shortest = min(samples.shape[1] for samples in heard)
     samples = _sum(samples[:, :shortest] for samples in heard)
     fade = 0 if background else int(mixture.fade_s * mixture.sample_rate)
@@ -218,28 +244,37 @@ def _factor(mixture: Mixture, source: Source, samples: Samples, level_db: float)
     return float(10.0 ** ((level_db - measured_db) / 20.0))
 
 
-def _event_samples(
-    mixture: Mixture, source: Source, event: Event, roots: Roots, *, tile: bool
-) -> Samples:
-    """Read an event and convert it to the mixture's rate and channels: (channels, time).
+def _channels_before_room(mixture: Mixture, source: Source) -> int:
+    """Return the channels of a source before the response that it is heard through, if any."""
+    return 1 if source.room else mixture.channels
 
-    What is heard through a response has one channel before it.
-    """
-    channels = 1 if source.room else mixture.channels
+
+def _event_samples(
+    mixture: Mixture, event: Event, roots: Roots, *, channels: int, tile: bool
+) -> Samples:
+    """Read an event and convert it to the mixture's rate: (channels, time)."""
     path = drawn_file(roots, event)
     samples, rate = read_excerpt(path, event.source_time, event.event_duration, to_end=tile)
+    if samples.shape[1] > 0:
+        if tile:
+            start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
+            samples = _repeat_to(samples, stop - start)
+        samples = _converted(event, samples, rate, mixture.sample_rate, channels)
     if samples.shape[1] == 0:
         raise InputError(f"{path}: the excerpt of mixture {mixture.id} is shorter than a sample.")
-    if tile:
-        start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
-        samples = _repeat_to(samples, stop - start)
+    return samples
+
+
+def _converted(
+    event: Event, samples: Samples, from_rate: int, to_rate: int, channels: int
+) -> Samples:
+    """Bring (channels, time) samples to a rate and channel count, shifted and stretched."""
     if event.pitch_shift is None and event.time_stretch is None:
-        samples = to_channels(samples, channels)
-        return resample(samples, rate, mixture.sample_rate)
+        return resample(to_channels(samples, channels), from_rate, to_rate)
     return pitch_and_stretch(
         samples,
-        rate,
-        mixture.sample_rate,
+        from_rate,
+        to_rate,
         channels,
         pitch_shift=event.pitch_shift,
         time_stretch=event.time_stretch,

@@ -1,18 +1,28 @@
 """A rendered set on disk: what its files are called, what is recorded of them, how to read them."""
 
 import functools
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from mixgen.audio import Samples, read_audio
 from mixgen.errors import InputError
-from mixgen.files import read_jsonl, write_jsonl
-from mixgen.formats import FORMATS, SampleFormat
-from mixgen.manifest import Manifest, Mixture, RelativePath, read_manifest
-from mixgen.records import Record, parse_record
+from mixgen.files import write_jsonl
+from mixgen.formats import FORMATS, FormatName, SampleFormat
+from mixgen.manifest import (
+    Manifest,
+    ManifestFile,
+    Mixture,
+    RelativePath,
+    open_manifest,
+    read_manifest,
+)
+from mixgen.record_files import read_header, read_records
+from mixgen.records import Record
 
 SCHEMA = "rendered/1"
 MANIFEST_FILE = "manifest.jsonl"
@@ -24,7 +34,7 @@ class RenderedHeader(Record):
 
     schema_: str = Field(alias="schema", default=SCHEMA)
     manifest_sha256: str
-    format: str
+    format: FormatName
     created_by: dict[str, str]
 
 
@@ -54,30 +64,58 @@ def file_path(mixture: Mixture, name: str, form: SampleFormat) -> str:
     return f"{mixture.id}/{name}.{form.extension}"
 
 
-def write_rendered(folder: Path, header: RenderedHeader, rows: list[FileRow]) -> None:
-    """Write SET/rendered.jsonl atomically."""
-    first: dict[str, Any] = header.model_dump(mode="json", by_alias=True)
-    write_jsonl(folder / RENDERED_FILE, [first, *(row.as_dict() for row in rows)])
+@dataclass(frozen=True)
+class RenderedFile:
+    """SET/rendered.jsonl: its header, and the rows of the rendered files, read one at a time.
+
+    The rows are in the order of the manifest, those of a mixture together.
+    """
+
+    path: Path
+    header: RenderedHeader
+
+    def __iter__(self) -> Iterator[FileRow]:
+        """Yield the rows; raises InputError where a line is not valid."""
+        return read_records(self.path, FileRow)
 
 
-def read_rendered(folder: Path) -> tuple[RenderedHeader, list[FileRow]]:
-    """Read SET/rendered.jsonl.
+def open_rendered(folder: Path) -> RenderedFile:
+    """Open SET/rendered.jsonl; its header is read now, its rows as they are asked for.
 
     Raises:
-        InputError: it is missing or a line is not valid.
+        InputError: it is missing or its header is not valid.
     """
     path = folder / RENDERED_FILE
     if not path.exists():
         raise InputError(f"{folder} has no {RENDERED_FILE}: run `mixgen render` to finish the set.")
-    lines = read_jsonl(path)
-    if not lines:
-        raise InputError(f"{path} is empty: run `mixgen render` again.")
-    header = parse_record(RenderedHeader, lines[0], f"{path} line 1")
-    rows = [
-        parse_record(FileRow, line, f"{path} line {number}")
-        for number, line in enumerate(lines[1:], start=2)
-    ]
-    return header, rows
+    return RenderedFile(path, read_header(path, RenderedHeader))
+
+
+def write_rendered(folder: Path, header: RenderedHeader, rows: Iterable[FileRow]) -> None:
+    """Write SET/rendered.jsonl atomically, one row after the other."""
+    first = header.model_dump(mode="json", by_alias=True)
+    write_jsonl(folder / RENDERED_FILE, itertools.chain([first], (row.as_dict() for row in rows)))
+
+
+class RowsInOrder:
+    """Rows of rendered files, handed out by mixture to one who goes through the manifest."""
+
+    def __init__(self, rows: Iterable[FileRow]) -> None:
+        self._groups = itertools.groupby(rows, key=lambda row: row.id)
+        self._next = next(self._groups, None)
+
+    @property
+    def next_id(self) -> str | None:
+        """The mixture that the next rows are of; None after the last."""
+        return self._next[0] if self._next else None
+
+    def of(self, mixture_id: str) -> list[FileRow]:
+        """Return the rows of a mixture; none where the next rows are of another one."""
+        if self._next is None or self._next[0] != mixture_id:
+            return []
+        rows = list(self._next[1])
+        self._next = next(self._groups, None)
+        return rows
 
 
 class RenderedSet:
@@ -96,14 +134,24 @@ class RenderedSet:
             )
 
     @functools.cached_property
+    def manifest_file(self) -> ManifestFile:
+        """The manifest that the set renders, to be read one mixture at a time."""
+        return open_manifest(self.folder / MANIFEST_FILE)
+
+    @functools.cached_property
     def manifest(self) -> Manifest:
-        """The manifest that the set renders."""
+        """The whole manifest that the set renders."""
         return read_manifest(self.folder / MANIFEST_FILE)
+
+    @functools.cached_property
+    def record(self) -> RenderedFile:
+        """What is recorded of the rendered files."""
+        return open_rendered(self.folder)
 
     @functools.cached_property
     def format(self) -> SampleFormat:
         """The sample format of the files."""
-        return FORMATS[read_rendered(self.folder)[0].format]
+        return FORMATS[self.record.header.format]
 
     def mixtures(self, split: str | None = None) -> list[Mixture]:
         """Return the mixtures of one split, or all."""
@@ -135,3 +183,8 @@ class RenderedSet:
         for place, name in enumerate(mixture.targets):
             references[place] = read_audio(self.reference_path(mixture_id, name))[0]
         return references
+
+    def load_enrolments(self, mixture_id: str) -> list[Samples]:
+        """Return a mixture's enrolment utterances in the order of its sources, each (1, time)."""
+        names = self.manifest.by_id[mixture_id].enrolment_names
+        return [read_audio(self.reference_path(mixture_id, name))[0] for name in names]

@@ -1,9 +1,10 @@
 """Render a whole set to disk: in blocks, by worker processes, resumed and repaired file by file."""
 
+import functools
 import itertools
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -11,63 +12,70 @@ from pathlib import Path
 
 from mixgen.audio import peak
 from mixgen.errors import InputError, MachineError, UsageError
-from mixgen.files import (
-    TEMPORARY_PREFIX,
-    machine_errors,
-    read_jsonl,
-    sha256_file,
-    write_bytes,
-    write_jsonl,
-)
+from mixgen.files import TEMPORARY_PREFIX, copy_file, machine_errors, sha256_file
 from mixgen.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
-from mixgen.manifest import Manifest, Mixture
+from mixgen.ledger import Block, Ledger, block_count
+from mixgen.manifest import ManifestFile, Mixture
 from mixgen.measure import Values, measure
 from mixgen.progress import track
-from mixgen.records import parse_record
 from mixgen.render import Rendering, render
-from mixgen.rendered import (
-    MANIFEST_FILE,
-    RENDERED_FILE,
-    FileRow,
-    RenderedHeader,
-    file_path,
-    read_rendered,
-    write_rendered,
-)
+from mixgen.rendered import MANIFEST_FILE, FileRow, RenderedHeader, file_path, write_rendered
 from mixgen.sources import Roots
 from mixgen.versions import created_by
+from mixgen.window import in_window
 
-BLOCK = 32
-LEDGER = ".rendering"
-
+_BLOCKS_PER_WORKER = 2  # one that is rendered and one that waits
 _FLAC_RATIO = 0.7
 _RESERVE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class BlockJob:
-    """A run of mixtures for one worker, with what is recorded of their files already."""
+class Site:
+    """Where mixtures are rendered to, in which format, and where their sources are."""
 
-    number: int
-    mixtures: list[Mixture]
-    known: list[FileRow]
     folder: Path
     roots: Roots
     form: SampleFormat
 
 
 @dataclass
-class Outcome:
-    """What rendering did: the rows of all files, how many were written, which mixtures failed."""
+class BlockOutcome:
+    """What came of a block: the rows of its files, how many were written, which mixtures failed."""
 
     rows: list[FileRow] = field(default_factory=list)
     written: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass
+class Outcome:
+    """What rendering did: files written, files in place after it, and the mixtures that failed."""
+
+    written: int = 0
+    in_place: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, block: BlockOutcome) -> None:
+        """Count what came of a block."""
+        self.written += block.written
+        self.in_place += len(block.rows)
+        self.failures += block.failures
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How many blocks a manifest makes, and how many samples the files of the set will hold."""
+
+    blocks: int
+    samples: int
+
+
+class _UnfinishedError(Exception):
+    """A block is still to be rendered, by the run of another shard."""
+
+
 def render_set(
-    manifest: Manifest,
-    manifest_path: Path,
+    manifest: ManifestFile,
     folder: Path,
     roots: Roots,
     *,
@@ -78,41 +86,54 @@ def render_set(
     """Bring the set in `folder` to what the manifest says, touching only files that differ.
 
     A shard (i, N) renders every N-th block from the i-th on; the run that finds all blocks done
-    writes rendered.jsonl.
+    writes rendered.jsonl. However many mixtures there are, a few blocks of them are in memory.
 
     Raises:
         UsageError: i is not from 1 to N.
-        InputError: the folder holds another set.
+        InputError: a record of the manifest is not valid, or the folder holds another set.
         MachineError: the disk is full, the folder cannot be written, or a worker was killed.
     """
     if not 1 <= shard[0] <= shard[1]:
         raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
     form = form or FORMATS[manifest.header.format]
-    _open_set(manifest, manifest_path, folder, form)
-    jobs = _jobs(manifest, folder, roots, form, shard)
+    size = _checked_size(manifest)
+    record = Ledger(folder, form)
+    _open_set(manifest, size, folder, form, record.header)
+    count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
-    for number, result in _work(jobs, workers):
-        outcome.written += result.written
-        outcome.failures += result.failures
-        outcome.rows += result.rows
-        if result.written:
-            write_jsonl(_ledger(folder, number), [row.as_dict() for row in result.rows])
-    _finish(manifest, folder, form, outcome, shard)
+    blocks = record.blocks(manifest, shard)
+    done = _render_blocks(blocks, count, Site(folder, roots, form), workers)
+    for block, rendered in track(done, "rendering blocks", count):
+        outcome.add(rendered)
+        if rendered.written or rendered.rows != block.rows:
+            record.write(block.number, rendered.rows)
+    if not record.is_settled:
+        _settle(manifest, size, folder, form)
     return outcome
 
 
-def _ledger(folder: Path, number: int) -> Path:
-    return folder / LEDGER / f"block-{number:06d}.jsonl"
+def _checked_size(manifest: ManifestFile) -> _Size:
+    """Read the manifest once from end to end, so that a wrong record is found before the work."""
+    mixtures = samples = 0
+    for mixture in track(manifest, "checking mixtures", manifest.count()):
+        mixtures += 1
+        samples += mixture.frames * mixture.channels * len(mixture.file_names)
+    return _Size(block_count(mixtures), samples)
 
 
-def _open_set(manifest: Manifest, path: Path, folder: Path, form: SampleFormat) -> None:
+def _open_set(
+    manifest: ManifestFile,
+    size: _Size,
+    folder: Path,
+    form: SampleFormat,
+    there: RenderedHeader | None,
+) -> None:
     """Make the folder and its manifest, or check that they are of this manifest.
 
     Raises:
         InputError: the folder holds another set, or this one in another format.
     """
     kept = folder / MANIFEST_FILE
-    there = read_rendered(folder)[0] if (folder / RENDERED_FILE).exists() else None
     same = kept.exists() and sha256_file(kept) == manifest.sha256
     # Where only the set's copy of the manifest was altered or lost, it is put back.
     ours = there.manifest_sha256 == manifest.sha256 if there else same or not kept.exists()
@@ -124,12 +145,11 @@ def _open_set(manifest: Manifest, path: Path, folder: Path, form: SampleFormat) 
         return
     with machine_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _check_space(manifest, folder, form)
-        write_bytes(kept, path.read_bytes())
+        _check_space(size.samples, folder, form)
+        copy_file(manifest.path, kept)
 
 
-def _check_space(manifest: Manifest, folder: Path, form: SampleFormat) -> None:
-    samples = sum(m.frames * m.channels * len(m.file_names) for m in manifest.mixtures)
+def _check_space(samples: int, folder: Path, form: SampleFormat) -> None:
     width = 4 if form.subtype == "FLOAT" else form.bits // 8
     ratio = _FLAC_RATIO if form.extension == "flac" else 1.0
     needed = int(samples * width * ratio)
@@ -141,70 +161,50 @@ def _check_space(manifest: Manifest, folder: Path, form: SampleFormat) -> None:
         )
 
 
-def _jobs(
-    manifest: Manifest, folder: Path, roots: Roots, form: SampleFormat, shard: tuple[int, int]
-) -> list[BlockJob]:
-    index, count = shard
-    known = _known_rows(folder)
-    jobs = []
-    for number, start in enumerate(range(0, len(manifest.mixtures), BLOCK)):
-        mixtures = manifest.mixtures[start : start + BLOCK]
-        rows = [row for mixture in mixtures for row in known.get(mixture.id, [])]
-        if number % count == index - 1:
-            jobs.append(BlockJob(number, mixtures, rows, folder, roots, form))
-    return jobs
-
-
-def _known_rows(folder: Path) -> dict[str, list[FileRow]]:
-    """Return what is recorded of the set so far, by mixture: rendered.jsonl, then the ledger."""
-    rows: dict[str, list[FileRow]] = {}
-    if (folder / RENDERED_FILE).exists():
-        for mixture_id, group in itertools.groupby(read_rendered(folder)[1], lambda row: row.id):
-            rows[mixture_id] = list(group)
-    for path in sorted((folder / LEDGER).glob("block-*.jsonl")):
-        entries = [parse_record(FileRow, line, str(path)) for line in read_jsonl(path)]
-        for mixture_id, group in itertools.groupby(entries, lambda row: row.id):
-            rows[mixture_id] = list(group)
-    return rows
-
-
-def _work(jobs: Sequence[BlockJob], workers: int) -> Iterator[tuple[int, Outcome]]:
-    if workers <= 1 or len(jobs) <= 1:
-        for job in track(jobs, "rendering blocks"):
-            yield job.number, render_block(job)
+def _render_blocks(
+    blocks: Iterable[Block], count: int, site: Site, workers: int
+) -> Iterator[tuple[Block, BlockOutcome]]:
+    """Yield every block and what came of it, in order."""
+    work = functools.partial(render_block, site=site)
+    workers = min(workers, count)
+    if workers <= 1:
+        yield from ((block, work(block)) for block in blocks)
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(render_block, job): job.number for job in jobs}
-        try:
-            for future in track(as_completed(futures), "rendering blocks", len(jobs)):
-                yield futures[future], future.result()
-        except BrokenProcessPool:
-            raise MachineError(
-                "A worker process was killed (often for memory): run the same command again with "
-                "fewer workers; what is finished is kept."
-            ) from None
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield from in_window(pool, work, blocks, _BLOCKS_PER_WORKER * workers)
+    except BrokenProcessPool:
+        raise MachineError(
+            "A worker process was killed (often for memory): run the same command again with "
+            "fewer workers; what is finished is kept."
+        ) from None
 
 
-def render_block(job: BlockJob) -> Outcome:
+def render_block(block: Block, site: Site) -> BlockOutcome:
     """Render the mixtures of a block whose files are not all there and whole."""
     known = {
         mixture_id: list(rows)
-        for mixture_id, rows in itertools.groupby(job.known, lambda row: row.id)
+        for mixture_id, rows in itertools.groupby(block.rows or (), lambda row: row.id)
     }
-    outcome = Outcome()
-    for mixture in job.mixtures:
-        rows = {row.name: row for row in known.get(mixture.id, [])}
-        if set(rows) == set(mixture.file_names) and not _damaged(rows.values(), job.folder):
-            outcome.rows += rows.values()
+    done = BlockOutcome()
+    for mixture in block.mixtures:
+        rows = _own_rows(mixture, known.get(mixture.id, ()), site.form)
+        if rows.keys() == set(mixture.file_names) and not _damaged(rows.values(), site.folder):
+            done.rows += rows.values()
             continue
         try:
-            fresh, written = _render_files(mixture, rows, job)
+            fresh, written = _render_files(mixture, rows, site)
         except InputError as error:
-            outcome.failures.append((mixture.id, str(error)))
+            done.failures.append((mixture.id, str(error)))
             continue
-        outcome.rows += fresh
-        outcome.written += written
-    return outcome
+        done.rows += fresh
+        done.written += written
+    return done
+
+
+def _own_rows(mixture: Mixture, rows: Iterable[FileRow], form: SampleFormat) -> dict[str, FileRow]:
+    """Return the rows by name, without those that speak of a file somewhere else."""
+    return {row.name: row for row in rows if row.path == file_path(mixture, row.name, form)}
 
 
 def _damaged(rows: Iterable[FileRow], folder: Path) -> bool:
@@ -218,22 +218,22 @@ def is_whole(row: FileRow, folder: Path) -> bool:
 
 
 def _render_files(
-    mixture: Mixture, known: dict[str, FileRow], job: BlockJob
+    mixture: Mixture, known: dict[str, FileRow], site: Site
 ) -> tuple[list[FileRow], int]:
     """Render a mixture and write those of its files that are not there and whole."""
-    rendering = render(mixture, job.roots, job.form)
-    for stale in (job.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
+    rendering = render(mixture, site.roots, site.form)
+    for stale in (site.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
         stale.unlink(missing_ok=True)
-    values = measure(mixture, rendering, job.roots)
+    values = measure(mixture, rendering, site.roots)
     rows = []
     written = 0
     for name, steps in rendering.steps.items():
-        samples = file_samples(steps, job.form)
+        samples = file_samples(steps, site.form)
         sha256 = samples_sha256(samples)
         row = known.get(name)
-        if row is None or row.sha256 != sha256 or not is_whole(row, job.folder):
-            path = job.folder / file_path(mixture, name, job.form)
-            file_sha256 = write_samples(path, samples, mixture.sample_rate, job.form)
+        if row is None or row.sha256 != sha256 or not is_whole(row, site.folder):
+            path = site.folder / file_path(mixture, name, site.form)
+            file_sha256 = write_samples(path, samples, mixture.sample_rate, site.form)
             row = _row(mixture, name, rendering, values[name], (sha256, file_sha256))
             written += 1
         rows.append(row)
@@ -247,15 +247,15 @@ def _row(
     values: tuple[Values, Values],
     hashes: tuple[str, str],
 ) -> FileRow:
-    highest = peak(rendering.steps[name]) * rendering.form.step
+    steps = rendering.steps[name]
     return FileRow(
         id=mixture.id,
         name=name,
         path=file_path(mixture, name, rendering.form),
-        frames=mixture.frames,
+        frames=steps.shape[1],
         sample_rate=mixture.sample_rate,
-        channels=mixture.channels,
-        peak=round(highest, 6),
+        channels=steps.shape[0],
+        peak=round(peak(steps) * rendering.form.step, 6),
         sha256=hashes[0],
         file_sha256=hashes[1],
         clip_gain_db=rendering.clip_gain_db,
@@ -264,23 +264,25 @@ def _row(
     )
 
 
-def _finish(
-    manifest: Manifest, folder: Path, form: SampleFormat, outcome: Outcome, shard: tuple[int, int]
-) -> None:
-    """Write rendered.jsonl when every block of every shard has been through; drop the ledger."""
-    if shard[1] > 1:
-        known = _known_rows(folder)
-        if any(mixture.id not in known for mixture in manifest.mixtures):
-            return
-        outcome.rows = [row for rows in known.values() for row in rows]
-    place = {mixture.id: number for number, mixture in enumerate(manifest.mixtures)}
-    rows = sorted(outcome.rows, key=lambda row: place[row.id])
-    if outcome.written or not (folder / RENDERED_FILE).exists() or (folder / LEDGER).exists():
-        header = RenderedHeader(
-            manifest_sha256=manifest.sha256, format=form.name, created_by=created_by()
-        )
-        write_rendered(folder, header, rows)
-    shutil.rmtree(folder / LEDGER, ignore_errors=True)
+def _settle(manifest: ManifestFile, size: _Size, folder: Path, form: SampleFormat) -> None:
+    """Write rendered.jsonl if every block of every shard has been through; drop the ledger."""
+    record = Ledger(folder, form)
+    header = RenderedHeader(
+        manifest_sha256=manifest.sha256, format=form.name, created_by=created_by()
+    )
+    blocks = track(record.blocks(manifest), "recording blocks", size.blocks)
+    try:
+        write_rendered(folder, header, _all_rows(blocks))
+    except _UnfinishedError:
+        return
+    record.drop()
+
+
+def _all_rows(blocks: Iterable[Block]) -> Iterator[FileRow]:
+    for block in blocks:
+        if block.rows is None:
+            raise _UnfinishedError
+        yield from block.rows
 
 
 def parse_shard(word: str) -> tuple[int, int]:

@@ -36,6 +36,8 @@ def off_target(rows: Iterable[FileRow], tolerances: Mapping[str, float]) -> Iter
     Raises:
         UsageError: a tolerance is of a quantity that no file has.
     """
+    if not tolerances:
+        return
     known: set[str] = set()
     for row in rows:
         known |= row.requested.keys()

@@ -1,6 +1,9 @@
 """Verify a rendered set against its manifest, file by file."""
 
-from collections.abc import Iterator
+import os
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,16 +12,27 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from mixgen.files import sha256_file
-from mixgen.formats import FORMATS, SampleFormat, read_file_samples, samples_sha256
+from mixgen.corpora import AUDIO_SUFFIXES
+from mixgen.files import TEMPORARY_PREFIX, sha256_file
+from mixgen.formats import SampleFormat, read_file_samples, samples_sha256
 from mixgen.manifest import Mixture
 from mixgen.progress import track
-from mixgen.rendered import FileRow, RenderedSet, file_path, read_rendered
+from mixgen.rendered import (
+    MANIFEST_FILE,
+    RENDERED_FILE,
+    FileRow,
+    RenderedSet,
+    RowsInOrder,
+    file_path,
+)
+from mixgen.window import in_window
+
+_MIXTURES_PER_WORKER = 8
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One file that is not as it should be: missing, altered, unrecorded or inconsistent."""
+    """One file that is not as it should be: missing, altered, unrecorded, inconsistent, unknown."""
 
     path: str
     kind: str
@@ -29,8 +43,16 @@ class Problem:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class _Recorded:
+    """A mixture and the rows of its files."""
+
+    mixture: Mixture
+    rows: list[FileRow]
+
+
 def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Problem]:
-    """Return every file of the set that is missing or altered; an empty list proves the set.
+    """Return every file of the set that is missing, altered or in no record; none proves the set.
 
     With `deep`, files are decoded as well and each mixture compared with the sum of its sources.
 
@@ -38,59 +60,66 @@ def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Pr
         InputError: the folder holds no set, or its records cannot be read.
     """
     rendered = RenderedSet(folder)
-    header, rows = read_rendered(folder)
+    manifest, form = rendered.manifest_file, rendered.format
     problems = []
-    if header.manifest_sha256 != rendered.manifest.sha256:
+    if rendered.record.header.manifest_sha256 != manifest.sha256:
         detail = "not the manifest that the files were rendered from"
-        problems.append(Problem("manifest.jsonl", "altered", detail))
-    by_file = {row.path: row for row in rows}
-    form = FORMATS[header.format]
+        problems.append(Problem(MANIFEST_FILE, "altered", detail))
+    rows = RowsInOrder(rendered.record)
+    known = array("q")  # hashes of ids, 8 bytes for each
 
-    def check(mixture: Mixture) -> list[Problem]:
-        return _check_mixture(folder, mixture, by_file, form, deep=deep)
+    def recorded() -> Iterator[_Recorded]:
+        for mixture in manifest:
+            known.append(hash(mixture.id))
+            yield _Recorded(mixture, rows.of(mixture.id))
 
-    mixtures = rendered.manifest.mixtures
+    def check(item: _Recorded) -> list[Problem]:
+        return _check_mixture(folder, item, form, deep=deep)
+
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        for found in track(pool.map(check, mixtures), "verifying", len(mixtures)):
+        checked = in_window(pool, check, recorded(), _MIXTURES_PER_WORKER * max(1, workers))
+        for _, found in track(checked, "verifying", manifest.count()):
             problems += found
-    return problems
+    if rows.next_id is not None:
+        detail = f"mixture {rows.next_id} is not where the manifest has it"
+        problems.append(Problem(RENDERED_FILE, "altered", detail))
+    return [*problems, *_unknown_in_set(folder, known, form)]
 
 
 def _check_mixture(
-    folder: Path,
-    mixture: Mixture,
-    rows: dict[str, FileRow],
-    form: SampleFormat,
-    *,
-    deep: bool,
+    folder: Path, item: _Recorded, form: SampleFormat, *, deep: bool
 ) -> list[Problem]:
     problems = []
-    for name in mixture.file_names:
-        path = file_path(mixture, name, form)
+    rows = {row.path: row for row in item.rows}
+    for name in item.mixture.file_names:
+        path = file_path(item.mixture, name, form)
         row = rows.get(path)
         if row is None:
-            problems.append(Problem(path, "unrecorded", "rendered.jsonl has no line for it"))
+            problems.append(Problem(path, "unrecorded", f"{RENDERED_FILE} has no line for it"))
         else:
-            problems += _check_file(folder, mixture, row, form)
+            problems += _check_file(folder, item.mixture, row, form)
     if deep and not problems:
-        problems += _check_sum(folder, mixture, form)
-    return problems
+        problems += _check_sum(folder, item.mixture, form)
+    return [*problems, *_unknown_in_mixture(folder, item.mixture, form)]
 
 
 def _check_file(
     folder: Path, mixture: Mixture, row: FileRow, form: SampleFormat
 ) -> Iterator[Problem]:
     path = folder / row.path
-    if (row.frames, row.sample_rate, row.channels) != (
-        mixture.frames,
-        mixture.sample_rate,
-        mixture.channels,
-    ):
+    if not _fits(row, mixture):
         yield Problem(row.path, "altered", "its recorded length, rate or channels do not fit")
     if not path.is_file():
         yield Problem(row.path, "missing", "there is no such file")
     elif sha256_file(path) != row.file_sha256:
         yield Problem(row.path, "altered", _what_changed(path, row, form))
+
+
+def _fits(row: FileRow, mixture: Mixture) -> bool:
+    """Tell whether a file is said to be as long and wide as its mixture; enrolments need not be."""
+    own_size = row.name in mixture.enrolment_names
+    size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
+    return row.sample_rate == mixture.sample_rate and (own_size or size_fits)
 
 
 def _what_changed(path: Path, row: FileRow, form: SampleFormat) -> str:
@@ -114,3 +143,49 @@ def _check_sum(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[P
     if not np.array_equal(total, sum(files.values(), np.zeros_like(total))):
         path = file_path(mixture, mixture.sum_name, form)
         yield Problem(path, "inconsistent", "it is not the sum of its sources")
+
+
+def _unknown_in_mixture(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
+    """Find sound and temporary files in a mixture's folder that are none of its own."""
+    own = {folder / file_path(mixture, name, form) for name in mixture.file_names}
+    for path in sorted((folder / mixture.id).rglob("*")):
+        place = path.relative_to(folder).as_posix()
+        if path.name.startswith(TEMPORARY_PREFIX):
+            yield _left_over(place)
+        elif path.suffix.lower() in AUDIO_SUFFIXES and path not in own and path.is_file():
+            yield Problem(place, "unknown", "the manifest has no such file")
+
+
+def _unknown_in_set(folder: Path, known: "array[int]", form: SampleFormat) -> Iterator[Problem]:
+    """Find temporary files beside the mixtures' folders, and folders like theirs of no mixture."""
+    np.asarray(known).sort()  # in place
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not _holds(known, hash(entry.name)))
+    for name in names:
+        if name.startswith(TEMPORARY_PREFIX):
+            yield _left_over(name)
+        elif next((folder / name).glob(f"*.{form.extension}"), None) is not None:
+            yield Problem(name, "unknown", "the manifest has no such mixture")
+
+
+def _holds(ordered: "array[int]", number: int) -> bool:
+    place = bisect_left(ordered, number)
+    return place < len(ordered) and ordered[place] == number
+
+
+def _left_over(path: str) -> Problem:
+    return Problem(path, "unknown", "a run that was broken off left it")
+
+
+def verdict(folder: Path, problems: Sequence[Problem]) -> str:
+    """Say in a sentence how many problems there are, and what to do about them."""
+    unknown = sum(problem.kind == "unknown" for problem in problems)
+    parts = []
+    if unknown < len(problems):
+        parts.append(
+            f"{len(problems) - unknown} file(s) of {folder} are not as recorded: "
+            "`mixgen render` with its manifest repairs them"
+        )
+    if unknown:
+        parts.append(f"{unknown} file(s) or folder(s) in {folder} are in no record: remove them")
+    return "; ".join(parts) + "."

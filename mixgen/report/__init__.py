@@ -37,7 +37,7 @@ def make_report(source: Path, out: Path, *, examples: int = 3) -> Path:
     facts = gather(given, chosen)
     mixtures = chosen.chosen()
     seconds = excerpt_seconds([mixture for mixture, _ in mixtures])
-    excerpts = [load(given.manifest.parent, *pair, seconds) for pair in mixtures]
+    excerpts = [load(given.manifest.path.parent, *pair, seconds) for pair in mixtures]
     facts = {
         "findings": find(facts),
         **facts,

@@ -1,10 +1,12 @@
 """A few mixtures to look at and listen to, chosen without randomness."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from mixgen.audio import Samples, read_audio
 from mixgen.errors import InputError
@@ -12,7 +14,6 @@ from mixgen.manifest import Mixture
 from mixgen.paths import inside
 from mixgen.rendered import FileRow
 from mixgen.report.rows import Rows
-from mixgen.wav import encode_wav
 
 # A page is one file with its sounds inside; what is beyond these limits is cut off.
 LONGEST_S = 10.0
@@ -74,7 +75,7 @@ class Excerpt:
 
 def load(folder: Path, mixture: Mixture, rows: Rows, seconds: float) -> list[Excerpt]:
     """Read the first `seconds` of a mixture's files; one that cannot be read is told, not fatal."""
-    frames = min(mixture.frames, max(1, int(seconds * mixture.sample_rate)))
+    frames = max(1, int(seconds * mixture.sample_rate))
     return [_load_one(folder, name, rows, mixture, frames) for name in mixture.file_names]
 
 
@@ -82,7 +83,8 @@ def _load_one(folder: Path, name: str, rows: Rows, mixture: Mixture, frames: int
     if name not in rows:
         return Excerpt(name, None, mixture.sample_rate, "It is not rendered.")
     try:
-        samples, sample_rate = read_audio(inside(folder, rows[name].path), frames=frames)
+        wanted = min(frames, rows[name].frames)
+        samples, sample_rate = read_audio(inside(folder, rows[name].path), frames=wanted)
     except InputError as error:
         # The folder is left out: the same set gives the same page wherever it is.
         reason = str(error).replace(f"{folder}/", "")
@@ -130,7 +132,9 @@ def _played(mixture: Mixture) -> int:
     return min(mixture.channels, 2)
 
 
-def to_wav(excerpt: Samples, sample_rate: int) -> bytes:
-    """Return the first two channels of (channels, time) samples as a WAV file of 16 bits."""
-    steps = np.clip(np.rint(excerpt[:2] * 2**15), -(2**15), 2**15 - 1).astype("<i2")
-    return encode_wav(np.ascontiguousarray(steps.T), sample_rate, 16)
+def to_flac(excerpt: Samples, sample_rate: int) -> bytes:
+    """Return the first two channels of (channels, time) samples as a FLAC file of 16 bits."""
+    steps = np.clip(np.rint(excerpt[:2] * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+    content = io.BytesIO()
+    soundfile.write(content, steps.T, sample_rate, format="FLAC", subtype="PCM_16")
+    return content.getvalue()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mixgen.manifest import Event, Mixture, Response
+from mixgen.manifest import ENROLMENT, Event, Mixture, Response
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class Part:
 
 
 def parts_of(mixture: Mixture) -> Iterator[Part]:
-    """Yield every use of a file in a mixture."""
+    """Yield every use of a file in a mixture; those of enrolments are a kind of their own."""
     for source in mixture.sources:
         for event in source.events:
             yield _part(source.kind, event, event.event_duration)
-        if source.room:
+        if source.enrolment:
+            yield _part(ENROLMENT, source.enrolment, source.enrolment.event_duration)
+        if isinstance(source.room, Response):
             yield _part("rir", source.room)
 
 

@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from mixgen.manifest import Mixture, Source
+from mixgen.measure import planned_overlap
 from mixgen.report.histogram import histogram, summary
 from mixgen.report.rows import Rows
 
@@ -111,6 +112,7 @@ def _pairs(mixture: Mixture, rows: Rows) -> Iterator[tuple[tuple[str, str], Pair
             pair = row.requested.get(quantity), row.measured.get(quantity)
             yield (groups.get(name, name), quantity), pair, row.path
     if not rows:
+        yield (_MIXTURE, "overlap"), (planned_overlap(mixture), None), f"{mixture.id}/{_MIXTURE}"
         for source in mixture.sources:
             for quantity, value in _asked(mixture, source).items():
                 yield (groups[source.name], quantity), (value, None), f"{mixture.id}/{source.name}"
@@ -123,6 +125,8 @@ def _groups(source: Source) -> Iterator[tuple[str, str]]:
         yield f"{source.name}_{part}", f"{source.role}, {part}"
     if source.far_end_name is not None:
         yield source.far_end_name, f"far-end signal, {source.gain.rule}"
+    if source.enrolment_name is not None:
+        yield source.enrolment_name, f"enrolment, {source.gain.rule}"
 
 
 def _asked(mixture: Mixture, source: Source) -> dict[str, float | None]:

@@ -3,7 +3,6 @@
 import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ from pydantic import ValidationError
 
 from mixgen.corpora import Found
 from mixgen.errors import InputError
-from mixgen.files import machine_errors, read_text, write_jsonl
+from mixgen.files import canonical_json, machine_errors, read_text, write_jsonl
 from mixgen.formats import FORMATS, write_samples
 from mixgen.index import SplitPlan, assign_splits, measure_file
 from mixgen.progress import track
 from mixgen.records import explain
 from mixgen.rooms.geometry import RoomPlan, RoomRecipe, draw_room
-from mixgen.rooms.simulate import load_engine, simulate
+from mixgen.rooms.simulate import engine_and_version, simulate
 from mixgen.sources import SourceRow, write_roots, write_sources
 
 ROOMS_FILE = "rooms.jsonl"
@@ -63,12 +62,11 @@ def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:
         InputError: a room cannot be built.
         MachineError: pyroomacoustics is not installed, or the disk is full.
     """
-    load_engine()
+    engine = engine_and_version()
     jobs = [(recipe, number, out) for number in range(recipe.rooms)]
     with machine_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     plans = list(track(_run(jobs, workers), "simulating rooms", len(jobs)))
-    engine = {"engine": "pyroomacoustics", "version": version("pyroomacoustics")}
     write_jsonl(out / ROOMS_FILE, [{**plan.as_dict(), **engine} for plan in plans])
     rows = _rows(recipe, plans, out)
     write_sources(out / SOURCES_FILE, rows)
@@ -86,7 +84,13 @@ def _run(jobs: list[tuple[RoomRecipe, int, Path]], workers: int) -> Any:
 
 def _make_room(job: tuple[RoomRecipe, int, Path]) -> RoomPlan:
     recipe, number, out = job
-    plan = draw_room(recipe, f"room-{number:06d}", _seed(recipe, number))
+    plan = draw_room(
+        recipe,
+        f"room-{number:06d}",
+        _seed(recipe, number),
+        microphones=recipe.microphones,
+        sources=recipe.responses,
+    )
     for place, response in enumerate(simulate(plan, recipe.sample_rate)):
         # Loud enough for any use and never clipped: what counts in a response is its shape.
         samples = (0.5 * response / np.abs(response).max()).astype("<f4").T
@@ -98,9 +102,10 @@ def _make_room(job: tuple[RoomRecipe, int, Path]) -> RoomPlan:
 
 
 def _seed(recipe: RoomRecipe, number: int) -> int:
-    drawn = recipe.model_dump_json(
-        exclude_defaults=True, exclude={"rooms", "splits", "description"}
+    deciding = recipe.model_dump(
+        mode="json", exclude_defaults=True, exclude={"rooms", "splits", "description"}
     )
+    drawn = canonical_json(deciding)
     digest = hashlib.sha256(f"{drawn}/{recipe.seed}/{number}".encode()).hexdigest()
     return int(digest[:16], 16) % _LARGEST_SEED
 

@@ -2,12 +2,23 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mixgen.manifest import Response, Room, Source
+from mixgen.manifest import Place, Response, Room, Simulation, Source
 from mixgen.recipe import Rooms, SourceGroup
+from mixgen.rooms.geometry import draw_room
+from mixgen.rooms.simulate import engine_and_version
 from mixgen.sources import SourceRow
 
 _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class RoomOfMixture:
+    """The room that a mixture is in, and what each of the sources in it is heard through."""
+
+    room: Room
+    through: list[Response] | list[Place]
 
 
 def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
@@ -15,11 +26,29 @@ def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
     return rule is not None and source.role in rule.roles
 
 
-def room_of(rule: Rooms | None, responses: Sequence[SourceRow]) -> Room | None:
-    """Return the room that the responses are of."""
-    if rule is None or not responses:
+def room_of_files(rule: Rooms, responses: Sequence[SourceRow]) -> RoomOfMixture:
+    """Return the room that these response files are of."""
+    room = Room(name=responses[0].label, early_s=rule.early_s)
+    return RoomOfMixture(room, [_response(row) for row in responses])
+
+
+def room_to_simulate(
+    rule: Rooms, name: str, seed: int, *, microphones: int, sources: int
+) -> RoomOfMixture | None:
+    """Draw a room of the recipe's kind; None where the recipe takes its rooms from files.
+
+    Raises:
+        InputError: such rooms have no space for so many sources.
+        MachineError: pyroomacoustics is not installed.
+    """
+    if rule.simulate is None:
         return None
-    return Room(name=responses[0].label, early_s=rule.early_s)
+    plan = draw_room(rule.simulate, name, seed, microphones=microphones, sources=sources)
+    simulation = Simulation.model_validate(
+        engine_and_version() | plan.model_dump(include={"size_m", "t60_s", "microphones_m"})
+    )
+    room = Room(name=name, early_s=rule.early_s, simulation=simulation)
+    return RoomOfMixture(room, [Place(position_m=place) for place in plan.sources_m])
 
 
 def reference_of(rule: Rooms | None, source: Source) -> str:
@@ -29,17 +58,17 @@ def reference_of(rule: Rooms | None, source: Source) -> str:
 
 
 def place(
-    rule: Rooms | None, sources: Sequence[Source], responses: Sequence[SourceRow]
+    rule: Rooms | None, sources: Sequence[Source], drawn: RoomOfMixture | None
 ) -> list[Source]:
     """Give each source that is in the room its response, and each target its references."""
     if rule is None:
         return list(sources)
     written = [part for part in rule.references if part != "image"]
-    left = iter(responses)
+    left = iter(drawn.through if drawn else ())
     return [
         source.model_copy(
             update={
-                "room": _response(next(left)) if in_room(rule, source) else None,
+                "room": next(left) if in_room(rule, source) else None,
                 "references": written if source.role == "target" else [],
             }
         )

@@ -6,6 +6,7 @@ corrected until the decay of the first response is the wanted one. Images that a
 make the method far too loud at the lowest frequencies, so these are taken out, as in that paper.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from scipy.signal import butter, sosfilt
 
 from mixgen.audio import Samples
 from mixgen.errors import InputError, MachineError
-from mixgen.rooms.geometry import RoomPlan
+from mixgen.rooms.geometry import Point, RoomPlan
 from mixgen.rooms.response import reverberation_time_s
+
+ENGINE = "pyroomacoustics"
 
 _CORRECTIONS = 4
 _CLOSE = 0.03
@@ -40,6 +43,15 @@ def load_engine() -> Any:
     return pyroomacoustics
 
 
+def engine_and_version() -> dict[str, str]:
+    """Return what responses are computed with, for the record.
+
+    Raises:
+        MachineError: pyroomacoustics is not installed.
+    """
+    return {"engine": ENGINE, "version": str(load_engine().__version__)}
+
+
 def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:
     """Return the response of each source of a room, shape (microphones, taps).
 
@@ -48,16 +60,22 @@ def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:
         MachineError: pyroomacoustics is not installed.
     """
     assumed_s = plan.t60_s
+    first = _responses(plan, assumed_s, sample_rate, plan.sources_m[:1])
     for _ in range(_CORRECTIONS):
-        first = _responses(plan, assumed_s, sample_rate, sources=1)[0]
-        measured_s = reverberation_time_s(first, sample_rate)
+        measured_s = reverberation_time_s(first[0], sample_rate)
         if measured_s is None or abs(measured_s / plan.t60_s - 1) < _CLOSE:
             break
         assumed_s *= plan.t60_s / measured_s
-    return _responses(plan, assumed_s, sample_rate, sources=len(plan.sources_m))
+        first = _responses(plan, assumed_s, sample_rate, plan.sources_m[:1])
+    return first + _responses(plan, assumed_s, sample_rate, plan.sources_m[1:])
 
 
-def _responses(plan: RoomPlan, t60_s: float, sample_rate: int, *, sources: int) -> list[Samples]:
+def _responses(
+    plan: RoomPlan, t60_s: float, sample_rate: int, sources_m: Sequence[Point]
+) -> list[Samples]:
+    """Return the responses of sources at these places, in a room with this T60 after Sabine."""
+    if not sources_m:
+        return []
     engine = load_engine()
     try:
         absorption, order = engine.inverse_sabine(t60_s, plan.size_m)
@@ -72,13 +90,19 @@ def _responses(plan: RoomPlan, t60_s: float, sample_rate: int, *, sources: int) 
         materials=engine.Material(absorption),
         max_order=min(order, _MOST_ORDER),
     )
-    for position in plan.sources_m[:sources]:
-        room.add_source(list(position))
-    room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
+    try:
+        for position in sources_m:
+            room.add_source(list(position))
+        room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
+    except ValueError:
+        raise InputError(
+            f"The room {plan.name!r} of {plan.size_m} m has a source or microphone outside of it: "
+            "draw it again."
+        ) from None
     room.compute_rir()
     return [
         _stacked([room.rir[m][source] for m in range(len(plan.microphones_m))], sample_rate)
-        for source in range(sources)
+        for source in range(len(sources_m))
     ]
 
 

@@ -7,8 +7,10 @@ import numpy as np
 
 from mixgen.audio import Samples, read_audio, resample
 from mixgen.errors import InputError
-from mixgen.manifest import Mixture, Response, Source
+from mixgen.manifest import Mixture, Place, Response, Source
+from mixgen.rooms.geometry import RoomPlan
 from mixgen.rooms.response import along, convolve
+from mixgen.rooms.simulate import engine_and_version, simulate
 from mixgen.sources import Roots, drawn_file
 
 
@@ -21,21 +23,63 @@ def through_room(mixture: Mixture, source: Source, samples: Samples, roots: Root
         InputError: the mixture has no room, or the response is missing, altered or has too few
             channels.
     """
-    if mixture.room is None or source.room is None:
-        raise InputError(f"Source {source.name!r} of mixture {mixture.id} is in no room.")
-    rate = mixture.sample_rate
-    response = load_response(source.room, mixture.channels, rate, roots)
-    early_s = mixture.room.early_s
+    if mixture.room is None:
+        raise InputError(f"Mixture {mixture.id} is in no room.")
+    rate, early_s = mixture.sample_rate, mixture.room.early_s
+    response = response_of(mixture, source, roots)
     parts = [response, *(along(part, response, rate, early_s) for part in source.references)]
     return [convolve(samples, part) for part in parts]
 
 
-def load_response(room: Response, channels: int, sample_rate: int, roots: Roots) -> Samples:
-    """Return a response (channels, taps) at a sample rate, from its first channels.
+def response_of(mixture: Mixture, source: Source, roots: Roots) -> Samples:
+    """Return the response that a source is heard through: (channels, taps).
 
     Raises:
-        InputError: its file is missing, altered or has too few channels.
+        InputError: the source is in no room; the file is missing, altered or has too few channels;
+            or the response cannot be simulated here as it was drawn.
     """
+    if source.room is None:
+        raise InputError(f"Source {source.name!r} of mixture {mixture.id} is in no room.")
+    if isinstance(source.room, Response):
+        return _load_response(source.room, mixture.channels, mixture.sample_rate, roots)
+    number = [other.name for other in mixture.sources if isinstance(other.room, Place)]
+    responses = _simulated(_plan(mixture), mixture.sample_rate)
+    return responses[number.index(source.name)][: mixture.channels]
+
+
+def _plan(mixture: Mixture) -> str:
+    """Return the room of a mixture and the places of all sources in it, as JSON.
+
+    Raises:
+        InputError: this machine has another version of the engine.
+    """
+    simulation = mixture.room.simulation if mixture.room else None
+    if mixture.room is None or simulation is None:
+        raise InputError(f"Mixture {mixture.id} has a source with a place, and no room around it.")
+    here = engine_and_version()["version"]
+    if simulation.version != here:
+        raise InputError(
+            f"The rooms were drawn for {simulation.engine} {simulation.version}, and {here} is "
+            "installed: other versions give other responses. Install that one, or draw again."
+        )
+    places = [
+        source.room.position_m for source in mixture.sources if isinstance(source.room, Place)
+    ]
+    return RoomPlan(
+        name=mixture.room.name,
+        size_m=simulation.size_m,
+        t60_s=simulation.t60_s,
+        microphones_m=simulation.microphones_m,
+        sources_m=places,
+    ).model_dump_json()
+
+
+@functools.lru_cache(maxsize=8)  # one for each thread that renders
+def _simulated(plan: str, sample_rate: int) -> list[Samples]:
+    return simulate(RoomPlan.model_validate_json(plan), sample_rate)
+
+
+def _load_response(room: Response, channels: int, sample_rate: int, roots: Roots) -> Samples:
     path = drawn_file(roots, room)
     response = _read(path, sample_rate, path.stat().st_mtime_ns)
     if len(response) < channels:

@@ -15,7 +15,15 @@ from baselines.recipes import training_config
 from baselines.registry import build
 from baselines.train import train
 from mixgen.files import sha256_file
-from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source, read_manifest
+from mixgen.manifest import (
+    Event,
+    Gain,
+    Header,
+    Level,
+    Mixture,
+    Source,
+    open_manifest,
+)
 from mixgen.manifest import write_manifest as write
 from mixgen.renderset import render_set
 from mixgen.sources import Roots
@@ -226,7 +234,7 @@ def _make(folder: Path, task: str, sample_rate: int, channels: int, sources) -> 
     path = folder / "manifest.jsonl"
     write(path, header, mixtures)
     roots = {"tiny": folder / "corpus"}
-    render_set(read_manifest(path), path, folder / "set", roots)
+    render_set(open_manifest(path), folder / "set", roots)
     return TinySet(path, folder / "set", roots)
 
 

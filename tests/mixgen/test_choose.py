@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixgen.choose import EqualChoice, IndependentChoice, OnceChoice, songs_with
+from mixgen.choose import EqualChoice, IndependentChoice, OnceChoice
 from mixgen.errors import InputError
+from mixgen.songs import songs_with
 from mixgen.sources import SourceRow
 
 
@@ -63,7 +64,7 @@ def test_once_means_no_file_twice(labels: int, each: int, count: int, seed: str)
     count = min(count, len(rows))
     taken = [row.source_id for _ in range(len(rows) // count) for row in choice.take(count)]
     assert len(set(taken)) == len(taken)
-    with pytest.raises(InputError, match=rf"'speech' of {len(rows)} that may come once"):
+    with pytest.raises(InputError, match=rf"Of {len(rows)} sources for 'speech'"):
         choice.take(count)
 
 

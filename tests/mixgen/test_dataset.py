@@ -2,22 +2,18 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from torch.utils.data import ConcatDataset, DataLoader
 
-from mixgen.corpora import get_layout
 from mixgen.dataset import Item, ManifestDataset, RecipeDataset, RenderedDataset, collate
 from mixgen.draw import draw_header, draw_mixtures
 from mixgen.errors import InputError, UsageError
 from mixgen.formats import FORMATS
-from mixgen.index import SplitPlan, index_corpus
-from mixgen.manifest import read_manifest, write_manifest
+from mixgen.manifest import open_manifest, write_manifest
 from mixgen.recipe import Recipe
 from mixgen.rendered import RenderedSet
 from mixgen.renderset import render_set
@@ -51,21 +47,6 @@ MUSIC_KINDS = {name: {"songs": {"coherent": c}} for name, c in (("song", 1), ("s
 
 
 @pytest.fixture(scope="module")
-def roomy(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The tiny corpora, and three rooms of two decaying responses each."""
-    root = tmp_path_factory.mktemp("rooms")
-    generator = np.random.default_rng(0)
-    for room in ("hall", "kitchen", "office"):
-        (root / room).mkdir()
-        for place in range(2):
-            response = 10 ** (-np.arange(800) / 200) * generator.standard_normal(800)
-            soundfile.write(root / room / f"{place}.wav", 0.1 * response, 16000, subtype="FLOAT")
-    plan = SplitPlan(name="train")
-    index = index_corpus(get_layout("folder"), root, corpus="rooms", kind="rir", splits=plan)
-    return replace(corpus, rows=[*corpus.rows, *index.rows], roots=corpus.roots | {"rooms": root})
-
-
-@pytest.fixture(scope="module")
 def recipe_of(speech_recipe: MakeRecipe, music_recipe: MakeRecipe) -> Callable[[str], Recipe]:
     """The recipe of a kind of mixture, by its name."""
 
@@ -92,7 +73,7 @@ def drawn_and_rendered(recipe: Recipe, corpus: Any, folder: Path) -> RenderedSet
     path = folder / "manifest.jsonl"
     mixtures = draw_mixtures(recipe, corpus.rows, corpus.roots)
     write_manifest(path, draw_header(recipe, corpus.rows), mixtures)
-    outcome = render_set(read_manifest(path), path, folder / "set", corpus.roots)
+    outcome = render_set(open_manifest(path), folder / "set", corpus.roots)
     assert outcome.failures == []
     return RenderedSet(folder / "set")
 

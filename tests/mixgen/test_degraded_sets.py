@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mixgen.draw import draw_mixtures
 from mixgen.errors import InputError
 from mixgen.jams_export import write_jams
-from mixgen.manifest import Manifest
+from mixgen.manifest import Manifest, open_manifest
 from mixgen.recipe import Recipe
 from mixgen.rendered import RenderedSet, file_path
 from mixgen.renderset import render_set
@@ -35,7 +35,8 @@ def rendered(
     recipe: Recipe, corpus: Any, draw_to: Callable[..., Manifest], folder: Path
 ) -> RenderedSet:
     path = folder / "manifest.jsonl"
-    outcome = render_set(draw_to(path, recipe), path, folder / "set", corpus.roots)
+    draw_to(path, recipe)
+    outcome = render_set(open_manifest(path), folder / "set", corpus.roots)
     assert outcome.failures == []
     return RenderedSet(folder / "set")
 

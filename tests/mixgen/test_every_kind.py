@@ -7,24 +7,20 @@ the same few every time.
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixgen.corpora import get_layout
 from mixgen.dataset import RecipeDataset
 from mixgen.draw import draw_header, draw_mixtures
-from mixgen.index import SplitPlan, index_corpus
 from mixgen.levels import LEVEL_RULES
-from mixgen.manifest import Mixture, Source, read_manifest, write_manifest
+from mixgen.manifest import Mixture, Place, Source, open_manifest, read_manifest, write_manifest
 from mixgen.recipe import Recipe
-from mixgen.rendered import RenderedSet
+from mixgen.rendered import RenderedSet, open_rendered
 from mixgen.renderset import render_set
 from mixgen.verify import verify_set
 
@@ -32,7 +28,8 @@ MANY = int(os.environ.get("RANDOM_RECIPES", "40"))
 ALWAYS_THE_SAME = "RANDOM_RECIPES" not in os.environ
 LEVEL_TOLERANCE_DB = 1.0
 QUIETEST_DB = -60.0  # below it, the floor of the level rules and the grid of 16 bits are near
-TAIL_S = 0.1
+TAIL_S = 0.1  # of the responses that are files
+SIMULATED_TAIL_S = 0.6
 DEGRADATIONS: list[dict[str, Any]] = [
     {"name": "band", "high_hz": ["uniform", 1000, 3500]},
     {"name": "clipping", "below_peak_db": ["uniform", 1, 12]},
@@ -53,8 +50,20 @@ def distributions(low: float, high: float) -> st.SearchStrategy[list[Any]]:
     )
 
 
+SIMULATED = {
+    "size_m": [["uniform", 3, 4], ["uniform", 3, 4], ["const", 2.5]],
+    "t60_s": ["uniform", 0.15, 0.2],
+    "distance_m": ["uniform", 0.5, 1],
+}
+TAGS = {
+    "song0": "tempo_bpm=120.0 key=C_major beat_s=0.1",
+    "song1": "tempo_bpm=132.0 key=D_major beat_s=0.0",
+    "song2": "tempo_bpm=110.0 key=B_minor",
+}
+
+
 @st.composite
-def talkers(draw: st.DrawFn, *, turns: bool) -> dict[str, Any]:
+def talkers(draw: st.DrawFn, *, turns: bool, fixed: bool) -> dict[str, Any]:
     """A group of talkers, in a conversation or not."""
     group: dict[str, Any] = {
         "name": "s",
@@ -63,6 +72,11 @@ def talkers(draw: st.DrawFn, *, turns: bool) -> dict[str, Any]:
         "snr": draw(distributions(-6, 12)),
         "use": draw(st.sampled_from(["equally", "independently"])),
     }
+    enrolment = draw(st.sampled_from([None, None, {}, {"limit_s": 0.3}]))
+    if enrolment is not None:
+        group["enrolment"] = enrolment
+    if not turns and group["count"] in (1, 2):  # for which there are always files enough
+        group["use"] = draw(st.sampled_from([group["use"], "once"]))
     if turns:
         group["turns"] = {
             "utterances": draw(st.sampled_from([1, 2, ["choose", [1, 3]]])),
@@ -70,6 +84,8 @@ def talkers(draw: st.DrawFn, *, turns: bool) -> dict[str, Any]:
             "overlapping_turns": draw(st.sampled_from([0.5, 1.0])),
             "silence": draw(distributions(0, 0.3)),
         }
+    elif fixed and draw(st.integers(0, 3)) == 0:
+        group["salient"] = draw(st.sampled_from([0.3, 0.9]))
     else:
         group["event_time"] = draw(distributions(0, 0.2))
         group["source_time"] = draw(distributions(0, 1))
@@ -100,17 +116,18 @@ def speech_recipes(draw: st.DrawFn) -> Recipe:
         durations = [{"mode": "content", "limit_s": 1.5}]
     else:
         durations += [{"mode": mode, "limit_s": 0.9} for mode in ("min", "max")]
+    duration = draw(st.sampled_from(durations))
     data: dict[str, Any] = {
         "name": "random",
         "task": "speech_separation",
         "sample_rate": draw(st.sampled_from([8000, 11025, 16000])),
         "channels": draw(st.integers(1, 3 if rooms else 2)),
-        "duration": draw(st.sampled_from(durations)),
+        "duration": duration,
         "reference_db": draw(distributions(-45, -20)),
         "level_rule": draw(st.sampled_from(sorted(LEVEL_RULES))),
         "fade_s": draw(st.sampled_from([0.0, 0.01])),
         "sources": [
-            draw(talkers(turns=turns)),
+            draw(talkers(turns=turns, fixed=duration["mode"] == "fixed")),
             *draw(st.sampled_from([[], [NOISE], [FAR_END], [FAR_END, NOISE]])),
         ],
         "format": draw(st.sampled_from(["flac16", "flac24", "wav16", "wav24", "wav_float"])),
@@ -121,19 +138,23 @@ def speech_recipes(draw: st.DrawFn) -> Recipe:
     if rooms:
         parts = st.lists(st.sampled_from(["image", "early", "dry"]), min_size=1, unique=True)
         data["rooms"] = {"references": draw(parts)}
+        if draw(st.integers(0, 4)) == 0:  # seldom, because it takes long
+            data["rooms"]["simulate"] = SIMULATED
     return Recipe.model_validate(data)
 
 
 @st.composite
 def music_recipes(draw: st.DrawFn) -> Recipe:
-    """Stems of one song or of several."""
+    """Stems of one song or of several, which may have to match or to be salient."""
+    songs: dict[str, Any] = {"coherent": draw(st.sampled_from([0.0, 0.5, 1.0]))}
+    if draw(st.integers(0, 3)) == 0:  # seldom, because sox takes long
+        songs["match"] = {"tempo": 0.2}
+    excerpts = st.one_of(
+        distributions(0, 2).map(lambda start: {"source_time": start}),
+        st.sampled_from([0.2, 0.9]).map(lambda share: {"salient": share}),
+    )
     stems = [
-        {
-            "name": stem,
-            "kind": "music",
-            "snr": draw(distributions(-3, 3)),
-            "source_time": draw(distributions(0, 2)),
-        }
+        {"name": stem, "kind": "music", "snr": draw(distributions(-3, 3)), **draw(excerpts)}
         for stem in draw(
             st.lists(st.sampled_from(["vocals", "drums", "bass", "other"]), min_size=1, unique=True)
         )
@@ -147,7 +168,7 @@ def music_recipes(draw: st.DrawFn) -> Recipe:
             "duration": {"mode": "fixed", "seconds": 0.5},
             "reference_db": draw(distributions(-40, -15)),
             "sources": stems,
-            "songs": {"coherent": draw(st.sampled_from([0.0, 0.5, 1.0]))},
+            "songs": songs,
             "format": draw(st.sampled_from(["flac16", "wav_float"])),
             "splits": {"train": {"mixtures": 3, "sources": {}}},
             "seed": draw(st.integers(0, 99)),
@@ -155,33 +176,17 @@ def music_recipes(draw: st.DrawFn) -> Recipe:
     )
 
 
-@pytest.fixture(scope="module")
-def roomy(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The tiny corpora, and three rooms with four responses to three microphones each."""
-    root = tmp_path_factory.mktemp("rooms")
-    random = np.random.default_rng(0)
-    decay = 10 ** (-3 * np.arange(1600)[:, None] / 1600)
-    for room in range(3):
-        for place in range(4):
-            response = 0.05 * decay * random.standard_normal((1600, 3))
-            response[40] = 0.5
-            path = root / f"room{room}" / f"{place}.wav"
-            path.parent.mkdir(exist_ok=True)
-            soundfile.write(path, response, 16000, subtype="FLOAT")
-    index = index_corpus(
-        get_layout("folder"), root, corpus="rooms", kind="rir", splits=SplitPlan(name="train")
-    )
-    return replace(corpus, rows=[*corpus.rows, *index.rows], roots=corpus.roots | {"rooms": root})
-
-
 def whole(mixture: Mixture) -> set[str]:
-    """Return the names of the sources that are heard to their ends, reverberation included."""
-    return {source.name for source in mixture.sources if is_whole(mixture, source)}
+    """Return the names of what is heard to its end, reverberation included."""
+    heard = {source.name for source in mixture.sources if is_whole(mixture, source)}
+    return heard | set(mixture.enrolment_names)
 
 
 def is_whole(mixture: Mixture, source: Source) -> bool:
     """Tell whether a source is heard to its end."""
-    late_s = (TAIL_S if source.room else 0.0) + (source.echo.delay_s if source.echo else 0.0)
+    late_s = source.echo.delay_s if source.echo else 0.0
+    if source.room:
+        late_s += SIMULATED_TAIL_S if isinstance(source.room, Place) else TAIL_S
     stops = [
         event.event_time + event.event_duration * (event.time_stretch or 1.0) + late_s
         for event in source.events
@@ -194,30 +199,33 @@ def check(
     roomy: Any, contents: Callable[[Path], dict[str, bytes]]
 ) -> Callable[[Recipe, Path], None]:
     """What must hold for any recipe."""
+    rows = [row.model_copy(update={"text": TAGS.get(row.group, row.text)}) for row in roomy.rows]
 
     def try_out(recipe: Recipe, folder: Path) -> None:
         path = folder / "manifest.jsonl"
-        drawn = list(draw_mixtures(recipe, roomy.rows, roomy.roots))
-        write_manifest(path, draw_header(recipe, roomy.rows), drawn)
+        drawn = list(draw_mixtures(recipe, rows, roomy.roots))
+        write_manifest(path, draw_header(recipe, rows), drawn)
         manifest = read_manifest(path)
         assert manifest.mixtures == drawn
-        outcome = render_set(manifest, path, folder / "set", roomy.roots)
+        outcome = render_set(open_manifest(path), folder / "set", roomy.roots)
         assert outcome.failures == []
         assert verify_set(folder / "set", deep=True) == []
-        for row in outcome.rows:
+        for row in open_rendered(folder / "set"):
             asked, got = row.requested.get("level_db"), row.measured.get("level_db")
             if asked is None or got is None or min(asked, got) < QUIETEST_DB:
                 continue
             if row.name in whole(manifest.by_id[row.id]):
                 assert got == pytest.approx(asked, abs=LEVEL_TOLERANCE_DB), row
         done = RenderedSet(folder / "set")
-        for item in RecipeDataset(recipe, roomy.rows, roomy.roots, "train"):
+        for item in RecipeDataset(recipe, rows, roomy.roots, "train"):
             assert np.array_equal(item.mixture, done.load_mixture(item.id))
             assert np.array_equal(item.references, done.load_references(item.id))
+            for ours, written in zip(item.enrolments, done.load_enrolments(item.id), strict=True):
+                assert np.array_equal(ours, written)
         # The same mixtures in another order give the same bytes.
         turned = folder / "turned.jsonl"
         write_manifest(turned, manifest.header, drawn[::-1])
-        render_set(read_manifest(turned), turned, folder / "again", roomy.roots)
+        render_set(open_manifest(turned), folder / "again", roomy.roots)
         audio, again = contents(folder / "set"), contents(folder / "again")
         files = [file for file in audio if not file.endswith(".jsonl")]
         assert files

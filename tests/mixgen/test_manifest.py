@@ -9,7 +9,7 @@ import pytest
 
 from mixgen.errors import InputError
 from mixgen.files import sha256_file
-from mixgen.manifest import Manifest, Mixture, read_manifest, write_manifest
+from mixgen.manifest import Manifest, Mixture, open_manifest, read_manifest, write_manifest
 from mixgen.recipe import Recipe
 
 
@@ -50,6 +50,28 @@ def test_round_trip(manifest_path: Path, tmp_path: Path) -> None:
     write_manifest(copy, manifest.header, manifest.mixtures)
     assert copy.read_bytes() == manifest_path.read_bytes()
     assert manifest.sha256 == sha256_file(manifest_path)
+
+
+def test_read_one_at_a_time(manifest_path: Path, tmp_path: Path) -> None:
+    manifest = open_manifest(manifest_path)
+    whole = read_manifest(manifest_path)
+    assert list(manifest) == list(manifest) == whole.mixtures
+    assert (manifest.header, manifest.sha256) == (whole.header, whole.sha256)
+    assert manifest.count() == len(whole.mixtures) == 7
+    path = tmp_path / "longer.jsonl"
+    path.write_text(manifest_path.read_text() + '{"id": \n')
+    mixtures = iter(open_manifest(path))
+    assert [next(mixtures) for _ in range(7)] == whole.mixtures
+    with pytest.raises(InputError, match="line 9 is not valid JSON"):
+        next(mixtures)
+
+
+def test_the_hash_is_of_the_bytes(manifest_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "windows.jsonl"
+    path.write_bytes(manifest_path.read_bytes().replace(b"\n", b"\r\n"))
+    manifest = read_manifest(path)
+    assert manifest.mixtures == read_manifest(manifest_path).mixtures
+    assert manifest.sha256 == sha256_file(path)
 
 
 def test_contract(manifest_path: Path) -> None:
@@ -149,7 +171,7 @@ def test_wrong_values(refusal: Callable[[Change], str], place: str, value: Any, 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is empty: a manifest starts with a header line"),
+        (b"", "is empty: it should begin with a header line"),
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"{}\n", "line 1 is not valid: name: Field required"),
         (b"[]\n", "line 1 is not valid"),

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from mixgen.errors import InputError
 from mixgen.manifest import read_manifest
-from mixgen.recipe import Recipe, read_recipe
+from mixgen.recipe import Recipe
+from mixgen.recipe_file import read_recipe
 from mixgen.shipped import find_recipe, shipped_folder
 
 RECIPE = """\
@@ -53,6 +54,13 @@ def test_every_shipped_recipe_is_valid() -> None:
     names = [path.parent.name for path in shipped_folder().glob("*/recipe.yaml")]
     assert {"starter_2mix", "starter_music"} <= set(names)
     assert [read_recipe(find_recipe(name)).name for name in names] == names
+
+
+def test_every_shipped_set_has_a_card_and_is_listed() -> None:
+    listed = (shipped_folder() / "README.md").read_text()
+    for path in shipped_folder().glob("*/*.yaml"):
+        assert f"`{path.parent.name}`" in listed
+        assert (path.parent / "card.md").read_text().startswith(f"# {path.parent.name}\n")
 
 
 def test_shipped_manifests_are_of_the_shipped_recipes() -> None:
@@ -134,7 +142,14 @@ def test_wrong_distributions(refusal: Callable[..., str], distribution: str, wor
         ("kind: speech", "kind: voice", "'speech', 'music', 'noise'"),
         ("kind: speech", "kind: music\n    count: 2", "a music group is one stem"),
         ("kind: speech", "kind: speech\n    count: 33", "a whole number from 0 to 32"),
-        ("kind: speech", "kind: speech\n    role: background", "a source that is not background"),
+        (
+            "kind: speech\n    snr: [uniform, 0, 5]",
+            "kind: speech\n    role: background",
+            "a source that is not background",
+        ),
+        ("kind: speech", "kind: speech\n    role: background", "from start to end: leave snr out"),
+        ("kind: speech", "kind: speech\n    use: twice", "'equally', 'once' or 'independently'"),
+        ("kind: speech", "kind: speech\n    salient: 0", "greater than 0"),
         ("splits:\n  test: {mixtures: 2, sources: test}", "splits: {}", "at least 1 item"),
         (RECIPE, "- a\n- b\n", "is not a recipe"),
         (RECIPE, "", "is not a recipe"),

@@ -1,10 +1,12 @@
 """Sets on disk: the exact sum, the same bytes however rendered, and repair of just what differs."""
 
+import gc
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,47 +17,26 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import mixgen.ledger
 import mixgen.renderset
 from mixgen.draw import draw_header, draw_mixtures
 from mixgen.errors import InputError, MachineError, UsageError
 from mixgen.files import sha256_file
 from mixgen.formats import FORMATS, SampleFormat, read_file_samples, samples_sha256
-from mixgen.manifest import Manifest, read_manifest, write_manifest
+from mixgen.ledger import Block
+from mixgen.manifest import Manifest, Mixture, open_manifest, write_manifest
 from mixgen.recipe import Recipe
-from mixgen.rendered import RenderedSet, read_rendered
-from mixgen.renderset import parse_shard, render_set
+from mixgen.rendered import RenderedSet, open_rendered
+from mixgen.renderset import BlockOutcome, parse_shard, render_set
 from mixgen.verify import verify_set
+from mixgen.window import in_window
 
 Contents = Callable[[Path], dict[str, bytes]]
 
 
-@pytest.fixture(scope="module")
-def drawn(
-    tmp_path_factory: pytest.TempPathFactory,
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
-) -> tuple[Path, Manifest]:
-    """The path and content of the tiny speech manifest."""
-    path = tmp_path_factory.mktemp("drawn") / "manifest.jsonl"
-    return path, draw_to(path, speech_recipe())
-
-
-@pytest.fixture
-def render_to(corpus, drawn: tuple[Path, Manifest]) -> Callable[..., Any]:  # type: ignore[no-untyped-def]
-    """Render the tiny speech set."""
-    path, manifest = drawn
-    return lambda folder, **options: render_set(manifest, path, folder, corpus.roots, **options)
-
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of two mixtures, so that the tiny set has several."""
-    monkeypatch.setattr(mixgen.renderset, "BLOCK", 2)
-
-
 def _check_sums(folder: Path, form: SampleFormat) -> None:
     manifest = RenderedSet(folder).manifest
-    rows = {row.path: row for row in read_rendered(folder)[1]}
+    rows = {row.path: row for row in open_rendered(folder)}
     for mixture in manifest.mixtures:
         files = {}
         for name in mixture.file_names:
@@ -114,7 +95,7 @@ def test_sum_is_exact_for_any_recipe(
     path = folder / "m.jsonl"
     mixtures = draw_mixtures(recipe, corpus.rows, corpus.roots)
     write_manifest(path, draw_header(recipe, corpus.rows), mixtures)
-    outcome = render_set(read_manifest(path), path, folder / "set", corpus.roots)
+    outcome = render_set(open_manifest(path), folder / "set", corpus.roots)
     assert outcome.failures == []
     _check_sums(folder / "set", form)
 
@@ -163,6 +144,58 @@ def test_again_writes_nothing(render_to: Callable[..., Any], tmp_path: Path) -> 
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times
 
 
+def test_a_wrong_last_line_is_found_before_the_work(
+    corpus,  # type: ignore[no-untyped-def]
+    drawn: tuple[Path, Manifest],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "m.jsonl"
+    lines = drawn[0].read_text().splitlines(keepends=True)
+    for wrong in ('{"id": \n', lines[-1]):
+        path.write_text("".join([*lines, wrong]))
+        with pytest.raises(InputError, match=r"line 9 is not valid JSON|'test-000001' twice"):
+            render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_few_mixtures_are_in_memory(
+    corpus,  # type: ignore[no-untyped-def]
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "m.jsonl"
+    draw_to(path, speech_recipe(splits={"any": {"mixtures": 300, "sources": {}}}))
+    gc.collect()
+    before = _mixtures_in_memory()
+    most = 0
+
+    def count(block: Block, **_: Any) -> BlockOutcome:
+        nonlocal most
+        assert len(block.mixtures) <= mixgen.ledger.BLOCK
+        most = max(most, _mixtures_in_memory() - before)
+        return BlockOutcome()
+
+    monkeypatch.setattr(mixgen.renderset, "render_block", count)
+    render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    assert mixgen.ledger.BLOCK <= most <= 3 * mixgen.ledger.BLOCK
+
+
+def _mixtures_in_memory() -> int:
+    return sum(type(thing) is Mixture for thing in gc.get_objects())
+
+
+def test_jobs_are_taken_in_as_they_are_done() -> None:
+    taken: list[int] = []
+    jobs = (taken.append(number) or number for number in range(50))
+    with ThreadPoolExecutor(3) as pool:
+        for done, (job, result) in enumerate(in_window(pool, str, jobs, 4)):
+            assert (job, result) == (done, str(done))
+            assert len(taken) <= done + 4
+    assert taken == list(range(50))
+
+
 def test_repair_of_just_what_differs(
     render_to: Callable[..., Any], tmp_path: Path, contents: Contents
 ) -> None:
@@ -205,9 +238,9 @@ def test_another_manifest_is_refused(
 ) -> None:
     render_to(tmp_path / "set")
     path = tmp_path / "other.jsonl"
-    other = draw_to(path, speech_recipe(seed=1))
+    draw_to(path, speech_recipe(seed=1))
     with pytest.raises(InputError, match="holds a set of another manifest"):
-        render_set(other, path, tmp_path / "set", corpus.roots)
+        render_set(open_manifest(path), tmp_path / "set", corpus.roots)
 
 
 def test_another_format_is_refused(render_to: Callable[..., Any], tmp_path: Path) -> None:
@@ -230,12 +263,12 @@ def test_altered_source_fails_its_mixtures_alone(
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes((corpus.roots["speech"] / row.path).read_bytes())
     (tmp_path / "speech" / used).write_bytes((tmp_path / "speech" / used).read_bytes() + b"x")
-    outcome = render_set(manifest, path, tmp_path / "set", roots)
+    outcome = render_set(open_manifest(path), tmp_path / "set", roots)
     failed = {m.id for m in manifest.mixtures if used in {s.events[0].path for s in m.sources}}
     assert {mixture_id for mixture_id, _ in outcome.failures} == failed
     assert all("is not the file that the manifest was drawn from" in r for _, r in outcome.failures)
     assert {p.name for p in (tmp_path / "set").iterdir() if p.is_dir()}.isdisjoint(failed)
-    restored = render_set(manifest, path, tmp_path / "set", corpus.roots)
+    restored = render_set(open_manifest(path), tmp_path / "set", corpus.roots)
     assert restored.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
 
@@ -261,7 +294,7 @@ def test_killed_run_goes_on_to_the_same_bytes(
 ) -> None:
     splits = {"train": {"mixtures": 100, "sources": {"speech": "train"}}}
     path = tmp_path / "m.jsonl"
-    manifest = draw_to(path, speech_recipe(splits=splits))
+    draw_to(path, speech_recipe(splits=splits))
     _render_and_be_killed(path, tmp_path / "killed", wait_for=150)
     left = [file for file in contents(tmp_path / "killed") if file.endswith(".flac")]
     assert 0 < len(left) < 400
@@ -269,9 +302,9 @@ def test_killed_run_goes_on_to_the_same_bytes(
     stale = tmp_path / "killed" / "train-000090" / ".tmp.s1.abc.flac"
     stale.parent.mkdir(exist_ok=True)
     stale.write_bytes(b"half a file")
-    outcome = render_set(manifest, path, tmp_path / "killed", corpus.roots)
+    outcome = render_set(open_manifest(path), tmp_path / "killed", corpus.roots)
     assert outcome.written < 400
-    render_set(manifest, path, tmp_path / "whole", corpus.roots)
+    render_set(open_manifest(path), tmp_path / "whole", corpus.roots)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 

@@ -12,9 +12,10 @@ from mixgen.draw import draw_header, draw_mixtures
 from mixgen.errors import InputError
 from mixgen.jams_export import write_jams
 from mixgen.levels import integrated_lufs
-from mixgen.manifest import read_manifest, write_manifest
+from mixgen.manifest import open_manifest, write_manifest
 from mixgen.recipe import Recipe
 from mixgen.render import source_signals
+from mixgen.rendered import open_rendered
 from mixgen.renderset import render_set
 from mixgen.sources import SourceRow
 from mixgen.verify import verify_set
@@ -62,9 +63,9 @@ def test_parts_of_a_stem_keep_their_balance(
 def test_on_disk(corpus: Any, recipe: Recipe, rows: list[SourceRow], tmp_path: Path) -> None:
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, corpus.roots))
-    outcome = render_set(read_manifest(path), path, tmp_path / "set", corpus.roots)
+    render_set(open_manifest(path), tmp_path / "set", corpus.roots)
     assert verify_set(tmp_path / "set", deep=True) == []
-    for row in outcome.rows:
+    for row in open_rendered(tmp_path / "set"):
         if row.name == "bass":
             assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=0.2)
 

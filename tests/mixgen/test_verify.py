@@ -10,10 +10,10 @@ import soundfile
 
 from mixgen.errors import InputError
 from mixgen.files import sha256_file
-from mixgen.manifest import Manifest
+from mixgen.manifest import Manifest, open_manifest
 from mixgen.recipe import Recipe
 from mixgen.renderset import render_set
-from mixgen.verify import Problem, verify_set
+from mixgen.verify import Problem, verdict, verify_set
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def whole(
 ) -> Path:
     """The tiny speech set, rendered; to be copied."""
     folder = tmp_path_factory.mktemp("whole")
-    manifest = draw_to(folder / "m.jsonl", speech_recipe(format="wav16"))
-    render_set(manifest, folder / "m.jsonl", folder / "set", corpus.roots)
+    draw_to(folder / "m.jsonl", speech_recipe(format="wav16"))
+    render_set(open_manifest(folder / "m.jsonl"), folder / "set", corpus.roots)
     return folder / "set"
 
 
@@ -128,9 +128,72 @@ def test_deep_finds_a_mixture_that_is_not_the_sum(rendered: Path) -> None:
     ]
 
 
+def test_rows_in_another_order(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows.append(rows.pop(1)))
+    assert verify_set(rendered) == [
+        Problem("train-000000/mixture.wav", "unrecorded", "rendered.jsonl has no line for it"),
+        Problem(
+            "rendered.jsonl", "altered", "mixture train-000000 is not where the manifest has it"
+        ),
+    ]
+
+
+UNKNOWN = {
+    "train-000000/s3.wav": "the manifest has no such file",
+    "train-000000/deeper/s1.FLAC": "the manifest has no such file",
+    "train-000001/.tmp.0f0f.s1.wav": "a run that was broken off left it",
+    ".tmp.0f0f.rendered.jsonl": "a run that was broken off left it",
+    "train-000009/mixture.wav": "the manifest has no such mixture",
+}
+KEPT = [
+    "roots.json",
+    "a.wav",
+    "report/report.html",
+    "train-000000/notes.txt",
+    "estimates/train-000000/s1.wav",
+    "other/sound.flac",
+    ".rendering/wav16/block-000000.jsonl",
+]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_files_in_no_record(rendered: Path, deep: bool) -> None:
+    for name in (*UNKNOWN, *KEPT):
+        (rendered / name).parent.mkdir(parents=True, exist_ok=True)
+        (rendered / name).write_bytes(b"words")
+    found = verify_set(rendered, deep=deep, workers=2)
+    assert {problem.kind for problem in found} == {"unknown"}
+    paths = {name.removesuffix("/mixture.wav"): detail for name, detail in UNKNOWN.items()}
+    assert {problem.path: problem.detail for problem in found} == paths
+    assert (
+        verdict(Path("SET"), found)
+        == "5 file(s) or folder(s) in SET are in no record: remove them."
+    )
+
+
+def test_a_file_of_another_format_is_in_no_record(rendered: Path) -> None:
+    (rendered / "train-000000/s1.flac").write_bytes(b"words")
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/s1.flac", "unknown")
+
+
+def test_verdict_says_what_helps() -> None:
+    gone, unknown = Problem("a/s1.wav", "missing", ""), Problem("b", "unknown", "")
+    repairs = "file(s) of SET are not as recorded: `mixgen render` with its manifest repairs them"
+    assert verdict(Path("SET"), [gone]) == f"1 {repairs}."
+    assert verdict(Path("SET"), [gone, unknown, gone]) == (
+        f"2 {repairs}; 1 file(s) or folder(s) in SET are in no record: remove them."
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("", "is empty"), ("{\n", "line 1 is not valid JSON"), ("{}\n", "line 1 is not valid")],
+    [
+        ("", "is empty"),
+        ("{\n", "line 1 is not valid JSON"),
+        ("{}\n", "line 1 is not valid"),
+        ('{"manifest_sha256": "0", "format": "mp3", "created_by": {}}\n', "not valid: format"),
+    ],
 )
 def test_broken_record(rendered: Path, content: str, words: str) -> None:
     (rendered / "rendered.jsonl").write_text(content)

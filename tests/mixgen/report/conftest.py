@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mixgen.files import sha256_bytes
-from mixgen.manifest import Header, Manifest, Mixture, read_manifest, write_manifest
+from mixgen.manifest import Header, Manifest, Mixture, open_manifest, write_manifest
 from mixgen.recipe import Recipe
 from mixgen.renderset import render_set
 from mixgen.report import make_report
@@ -132,5 +132,5 @@ def kept_set(  # type: ignore[no-untyped-def]
     folder = tmp_path_factory.mktemp("kept")
     path = folder / "drawn.jsonl"
     draw_to(path, speech_recipe())
-    render_set(read_manifest(path), path, folder / "set", corpus.roots)
+    render_set(open_manifest(path), folder / "set", corpus.roots)
     return folder / "set"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixgen.rendered import read_rendered, write_rendered
+from mixgen.rendered import open_rendered, write_rendered
 from mixgen.report import make_report
 
 Facts = Callable[..., dict[str, Any]]
@@ -81,6 +81,9 @@ def test_manifest_alone_has_what_was_requested(by_hand: dict[str, Any]) -> None:
     assert (noise["unit"], noise["splits"][0]["requested"]["mean"]) == ("dB", -35.0)
     duration = quantities["mixture", "duration_s"]["splits"][0]["requested"]
     assert duration == {"n": 2, "min": 1.6, "mean": 1.8, "max": 2.0}
+    # Ann for 1.5 s, and Bob from the start to 1.7 s; then Ann alone.
+    overlap = quantities["mixture", "overlap"]["splits"][0]["requested"]
+    assert (overlap["min"], overlap["max"]) == (0.0, pytest.approx(1.5 / 1.7, abs=0.01))
     assert not by_hand["set"]["rendered"]
     assert by_hand["examples"] == []
 
@@ -98,7 +101,7 @@ def test_room_responses_are_files_with_licences(build: Any, facts_of: Facts) -> 
 def test_rendered_rows_are_summed(kept_set: Path, facts_in: Facts, tmp_path: Path) -> None:
     make_report(kept_set, tmp_path, examples=0)
     facts = facts_in(tmp_path)
-    _, rows = read_rendered(kept_set)
+    rows = list(open_rendered(kept_set))
     mixtures = [row for row in rows if row.name == "mixture"]
     assert facts["total"]["rendered"] == facts["total"]["mixtures"] == len(mixtures) == 7
     quantities = {(row["of"], row["name"]): row for row in facts["quantities"]}
@@ -127,7 +130,8 @@ def test_null_values_are_counted_and_left_out(
 ) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
-    header, rows = read_rendered(folder)
+    rendered = open_rendered(folder)
+    header, rows = rendered.header, list(rendered)
     nothing = {"measured": {"level_db": None, "snr_db": None, "energy_ratio_db": None}}
     silent = [row.model_copy(update=nothing) if row.name == "s1" else row for row in rows]
     write_rendered(folder, header, silent)
@@ -142,7 +146,8 @@ def test_mixtures_that_failed_to_render_are_told(
 ) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
-    header, rows = read_rendered(folder)
+    rendered = open_rendered(folder)
+    header, rows = rendered.header, list(rendered)
     write_rendered(folder, header, [row for row in rows if row.id != rows[0].id])
     make_report(folder, tmp_path, examples=1)
     facts = facts_in(tmp_path)

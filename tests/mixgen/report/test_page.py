@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from mixgen.errors import InputError
-from mixgen.rendered import RENDERED_FILE, RenderedSet, read_rendered
+from mixgen.rendered import RENDERED_FILE, RenderedSet, open_rendered
 from mixgen.report import make_report
 from mixgen.report.examples import EvenlySpaced, excerpt_seconds
 
@@ -89,7 +89,7 @@ def test_players_play_the_files(
     assert len(sounds) == len(shown) == 2 * 4
     for sound, (mixture, name) in zip(sounds, shown, strict=True):
         kind, _, content = sound.partition(";base64,")
-        assert kind == "data:audio/wav"
+        assert kind == "data:audio/flac"
         played, rate = soundfile.read(io.BytesIO(base64.b64decode(content)), dtype="int16")
         kept, kept_rate = soundfile.read(
             RenderedSet(kept_set).reference_path(mixture, name), dtype="int16"
@@ -101,7 +101,7 @@ def test_players_play_the_files(
 def test_unreadable_and_missing_files_are_told(kept_set: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
-    rows = {row.name: folder / row.path for row in read_rendered(folder)[1][:4]}
+    rows = {row.name: folder / row.path for row in list(open_rendered(folder))[:4]}
     rows["mixture"].write_bytes(b"no audio at all")
     rows["s1"].unlink()
     page = Page(make_report(folder, tmp_path / "report", examples=1))

@@ -1,0 +1,100 @@
+"""What is recorded of a set in the making: rows in rendered.jsonl, newer ones in a file a block."""
+
+import contextlib
+import itertools
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixgen.errors import InputError
+from mixgen.files import stream_jsonl, write_jsonl
+from mixgen.formats import SampleFormat
+from mixgen.manifest import Mixture
+from mixgen.records import parse_record
+from mixgen.rendered import RENDERED_FILE, FileRow, RenderedHeader, RowsInOrder, open_rendered
+
+BLOCK = 32
+LEDGER = ".rendering"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of mixtures, and what is recorded of their files; None if it was never rendered."""
+
+    number: int
+    mixtures: list[Mixture]
+    rows: list[FileRow] | None
+
+
+def block_count(mixtures: int) -> int:
+    """Return how many blocks so many mixtures make."""
+    return math.ceil(mixtures / BLOCK)
+
+
+class Ledger:
+    """The record of a set while it is rendered; what cannot be read of it is not recorded."""
+
+    def __init__(self, folder: Path, form: SampleFormat) -> None:
+        self._set = folder
+        self._folder = folder / LEDGER
+        self._form = form
+        self._in_order = True
+
+    @property
+    def header(self) -> RenderedHeader | None:
+        """The header of rendered.jsonl."""
+        try:
+            return open_rendered(self._set).header
+        except InputError:
+            return None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether rendered.jsonl says it all; known once `blocks` has come to its end."""
+        return self._in_order and not self._folder.exists()
+
+    def blocks(
+        self, mixtures: Iterable[Mixture], shard: tuple[int, int] = (1, 1)
+    ) -> Iterator[Block]:
+        """Yield the blocks of a shard (i, N): every N-th from the i-th on."""
+        index, count = shard
+        begun = (self._set / RENDERED_FILE).exists()
+        rendered = RowsInOrder(self._readable_rows())
+        for number, block in enumerate(_in_blocks(mixtures)):
+            older = [row for mixture in block for row in rendered.of(mixture.id)]
+            if number % count == index - 1:
+                rows = self._read(number)
+                yield Block(number, block, older if rows is None and begun else rows)
+        self._in_order &= rendered.next_id is None
+
+    def _readable_rows(self) -> Iterator[FileRow]:
+        try:
+            yield from open_rendered(self._set)
+        except InputError:
+            self._in_order = False
+
+    def _read(self, number: int) -> list[FileRow] | None:
+        # Earlier versions kept the blocks of all formats in one folder.
+        for path in (self._path(number), self._folder / self._path(number).name):
+            with contextlib.suppress(InputError):
+                return [parse_record(FileRow, data, where) for where, data in stream_jsonl(path)]
+        return None
+
+    def write(self, number: int, rows: Sequence[FileRow]) -> None:
+        """Record the rows of a block."""
+        write_jsonl(self._path(number), (row.as_dict() for row in rows))
+
+    def _path(self, number: int) -> Path:
+        return self._folder / self._form.name / f"block-{number:06d}.jsonl"
+
+    def drop(self) -> None:
+        """Remove the files of blocks."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _in_blocks(mixtures: Iterable[Mixture]) -> Iterator[list[Mixture]]:
+    left = iter(mixtures)
+    while block := list(itertools.islice(left, BLOCK)):
+        yield block
