@@ -7,7 +7,7 @@ import bisect
 import hashlib
 import itertools
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -139,14 +139,12 @@ class TalkerChoice:
         self, rows: Sequence[SourceRow], seed: str, choose: type[Choice], *, spare: int = 0
     ) -> None:
         self._spare = spare
-        self._files: dict[str, list[SourceRow]] = defaultdict(list)
-        for row in rows:
-            self._files[row.label].append(row)
+        self._files = by_owner(rows)
         leads = [files[0] for files in self._files.values()]
         self._talkers = choose(leads, seed, distinct_labels=True)
         self._utterances = {
-            label: choose(files, f"{seed}/{label}", distinct_labels=False)
-            for label, files in self._files.items()
+            owner: choose(files, f"{seed}/{files[0].label}", distinct_labels=False)
+            for owner, files in self._files.items()
         }
 
     def take(
@@ -159,8 +157,8 @@ class TalkerChoice:
         """
         talkers = self._talkers.take(len(utterances), seed, others)
         return [
-            self._utterances[talker.label].take(
-                min(wanted, len(self._files[talker.label]) - self._spare), f"{seed}/{talker.label}"
+            self._utterances[talker.owner].take(
+                min(wanted, len(self._files[talker.owner]) - self._spare), f"{seed}/{talker.label}"
             )
             for talker, wanted in zip(talkers, utterances, strict=True)
         ]
@@ -174,23 +172,29 @@ class EnrolmentChoice:
     """
 
     def __init__(self, rows: Sequence[SourceRow]) -> None:
-        self._files: dict[str, list[SourceRow]] = defaultdict(list)
-        for row in rows:
-            self._files[row.label].append(row)
+        self._files = by_owner(rows)
 
-    def take(self, spoken: Sequence[SourceRow], seed: str) -> SourceRow:
-        """Return an utterance by the talker of `spoken` that is none of these.
+    def take(self, talker: str, heard: Collection[str], seed: str) -> SourceRow:
+        """Return an utterance by a talker (an `owner`) that is none of `heard` (source_ids).
 
         Raises:
             InputError: the talker has no other.
         """
-        others = [row for row in self._files[spoken[0].label] if row not in spoken]
+        others = [row for row in self._files[talker] if row.source_id not in heard]
         if not others:
             raise InputError(
-                f"{spoken[0].label!r} has no utterance left to enrol with: index more of each "
-                "talker, or let them say less."
+                f"{talker!r} has no utterance left to enrol with: index more of each talker, or "
+                "let them say less."
             )
         return min(others, key=lambda row: ring_hash(f"{seed}/{row.source_id}"))
+
+
+def by_owner(rows: Iterable[SourceRow]) -> dict[str, list[SourceRow]]:
+    """Return the files of every talker, or of every room."""
+    files: dict[str, list[SourceRow]] = defaultdict(list)
+    for row in rows:
+        files[row.owner].append(row)
+    return files
 
 
 def ring_hash(text: str) -> int:

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from mixgen.choose import CHOICES, Choice, EnrolmentChoice, TalkerChoice
 from mixgen.errors import InputError
@@ -92,8 +92,8 @@ class Dealer:
         if self._stems:
             seed = f"{self._base}/{index}/songs"
             rows.update(self._songs.take(seed, coherent=self.coherent(index)))
-        return [
-            Part(name, group, files, enrolment=self._enrolment(index, name, group, files))
+        parts = [
+            Part(name, group, files)
             for group in self._recipe.sources
             for name, files in zip(
                 self._recipe.source_names(group, len(rows[group.name])),
@@ -101,13 +101,16 @@ class Dealer:
                 strict=True,
             )
         ]
+        heard = {row.source_id for part in parts for row in part.rows}
+        return [self._enrolled(part, heard, index) for part in parts]
 
-    def _enrolment(
-        self, index: int, name: str, group: SourceGroup, files: Sequence[SourceRow]
-    ) -> SourceRow | None:
-        if group.enrolment is None:
-            return None
-        return self._enrolments[group.name].take(files, f"{self._base}/{index}/{name}/enrolment")
+    def _enrolled(self, part: Part, heard: Collection[str], index: int) -> Part:
+        """Give a talker an utterance that is not among those heard, where the group enrols."""
+        if part.group.enrolment is None:
+            return part
+        seed = f"{self._base}/{index}/{part.name}/enrolment"
+        choice = self._enrolments[part.group.name]
+        return replace(part, enrolment=choice.take(part.row.owner, heard, seed))
 
     def _files(self, index: int) -> dict[str, list[list[SourceRow]]]:
         """Return the files of each source by group, but for music; talkers differ in all groups."""
@@ -174,24 +177,72 @@ def _candidates(
     """Return the files that may serve a group in a split.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none; what left none is told.
     """
+    found = _of_split(recipe, group.kind, rows, split)
+    found = _some(found, recipe, group.kind, rows, split, repr(group.name))
+    for what, keep in _FILTERS.items():
+        left = keep(recipe, group, found)
+        if not left:
+            raise InputError(
+                f"None of {len(found)} {group.kind} source(s) of split {split!r} is left for "
+                f"{group.name!r} by {what}: index more, or change the recipe."
+            )
+        found = left
+    return found
+
+
+Rows = list[SourceRow]
+
+
+def _of_labels(_: Recipe, group: SourceGroup, rows: Rows) -> Rows:
     labels = [group.stem] if group.kind == "music" else group.labels
-    found = [
-        row
-        for row in _of_split(recipe, group.kind, rows, split)
-        if (labels is None or row.label in labels)
-        and group.holds_label(row.label)
-        and (group.corpora is None or row.corpus in group.corpora)
-        and row.duration_s >= group.shortest_s
-    ]
-    if group.enrolment is not None:
-        utterances = Counter(row.label for row in found)
-        found = [row for row in found if utterances[row.label] > 1]
-    if group.salient is not None and group.kind != "music":
-        seconds = recipe.duration.seconds or 0.0
-        found = [row for row in found if salient_starts([row], group.salient, seconds)]
-    return _some(found, recipe, group.kind, rows, split, repr(group.name))
+    return [row for row in rows if labels is None or row.label in labels]
+
+
+def _of_share(_: Recipe, group: SourceGroup, rows: Rows) -> Rows:
+    return [row for row in rows if group.holds_label(row.label)]
+
+
+def _of_corpora(_: Recipe, group: SourceGroup, rows: Rows) -> Rows:
+    return [row for row in rows if group.corpora is None or row.corpus in group.corpora]
+
+
+def _long_enough(_: Recipe, group: SourceGroup, rows: Rows) -> Rows:
+    return [row for row in rows if row.duration_s >= group.shortest_s]
+
+
+def _short_enough(recipe: Recipe, group: SourceGroup, rows: Rows) -> Rows:
+    """Leave out the utterances that can be no turn, because no mixture is so long."""
+    limit_s = recipe.duration.seconds or recipe.duration.limit_s
+    if group.turns is None or limit_s is None:
+        return rows
+    return [row for row in rows if row.duration_s <= limit_s]
+
+
+def _with_another(_: Recipe, group: SourceGroup, rows: Rows) -> Rows:
+    """Leave out talkers who have no other utterance to enrol with."""
+    utterances = Counter(row.owner for row in rows)
+    return [row for row in rows if group.enrolment is None or utterances[row.owner] > 1]
+
+
+def _salient(recipe: Recipe, group: SourceGroup, rows: Rows) -> Rows:
+    """Leave out files without a salient excerpt; of songs all stems have to be looked at."""
+    share, seconds = group.salient, recipe.duration.seconds or 0.0
+    if share is None or group.kind == "music":
+        return rows
+    return [row for row in rows if salient_starts([row], share, seconds)]
+
+
+_FILTERS: dict[str, Callable[[Recipe, SourceGroup, Rows], Rows]] = {
+    "its labels": _of_labels,
+    "`label_share`": _of_share,
+    "`corpora`": _of_corpora,
+    "`shortest_s`": _long_enough,
+    "the length of the mixtures": _short_enough,
+    "`enrolment`, for which talkers need two utterances": _with_another,
+    "`salient`": _salient,
+}
 
 
 def _room_choice(

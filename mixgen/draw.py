@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from mixgen.deal import Deal, Dealer, Part
 from mixgen.degradations import Degradation
@@ -14,6 +15,7 @@ from mixgen.errors import InputError
 from mixgen.excerpts import aligned, prepared
 from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source
 from mixgen.recipe import Recipe, Turns
+from mixgen.records import explain
 from mixgen.rooms.place import (
     RoomOfMixture,
     in_room,
@@ -77,8 +79,19 @@ def draw_mixture(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, deal:
     """Return the record of the mixture with these files, in any order of the mixtures.
 
     Raises:
-        InputError: Scaper refuses what the recipe asks for, or a corpus root is not known.
+        InputError: Scaper refuses what the recipe asks for, what was drawn is out of all bounds, or
+            a corpus root is not known.
     """
+    name = f"{split}-{deal.index:06d}"
+    try:
+        return _mixture(recipe, dealer, roots, split, name, deal)
+    except ValidationError as error:
+        raise InputError(f"Mixture {name} cannot be as drawn: {explain(error)}.") from None
+
+
+def _mixture(
+    recipe: Recipe, dealer: Dealer, roots: Roots, split: str, name: str, deal: Deal
+) -> Mixture:
     index = deal.index
     frames = _frames(recipe, deal.parts)
     duration_s = seconds_of(frames, recipe.sample_rate)
@@ -86,11 +99,16 @@ def draw_mixture(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, deal:
     parts = prepared(recipe, deal.parts, coherent=coherent)
     drawn = _instantiate(parts, roots, duration_s, dealer.seed(index))
     drawn = aligned(recipe, parts, drawn, coherent=coherent)
+    reference_db = sample(recipe.reference_db, dealer.seed(index, "level"))
     sources = [
-        _source(recipe, part, events, dealer.seed(index, f"{part.name}/echo"))
+        _source(
+            recipe,
+            part,
+            _above(reference_db, part, events),
+            dealer.seed(index, f"{part.name}/echo"),
+        )
         for part, events in zip(parts, drawn, strict=True)
     ]
-    name = f"{split}-{index:06d}"
     around = _room(recipe, deal, name, dealer.seed(index, "room"))
     return Mixture(
         id=name,
@@ -100,13 +118,20 @@ def draw_mixture(recipe: Recipe, dealer: Dealer, roots: Roots, split: str, deal:
         frames=frames,
         seed=dealer.seed(index),
         sources=place(recipe.rooms, sources, around),
-        level=Level(reference_db=sample(recipe.reference_db, dealer.seed(index, "level"))),
+        level=Level(reference_db=reference_db),
         fade_s=recipe.fade_s,
         room=around.room if around else None,
         effects=_degradations(recipe, dealer, index),
         clip=recipe.clip,
         targets=[reference_of(recipe.rooms, s) for s in sources if s.role == "target"],
     )
+
+
+def _above(reference_db: float, part: Part, drawn: Sequence[DrawnEvent]) -> Sequence[DrawnEvent]:
+    """Let snr be above the reference level also where the level itself was drawn."""
+    if part.group.level_db is None:
+        return drawn
+    return [replace(event, snr=event.snr - reference_db) for event in drawn]
 
 
 def _room(recipe: Recipe, deal: Deal, name: str, seed: int) -> RoomOfMixture | None:
@@ -226,7 +251,7 @@ def _plans(part: Part, roots: Roots) -> list[EventPlan]:
         background=group.role == "background",
         source_time=tuple(group.source_time),
         event_time=tuple(group.event_time),
-        snr=tuple(group.snr),
+        snr=tuple(group.level_db or group.snr),
         pitch_shift=tuple(group.pitch_shift) if group.pitch_shift else None,
         time_stretch=tuple(group.time_stretch) if group.time_stretch else None,
     )
@@ -286,4 +311,5 @@ def _event(row: SourceRow, drawn: DrawnEvent) -> Event:
         pitch_shift=drawn.pitch_shift,
         time_stretch=drawn.time_stretch,
         licence=row.licence,
+        text=row.text if row.kind == "speech" else "",
     )

@@ -53,7 +53,7 @@ def _matched(rule: Match, parts: Sequence[Part]) -> list[Part]:
 
 
 def _fitted(rule: Match, part: Part, lead: SongTags) -> Part:
-    found = fit(rule, part.group.stem, tags_of(part.row.text), lead)
+    found = fit(rule, part.group.name, tags_of(part.row.text), lead)
     if found is None:
         return part
     return _with(

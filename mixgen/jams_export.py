@@ -29,7 +29,7 @@ def write_jams(path: Path, mixture: Mixture, roots: Roots) -> None:
 
 def _check_expressible(mixture: Mixture) -> None:
     rules = {source.gain.rule for source in mixture.sources}
-    if rules != {"lufs"}:
+    if rules - {"lufs"}:
         raise InputError(
             f"Mixture {mixture.id} uses the level rule {sorted(rules - {'lufs'})[0]!r}, which "
             "Scaper does not have: only the rule 'lufs' can be exported."

@@ -48,7 +48,8 @@ def integrated_lufs(samples: Samples, sample_rate: int) -> float:
     if frames / sample_rate < _SHORTEST_S:
         samples = np.tile(samples, (1, math.ceil(_SHORTEST_S / (frames / sample_rate))))
     power = _block_powers(samples, sample_rate)  # (channels, blocks)
-    weights = _CHANNEL_WEIGHTS[: len(power)]
+    surround = len(power) <= len(_CHANNEL_WEIGHTS)
+    weights = _CHANNEL_WEIGHTS[: len(power)] if surround else np.ones(len(power))
     loudness = _to_lufs(weights @ power)  # (blocks,)
     audible = loudness >= _FLOOR_DB
     if not audible.any():

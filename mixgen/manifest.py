@@ -19,7 +19,7 @@ from mixgen.levels import LevelRule
 from mixgen.paths import check_name, check_relative
 from mixgen.record_files import read_header, read_records
 from mixgen.records import Record, as_value_error
-from mixgen.rooms.geometry import Point
+from mixgen.rooms.geometry import LONGEST_T60_S, Point
 
 SCHEMA = "manifest/1"
 UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
@@ -27,6 +27,9 @@ FAR_END = "far_end"  # the part of an echo that a canceller is given
 ENROLMENT = "enrolment"  # another utterance of a talker, which an extractor is given
 
 _LONGEST_FRAMES = 48000 * 24 * 3600
+
+Seconds = Annotated[float, Field(ge=0, le=1e7)]
+Decibels = Annotated[float, Field(ge=-300, le=300)]
 
 Role = Literal["target", "interferer", "noise", "background", "far_end"]
 Kind = Literal["speech", "music", "noise", "rir"]
@@ -43,18 +46,22 @@ RelativePath = Annotated[str, AfterValidator(lambda path: as_value_error(check_r
 
 
 class Event(Record):
-    """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec."""
+    """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec.
+
+    `text` is what is said in all of the file, where the corpus tells it.
+    """
 
     corpus: str
     path: RelativePath
     sha256: str
-    source_time: float = Field(ge=0)
-    event_time: float = Field(ge=0)
-    event_duration: float = Field(gt=0)
-    snr: float
+    source_time: Seconds
+    event_time: Seconds
+    event_duration: Seconds = Field(gt=0)
+    snr: Decibels
     pitch_shift: float | None = None
     time_stretch: float | None = Field(default=None, gt=0)
     licence: str = ""
+    text: str = ""
 
 
 class Gain(Record):
@@ -78,9 +85,13 @@ class Response(Record):
 
 
 class Place(Record):
-    """Where a source stands in a simulated room, in metres."""
+    """Where a source stands in a simulated room, in metres.
+
+    With `to_m` it walks from there to here, straight and at one speed, while the mixture lasts.
+    """
 
     position_m: Point
+    to_m: Point | None = None
 
 
 class Source(Record):
@@ -142,7 +153,7 @@ class Simulation(Record):
     engine: Literal["pyroomacoustics"]
     version: str
     size_m: Point
-    t60_s: float = Field(gt=0, le=10)
+    t60_s: float = Field(gt=0, le=LONGEST_T60_S)
     microphones_m: list[Point] = Field(min_length=1, max_length=8)
 
 
@@ -160,7 +171,7 @@ class Room(Record):
 class Level(Record):
     """The reference level of a mixture in dB (LUFS or dB full scale, by each source's rule)."""
 
-    reference_db: float
+    reference_db: Decibels
 
 
 class Clip(Record):

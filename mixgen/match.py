@@ -31,15 +31,15 @@ class Fit:
     pitch_shift: float
 
 
-def fit(rule: Match, stem: str, song: SongTags, lead: SongTags) -> Fit | None:
-    """Return what brings a stem of `song` to `lead`; None if that is beyond the rule's limits.
+def fit(rule: Match, group: str, song: SongTags, lead: SongTags) -> Fit | None:
+    """Return what brings a group's stem of `song` to `lead`; None if beyond the rule's limits.
 
     Songs without a tempo never match, nor do pitched stems without a key.
     """
     if song.tempo_bpm is None or lead.tempo_bpm is None:
         return None
     stretch = song.tempo_bpm / lead.tempo_bpm
-    shift = 0 if stem in rule.unpitched else semitones_between(song.key, lead.key)
+    shift = 0 if group in rule.unpitched else semitones_between(song.key, lead.key)
     if shift is None or abs(shift) > rule.key or abs(stretch - 1) > rule.tempo:
         return None
     return Fit(time_stretch=stretch, pitch_shift=float(shift))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mixgen.audio import Samples
 from mixgen.levels import LEVEL_RULES, active_frames
 from mixgen.manifest import Mixture, Response, Source
-from mixgen.render import Rendering, heard_part
+from mixgen.render import Rendering, heard_part, levelled_part
 from mixgen.rooms.response import direct_to_reverberant_db, reverberation_time_s
 from mixgen.rooms.sound import response_of
 from mixgen.sources import Roots
@@ -94,9 +94,8 @@ def _measured_level(
     if not source.events or not stem.any():
         return {"level_db": None, "snr_db": None}
     tail = 0 if response is None else response.shape[1] - 1
-    signal = stem if response is None else stem[:1]
     delay = source.echo.delay(mixture.sample_rate) if source.echo else 0
-    level_db = _mean_level(mixture, source, signal, delay=delay, tail=tail)
+    level_db = _mean_level(mixture, source, stem, delay=delay, tail=tail)
     snr_db = level_db - clip_gain_db - mixture.level.reference_db
     return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
@@ -105,7 +104,8 @@ def _mean_level(mixture: Mixture, source: Source, signal: Samples, **span: int) 
     """Return the mean level in dB of the parts in which the events of a source are heard."""
     rule = LEVEL_RULES[source.gain.rule]
     parts = (heard_part(mixture, event, signal, **span) for event in source.events)
-    return fmean(rule(part, mixture.sample_rate) for part in parts if part.size)
+    heard = (levelled_part(mixture, part) for part in parts if part.size)
+    return fmean(rule(part, mixture.sample_rate) for part in heard)
 
 
 def _far_end_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[Values, Values]:

@@ -1,5 +1,6 @@
 """The recipe: what kind of mixtures a set holds, in a few lines of YAML."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -14,9 +15,10 @@ from mixgen.manifest import ENROLMENT, FAR_END, Clip, Kind, Role, SourceName
 from mixgen.match import Match
 from mixgen.paths import check_name
 from mixgen.records import Record, as_value_error
-from mixgen.rooms.geometry import RoomShape
+from mixgen.rooms.geometry import SimulatedRoom
 
 _MOST_SOURCES = 32
+_LONGEST_NAME = 150
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -31,10 +33,23 @@ def _check_count(count: int | list[Any]) -> int | list[Any]:
     return count if isinstance(count, int) else distribution
 
 
+def _check_some(count: int | list[Any]) -> int | list[Any]:
+    """Check that a count is never 0."""
+    if 0 in ([count] if isinstance(count, int) else _values(count)):
+        raise ValueError("a talker has at least one utterance")
+    return count
+
+
 def _values(distribution: list[Any]) -> list[float]:
     """Return the values that a const, choose or choose_weighted distribution can take."""
     values = distribution[1]
     return values if isinstance(values, list) else [values]
+
+
+def _not_default(record: Record, keys: Iterable[str]) -> list[str]:
+    """Return those of the keys that differ from their defaults; written out, these say nothing."""
+    fields = type(record).model_fields
+    return [key for key in keys if getattr(record, key) != fields[key].default]
 
 
 def _place(label: str) -> float:
@@ -42,7 +57,17 @@ def _place(label: str) -> float:
     return int(sha256_bytes(label.encode())[:8], 16) / 2**32
 
 
-SplitName = Annotated[str, AfterValidator(lambda name: as_value_error(check_name, name))]
+def _check_length(name: str) -> str:
+    """Check a name to which a number or the name of a part is added."""
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"a name of {len(name)} letters is too long: use at most {_LONGEST_NAME}")
+    return name
+
+
+SplitName = Annotated[
+    str, AfterValidator(lambda name: as_value_error(check_name, _check_length(name)))
+]
+GroupName = Annotated[SourceName, AfterValidator(_check_length)]
 Use = Literal["equally", "once", "independently"]
 Reference = Literal["image", "early", "dry"]
 Count = Annotated[int | list[Any], AfterValidator(_check_count)]
@@ -56,8 +81,8 @@ class Duration(Record):
     """
 
     mode: Literal["fixed", "min", "max", "content"] = "fixed"
-    seconds: float | None = Field(default=None, gt=0, le=3600)
-    limit_s: float | None = Field(default=None, gt=0, le=3600)
+    seconds: float | None = Field(default=None, ge=0.01, le=3600)
+    limit_s: float | None = Field(default=None, ge=0.01, le=3600)
 
     @model_validator(mode="after")
     def _mode_has_what_it_needs(self) -> "Duration":
@@ -75,7 +100,7 @@ class Turns(Record):
     share of the changes of talker that carry it; at all others there is a `silence` in seconds.
     """
 
-    utterances: Count
+    utterances: Annotated[Count, AfterValidator(_check_some)]
     overlap: Distribution = constant(0.0)
     overlapping_turns: Share = 1.0
     silence: Distribution = constant(0.5)
@@ -95,10 +120,11 @@ class SourceGroup(Record):
 
     A group that never gives more than one source calls it `name`; others give name1, name2, ...
     Groups whose `label_share` do not meet never share a talker. A `salient` excerpt has sound in at
-    least this share of it, and begins anywhere where that is so.
+    least this share of it, and begins anywhere where that is so. Sources are at `level_db`, or by
+    `snr` above the recipe's reference_db.
     """
 
-    name: SourceName
+    name: GroupName
     role: Role = "target"
     kind: Kind
     count: Count = 1
@@ -113,6 +139,7 @@ class SourceGroup(Record):
     use: Use = "equally"
     level_rule: LevelRule | None = None
     snr: Distribution = constant(0.0)
+    level_db: Distribution | None = None
     source_time: Distribution = constant(0.0)
     salient: float | None = Field(default=None, gt=0, le=1)
     event_time: Distribution = constant(0.0)
@@ -123,6 +150,8 @@ class SourceGroup(Record):
     def _music_is_one_stem(self) -> "SourceGroup":
         if self.kind == "music" and (self.count != 1 or len(self.labels or [self.name]) != 1):
             raise ValueError("a music group is one stem: give count 1 and at most one label")
+        if self.kind == "music" and self.use != "equally":
+            raise ValueError("how often songs come is said by `use` of `songs`: leave it out here")
         return self
 
     @model_validator(mode="after")
@@ -150,9 +179,15 @@ class SourceGroup(Record):
         return self
 
     @model_validator(mode="after")
+    def _one_of_level_and_snr(self) -> "SourceGroup":
+        if self.level_db is not None and _not_default(self, ("snr",)):
+            raise ValueError("level_db is the level itself, snr that above reference_db: give one")
+        return self
+
+    @model_validator(mode="after")
     def _background_is_all_along(self) -> "SourceGroup":
-        fixed = ("snr", "event_time", "pitch_shift", "time_stretch")
-        ignored = [key for key in fixed if key in self.model_fields_set]
+        fixed = ("snr", "level_db", "event_time", "pitch_shift", "time_stretch")
+        ignored = _not_default(self, fixed)
         if self.role == "background" and ignored:
             raise ValueError(
                 "a background is at reference_db from start to end: leave "
@@ -163,7 +198,7 @@ class SourceGroup(Record):
     @model_validator(mode="after")
     def _salient_excerpts_have_one_length(self) -> "SourceGroup":
         fixed = ("source_time", "event_time", "time_stretch", "turns")
-        others = [key for key in fixed if key in self.model_fields_set]
+        others = _not_default(self, fixed)
         if self.salient is not None and others:
             raise ValueError(f"`salient` decides where the excerpt begins: leave {others[0]} out")
         return self
@@ -199,11 +234,11 @@ class Rooms(Record):
     sound, or the direct sound alone (dry); the first is what separators are to give.
     """
 
-    roles: list[Role] = Field(default=["target", "interferer", "noise", "far_end"])
+    roles: list[Role] = Field(default=["target", "interferer", "noise", "far_end"], min_length=1)
     references: list[Reference] = Field(default=["image"], min_length=1)
     early_s: float = Field(default=0.05, gt=0, le=1)
     use: Use = "equally"
-    simulate: RoomShape | None = None
+    simulate: SimulatedRoom | None = None
 
     @model_validator(mode="after")
     def _references_are_of_the_room(self) -> "Rooms":
@@ -211,6 +246,8 @@ class Rooms(Record):
             raise ValueError("references other than image need the role target in the room")
         if len(set(self.references)) < len(self.references):
             raise ValueError("a reference comes twice")
+        if self.simulate is not None and self.use != "equally":
+            raise ValueError("`use` is about rooms from files, and `simulate` makes its own")
         return self
 
 
@@ -275,6 +312,8 @@ class Recipe(Record):
         group_names = {group.name for group in self.sources}
         if len(set(names)) < len(names) or len(group_names) < len(self.sources):
             raise ValueError("two sources have one name, or one has that of a reference")
+        if len({split.lower() for split in self.splits}) < len(self.splits):
+            raise ValueError("two splits have names that differ in case alone")
         return self
 
     @model_validator(mode="after")
@@ -295,9 +334,23 @@ class Recipe(Record):
     def _excerpts_can_be_found(self) -> "Recipe":
         if self.duration.mode != "fixed" and any(g.salient is not None for g in self.sources):
             raise ValueError("`salient` needs the duration mode fixed")
+        return self
+
+    @model_validator(mode="after")
+    def _songs_have_stems(self) -> "Recipe":
         stems = [group for group in self.sources if group.kind == "music"]
-        if self.songs.match and any(group.pitch_shift or group.time_stretch for group in stems):
+        match = self.songs.match
+        if self.songs != Songs() and not stems:
+            raise ValueError("`songs` is about groups of kind music, and there is none")
+        if match is None:
+            return self
+        if self.songs.coherent == 1:
+            raise ValueError("`match` is for mixtures of several songs: give `coherent` below 1")
+        if any(group.pitch_shift or group.time_stretch for group in stems):
             raise ValueError("songs that match are shifted and stretched by `match` alone")
+        unknown = set(match.unpitched) - {group.name for group in stems}
+        if "unpitched" in match.model_fields_set and unknown:
+            raise ValueError(f"`unpitched` names {sorted(unknown)[0]!r}, which is no music group")
         return self
 
     @model_validator(mode="after")

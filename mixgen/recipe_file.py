@@ -1,6 +1,7 @@
 """Recipe files: read as plain YAML, and what is wrong told with its line."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -23,7 +24,7 @@ from mixgen.recipe import (
     Turns,
 )
 from mixgen.records import Record, explain
-from mixgen.rooms.geometry import RoomShape
+from mixgen.rooms.geometry import SimulatedRoom
 
 _LARGEST_FILE = 1 << 20
 
@@ -42,8 +43,10 @@ def read_recipe(path: Path) -> Recipe:
         # Anchors could blow a small file up to gigabytes, and a recipe has no use for them.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise InputError(f"{path} uses a YAML alias (*name): write the value out.")
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_keys(tree, path)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise InputError(f"{path}{line} is not valid YAML.") from None
@@ -52,16 +55,32 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{path}{_hint(error, text)}.") from None
+        raise InputError(f"{path}{_hint(error, tree)}.") from None
 
 
-def _hint(error: ValidationError, text: str) -> str:
+def _check_keys(node: yaml.Node | None, path: Path) -> None:
+    """Refuse a key that comes twice, of which YAML would keep the last without a word."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_keys(item, path)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                line = key.start_mark.line + 1
+                raise InputError(f"{path} line {line}: the key {name!r} comes twice.")
+            seen.add(name)
+            _check_keys(value, path)
+
+
+def _hint(error: ValidationError, tree: yaml.Node | None) -> str:
     """Return the line, the problem and, for an unknown key, the nearest allowed one."""
     problems = error.errors(include_url=False)
     # A misspelt key is often a missing one as well; the spelling is what helps.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     keys = [str(part) for part in first["loc"] if isinstance(part, str)]
-    line = _line_of(keys[-1], text) if keys else ""
+    line = _line_of(first["loc"], tree)
     if first["type"] != "extra_forbidden":
         return f"{line}: {explain(error)}"
     nearest = difflib.get_close_matches(keys[-1], _all_keys(), n=1)
@@ -69,11 +88,18 @@ def _hint(error: ValidationError, text: str) -> str:
     return f"{line}: the key {keys[-1]!r} is not known{meant}"
 
 
-def _line_of(key: str, text: str) -> str:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip().lstrip("- {").startswith(f"{key}:"):
-            return f" line {number}"
-    return ""
+def _line_of(place: Sequence[int | str], node: yaml.Node | None) -> str:
+    """Return the line of a place in the file, or of the nearest thing around it that is there."""
+    line = None
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == part), None)
+            if found is not None:
+                line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line
+    return "" if line is None else f" line {line + 1}"
 
 
 def _all_keys() -> list[str]:
@@ -87,7 +113,7 @@ def _all_keys() -> list[str]:
         Songs,
         Match,
         Rooms,
-        RoomShape,
+        SimulatedRoom,
         Clip,
         EchoRule,
         LoudspeakerRule,

@@ -21,8 +21,7 @@ from mixgen.errors import InputError
 from mixgen.formats import SampleFormat, from_grid, to_grid
 from mixgen.levels import LEVEL_RULES
 from mixgen.manifest import UNDEGRADED, Event, Mixture, Source
-from mixgen.rooms.response import convolve
-from mixgen.rooms.sound import response_of, through_room
+from mixgen.rooms.sound import through_room
 from mixgen.sources import Roots, drawn_file
 
 _Number = TypeVar("_Number", np.float64, np.int32)
@@ -166,13 +165,13 @@ def _echo_signals(
     delay, tail = echo.delay(mixture.sample_rate), 0
     sound = np.pad(echo.sound_of(far_end, mixture.sample_rate), ((0, 0), (delay, 0)))
     if source.room is not None:
-        response = response_of(mixture, source, roots)
-        sound, tail = convolve(sound, response), response.shape[1] - 1
-    measured = sound[:1] if source.room else sound
+        dry_frames = sound.shape[1]
+        (sound,) = through_room(mixture, source, sound, roots)
+        tail = sound.shape[1] - dry_frames
     gains = [
         _gain(mixture, source, event, part)
         for event in source.events
-        if (part := heard_part(mixture, event, measured, delay=delay, tail=tail)).size
+        if (part := heard_part(mixture, event, sound, delay=delay, tail=tail)).size
     ]
     heard = sound[:, : mixture.frames] * (geometric_mean(gains) if gains else 0.0)
     return heard, to_channels(far_end, mixture.channels)
@@ -227,9 +226,9 @@ def _levelled(
         _fade(samples, fade)
         return [samples]
     _fade(samples, fade)
-    parts = through_room(mixture, source, samples, roots)
-    # An array hears a source once; its first microphone tells how loud.
-    gain = _gain(mixture, source, event, parts[0][:1])
+    start = int(mixture.sample_rate * event.event_time)
+    parts = through_room(mixture, source, samples, roots, start=start)
+    gain = _gain(mixture, source, event, parts[0])
     return [part * gain for part in parts]
 
 
@@ -240,13 +239,23 @@ def _gain(mixture: Mixture, source: Source, event: Event, samples: Samples) -> f
 
 def _factor(mixture: Mixture, source: Source, samples: Samples, level_db: float) -> float:
     """Return the factor that brings (channels, time) samples to a level by the source's rule."""
-    measured_db = LEVEL_RULES[source.gain.rule](samples, mixture.sample_rate)
+    measured_db = LEVEL_RULES[source.gain.rule](
+        levelled_part(mixture, samples), mixture.sample_rate
+    )
     return float(10.0 ** ((level_db - measured_db) / 20.0))
 
 
 def _channels_before_room(mixture: Mixture, source: Source) -> int:
     """Return the channels of a source before the response that it is heard through, if any."""
     return 1 if source.room else mixture.channels
+
+
+def levelled_part(mixture: Mixture, signal: Samples) -> Samples:
+    """Return the channels of a signal that a level is measured of.
+
+    Microphones in a room hear a source once each: the first one tells how loud it is.
+    """
+    return signal[:1] if mixture.room else signal
 
 
 def _event_samples(

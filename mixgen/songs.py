@@ -69,21 +69,21 @@ class SongChoice:
         """
         songs = [lead]
         for group in self._stems[1:]:
-            matching = self._partners_of(lead, group.stem)
+            matching = self._partners_of(lead, group.name)
             fresh = [song for song in matching if song not in songs] or matching
             songs.append(min(fresh, key=lambda song: ring_hash(f"{seed}/{song}"), default=lead))
         return songs
 
-    def _partners_of(self, lead: str, stem: str) -> list[str]:
-        """Return the songs whose `stem` matches the song `lead`."""
-        if (lead, stem) not in self._partners:
+    def _partners_of(self, lead: str, group: str) -> list[str]:
+        """Return the songs whose stem for a group matches the song `lead`."""
+        if (lead, group) not in self._partners:
             rule, leading = self._rule.match, self._tags[lead]
-            self._partners[lead, stem] = [
+            self._partners[lead, group] = [
                 name
                 for name, tags in self._tags.items()
-                if rule and name != lead and fit(rule, stem, tags, leading) is not None
+                if rule and name != lead and fit(rule, group, tags, leading) is not None
             ]
-        return self._partners[lead, stem]
+        return self._partners[lead, group]
 
 
 def _tags(song: Song) -> SongTags:

@@ -52,6 +52,11 @@ class SourceRow(Record):
     text: str
     active: str = ""
 
+    @property
+    def owner(self) -> str:
+        """Who is heard, or which room: two corpora may use one label for two of them."""
+        return f"{self.corpus}/{self.label}"
+
     @field_validator("active")
     @classmethod
     def _active_is_spans(cls, text: str) -> str:

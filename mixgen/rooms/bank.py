@@ -50,6 +50,8 @@ def read_room_recipe(path: Path) -> RoomRecipe:
         raise InputError(f"{path} is not valid YAML.") from None
     except ValidationError as error:
         raise InputError(f"{path}: {explain(error)}.") from None
+    except ValueError:  # of a number with thousands of digits
+        raise InputError(f"{path} is not valid YAML.") from None
 
 
 def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:

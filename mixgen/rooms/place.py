@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mixgen.manifest import Place, Response, Room, Simulation, Source
 from mixgen.recipe import Rooms, SourceGroup
-from mixgen.rooms.geometry import draw_room
+from mixgen.rooms.geometry import draw_walked_room
 from mixgen.rooms.simulate import engine_and_version
 from mixgen.sources import SourceRow
 
@@ -18,7 +18,7 @@ class RoomOfMixture:
     """The room that a mixture is in, and what each of the sources in it is heard through."""
 
     room: Room
-    through: list[Response] | list[Place]
+    through: Sequence[Response | Place]
 
 
 def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
@@ -28,7 +28,7 @@ def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
 
 def room_of_files(rule: Rooms, responses: Sequence[SourceRow]) -> RoomOfMixture:
     """Return the room that these response files are of."""
-    room = Room(name=responses[0].label, early_s=rule.early_s)
+    room = Room(name=responses[0].owner, early_s=rule.early_s)
     return RoomOfMixture(room, [_response(row) for row in responses])
 
 
@@ -43,12 +43,17 @@ def room_to_simulate(
     """
     if rule.simulate is None:
         return None
-    plan = draw_room(rule.simulate, name, seed, microphones=microphones, sources=sources)
+    plan, ends = draw_walked_room(
+        rule.simulate, name, seed, microphones=microphones, sources=sources
+    )
     simulation = Simulation.model_validate(
         engine_and_version() | plan.model_dump(include={"size_m", "t60_s", "microphones_m"})
     )
     room = Room(name=name, early_s=rule.early_s, simulation=simulation)
-    return RoomOfMixture(room, [Place(position_m=place) for place in plan.sources_m])
+    places = [
+        Place(position_m=start, to_m=end) for start, end in zip(plan.sources_m, ends, strict=True)
+    ]
+    return RoomOfMixture(room, places)
 
 
 def reference_of(rule: Rooms | None, source: Source) -> str:
@@ -68,12 +73,19 @@ def place(
     return [
         source.model_copy(
             update={
-                "room": next(left) if in_room(rule, source) else None,
+                "room": _heard_from(source, next(left)) if in_room(rule, source) else None,
                 "references": written if source.role == "target" else [],
             }
         )
         for source in sources
     ]
+
+
+def _heard_from(source: Source, drawn: Response | Place) -> Response | Place:
+    """Return where a source is heard from: loudspeakers do not walk."""
+    if source.echo is not None and isinstance(drawn, Place):
+        return Place(position_m=drawn.position_m)
+    return drawn
 
 
 def _response(row: SourceRow) -> Response:

@@ -6,7 +6,8 @@ corrected until the decay of the first response is the wanted one. Images that a
 make the method far too loud at the lowest frequencies, so these are taken out, as in that paper.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mixgen.rooms.geometry import Point, RoomPlan
 from mixgen.rooms.response import reverberation_time_s
 
 ENGINE = "pyroomacoustics"
+SPEED_OF_SOUND = 343.0  # in m/s: what the engine takes
 
 _CORRECTIONS = 4
 _CLOSE = 0.03
@@ -52,6 +54,14 @@ def engine_and_version() -> dict[str, str]:
     return {"engine": ENGINE, "version": str(load_engine().__version__)}
 
 
+@dataclass(frozen=True)
+class Walls:
+    """What share of the energy walls absorb, and how many reflections at them count."""
+
+    absorption: float
+    order: int
+
+
 def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:
     """Return the response of each source of a room, shape (microphones, taps).
 
@@ -59,58 +69,94 @@ def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:
         InputError: no walls can give so short a reverberation.
         MachineError: pyroomacoustics is not installed.
     """
+    return simulate_with_walls(plan, sample_rate)[1]
+
+
+def simulate_with_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, list[Samples]]:
+    """Return the walls that give a room its reverberation, too; raises what `simulate` raises."""
+    walls, first = _fit_walls(plan, sample_rate)
+    others = raw_responses(plan, walls, sample_rate, plan.sources_m[1:])
+    return walls, [first, *(without_lowest_tones(other, sample_rate) for other in others)]
+
+
+def _fit_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, Samples]:
+    """Return walls that give the wanted reverberation, and the response of the first source."""
     assumed_s = plan.t60_s
-    first = _responses(plan, assumed_s, sample_rate, plan.sources_m[:1])
+    walls = _walls(plan, assumed_s)
+    first = _first_response(plan, walls, sample_rate)
     for _ in range(_CORRECTIONS):
-        measured_s = reverberation_time_s(first[0], sample_rate)
+        measured_s = reverberation_time_s(first, sample_rate)
         if measured_s is None or abs(measured_s / plan.t60_s - 1) < _CLOSE:
             break
         assumed_s *= plan.t60_s / measured_s
-        first = _responses(plan, assumed_s, sample_rate, plan.sources_m[:1])
-    return first + _responses(plan, assumed_s, sample_rate, plan.sources_m[1:])
+        walls = _walls(plan, assumed_s)
+        first = _first_response(plan, walls, sample_rate)
+    return walls, first
 
 
-def _responses(
-    plan: RoomPlan, t60_s: float, sample_rate: int, sources_m: Sequence[Point]
-) -> list[Samples]:
-    """Return the responses of sources at these places, in a room with this T60 after Sabine."""
-    if not sources_m:
-        return []
-    engine = load_engine()
+def _walls(plan: RoomPlan, t60_s: float) -> Walls:
+    """Return walls that have this T60 after Sabine."""
     try:
-        absorption, order = engine.inverse_sabine(t60_s, plan.size_m)
+        absorption, order = load_engine().inverse_sabine(t60_s, plan.size_m)
     except ValueError:
         raise InputError(
             f"A room of {plan.size_m} m cannot have a reverberation time of {plan.t60_s:.2f} s: "
             "make it smaller or the time longer."
         ) from None
+    return Walls(absorption, min(order, _MOST_ORDER))
+
+
+def _first_response(plan: RoomPlan, walls: Walls, sample_rate: int) -> Samples:
+    (response,) = raw_responses(plan, walls, sample_rate, plan.sources_m[:1])
+    return without_lowest_tones(response, sample_rate)
+
+
+def raw_responses(
+    plan: RoomPlan, walls: Walls, sample_rate: int, places_m: Sequence[Point]
+) -> list[Samples]:
+    """Return the responses from places to the microphones, too loud at the lowest frequencies.
+
+    Raises:
+        InputError: a place or a microphone is not in the room.
+    """
+    if not places_m:
+        return []
+    _check_inside(plan, (*places_m, *plan.microphones_m))
+    engine = load_engine()
     room = engine.ShoeBox(
         plan.size_m,
         fs=sample_rate,
-        materials=engine.Material(absorption),
-        max_order=min(order, _MOST_ORDER),
+        materials=engine.Material(walls.absorption),
+        max_order=walls.order,
     )
-    try:
-        for position in sources_m:
-            room.add_source(list(position))
-        room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
-    except ValueError:
-        raise InputError(
-            f"The room {plan.name!r} of {plan.size_m} m has a source or microphone outside of it: "
-            "draw it again."
-        ) from None
+    for position in places_m:
+        room.add_source(list(position))
+    room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
     room.compute_rir()
     return [
-        _stacked([room.rir[m][source] for m in range(len(plan.microphones_m))], sample_rate)
-        for source in range(len(sources_m))
+        _stacked([room.rir[m][place] for m in range(len(plan.microphones_m))])
+        for place in range(len(places_m))
     ]
 
 
-def _stacked(responses: list[Any], sample_rate: int) -> Samples:
-    """Return responses of different lengths as one (microphones, taps), without lowest tones."""
+def _check_inside(plan: RoomPlan, points: Iterable[Point]) -> None:
+    for point in points:
+        if not all(0 < x < length for x, length in zip(point, plan.size_m, strict=True)):
+            raise InputError(
+                f"The room {plan.name!r} of {plan.size_m} m has a source or microphone outside of "
+                f"it, at {point}: draw it again."
+            )
+
+
+def _stacked(responses: list[Any]) -> Samples:
+    """Return responses of different lengths as one (microphones, taps)."""
     stacked = np.zeros((len(responses), max(map(len, responses))))
     for row, response in zip(stacked, responses, strict=True):
         row[: len(response)] = response
-    return np.asarray(
-        sosfilt(butter(2, _LOWEST_HZ, "highpass", fs=sample_rate, output="sos"), stacked, axis=1)
-    )
+    return stacked
+
+
+def without_lowest_tones(response: Samples, sample_rate: int) -> Samples:
+    """Return a response (microphones, taps) through a high-pass filter below speech."""
+    highpass = butter(2, _LOWEST_HZ, "highpass", fs=sample_rate, output="sos")
+    return np.asarray(sosfilt(highpass, response, axis=1))

@@ -10,14 +10,19 @@ from mixgen.errors import InputError
 from mixgen.manifest import Mixture, Place, Response, Source
 from mixgen.rooms.geometry import RoomPlan
 from mixgen.rooms.response import along, convolve
-from mixgen.rooms.simulate import engine_and_version, simulate
+from mixgen.rooms.simulate import Walls, engine_and_version, simulate_with_walls
+from mixgen.rooms.walk import Walk
+from mixgen.rooms.way import Way
 from mixgen.sources import Roots, drawn_file
 
 
-def through_room(mixture: Mixture, source: Source, samples: Samples, roots: Roots) -> list[Samples]:
+def through_room(
+    mixture: Mixture, source: Source, samples: Samples, roots: Roots, *, start: int = 0
+) -> list[Samples]:
     """Return samples (1, time) of a source in its room: its image, then its references in order.
 
-    Each has shape (channels, time + taps - 1); references stop earlier.
+    Each has shape (channels, time + taps - 1); references may stop earlier. `start` is the sample
+    of the mixture at which they begin, which tells where a source is that walks.
 
     Raises:
         InputError: the mixture has no room, or the response is missing, altered or has too few
@@ -26,6 +31,9 @@ def through_room(mixture: Mixture, source: Source, samples: Samples, roots: Root
     if mixture.room is None:
         raise InputError(f"Mixture {mixture.id} is in no room.")
     rate, early_s = mixture.sample_rate, mixture.room.early_s
+    if isinstance(source.room, Place) and source.room.to_m is not None:
+        walk = _walk(mixture, source.room)
+        return walk.sound(samples, start, ["image", *source.references], early_s)
     response = response_of(mixture, source, roots)
     parts = [response, *(along(part, response, rate, early_s) for part in source.references)]
     return [convolve(samples, part) for part in parts]
@@ -33,6 +41,8 @@ def through_room(mixture: Mixture, source: Source, samples: Samples, roots: Root
 
 def response_of(mixture: Mixture, source: Source, roots: Roots) -> Samples:
     """Return the response that a source is heard through: (channels, taps).
+
+    Of a source that walks it is the one at the start of the mixture, as long as that of any place.
 
     Raises:
         InputError: the source is in no room; the file is missing, altered or has too few channels;
@@ -42,9 +52,18 @@ def response_of(mixture: Mixture, source: Source, roots: Roots) -> Samples:
         raise InputError(f"Source {source.name!r} of mixture {mixture.id} is in no room.")
     if isinstance(source.room, Response):
         return _load_response(source.room, mixture.channels, mixture.sample_rate, roots)
+    if source.room.to_m is not None:
+        return _walk(mixture, source.room).response(0)[: mixture.channels]
     number = [other.name for other in mixture.sources if isinstance(other.room, Place)]
-    responses = _simulated(_plan(mixture), mixture.sample_rate)
+    _, responses = _simulated(_plan(mixture), mixture.sample_rate)
     return responses[number.index(source.name)][: mixture.channels]
+
+
+def _walk(mixture: Mixture, room: Place) -> Walk:
+    """Return the responses along the way of a source of a mixture."""
+    end_m = room.to_m or room.position_m
+    way = Way(start_m=room.position_m, end_m=end_m, frames=mixture.frames)
+    return _kept_walk(_plan(mixture), way, mixture.sample_rate, mixture.channels)
 
 
 def _plan(mixture: Mixture) -> str:
@@ -74,9 +93,18 @@ def _plan(mixture: Mixture) -> str:
     ).model_dump_json()
 
 
-@functools.lru_cache(maxsize=8)  # one for each thread that renders
-def _simulated(plan: str, sample_rate: int) -> list[Samples]:
-    return simulate(RoomPlan.model_validate_json(plan), sample_rate)
+# One for each thread that renders.
+@functools.lru_cache(maxsize=8)
+def _simulated(plan: str, sample_rate: int) -> tuple[Walls, list[Samples]]:
+    return simulate_with_walls(RoomPlan.model_validate_json(plan), sample_rate)
+
+
+@functools.lru_cache(maxsize=8)
+def _kept_walk(plan: str, way: Way, sample_rate: int, channels: int) -> Walk:
+    walls, _ = _simulated(plan, sample_rate)
+    room = RoomPlan.model_validate_json(plan)
+    heard = room.model_copy(update={"microphones_m": room.microphones_m[:channels]})
+    return Walk(heard, walls, sample_rate, way)
 
 
 def _load_response(room: Response, channels: int, sample_rate: int, roots: Roots) -> Samples:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from mixgen.draw import draw_mixtures
+from mixgen.errors import InputError
 from mixgen.manifest import Manifest, Mixture, open_manifest
 from mixgen.recipe import Recipe
 from mixgen.rendered import open_rendered
@@ -138,3 +139,15 @@ def test_turns_that_do_not_fit(
     base = {"sources": [TALKERS, NOISE], "duration": {"mode": "content"}, "splits": SPLITS}
     with pytest.raises(ValidationError, match=words):
         speech_recipe(**(base | changes))
+
+
+def test_utterances_longer_than_any_mixture_are_left_out(
+    corpus: Any, speech_recipe: MakeRecipe
+) -> None:
+    group = {"name": "s", "kind": "speech", "turns": {"utterances": 2}}
+    recipe = speech_recipe(sources=[group], duration={"mode": "fixed", "seconds": 0.7})
+    for mixture in draw_mixtures(recipe, corpus.rows, corpus.roots):
+        assert mixture.sources
+    brief = speech_recipe(sources=[group], duration={"mode": "fixed", "seconds": 0.3})
+    with pytest.raises(InputError, match="is left for 's' by the length of the mixtures"):
+        list(draw_mixtures(brief, corpus.rows, corpus.roots))

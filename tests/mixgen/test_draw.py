@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from mixgen.draw import draw_header, draw_mixtures, seconds_of
 from mixgen.errors import InputError
@@ -159,6 +160,7 @@ def test_records_quote_the_sources(corpus, speech_recipe: MakeRecipe) -> None:
             row = rows[source.events[0].path]
             event = source.events[0]
             assert (event.sha256, event.licence) == (row.sha256, row.licence)
+            assert event.text == (row.text if row.kind == "speech" else "")
             assert (source.label, source.kind) == (row.label, row.kind)
 
 
@@ -242,7 +244,7 @@ def test_unknown_split(corpus, speech_recipe: MakeRecipe) -> None:
 
 def test_stems_that_no_song_has(corpus, music_recipe: MakeRecipe) -> None:
     group = {"name": "banjo", "kind": "music"}
-    with pytest.raises(InputError, match="No music source fits 'banjo'"):
+    with pytest.raises(InputError, match=r"music source.* is left for 'banjo' by its labels"):
         _draw(music_recipe(sources=[group]), corpus)
 
 
@@ -263,3 +265,30 @@ def test_manifest_file_is_the_same_twice(
     for name in ("a", "b"):
         draw_to(tmp_path / name / "m.jsonl", speech_recipe())
     assert (tmp_path / "a/m.jsonl").read_bytes() == (tmp_path / "b/m.jsonl").read_bytes()
+
+
+def test_a_level_of_its_own_instead_of_one_above_the_reference(
+    corpus, speech_recipe: MakeRecipe
+) -> None:
+    group = {"name": "s", "kind": "speech", "count": 2, "level_db": ["uniform", -33, -25]}
+    recipe = speech_recipe(sources=[group], reference_db=["uniform", -50, -10])
+    levels = [
+        mixture.level.reference_db + source.events[0].snr
+        for mixture in _draw(recipe, corpus)
+        for source in mixture.sources
+    ]
+    assert min(levels) >= -33
+    assert max(levels) <= -25
+    assert len(set(levels)) == len(levels)
+
+
+def test_level_and_snr_exclude_each_other(speech_recipe: MakeRecipe) -> None:
+    group = {"name": "s", "kind": "speech", "snr": ["const", 1], "level_db": ["const", -30]}
+    with pytest.raises(ValidationError, match="that above reference_db: give one"):
+        speech_recipe(sources=[group])
+
+
+def test_a_level_beyond_all_bounds_is_told(corpus, speech_recipe: MakeRecipe) -> None:
+    group = {"name": "s", "kind": "speech", "snr": ["const", 1e9]}
+    with pytest.raises(InputError, match=r"Mixture train-000000 cannot be as drawn: .*snr"):
+        _draw(speech_recipe(sources=[group]), corpus)

@@ -67,7 +67,7 @@ def test_talkers_with_one_utterance_are_left_out(corpus: Any, speech_recipe: Mak
     for mixture in draw_mixtures(enrolling(speech_recipe), rows, corpus.roots):
         assert lonely.isdisjoint(source.label for source in mixture.sources)
     single = [row for row in corpus.rows if row.kind != "speech" or row.path.endswith("utt0.wav")]
-    with pytest.raises(InputError, match="No speech source fits 's'"):
+    with pytest.raises(InputError, match="is left for 's' by `enrolment`"):
         list(draw_mixtures(enrolling(speech_recipe), single, corpus.roots))
 
 

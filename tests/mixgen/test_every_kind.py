@@ -69,7 +69,12 @@ def talkers(draw: st.DrawFn, *, turns: bool, fixed: bool) -> dict[str, Any]:
         "name": "s",
         "kind": "speech",
         "count": draw(st.sampled_from([1, 2, 3, ["choose", [0, 1, 2]], ["choose", [1, 3]]])),
-        "snr": draw(distributions(-6, 12)),
+        **draw(
+            st.one_of(
+                distributions(-6, 12).map(lambda snr: {"snr": snr}),
+                distributions(-45, -25).map(lambda level: {"level_db": level}),
+            )
+        ),
         "use": draw(st.sampled_from(["equally", "independently"])),
     }
     enrolment = draw(st.sampled_from([None, None, {}, {"limit_s": 0.3}]))

@@ -1,5 +1,6 @@
 """JAMS export: without loss, valid, and rendered by stock Scaper as we render it."""
 
+import json
 import shutil
 import warnings
 from collections.abc import Callable
@@ -250,3 +251,13 @@ def test_real_speech(
             assert min(snr_db.values()) >= 60
         else:
             assert max(largest.values()) <= EXACT
+
+
+def test_a_mixture_without_sources_is_exported(
+    corpus: Any, speech_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    group = {"name": "s", "kind": "speech", "count": ["const", 0]}
+    recipe = speech_recipe(sources=[group])
+    mixture = next(iter(draw_mixtures(recipe, corpus.rows, corpus.roots)))
+    write_jams(tmp_path / "empty.jams", mixture, corpus.roots)
+    assert json.loads((tmp_path / "empty.jams").read_text())["annotations"][0]["data"] == []

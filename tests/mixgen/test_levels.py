@@ -123,3 +123,9 @@ def test_every_rule_measures_short_and_silent_signals(rule: str, frames: int) ->
     assert LEVEL_RULES[rule](np.zeros((2, frames)), 8000) == -70.0
     level_db = LEVEL_RULES[rule](np.full((2, frames), 0.1), 8000)
     assert -70.0 <= level_db <= 0.0
+
+
+def test_an_array_of_microphones_is_measured_without_surround_weights() -> None:
+    samples = 0.1 * np.random.default_rng(0).standard_normal((1, 16000))
+    eight = integrated_lufs(np.repeat(samples, 8, axis=0), 16000)
+    assert eight == pytest.approx(integrated_lufs(samples, 16000) + 10 * math.log10(8))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -132,10 +133,10 @@ def test_wrong_distributions(refusal: Callable[..., str], distribution: str, wor
         ("mixtures: 2", "mixtures: 1000000000000", "less than or equal to 10000000"),
         ("8000", "4000", "greater than or equal to 8000"),
         ("8000", "96000", "less than or equal to 48000"),
-        ("seconds: 1", "seconds: 0", "greater than 0"),
+        ("seconds: 1", "seconds: 0", "greater than or equal to 0.01"),
         ("seconds: 1", "seconds: 1.0e+9", "less than or equal to 3600"),
         ("fixed, seconds: 1", "min, seconds: 1", "`seconds` belongs to the mode fixed"),
-        ("fixed, seconds: 1", "max, limit_s: -1", "greater than 0"),
+        ("fixed, seconds: 1", "max, limit_s: -1", "greater than or equal to 0.01"),
         ("name: s\n", "name: mixture\n", "a source cannot be called 'mixture'"),
         ("name: s\n", "name: ../s\n", "The name '../s' is not allowed"),
         ("  test:", "  a/b:", "The name 'a/b' is not allowed"),
@@ -150,6 +151,29 @@ def test_wrong_distributions(refusal: Callable[..., str], distribution: str, wor
         ("kind: speech", "kind: speech\n    role: background", "from start to end: leave snr out"),
         ("kind: speech", "kind: speech\n    use: twice", "'equally', 'once' or 'independently'"),
         ("kind: speech", "kind: speech\n    salient: 0", "greater than 0"),
+        ("kind: speech", "kind: speech\n    turns: {utterances: 0}", "at least one utterance"),
+        ("name: s\n", f"name: {'s' * 151}\n", "a name of 151 letters is too long"),
+        ("  test:", f"  {'t' * 151}:", "a name of 151 letters is too long"),
+        (
+            "  test:",
+            "  Test: {mixtures: 1, sources: test}\n  test:",
+            "two splits have names that differ in case alone",
+        ),
+        ("splits:", "songs: {coherent: 0}\nsplits:", "there is none"),
+        (
+            "kind: speech",
+            "kind: music\n    use: once",
+            "how often songs come is said by `use` of `songs`",
+        ),
+        ("splits:", "rooms: {roles: []}\nsplits:", "at least 1 item"),
+        (
+            "splits:",
+            "rooms: {use: once, simulate: {size_m: [[const, 4], [const, 4], [const, 3]], "
+            "t60_s: [const, 0.2]}}\nsplits:",
+            "`use` is about rooms from files",
+        ),
+        ("sample_rate: 8000", "sample_rate: 8000\nsample_rate: 16000", "line 4: the key 'sample_r"),
+        ("8000", "9" * 5000, "is not valid YAML"),
         ("splits:\n  test: {mixtures: 2, sources: test}", "splits: {}", "at least 1 item"),
         (RECIPE, "- a\n- b\n", "is not a recipe"),
         (RECIPE, "", "is not a recipe"),
@@ -157,6 +181,26 @@ def test_wrong_distributions(refusal: Callable[..., str], distribution: str, wor
 )
 def test_wrong_values(refusal: Callable[..., str], old: str, new: str, words: str) -> None:
     assert words in refusal(old, new)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"songs": {"match": {}}}, "give `coherent` below 1"),
+        ({"songs": {"coherent": 0, "match": {"unpitched": ["gong"]}}}, "'gong', which is no music"),
+    ],
+)
+def test_wrong_matches(
+    music_recipe: Callable[..., Recipe], change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        music_recipe(**change)
+
+
+def test_the_line_of_the_group_that_is_wrong(refusal: Callable[..., str]) -> None:
+    second = "  - name: t\n    kind: speech\n    snr: [loud, 0]\nsplits:"
+    assert refusal("splits:", second).startswith("line 11: ")
+    assert refusal("splits:", "  - kind: noise\nsplits:").startswith("line 9: ")
 
 
 @pytest.mark.parametrize(

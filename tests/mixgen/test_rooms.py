@@ -53,7 +53,7 @@ def test_every_source_has_its_own_response_in_one_room(
         rooms[mixture.split].add(mixture.room.name)
         responses = [source.room for source in mixture.sources if source.role == "target"]
         assert len({response.path for response in responses if response}) == 2
-        assert {Path(r.path).parts[0] for r in responses if r} == {mixture.room.name}
+        assert {f"rooms/{Path(r.path).parts[0]}" for r in responses if r} == {mixture.room.name}
         assert {r.t60_s for r in responses if r} == {T60_S}
         assert mixture.sources[-1].room is None  # the background is as it was recorded
     assert all(len(names) == 2 for names in rooms.values())

@@ -160,5 +160,43 @@ def test_rooms_without_space_are_told(corpus: Any, recipe: Recipe) -> None:
     shape = recipe.rooms.simulate.model_copy(update={"distance_m": ["const", 30.0]})  # type: ignore[union-attr]
     rooms = recipe.rooms.model_copy(update={"simulate": shape})  # type: ignore[union-attr]
     narrow = recipe.model_copy(update={"rooms": rooms})
-    with pytest.raises(InputError, match="never had space"):
+    with pytest.raises(InputError, match="and space for"):
         next(iter(draw_mixtures(narrow, corpus.rows, corpus.roots)))
+
+
+def test_eight_microphones_and_a_background_outside_of_the_room(
+    corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, tmp_path: Path
+) -> None:
+    sources = [
+        {"name": "s", "kind": "speech", "snr": ["const", 5]},
+        {"name": "noise", "role": "background", "kind": "noise"},
+    ]
+    recipe = speech_recipe(channels=8, sources=sources, rooms={"simulate": ROOM})
+    path = tmp_path / "manifest.jsonl"
+    draw_to(path, recipe)
+    assert render_set(open_manifest(path), tmp_path / "set", corpus.roots).failures == []
+    rows = [row for row in open_rendered(tmp_path / "set") if row.name == "noise"]
+    # As loud at the first microphone as the sources are measured there.
+    for row in rows:
+        assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=0.3)
+
+
+def test_a_microphone_outside_of_its_room_is_told(corpus: Any, mixtures: list[Mixture]) -> None:
+    mixture = mixtures[0]
+    assert mixture.room is not None
+    assert mixture.room.simulation is not None
+    outside = mixture.room.simulation.model_copy(
+        update={"microphones_m": [(50.0, 1.0, 1.0), (50.1, 1.0, 1.0)]}
+    )
+    room = mixture.room.model_copy(update={"simulation": outside})
+    with pytest.raises(InputError, match="outside of it"):
+        render(mixture.model_copy(update={"room": room}), corpus.roots, FORMATS["wav24"])
+
+
+@pytest.mark.parametrize("t60_s", [0, 11])
+def test_reverberation_beyond_all_bounds_is_told(
+    corpus: Any, speech_recipe: MakeRecipe, t60_s: float
+) -> None:
+    recipe = speech_recipe(rooms={"simulate": ROOM | {"t60_s": ["const", t60_s]}})
+    with pytest.raises(InputError, match="more than 0 and at most 10 s"):
+        next(iter(draw_mixtures(recipe, corpus.rows, corpus.roots)))
