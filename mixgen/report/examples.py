@@ -1,6 +1,7 @@
 """A few mixtures to look at and listen to, chosen without randomness."""
 
-import io
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ import numpy as np
 import soundfile
 
 from mixgen.audio import Samples, read_audio
-from mixgen.errors import InputError
+from mixgen.errors import InputError, MachineError
 from mixgen.manifest import Mixture
 from mixgen.paths import inside
 from mixgen.rendered import FileRow
+from mixgen.report.parts import files_of
 from mixgen.report.rows import Rows
 
 # A page is one file with its sounds inside; what is beyond these limits is cut off.
 LONGEST_S = 10.0
 _PAGE_BYTES = 24e6
+
+_NO_SOURCE = {"role": None, "what": None, "label": None}
 
 
 class EvenlySpaced:
@@ -94,7 +98,7 @@ def _load_one(folder: Path, name: str, rows: Rows, mixture: Mixture, frames: int
 
 def describe(mixture: Mixture, rows: Rows, files: list[Excerpt]) -> dict[str, Any]:
     """Return what report.json says of one example."""
-    sources = {name: source for source in mixture.sources for name in source.file_names}
+    origins = {name: {**_NO_SOURCE, **origin} for name, origin in _origins(mixture)}
     return {
         "id": mixture.id,
         "split": mixture.split,
@@ -103,14 +107,28 @@ def describe(mixture: Mixture, rows: Rows, files: list[Excerpt]) -> dict[str, An
         "files": [
             {
                 "name": file.name,
-                "role": sources[file.name].role if file.name in sources else None,
-                "label": sources[file.name].label if file.name in sources else None,
+                **origins[file.name],
+                "duration_s": _duration_s(rows.get(file.name)),
                 "values": _values(rows.get(file.name)),
                 "problem": file.problem,
             }
             for file in files
         ],
     }
+
+
+def _origins(mixture: Mixture) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (file name, what it is and of whom) of every file of a mixture."""
+    yield "mixture", {"what": "degraded sum"}
+    # Without effects this is the mixture itself.
+    yield mixture.sum_name, {"what": "sum of all sources"}
+    for source in mixture.sources:
+        for name, what in files_of(source).items():
+            yield name, {"role": source.role, "what": what, "label": source.label}
+
+
+def _duration_s(row: FileRow | None) -> float | None:
+    return round(row.frames / row.sample_rate, 3) if row else None
 
 
 def _values(row: FileRow | None) -> dict[str, list[float | None]]:
@@ -133,8 +151,20 @@ def _played(mixture: Mixture) -> int:
 
 
 def to_flac(excerpt: Samples, sample_rate: int) -> bytes:
-    """Return the first two channels of (channels, time) samples as a FLAC file of 16 bits."""
+    """Return the first two channels of (channels, time) samples as a FLAC file of 16 bits.
+
+    Raises:
+        MachineError: there is no room for temporary files.
+    """
     steps = np.clip(np.rint(excerpt[:2] * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
-    content = io.BytesIO()
-    soundfile.write(content, steps.T, sample_rate, format="FLAC", subtype="PCM_16")
-    return content.getvalue()
+    # Through a file, because soundfile's callbacks into Python swallow a KeyboardInterrupt.
+    try:
+        with tempfile.TemporaryDirectory(prefix="mixgen-report-") as folder:
+            path = Path(folder) / "excerpt.flac"
+            soundfile.write(path, steps.T, sample_rate, subtype="PCM_16")
+            return path.read_bytes()
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise MachineError(
+            f"Cannot write a temporary file ({error}): free some space, or name another folder in "
+            "TMPDIR."
+        ) from error

@@ -7,6 +7,7 @@ from mixgen.report.examples import EvenlySpaced
 from mixgen.report.leakage import Leakage
 from mixgen.report.licences import Licences
 from mixgen.report.quantities import Quantities
+from mixgen.report.rooms import Rooms
 from mixgen.report.rows import Given, mixtures_with_rows
 from mixgen.report.splits import Splits
 from mixgen.report.usage import Usage
@@ -21,14 +22,16 @@ def gather(given: Given, chosen: EvenlySpaced) -> dict[str, Any]:
         InputError: a line of the manifest or of rendered.jsonl is not valid.
     """
     splits, leakage, licences = Splits(), Leakage(), Licences()
-    quantities, usage = Quantities(), Usage()
-    for mixture, rows in track(mixtures_with_rows(given), "reading mixtures"):
-        for table in (splits, leakage, licences, quantities, usage, chosen):
+    quantities, usage, rooms = Quantities(), Usage(), Rooms()
+    total = given.manifest.count()
+    for mixture, rows in track(mixtures_with_rows(given), "reading mixtures", total):
+        for table in (splits, rooms, leakage, licences, quantities, usage, chosen):
             table.add(mixture, rows)
     return {
         "schema": SCHEMA,
         "set": _identity(given),
         **splits.as_data(),
+        "rooms": rooms.as_data(),
         "leakage": leakage.as_data(),
         "quantities": quantities.as_data(),
         "usage": usage.as_data(),

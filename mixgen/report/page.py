@@ -9,6 +9,7 @@ import numpy as np
 
 from mixgen.report.examples import Excerpt, to_flac
 from mixgen.report.histogram import histogram
+from mixgen.report.lengths import by_the_clock, in_words, is_little
 from mixgen.report.pictures import draw_histogram, draw_spectrogram, level_picture
 
 _HERE = Path(__file__).parent
@@ -22,6 +23,7 @@ _TITLES = {
     "energy_ratio_db": "energy ratio",
     "t60_s": "reverberation time",
     "drr_db": "direct-to-reverberant ratio",
+    "rir": "room response",
 }
 
 
@@ -39,9 +41,18 @@ def render_page(facts: dict[str, Any], excerpts: list[list[Excerpt]]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, counts=_counts, title=_title, unit=_in_unit)
+    environment.filters.update(
+        number=_number,
+        counts=_counts,
+        range=_range,
+        title=_title,
+        unit=_in_unit,
+        clock=by_the_clock,
+        in_words=in_words,
+    )
     return environment.get_template(_TEMPLATE).render(
         **facts,
+        little=is_little(facts["total"]["hours"]),
         count_figure=_count_figure(facts["total"]),
         quantity_figures=[_quantity_figure(q) for q in facts["quantities"] if q["histogram"]],
         usage_figures=[_usage_figure(row) for row in facts["usage"]],
@@ -61,7 +72,17 @@ def _counts(counts: dict[str, int]) -> str:
     """Write one value alone, several with how often each is there."""
     if len(counts) == 1:
         return next(iter(counts))
-    return ", ".join(f"{value} ({count:,})" for value, count in counts.items()) or "–"
+    return (
+        ", ".join(f"{value}\N{NO-BREAK SPACE}({count:,})" for value, count in counts.items()) or "–"
+    )
+
+
+def _range(ends: list[float] | None, decimals: int) -> str:
+    """Write [least, largest] as one number where both look the same; a dash where there is none."""
+    if ends is None:
+        return "–"
+    low, high = (_number(end, decimals) for end in ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _title(name: str) -> str:

@@ -1,9 +1,9 @@
-"""The files that a mixture is made from: its events, and the room responses they go through."""
+"""The files that a mixture is made from, and what the files are that it is rendered to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mixgen.manifest import ENROLMENT, Event, Mixture, Response
+from mixgen.manifest import ENROLMENT, Event, Mixture, Response, Source
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,17 @@ def parts_of(mixture: Mixture) -> Iterator[Part]:
             yield _part(ENROLMENT, source.enrolment, source.enrolment.event_duration)
         if isinstance(source.room, Response):
             yield _part("rir", source.room)
+
+
+def files_of(source: Source) -> dict[str, str]:
+    """Return what each rendered file of a source is, by its name: "target", "target, early"."""
+    files: dict[str, str] = {source.name: "echo" if source.echo else source.role}
+    files |= {f"{source.name}_{part}": f"{source.role}, {part}" for part in source.references}
+    if source.far_end_name is not None:
+        files[source.far_end_name] = "far-end signal"
+    if source.enrolment_name is not None:
+        files[source.enrolment_name] = ENROLMENT
+    return files
 
 
 def _part(kind: str, file: Event | Response, duration_s: float = 0.0) -> Part:

@@ -18,7 +18,7 @@ ASKED, FOUND = "#a9c5dc", "#0b4f7d"
 
 _DOTS_PER_INCH = 150
 _WINDOW_S = 0.032
-_FLOOR_DB = -120.0
+_FLOOR_DB = -160.0
 _RANGE_DB = 70.0
 
 
@@ -32,6 +32,8 @@ def draw_histogram(counts: dict[str, Any], x_label: str, y_label: str) -> bytes:
         color = FOUND if line else ASKED
         axes.stairs(values, edges, fill=not line, color=color, linewidth=1.3, zorder=2 + place)
     _widen(axes, width)
+    if width >= 1:
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlabel(x_label, fontsize=8, color=QUIET)
     axes.set_ylabel(y_label, fontsize=8, color=QUIET)
     axes.set_ylim(bottom=0)
@@ -63,13 +65,14 @@ def level_picture(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
 def draw_spectrogram(
     levels: NDArray[np.float64], top_db: float, duration_s: float, sample_rate: int
 ) -> bytes:
-    """Draw `level_picture`'s levels from 70 dB below `top_db` to it."""
+    """Draw `level_picture`'s levels from 70 dB below `top_db` to it; silence is the darkest."""
     figure, axes = _figure(3.2, 1.9)
+    darkest_db = max(top_db - _RANGE_DB, _FLOOR_DB)
     axes.imshow(
         levels,
         extent=(0.0, duration_s, 0.0, sample_rate / 2000.0),
-        vmin=top_db - _RANGE_DB,
-        vmax=top_db,
+        vmin=darkest_db,
+        vmax=darkest_db + _RANGE_DB,
         origin="lower",
         aspect="auto",
         cmap="magma",

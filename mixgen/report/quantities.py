@@ -9,6 +9,7 @@ from typing import Any
 from mixgen.manifest import Mixture, Source
 from mixgen.measure import planned_overlap
 from mixgen.report.histogram import histogram, summary
+from mixgen.report.parts import files_of
 from mixgen.report.rows import Rows
 
 Pair = tuple[float | None, float | None]  # requested, measured
@@ -49,7 +50,7 @@ class _Values:
 
 
 class Quantities:
-    """Every quantity of rendered.jsonl by what it is of: the mixture, or a role and level rule.
+    """Every quantity of rendered.jsonl by what it is of: the mixture, or a kind of file and a rule.
 
     Without rendered files, levels and durations are as the manifest asks for them.
     """
@@ -119,14 +120,9 @@ def _pairs(mixture: Mixture, rows: Rows) -> Iterator[tuple[tuple[str, str], Pair
 
 
 def _groups(source: Source) -> Iterator[tuple[str, str]]:
-    """Yield (file name, group) of a source and of its references."""
-    yield source.name, f"{source.role}, {source.gain.rule}"
-    for part in source.references:
-        yield f"{source.name}_{part}", f"{source.role}, {part}"
-    if source.far_end_name is not None:
-        yield source.far_end_name, f"far-end signal, {source.gain.rule}"
-    if source.enrolment_name is not None:
-        yield source.enrolment_name, f"enrolment, {source.gain.rule}"
+    """Yield (file name, group) of every file of a source."""
+    for name, what in files_of(source).items():
+        yield name, f"{what}, {source.gain.rule}"
 
 
 def _asked(mixture: Mixture, source: Source) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mixgen import progress
 from mixgen.rendered import open_rendered, write_rendered
 from mixgen.report import make_report
 
@@ -86,6 +87,25 @@ def test_manifest_alone_has_what_was_requested(by_hand: dict[str, Any]) -> None:
     assert (overlap["min"], overlap["max"]) == (0.0, pytest.approx(1.5 / 1.7, abs=0.01))
     assert not by_hand["set"]["rendered"]
     assert by_hand["examples"] == []
+
+
+def test_little_sound_is_told_by_the_clock(by_hand: dict[str, Any], tmp_path: Path) -> None:
+    assert any("1 file(s), 0:02 min: state it" in found["text"] for found in by_hand["findings"])
+    assert by_hand["total"]["hours"] == 0.0013  # 4.6 s
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<b>0:05 min</b>" in page
+    assert "0.00 h" not in page
+
+
+def test_progress_has_a_total(
+    build: Any,
+    facts_of: Facts,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    facts_of(build.mixture("train-0"), build.mixture("train-1"))
+    assert "reading mixtures: 1 of 2" in capsys.readouterr().err
 
 
 def test_room_responses_are_files_with_licences(build: Any, facts_of: Facts) -> None:

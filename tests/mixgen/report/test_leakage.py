@@ -47,6 +47,17 @@ def test_clean_splits_are_called_clean(build: Any, facts_of: Facts) -> None:
     }
 
 
+def test_what_tests_share_is_told(build: Any, facts_of: Facts) -> None:
+    facts = facts_of(
+        build.mixture("test-0", build.source("s1", "ann", build.event("1.wav"))),
+        build.mixture("test_more-0", build.source("s1", "ann", build.event("2.wav"))),
+    )
+    assert facts["findings"][0] == {
+        "severity": "good",
+        "text": "No leakage: no talkers and no files are in two splits, other than tests.",
+    }
+
+
 def test_one_label_in_two_corpora_is_two_talkers(build: Any, facts_of: Facts) -> None:
     facts = facts_of(
         build.mixture("train-0", build.source("s1", "1", build.event("1.wav", corpus="a"))),
