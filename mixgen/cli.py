@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -15,7 +15,7 @@ from mixgen.files import to_json
 from mixgen.formats import FORMATS
 from mixgen.index import SplitPlan, default_workers, index_corpus, parse_parts
 from mixgen.jams_export import write_jams
-from mixgen.manifest import Manifest, open_manifest, read_manifest, write_manifest
+from mixgen.manifest import Kind, Manifest, open_manifest, read_manifest, write_manifest
 from mixgen.progress import say, track
 from mixgen.recipe_file import read_recipe
 from mixgen.rendered import open_rendered
@@ -69,7 +69,10 @@ def index(
         str | None, typer.Option("--corpus", help="Name of the corpus (default: the folder's).")
     ] = None,
     kind: Annotated[
-        str, typer.Option("--kind", help="Kind of sound in a plain folder: speech, music, noise.")
+        str,
+        typer.Option(
+            "--kind", help="In a plain folder: speech, music, noise, rir (room responses)."
+        ),
     ] = "speech",
     licence: Annotated[str | None, typer.Option("--licence", help="Licence of the audio.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="One split for all files.")] = None,
@@ -86,8 +89,8 @@ def index(
 
     Example: mixgen index librispeech corpora/LibriSpeech --out speech.csv
     """
-    if kind not in ("speech", "music", "noise"):
-        raise typer.BadParameter("choose speech, music or noise", param_hint="--kind")
+    if kind not in get_args(Kind):
+        raise typer.BadParameter(f"choose one of {', '.join(get_args(Kind))}", param_hint="--kind")
     if by not in ("label", "group"):
         raise typer.BadParameter("choose label or group", param_hint="--by")
     name = corpus or root.resolve().name.lower().replace(" ", "-")
@@ -109,7 +112,7 @@ def index(
         typer.echo(to_json({"files": len(result.rows), "hours": hours, "refused": refused}))
     else:
         typer.echo(f"{len(result.rows)} files, {hours:.2f} h, in {out}.")
-    _report_failures("left out", result.refused)
+    _report_failures("left out", result.refused, others=True)
 
 
 @app.command()
@@ -205,7 +208,7 @@ def render(
         shard=parse_shard(shard),
     )
     typer.echo(f"{outcome.written} files written, {outcome.in_place} in place, in {out}.")
-    _report_failures("failed", outcome.failures)
+    _report_failures("failed", outcome.failures, others=outcome.in_place > 0)
 
 
 @app.command()
@@ -290,13 +293,14 @@ def export(
     typer.echo(f"{len(mixtures)} JAMS files in {out}.")
 
 
-def _report_failures(what: str, failures: list[tuple[str, str]]) -> None:
+def _report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:
     for name, reason in failures[:_SHOWN]:
         say(f"{what}: {name}: {reason}")
     if failures:
         more = len(failures) - _SHOWN
         tail = f" ({more} more not shown)" if more > 0 else ""
-        raise PartialFailure(f"{len(failures)} item(s) {what}{tail}; the others are done.")
+        rest = "the others are done" if others else "there are no others"
+        raise PartialFailure(f"{len(failures)} item(s) {what}{tail}; {rest}.")
 
 
 def main() -> None:

@@ -140,7 +140,7 @@ def _room(recipe: Recipe, deal: Deal, name: str, seed: int) -> RoomOfMixture | N
     if recipe.rooms is None or sources == 0:
         return None
     if deal.responses:
-        return room_of_files(recipe.rooms, deal.responses)
+        return room_of_files(recipe.rooms, deal.responses, microphones=recipe.channels)
     return room_to_simulate(recipe.rooms, name, seed, microphones=recipe.channels, sources=sources)
 
 

@@ -8,9 +8,10 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mixgen.errors import InputError, MachineError
 
@@ -27,7 +28,8 @@ def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
     file or the new one. Files whose hash is recorded later may do without: a torn one is found.
 
     Raises:
-        MachineError: the folder cannot be written or the disk is full.
+        MachineError: the folder cannot be made or the file not put into its place. What goes wrong
+            in the body of the `with` is left to it.
     """
     path = Path(path)
     # A random part, because other machines may write to the same folder.
@@ -35,7 +37,8 @@ def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
     try:
         with machine_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
+        yield temporary
+        with machine_errors(path):
             if flush:
                 _flush(temporary)
             os.replace(temporary, path)
@@ -55,11 +58,15 @@ def machine_errors(path: Path) -> Iterator[None]:
             raise MachineError(
                 f"No space left on the disk while writing {path}: free some and run again."
             ) from error
-        blocked = isinstance(error, FileExistsError | NotADirectoryError)
-        reason = "a file is where a folder should be" if blocked else error.strerror or str(error)
-        raise MachineError(
-            f"Cannot write {path}: {reason}. Choose a folder that you may write to."
-        ) from error
+        raise MachineError(f"Cannot write {path}: {_obstacle(error)}.") from error
+
+
+def _obstacle(error: OSError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "a folder is where the file should be; move it away and run again"
+    blocked = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = "a file is where a folder should be" if blocked else error.strerror or str(error)
+    return f"{reason}. Choose a folder that you may write to"
 
 
 def _flush(path: Path) -> None:
@@ -67,9 +74,9 @@ def _flush(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` atomically."""
-    with atomic_path(path) as temporary:
+def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
+    """Write `content` to `path` atomically; `flush` as in `atomic_path`."""
+    with atomic_path(path, flush=flush) as temporary, machine_errors(path):
         temporary.write_bytes(content)
 
 
@@ -80,8 +87,19 @@ def write_text(path: Path, text: str) -> None:
 
 def copy_file(source: Path, path: Path) -> None:
     """Copy the content of `source` to `path` atomically."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, machine_errors(path):
         shutil.copyfile(source, temporary)
+
+
+def scratch_file() -> BinaryIO:
+    """Return an empty file without a name, in memory where the system has such, to be closed.
+
+    soundfile writes to a BytesIO through callbacks, in which a KeyboardInterrupt is lost. On a disk
+    it waits for every file to be there, and hides why one failed.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("scratch"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def to_json(value: Any) -> str:
@@ -102,16 +120,27 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
-    """Write one line of strict JSON per row, atomically and without holding all rows in memory."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        for row in rows:
-            stream.write(to_json(row) + "\n")
+    """Write one line of strict JSON per row, atomically and without holding all rows in memory.
+
+    What goes wrong while a row is made is no error of writing, and is passed on as it is.
+    """
+    with atomic_path(path) as temporary:
+        with machine_errors(path):
+            stream = open(temporary, "w", encoding="utf-8")  # noqa: SIM115  closed below
+        try:
+            for row in rows:
+                with machine_errors(path):
+                    stream.write(to_json(row) + "\n")
+        finally:
+            with machine_errors(path):
+                stream.close()
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     """Write `rows` under exactly these `columns`, atomically."""
     with (
         atomic_path(path) as temporary,
+        machine_errors(path),
         open(temporary, "w", encoding="utf-8", newline="") as stream,
     ):
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
@@ -207,3 +236,8 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def has_sha256(path: Path, sha256: str) -> bool:
+    """Tell whether there is a file of that SHA-256."""
+    return path.is_file() and sha256_file(path) == sha256

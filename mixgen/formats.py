@@ -5,7 +5,6 @@ rounded stems, so the files agree sample for sample. 32-bit float files use the 
 numbers below 1 are represented without error in a float's 24-bit significand.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mixgen.errors import InputError
-from mixgen.files import atomic_path, sha256_bytes
+from mixgen.files import scratch_file, sha256_bytes, write_bytes
 from mixgen.wav import encode_wav
 
 FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]
@@ -87,22 +86,36 @@ def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: Sam
         InputError: the format cannot hold such samples or such a rate.
         MachineError: the disk is full or the folder cannot be written.
     """
-    # In memory first: libsndfile waits for the disk after every file and hides why one failed.
-    content = _encode(path, samples, sample_rate, form)
-    with atomic_path(path, flush=False) as temporary:
-        temporary.write_bytes(content)
+    content = encode_samples(samples, sample_rate, form)
+    write_bytes(path, content, flush=False)
     return sha256_bytes(content)
 
 
-def _encode(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> bytes:
+def encode_samples(samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> bytes:
+    """Return the file that holds an array from `file_samples`; the same bytes for the same samples.
+
+    Raises:
+        InputError: the format cannot hold such samples or such a rate.
+    """
     if form.extension == "wav":
         return encode_wav(samples, sample_rate, 32 if form.subtype == "FLOAT" else form.bits)
-    stream = io.BytesIO()
-    try:
-        soundfile.write(stream, samples, sample_rate, form.subtype, format=form.extension)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise InputError(f"Cannot encode {path}: {error}.") from None
-    return stream.getvalue()
+    return encode_flac(samples, sample_rate, form.subtype)
+
+
+def encode_flac(samples: NDArray[Any], sample_rate: int, subtype: str) -> bytes:
+    """Return integer samples, shape (time, channels), as a FLAC file.
+
+    Raises:
+        InputError: FLAC cannot hold such samples or such a rate.
+    """
+    with scratch_file() as stream:
+        try:
+            file = stream.fileno()
+            soundfile.write(file, samples, sample_rate, subtype, format="FLAC", closefd=False)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise InputError(f"Cannot encode {sample_rate} Hz as FLAC: {error}.") from None
+        stream.seek(0)
+        return stream.read()
 
 
 def read_file_samples(path: Path, form: SampleFormat) -> NDArray[Any]:

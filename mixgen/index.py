@@ -4,9 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +17,12 @@ from mixgen.files import sha256_file
 from mixgen.levels import integrated_lufs
 from mixgen.manifest import Kind
 from mixgen.paths import check_name, inside
+from mixgen.pool import in_window, process_pool
 from mixgen.progress import track
 from mixgen.sources import SourceRow
 from mixgen.tags import TAGS_FILE, read_tags, to_text
+
+_FILES_PER_WORKER = 32  # handed out ahead
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ def index_corpus(
         raise InputError(
             f"No audio in the layout {layout.name!r} below {root}: check the folder and the layout."
         )
+    found, refused = _with_utf8_names(found)
     found = _tagged(found, root / TAGS_FILE)
-    found, refused = _without_namesakes(assign_splits(found, splits or SplitPlan()))
+    found, namesakes = _without_namesakes(assign_splits(found, splits or SplitPlan()))
+    refused += namesakes
     found = [replace(item, licence=_licence(item, layout, licence)) for item in found]
     rows = []
     for item, outcome in zip(found, _measure_all(root, found, corpus, workers), strict=True):
@@ -79,10 +82,22 @@ def index_corpus(
             rows.append(outcome)
     if not rows:
         raise InputError(
-            f"None of the {len(found)} audio files below {root} is usable. "
+            f"None of the {len(refused)} audio files below {root} is usable. "
             f"The first: {refused[0][1]}"
         )
     return Index(rows, refused)
+
+
+def _with_utf8_names(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
+    """Refuse files whose names are no text, which no list of sources can hold."""
+    kept, refused = [], []
+    for item in found:
+        shown = os.fsencode(item.path).decode(errors="backslashreplace")
+        if shown == item.path:
+            kept.append(item)
+        else:
+            refused.append((shown, "its name is not UTF-8: rename it."))
+    return kept, refused
 
 
 def _without_namesakes(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
@@ -116,11 +131,14 @@ def _measure_all(
     root: Path, found: list[Found], corpus: str, workers: int
 ) -> Iterator[SourceRow | str]:
     jobs = [(root, item, corpus) for item in found]
+    workers = min(workers, len(jobs))
     if workers <= 1:
         yield from track(map(_measure, jobs), "indexing", len(jobs))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from track(pool.map(_measure, jobs, chunksize=16), "indexing", len(jobs))
+    with process_pool(workers) as pool:
+        measured = in_window(pool, _measure, jobs, _FILES_PER_WORKER * workers)
+        for _, outcome in track(measured, "indexing", len(jobs)):
+            yield outcome
 
 
 def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:

@@ -1,6 +1,5 @@
 """What is recorded of a set in the making: rows in rendered.jsonl, newer ones in a file a block."""
 
-import contextlib
 import itertools
 import math
 import shutil
@@ -15,8 +14,10 @@ from mixgen.manifest import Mixture
 from mixgen.records import parse_record
 from mixgen.rendered import RENDERED_FILE, FileRow, RenderedHeader, RowsInOrder, open_rendered
 
-BLOCK = 32
+BLOCK = 8  # what is lost of a run that is broken off, for each of its workers
 LEDGER = ".rendering"
+
+_DIGITS = 16  # of a hash, to tell manifests apart
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,14 @@ def block_count(mixtures: int) -> int:
 
 
 class Ledger:
-    """The record of a set while it is rendered; what cannot be read of it is not recorded."""
+    """The record of a set while it is rendered; what cannot be read of it is not recorded.
 
-    def __init__(self, folder: Path, form: SampleFormat) -> None:
+    The blocks of each manifest and format are in a folder of their own: another one's tell nothing.
+    """
+
+    def __init__(self, folder: Path, manifest_sha256: str, form: SampleFormat) -> None:
         self._set = folder
-        self._folder = folder / LEDGER
-        self._form = form
+        self._folder = folder / LEDGER / manifest_sha256[:_DIGITS] / form.name
         self._in_order = True
 
     @property
@@ -53,7 +56,7 @@ class Ledger:
     @property
     def is_settled(self) -> bool:
         """Whether rendered.jsonl says it all; known once `blocks` has come to its end."""
-        return self._in_order and not self._folder.exists()
+        return self._in_order and not (self._set / LEDGER).exists()
 
     def blocks(
         self, mixtures: Iterable[Mixture], shard: tuple[int, int] = (1, 1)
@@ -76,22 +79,22 @@ class Ledger:
             self._in_order = False
 
     def _read(self, number: int) -> list[FileRow] | None:
-        # Earlier versions kept the blocks of all formats in one folder.
-        for path in (self._path(number), self._folder / self._path(number).name):
-            with contextlib.suppress(InputError):
-                return [parse_record(FileRow, data, where) for where, data in stream_jsonl(path)]
-        return None
+        lines = stream_jsonl(self._path(number))
+        try:
+            return [parse_record(FileRow, data, where) for where, data in lines]
+        except InputError:
+            return None
 
     def write(self, number: int, rows: Sequence[FileRow]) -> None:
         """Record the rows of a block."""
         write_jsonl(self._path(number), (row.as_dict() for row in rows))
 
     def _path(self, number: int) -> Path:
-        return self._folder / self._form.name / f"block-{number:06d}.jsonl"
+        return self._folder / f"block-{number:06d}.jsonl"
 
     def drop(self) -> None:
-        """Remove the files of blocks."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the files of blocks, also those of other manifests and formats."""
+        shutil.rmtree(self._set / LEDGER, ignore_errors=True)
 
 
 def _in_blocks(mixtures: Iterable[Mixture]) -> Iterator[list[Mixture]]:

@@ -26,6 +26,7 @@ UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degrad
 FAR_END = "far_end"  # the part of an echo that a canceller is given
 ENROLMENT = "enrolment"  # another utterance of a talker, which an extractor is given
 
+_SET_FILES = ("manifest.jsonl", "rendered.jsonl")
 _LONGEST_FRAMES = 48000 * 24 * 3600
 
 Seconds = Annotated[float, Field(ge=0, le=1e7)]
@@ -200,6 +201,8 @@ class Mixture(Record):
     @field_validator("id")
     @classmethod
     def _id_is_a_folder_name(cls, name: str) -> str:
+        if name.lower() in _SET_FILES:
+            raise ValueError(f"a mixture cannot be called {name!r}, which is a file of every set")
         return as_value_error(check_name, name)
 
     @model_validator(mode="after")

@@ -113,7 +113,8 @@ def _far_end_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[
     if source.echo is None or not signal.any():
         return {"level_db": None}, {"level_db": None}
     measured_db = _mean_level(mixture, source, signal)
-    return {"level_db": source.echo.far_end_db}, {"level_db": round(measured_db, 3)}
+    asked_db = source.echo.far_end_db
+    return {"level_db": round(asked_db, 3)}, {"level_db": round(measured_db, 3)}
 
 
 def _enrolment_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[Values, Values]:

@@ -1,5 +1,6 @@
 """A rendered set on disk: what its files are called, what is recorded of them, how to read them."""
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Iterable, Iterator
@@ -7,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from pydantic import Field
 
 from mixgen.audio import Samples, read_audio
 from mixgen.errors import InputError
-from mixgen.files import write_jsonl
+from mixgen.files import has_sha256, write_jsonl
 from mixgen.formats import FORMATS, FormatName, SampleFormat
 from mixgen.manifest import (
     Manifest,
@@ -21,6 +23,7 @@ from mixgen.manifest import (
     open_manifest,
     read_manifest,
 )
+from mixgen.paths import leads_out
 from mixgen.record_files import read_header, read_records
 from mixgen.records import Record
 
@@ -64,6 +67,11 @@ def file_path(mixture: Mixture, name: str, form: SampleFormat) -> str:
     return f"{mixture.id}/{name}.{form.extension}"
 
 
+def is_whole(row: FileRow, folder: Path) -> bool:
+    """Tell whether a recorded file is in the set, byte for byte."""
+    return not leads_out(folder, row.path) and has_sha256(folder / row.path, row.file_sha256)
+
+
 @dataclass(frozen=True)
 class RenderedFile:
     """SET/rendered.jsonl: its header, and the rows of the rendered files, read one at a time.
@@ -76,7 +84,18 @@ class RenderedFile:
 
     def __iter__(self) -> Iterator[FileRow]:
         """Yield the rows; raises InputError where a line is not valid."""
-        return read_records(self.path, FileRow)
+        with _remedy():
+            yield from read_records(self.path, FileRow)
+
+
+@contextlib.contextmanager
+def _remedy() -> Iterator[None]:
+    """Add to errors in rendered.jsonl what helps."""
+    try:
+        yield
+    except InputError as error:
+        remedy = "`mixgen render` with the set's manifest makes it again."
+        raise InputError(f"{error} {remedy}") from None
 
 
 def open_rendered(folder: Path) -> RenderedFile:
@@ -86,9 +105,34 @@ def open_rendered(folder: Path) -> RenderedFile:
         InputError: it is missing or its header is not valid.
     """
     path = folder / RENDERED_FILE
-    if not path.exists():
+    if not path.is_file():
         raise InputError(f"{folder} has no {RENDERED_FILE}: run `mixgen render` to finish the set.")
-    return RenderedFile(path, read_header(path, RenderedHeader))
+    with _remedy():
+        return RenderedFile(path, read_header(path, RenderedHeader))
+
+
+def check_format(record: RenderedFile) -> None:
+    """Check that the first file, if it is as recorded, is of the format that the header says.
+
+    Raises:
+        InputError: it is not, so the header is wrong.
+    """
+    folder, form = record.path.parent, FORMATS[record.header.format]
+    row = next(iter(record), None)
+    if row is not None and is_whole(row, folder) and not _is_of_format(folder / row.path, form):
+        raise InputError(
+            f"The header of {record.path} says {form.name}, which {row.path} is not: remove "
+            f"{RENDERED_FILE} and run `mixgen render` with the set's manifest and format; files "
+            "that are whole stay."
+        )
+
+
+def _is_of_format(path: Path, form: SampleFormat) -> bool:
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError:
+        return False
+    return (info.format, info.subtype) == (form.extension.upper(), form.subtype)
 
 
 def write_rendered(folder: Path, header: RenderedHeader, rows: Iterable[FileRow]) -> None:

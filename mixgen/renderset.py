@@ -2,31 +2,49 @@
 
 import functools
 import itertools
+import math
+import re
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 from mixgen.audio import peak
 from mixgen.errors import InputError, MachineError, UsageError
-from mixgen.files import TEMPORARY_PREFIX, copy_file, machine_errors, sha256_file
-from mixgen.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
+from mixgen.files import (
+    TEMPORARY_PREFIX,
+    copy_file,
+    has_sha256,
+    machine_errors,
+    sha256_bytes,
+    write_bytes,
+)
+from mixgen.formats import FORMATS, SampleFormat, encode_samples, file_samples, samples_sha256
 from mixgen.ledger import Block, Ledger, block_count
 from mixgen.manifest import ManifestFile, Mixture
 from mixgen.measure import Values, measure
+from mixgen.paths import leads_out
+from mixgen.pool import in_window, process_pool
 from mixgen.progress import track
 from mixgen.render import Rendering, render
-from mixgen.rendered import MANIFEST_FILE, FileRow, RenderedHeader, file_path, write_rendered
+from mixgen.rendered import (
+    MANIFEST_FILE,
+    FileRow,
+    RenderedHeader,
+    check_format,
+    file_path,
+    is_whole,
+    open_rendered,
+    write_rendered,
+)
 from mixgen.sources import Roots
 from mixgen.versions import created_by
-from mixgen.window import in_window
 
 _BLOCKS_PER_WORKER = 2  # one that is rendered and one that waits
 _FLAC_RATIO = 0.7
 _RESERVE_BYTES = 16 << 20
+_SHARD = re.compile("([0-9]{1,9})/([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -97,7 +115,7 @@ def render_set(
         raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
     form = form or FORMATS[manifest.header.format]
     size = _checked_size(manifest)
-    record = Ledger(folder, form)
+    record = Ledger(folder, manifest.sha256, form)
     _open_set(manifest, size, folder, form, record.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
@@ -108,7 +126,7 @@ def render_set(
         if rendered.written or rendered.rows != block.rows:
             record.write(block.number, rendered.rows)
     if not record.is_settled:
-        _settle(manifest, size, folder, form)
+        _settle(record, manifest, size, folder, form)
     return outcome
 
 
@@ -134,13 +152,17 @@ def _open_set(
         InputError: the folder holds another set, or this one in another format.
     """
     kept = folder / MANIFEST_FILE
-    same = kept.exists() and sha256_file(kept) == manifest.sha256
+    same = has_sha256(kept, manifest.sha256)
     # Where only the set's copy of the manifest was altered or lost, it is put back.
     ours = there.manifest_sha256 == manifest.sha256 if there else same or not kept.exists()
     if not ours:
         raise InputError(f"{folder} holds a set of another manifest: choose another folder.")
     if there and there.format != form.name:
-        raise InputError(f"{folder} holds this set as {there.format}, not {form.name}.")
+        check_format(open_rendered(folder))
+        raise InputError(
+            f"{folder} holds this set as {there.format}, not {form.name}: give --format "
+            f"{there.format}, or another folder."
+        )
     if same:
         return
     with machine_errors(folder):
@@ -156,9 +178,13 @@ def _check_space(samples: int, folder: Path, form: SampleFormat) -> None:
     free = shutil.disk_usage(folder).free
     if needed + _RESERVE_BYTES > free:
         raise MachineError(
-            f"The set needs about {needed / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} GB free: "
+            f"The set needs about {_in_words(needed)} and {folder} has {_in_words(free)} free: "
             "make room or choose another disk."
         )
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{math.ceil(size / 1e6)} MB"
 
 
 def _render_blocks(
@@ -171,7 +197,7 @@ def _render_blocks(
         yield from ((block, work(block)) for block in blocks)
         return
     try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with process_pool(workers) as pool:
             yield from in_window(pool, work, blocks, _BLOCKS_PER_WORKER * workers)
     except BrokenProcessPool:
         raise MachineError(
@@ -211,16 +237,13 @@ def _damaged(rows: Iterable[FileRow], folder: Path) -> bool:
     return any(not is_whole(row, folder) for row in rows)
 
 
-def is_whole(row: FileRow, folder: Path) -> bool:
-    """Tell whether a recorded file is there, byte for byte."""
-    path = folder / row.path
-    return path.is_file() and sha256_file(path) == row.file_sha256
-
-
 def _render_files(
     mixture: Mixture, known: dict[str, FileRow], site: Site
 ) -> tuple[list[FileRow], int]:
     """Render a mixture and write those of its files that are not there and whole."""
+    if leads_out(site.folder, mixture.id):
+        link = site.folder / mixture.id
+        raise InputError(f"{link} is a link that leads out of {site.folder}: remove the link.")
     rendering = render(mixture, site.roots, site.form)
     for stale in (site.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
         stale.unlink(missing_ok=True)
@@ -232,12 +255,20 @@ def _render_files(
         sha256 = samples_sha256(samples)
         row = known.get(name)
         if row is None or row.sha256 != sha256 or not is_whole(row, site.folder):
+            content = encode_samples(samples, mixture.sample_rate, site.form)
             path = site.folder / file_path(mixture, name, site.form)
-            file_sha256 = write_samples(path, samples, mixture.sample_rate, site.form)
-            row = _row(mixture, name, rendering, values[name], (sha256, file_sha256))
-            written += 1
+            written += _bring_to(path, content)
+            row = _row(mixture, name, rendering, values[name], (sha256, sha256_bytes(content)))
         rows.append(row)
     return rows, written
+
+
+def _bring_to(path: Path, content: bytes) -> bool:
+    """Write a file, if that is not what it holds already; tell whether it was written."""
+    if not path.is_symlink() and has_sha256(path, sha256_bytes(content)):
+        return False
+    write_bytes(path, content, flush=False)
+    return True
 
 
 def _row(
@@ -264,9 +295,10 @@ def _row(
     )
 
 
-def _settle(manifest: ManifestFile, size: _Size, folder: Path, form: SampleFormat) -> None:
+def _settle(
+    record: Ledger, manifest: ManifestFile, size: _Size, folder: Path, form: SampleFormat
+) -> None:
     """Write rendered.jsonl if every block of every shard has been through; drop the ledger."""
-    record = Ledger(folder, form)
     header = RenderedHeader(
         manifest_sha256=manifest.sha256, format=form.name, created_by=created_by()
     )
@@ -291,7 +323,7 @@ def parse_shard(word: str) -> tuple[int, int]:
     Raises:
         UsageError: it is not of that form.
     """
-    index, slash, count = word.partition("/")
-    if not (slash and index.isdigit() and count.isdigit()):
+    numbers = _SHARD.fullmatch(word)
+    if numbers is None:
         raise UsageError(f"--shard takes i/N, for example 3/16, not {word!r}.")
-    return int(index), int(count)
+    return int(numbers[1]), int(numbers[2])

@@ -3,9 +3,10 @@
 import csv
 import functools
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import Field, field_validator
 
@@ -25,6 +26,8 @@ from mixgen.paths import inside
 from mixgen.records import Record, as_value_error, parse_record
 
 ROOTS_FILE = "roots.json"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is no UTF-8
 
 Roots = dict[str, Path]  # corpus name -> its folder on this machine
 
@@ -91,7 +94,7 @@ def read_sources(paths: Iterable[Path]) -> list[SourceRow]:
 
 
 def _read_one(path: Path) -> list[SourceRow]:
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    reader = csv.DictReader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
     missing = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
     if missing:
         raise InputError(f"{path} is not a sources.csv: the column {missing[0]!r} is missing.")
@@ -117,9 +120,14 @@ def write_roots(folder: Path, roots: Roots) -> None:
 def _read_roots(folder: Path) -> Roots:
     path = folder / ROOTS_FILE
     noted = read_json(path) if path.exists() else {}
-    if not isinstance(noted, dict) or not all(isinstance(root, str) for root in noted.values()):
+    if not isinstance(noted, dict) or not all(_is_path(root) for root in noted.values()):
         raise InputError(f"{path} should hold one folder per corpus: remove it and use --root.")
     return {name: Path(root) for name, root in noted.items()}
+
+
+def _is_path(value: Any) -> bool:
+    """Tell whether it is text that a path can be: UTF-8 without a zero."""
+    return isinstance(value, str) and "\0" not in value and not _SURROGATE.search(value)
 
 
 def find_roots(beside: Iterable[Path], given: Iterable[str] = ()) -> Roots:

@@ -127,6 +127,8 @@ def _lines(path: Path) -> Iterator[tuple[str, _Line]]:
             )
         for row in reader:
             where = f"{path} line {reader.line_num}"
+            if None in row:
+                raise InputError(f"{where}: it has more cells than there are columns.")
             told = {column: cell for column, cell in row.items() if cell}
             yield where, parse_record(_Line, told, where)
     except csv.Error as error:

@@ -16,6 +16,8 @@ from mixgen.corpora import AUDIO_SUFFIXES
 from mixgen.files import TEMPORARY_PREFIX, sha256_file
 from mixgen.formats import SampleFormat, read_file_samples, samples_sha256
 from mixgen.manifest import Mixture
+from mixgen.paths import leads_out
+from mixgen.pool import in_window
 from mixgen.progress import track
 from mixgen.rendered import (
     MANIFEST_FILE,
@@ -23,9 +25,9 @@ from mixgen.rendered import (
     FileRow,
     RenderedSet,
     RowsInOrder,
+    check_format,
     file_path,
 )
-from mixgen.window import in_window
 
 _MIXTURES_PER_WORKER = 8
 
@@ -61,6 +63,7 @@ def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Pr
     """
     rendered = RenderedSet(folder)
     manifest, form = rendered.manifest_file, rendered.format
+    check_format(rendered.record)
     problems = []
     if rendered.record.header.manifest_sha256 != manifest.sha256:
         detail = "not the manifest that the files were rendered from"
@@ -83,7 +86,7 @@ def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Pr
     if rows.next_id is not None:
         detail = f"mixture {rows.next_id} is not where the manifest has it"
         problems.append(Problem(RENDERED_FILE, "altered", detail))
-    return [*problems, *_unknown_in_set(folder, known, form)]
+    return [*problems, *_unknown_in_set(folder, known)]
 
 
 def _check_mixture(
@@ -109,7 +112,9 @@ def _check_file(
     path = folder / row.path
     if not _fits(row, mixture):
         yield Problem(row.path, "altered", "its recorded length, rate or channels do not fit")
-    if not path.is_file():
+    if leads_out(folder, row.path):
+        yield Problem(row.path, "altered", "a link leads out of the set: remove the link")
+    elif not path.is_file():
         yield Problem(row.path, "missing", "there is no such file")
     elif sha256_file(path) != row.file_sha256:
         yield Problem(row.path, "altered", _what_changed(path, row, form))
@@ -148,33 +153,43 @@ def _check_sum(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[P
 def _unknown_in_mixture(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
     """Find sound and temporary files in a mixture's folder that are none of its own."""
     own = {folder / file_path(mixture, name, form) for name in mixture.file_names}
-    for path in sorted((folder / mixture.id).rglob("*")):
-        place = path.relative_to(folder).as_posix()
-        if path.name.startswith(TEMPORARY_PREFIX):
-            yield _left_over(place)
-        elif path.suffix.lower() in AUDIO_SUFFIXES and path not in own and path.is_file():
-            yield Problem(place, "unknown", "the manifest has no such file")
+    if leads_out(folder, mixture.id):  # which was said of every file in it
+        return
+    for path in _files_below(folder / mixture.id):
+        if path not in own:
+            yield from _unknown(path, folder)
 
 
-def _unknown_in_set(folder: Path, known: "array[int]", form: SampleFormat) -> Iterator[Problem]:
-    """Find temporary files beside the mixtures' folders, and folders like theirs of no mixture."""
+def _unknown_in_set(folder: Path, known: "array[int]") -> Iterator[Problem]:
+    """Find sound and temporary files that are in no mixture's folder."""
     np.asarray(known).sort()  # in place
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not _holds(known, hash(entry.name)))
-    for name in names:
-        if name.startswith(TEMPORARY_PREFIX):
-            yield _left_over(name)
-        elif next((folder / name).glob(f"*.{form.extension}"), None) is not None:
-            yield Problem(name, "unknown", "the manifest has no such mixture")
+        others = sorted(entry.name for entry in entries if not _holds(known, hash(entry.name)))
+    for name in others:
+        path = folder / name
+        for file in _files_below(path) if path.is_dir() and not path.is_symlink() else [path]:
+            yield from _unknown(file, folder)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, one folder after the other; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(place, name) for name in sorted(files))
+
+
+def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
+    # Names that are not UTF-8 are shown with backslashes, so that they can be printed.
+    place = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
+    if path.name.startswith(TEMPORARY_PREFIX):
+        yield Problem(place, "unknown", "a run that was broken off left it")
+    elif path.suffix.lower() in AUDIO_SUFFIXES:
+        yield Problem(place, "unknown", "the manifest has no such file")
 
 
 def _holds(ordered: "array[int]", number: int) -> bool:
     place = bisect_left(ordered, number)
     return place < len(ordered) and ordered[place] == number
-
-
-def _left_over(path: str) -> Problem:
-    return Problem(path, "unknown", "a run that was broken off left it")
 
 
 def verdict(folder: Path, problems: Sequence[Problem]) -> str:
@@ -187,5 +202,5 @@ def verdict(folder: Path, problems: Sequence[Problem]) -> str:
             "`mixgen render` with its manifest repairs them"
         )
     if unknown:
-        parts.append(f"{unknown} file(s) or folder(s) in {folder} are in no record: remove them")
+        parts.append(f"{unknown} file(s) in {folder} are in no record: remove them")
     return "; ".join(parts) + "."

@@ -15,7 +15,6 @@ delay at all others. Below some 20 kbit/s Opus codes by linear prediction and ma
 The same libsndfile gives the same samples; other versions of the encoders in it need not.
 """
 
-import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +27,7 @@ from mixgen.audio import Samples, resample
 from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options
 from mixgen.distributions import Distribution, constant
 from mixgen.errors import MachineError
+from mixgen.files import scratch_file
 
 CodecName = Literal["mp3", "vorbis", "opus", "mulaw", "alaw"]
 
@@ -100,18 +100,21 @@ class Codec(BaseDegradation):
                 f"libsndfile {soundfile.__libsndfile_version__} has no {self.codec}: "
                 "install soundfile 0.13 or later from PyPI, which brings it."
             )
-        stream = io.BytesIO()
-        soundfile.write(
-            stream,
-            _as_encoded(samples, coder),
-            sample_rate,
-            coder.subtype,
-            format=coder.container,
-            compression_level=self._compression(),
-            bitrate_mode=coder.bitrate_mode,
-        )
-        stream.seek(0)
-        decoded, _ = soundfile.read(stream, dtype="float64", always_2d=True)  # (time, channels)
+        with scratch_file() as stream:
+            file = stream.fileno()
+            soundfile.write(
+                file,
+                _as_encoded(samples, coder),
+                sample_rate,
+                coder.subtype,
+                format=coder.container,
+                closefd=False,
+                compression_level=self._compression(),
+                bitrate_mode=coder.bitrate_mode,
+            )
+            stream.seek(0)
+            # (time, channels)
+            decoded, _ = soundfile.read(file, dtype="float64", always_2d=True, closefd=False)
         return np.asarray(decoded.T)
 
     def _compression(self) -> float | None:

@@ -1,16 +1,15 @@
 """A few mixtures to look at and listen to, chosen without randomness."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from mixgen.audio import Samples, read_audio
-from mixgen.errors import InputError, MachineError
+from mixgen.errors import InputError
+from mixgen.formats import encode_flac
 from mixgen.manifest import Mixture
 from mixgen.paths import inside
 from mixgen.rendered import FileRow
@@ -151,20 +150,6 @@ def _played(mixture: Mixture) -> int:
 
 
 def to_flac(excerpt: Samples, sample_rate: int) -> bytes:
-    """Return the first two channels of (channels, time) samples as a FLAC file of 16 bits.
-
-    Raises:
-        MachineError: there is no room for temporary files.
-    """
+    """Return the first two channels of (channels, time) samples as a FLAC file of 16 bits."""
     steps = np.clip(np.rint(excerpt[:2] * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
-    # Through a file, because soundfile's callbacks into Python swallow a KeyboardInterrupt.
-    try:
-        with tempfile.TemporaryDirectory(prefix="mixgen-report-") as folder:
-            path = Path(folder) / "excerpt.flac"
-            soundfile.write(path, steps.T, sample_rate, subtype="PCM_16")
-            return path.read_bytes()
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise MachineError(
-            f"Cannot write a temporary file ({error}): free some space, or name another folder in "
-            "TMPDIR."
-        ) from error
+    return encode_flac(steps.T, sample_rate, "PCM_16")

@@ -1,9 +1,7 @@
 """A bank of room responses: simulated once, then data with hashes like any other corpus."""
 
 import hashlib
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from mixgen.errors import InputError
 from mixgen.files import canonical_json, machine_errors, read_text, write_jsonl
 from mixgen.formats import FORMATS, write_samples
 from mixgen.index import SplitPlan, assign_splits, measure_file
+from mixgen.pool import in_window, process_pool
 from mixgen.progress import track
 from mixgen.records import explain
 from mixgen.rooms.geometry import RoomPlan, RoomRecipe, draw_room
@@ -77,11 +76,12 @@ def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:
 
 
 def _run(jobs: list[tuple[RoomRecipe, int, Path]], workers: int) -> Any:
-    if workers <= 1 or len(jobs) == 1:
+    workers = min(workers, len(jobs))
+    if workers == 1:
         yield from map(_make_room, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_make_room, jobs)
+    with process_pool(workers) as pool:
+        yield from (plan for _, plan in in_window(pool, _make_room, jobs, 2 * workers))
 
 
 def _make_room(job: tuple[RoomRecipe, int, Path]) -> RoomPlan:

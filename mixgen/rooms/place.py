@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mixgen.errors import InputError
 from mixgen.manifest import Place, Response, Room, Simulation, Source
 from mixgen.recipe import Rooms, SourceGroup
 from mixgen.rooms.geometry import draw_walked_room
@@ -26,8 +27,20 @@ def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
     return rule is not None and source.role in rule.roles
 
 
-def room_of_files(rule: Rooms, responses: Sequence[SourceRow]) -> RoomOfMixture:
-    """Return the room that these response files are of."""
+def room_of_files(
+    rule: Rooms, responses: Sequence[SourceRow], *, microphones: int
+) -> RoomOfMixture:
+    """Return the room that these response files are of.
+
+    Raises:
+        InputError: they are of fewer microphones.
+    """
+    for row in responses:
+        if row.channels < microphones:
+            raise InputError(
+                f"The response {row.source_id!r} is of {row.channels} microphone(s), and the "
+                f"mixtures have {microphones} channels: choose other rooms, or fewer channels."
+            )
     room = Room(name=responses[0].owner, early_s=rule.early_s)
     return RoomOfMixture(room, [_response(row) for row in responses])
 

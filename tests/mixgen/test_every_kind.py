@@ -54,6 +54,7 @@ SIMULATED = {
     "size_m": [["uniform", 3, 4], ["uniform", 3, 4], ["const", 2.5]],
     "t60_s": ["uniform", 0.15, 0.2],
     "distance_m": ["uniform", 0.5, 1],
+    "travel_m": ["uniform", 0.1, 0.3],
 }
 TAGS = {
     "song0": "tempo_bpm=120.0 key=C_major beat_s=0.1",
@@ -144,7 +145,7 @@ def speech_recipes(draw: st.DrawFn) -> Recipe:
         parts = st.lists(st.sampled_from(["image", "early", "dry"]), min_size=1, unique=True)
         data["rooms"] = {"references": draw(parts)}
         if draw(st.integers(0, 4)) == 0:  # seldom, because it takes long
-            data["rooms"]["simulate"] = SIMULATED
+            data["rooms"]["simulate"] = SIMULATED | {"moving": draw(st.sampled_from([0, 0.5]))}
     return Recipe.model_validate(data)
 
 
@@ -152,7 +153,7 @@ def speech_recipes(draw: st.DrawFn) -> Recipe:
 def music_recipes(draw: st.DrawFn) -> Recipe:
     """Stems of one song or of several, which may have to match or to be salient."""
     songs: dict[str, Any] = {"coherent": draw(st.sampled_from([0.0, 0.5, 1.0]))}
-    if draw(st.integers(0, 3)) == 0:  # seldom, because sox takes long
+    if songs["coherent"] < 1 and draw(st.integers(0, 3)) == 0:  # seldom, because sox takes long
         songs["match"] = {"tempo": 0.2}
     excerpts = st.one_of(
         distributions(0, 2).map(lambda start: {"source_time": start}),

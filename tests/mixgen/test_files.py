@@ -2,6 +2,7 @@
 
 import errno
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from mixgen.errors import InputError, MachineError
 from mixgen.files import (
     atomic_path,
     canonical_json,
+    machine_errors,
     read_json,
     read_jsonl,
     read_text,
@@ -52,8 +54,24 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_said_in_words(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match="No space left"), atomic_path(tmp_path / "a"):
+    with pytest.raises(MachineError, match="No space left"), machine_errors(tmp_path / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(MachineError, match="a folder is where the file should be; move it away"):
+        write_text(tmp_path / "a.txt", "x")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
+def test_what_rows_fail_at_is_no_error_of_writing(tmp_path: Path) -> None:
+    def rows() -> Iterator[int]:
+        yield 1
+        raise PermissionError(errno.EACCES, "Permission denied", "source.wav")
+
+    with pytest.raises(PermissionError, match=r"source\.wav"):
+        write_jsonl(tmp_path / "x.jsonl", rows())
     assert list(tmp_path.iterdir()) == []
 
 

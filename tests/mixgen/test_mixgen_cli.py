@@ -1,8 +1,10 @@
 """The command `mixgen` as a user meets it: what it does, what it says, and its exit codes."""
 
+import errno
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +16,9 @@ import pytest
 import soundfile
 import typer
 import yaml
+from typer.testing import CliRunner
 
+from mixgen import __version__, console
 from mixgen.cli import app
 from mixgen.files import write_json
 
@@ -71,6 +75,20 @@ def test_help_has_an_example(mixgen: Mixgen, command: str) -> None:
 
 def test_commands() -> None:
     assert {"starter", "index", "draw", "render", "verify", "export"} <= set(COMMANDS)
+
+
+def test_version(mixgen: Mixgen) -> None:
+    answer = mixgen("--version")
+    assert (answer.exit_code, answer.out) == (0, f"mixgen {__version__}\n")
+
+
+@pytest.mark.parametrize("program", ["mixgen", "baselines", "evalsuite"])
+def test_every_program_says_what_it_is(program: str) -> None:
+    ended = CliRunner().invoke(console.new_app(program, "What it does."), ["--help"])
+    assert "What it does." in ended.output
+    assert "--version" in ended.output
+    version = CliRunner().invoke(console.new_app(program, "What it does."), ["--version"])
+    assert version.output == f"{program} {__version__}\n"
 
 
 def test_from_sound_files_to_a_verified_set(
@@ -142,6 +160,19 @@ def test_bad_files_are_listed_and_the_rest_is_done(mixgen: Mixgen, tmp_path: Pat
         "nan.wav",
         "text.flac",
     ]
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
+
+
+def test_a_name_that_is_not_utf8_is_left_out(mixgen: Mixgen, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / os.fsdecode(b"\xff")).mkdir(parents=True)
+    soundfile.write(root / "good.wav", np.full(8000, 0.1), 8000)
+    shutil.copy(root / "good.wav", root / os.fsdecode(b"\xff/\xe9.wav"))
+    words = ("--out", tmp_path / "s.csv", "--workers", 1, "--by", "group", "--parts", "a=1")
+    answer = mixgen("index", "folder", root, *words, "--json")
+    _is_one_sentence(answer, 4, "1 item(s) left out; the others are done.")
+    reason = "its name is not UTF-8: rename it."
+    assert json.loads(answer.out)["refused"] == [{"path": r"\xff/\xe9.wav", "reason": reason}]
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
 
 
@@ -227,6 +258,9 @@ def test_links_that_leave_the_root(
         ('"train-000001"', '"train-000000"', "holds the mixture id 'train-000000' twice"),
         ('"train-000001"', f'"{"x" * 100_000}"', "is not allowed: use 1 to 200 letters"),
         ('"train-000001"', '".."', "The name '..' is not allowed"),
+        ('"train-000001"', '".rendering"', "The name '.rendering' is not allowed"),
+        ('"train-000001"', '"Rendered.jsonl"', "called 'Rendered.jsonl', which is a file of every"),
+        ('"train-000001"', '"manifest.jsonl"', "called 'manifest.jsonl', which is a file of every"),
         ('"frames": 4000', '"frames": 4000000000000', "frames: Input should be less than or equal"),
         ('"frames": 4000', f'"frames": {"9" * 5000}', "line 2 is not valid JSON"),
     ],
@@ -245,7 +279,7 @@ def test_bad_manifests(
 def test_unknown_root(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "roots.json").unlink()
     answer = mixgen("render", manifest, "--out", tmp_path / "set", "--workers", 1)
-    _is_one_sentence(answer, 4, "4 item(s) failed")
+    _is_one_sentence(answer, 4, "4 item(s) failed; there are no others.")
     assert "Where the corpus 'speech' is on this machine is not known" in answer.err
     assert "add --root speech=FOLDER" in answer.err
 
@@ -365,7 +399,9 @@ def test_limit_on_file_size(manifest: Path, tmp_path: Path) -> None:
     assert not list(folder.rglob(".tmp.*"))
 
 
-@pytest.mark.parametrize("note", ["[1]", "{"])
+@pytest.mark.parametrize(
+    "note", ["[1]", "{", '{"speech": "\\u0000"}', '{"speech": "\\ud800"}', '{"speech": 1}']
+)
 def test_broken_roots(mixgen: Mixgen, manifest: Path, tmp_path: Path, note: str) -> None:
     (tmp_path / "roots.json").write_text(note)
     answer = mixgen("render", manifest, "--out", tmp_path / "set")
@@ -406,3 +442,13 @@ def test_tolerance_of_what_was_asked_for(mixgen: Mixgen, manifest: Path, tmp_pat
     _is_one_sentence(mixgen("verify", out, "--tolerance", "loud=1"), 2, "asked for 'loud'")
     for word in ("level_db", "level_db=x", "=1", "level_db=-1"):
         _is_one_sentence(mixgen("verify", out, "--tolerance", word), 2, "A tolerance is written")
+
+
+def test_a_file_that_may_not_be_read_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    def app() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "a.wav")
+
+    with pytest.raises(SystemExit) as stop:
+        console.run(app)
+    assert stop.value.code == 6
+    assert capsys.readouterr().err == "error: Cannot use a.wav: Permission denied.\n"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixgen.errors import InputError
-from mixgen.paths import check_name, check_relative, inside
+from mixgen.paths import check_name, check_relative, inside, leads_out
 
 HOSTILE_PATHS = [
     "",
@@ -73,3 +73,19 @@ def test_bad_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "test-000001", "s1", "A.b_c-d"])
 def test_good_names(name: str) -> None:
     assert check_name(name) == name
+
+
+def test_links_are_followed_to_their_end(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    (root / "within").symlink_to(root / "a")
+    (root / "a" / "out").symlink_to(tmp_path)
+    (root / "a" / "back").symlink_to(tmp_path / "root")
+    assert not leads_out(root, "a/sound.wav")
+    assert not leads_out(root, "within/sound.wav")
+    assert not leads_out(root, "a/back/a")
+    assert leads_out(root, "a/out/sound.wav")
+    assert leads_out(root, "within/out")
+    (tmp_path / "link").symlink_to(root)
+    assert not leads_out(tmp_path / "link", "a/sound.wav")
+    assert not leads_out(tmp_path / "link", "within/sound.wav")

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +28,6 @@ from mixgen.recipe import Recipe
 from mixgen.rendered import RenderedSet, open_rendered
 from mixgen.renderset import BlockOutcome, parse_shard, render_set
 from mixgen.verify import verify_set
-from mixgen.window import in_window
 
 Contents = Callable[[Path], dict[str, bytes]]
 
@@ -186,16 +184,6 @@ def _mixtures_in_memory() -> int:
     return sum(type(thing) is Mixture for thing in gc.get_objects())
 
 
-def test_jobs_are_taken_in_as_they_are_done() -> None:
-    taken: list[int] = []
-    jobs = (taken.append(number) or number for number in range(50))
-    with ThreadPoolExecutor(3) as pool:
-        for done, (job, result) in enumerate(in_window(pool, str, jobs, 4)):
-            assert (job, result) == (done, str(done))
-            assert len(taken) <= done + 4
-    assert taken == list(range(50))
-
-
 def test_repair_of_just_what_differs(
     render_to: Callable[..., Any], tmp_path: Path, contents: Contents
 ) -> None:
@@ -243,10 +231,67 @@ def test_another_manifest_is_refused(
         render_set(open_manifest(path), tmp_path / "set", corpus.roots)
 
 
+def test_a_second_manifest_takes_nothing_from_an_unfinished_set(
+    corpus,  # type: ignore[no-untyped-def]
+    render_to: Callable[..., Any],
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+    tmp_path: Path,
+    contents: Contents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mixgen.ledger.BLOCK", 2)
+    render_to(tmp_path / "set", shard=(1, 2))
+    (tmp_path / "set" / "manifest.jsonl").unlink()
+    path = tmp_path / "other.jsonl"
+    draw_to(path, speech_recipe(seed=5))
+    for folder in ("set", "fresh"):
+        render_set(open_manifest(path), tmp_path / folder, corpus.roots)
+    assert contents(tmp_path / "set") == contents(tmp_path / "fresh")
+
+
+def test_links_out_of_the_set_are_not_followed(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    folder, victim = tmp_path / "set", tmp_path / "victim"
+    render_to(folder)
+    (folder / "train-000000").rename(victim)
+    (victim / ".tmp.mine").write_text("mine")
+    (folder / "train-000000").symlink_to(victim)
+    before = contents(victim)
+    outcome = render_to(folder)
+    reason = f"{folder / 'train-000000'} is a link that leads out of {folder}: remove the link."
+    assert outcome.failures == [("train-000000", reason)]
+    assert contents(victim) == before
+    (folder / "train-000000").unlink()
+    for name in ("mixture", "s1", "s2", "noise"):
+        link = folder / "train-000000" / f"{name}.flac"
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(victim / link.name)
+    assert render_to(folder).written == 4
+    assert contents(victim) == before
+    assert verify_set(folder) == []
+
+
 def test_another_format_is_refused(render_to: Callable[..., Any], tmp_path: Path) -> None:
     render_to(tmp_path)
     with pytest.raises(InputError, match="holds this set as flac16, not wav24"):
         render_to(tmp_path, form=FORMATS["wav24"])
+
+
+def test_a_wrong_format_in_the_header_is_not_followed(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path)
+    whole, times = contents(tmp_path), _times(tmp_path)
+    record = tmp_path / "rendered.jsonl"
+    record.write_text(record.read_text().replace('"format": "flac16"', '"format": "wav24"'))
+    with pytest.raises(InputError, match=r"says wav24, which .* is not: remove rendered\.jsonl"):
+        render_to(tmp_path)
+    record.unlink()
+    assert render_to(tmp_path).written == 0
+    assert contents(tmp_path) == whole
+    assert _times(tmp_path) == times
 
 
 def test_altered_source_fails_its_mixtures_alone(
@@ -313,11 +358,13 @@ def test_no_room_is_said_before_the_work(
 ) -> None:
     full = SimpleNamespace(free=0)
     monkeypatch.setattr(mixgen.renderset.shutil, "disk_usage", lambda _: full)
-    with pytest.raises(MachineError, match=r"needs about .* GB and .* has 0\.0 GB free"):
+    with pytest.raises(MachineError, match=r"needs about 1 MB and .* has 0 MB free"):
         render_to(tmp_path / "set")
 
 
-@pytest.mark.parametrize("word", ["", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.5/2"])
+@pytest.mark.parametrize(
+    "word", ["", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.5/2", "²/2", "٣/4", "1/" + "9" * 5000]
+)
 def test_shard_words(word: str) -> None:
     with pytest.raises(UsageError, match="--shard takes i/N"):
         parse_shard(word)

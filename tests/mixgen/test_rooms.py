@@ -177,9 +177,12 @@ def test_no_response_for_a_split(corpus: Any, speech_recipe: MakeRecipe) -> None
 
 
 def test_more_channels_than_microphones(roomy: Any, speech_recipe: MakeRecipe) -> None:
-    recipe = reverberant(speech_recipe).model_copy(update={"channels": 4})
+    recipe = reverberant(speech_recipe)
+    with pytest.raises(InputError, match=r"is of 3 microphone\(s\), and the mixtures have 4"):
+        drawn(roomy, recipe.model_copy(update={"channels": 4}))
+    mixture = drawn(roomy, recipe)[0].model_copy(update={"channels": 4})
     with pytest.raises(InputError, match=r"has 3 channel\(s\), and the mixture 4"):
-        render(drawn(roomy, recipe)[0], roomy.roots, FORMATS["wav16"])
+        render(mixture, roomy.roots, FORMATS["wav16"])
 
 
 def test_scaper_has_no_rooms(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:

@@ -161,3 +161,9 @@ def test_broken_note_of_roots(tmp_path: Path, note: str) -> None:
 def test_unknown_corpus(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'x' .* not known \(known: a\): add --root x=FOLDER"):
         locate({"a": tmp_path}, "x", "a.wav")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", ROW)
+    path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert [row.source_id for row in read_sources([path])] == ["c/a"]

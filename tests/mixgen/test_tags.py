@@ -126,7 +126,7 @@ def test_table(tmp_path: Path, mark: str, end: str) -> None:
         (f"{TABLE}B,,Am,\n", "line 2 is not valid: key: a key is a tonic and a mode"),
         (f"{TABLE}B,,,-0.5\n", "line 2 is not valid: beat_s"),
         (f"{TABLE},120,,\n", "line 2 is not valid: group"),
-        (f"{TABLE}B,120,,,,\n", "line 2 is not valid"),
+        (f"{TABLE}B,120,,,,\n", "line 2: it has more cells than there are columns"),
         (f'{TABLE}"B,120\n', "line 2 is not a table row"),
     ],
 )

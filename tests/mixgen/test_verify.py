@@ -1,6 +1,7 @@
 """Verifying: every way a file can be wrong is named, and nothing else is."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -143,15 +144,17 @@ UNKNOWN = {
     "train-000000/deeper/s1.FLAC": "the manifest has no such file",
     "train-000001/.tmp.0f0f.s1.wav": "a run that was broken off left it",
     ".tmp.0f0f.rendered.jsonl": "a run that was broken off left it",
-    "train-000009/mixture.wav": "the manifest has no such mixture",
+    "train-000009/mixture.wav": "the manifest has no such file",
+    "train-000009/s1.wav": "the manifest has no such file",
+    "a.wav": "the manifest has no such file",
+    "x/y/z.FLAC": "the manifest has no such file",
+    "o2/mixture.ogg": "the manifest has no such file",
 }
 KEPT = [
     "roots.json",
-    "a.wav",
     "report/report.html",
+    "report/report.json",
     "train-000000/notes.txt",
-    "estimates/train-000000/s1.wav",
-    "other/sound.flac",
     ".rendering/wav16/block-000000.jsonl",
 ]
 
@@ -163,12 +166,41 @@ def test_files_in_no_record(rendered: Path, deep: bool) -> None:
         (rendered / name).write_bytes(b"words")
     found = verify_set(rendered, deep=deep, workers=2)
     assert {problem.kind for problem in found} == {"unknown"}
-    paths = {name.removesuffix("/mixture.wav"): detail for name, detail in UNKNOWN.items()}
-    assert {problem.path: problem.detail for problem in found} == paths
-    assert (
-        verdict(Path("SET"), found)
-        == "5 file(s) or folder(s) in SET are in no record: remove them."
+    assert {problem.path: problem.detail for problem in found} == UNKNOWN
+    assert verdict(Path("SET"), found) == "9 file(s) in SET are in no record: remove them."
+
+
+def test_a_name_that_is_not_utf8_can_be_shown(rendered: Path) -> None:
+    (rendered / os.fsdecode(b"\xe9.wav")).write_bytes(b"words")
+    assert [problem.path for problem in verify_set(rendered)] == ["\\xe9.wav"]
+
+
+@pytest.mark.parametrize("name", ["train-000000", "train-000000/s1.wav"])
+def test_links_out_of_the_set(rendered: Path, name: str) -> None:
+    (rendered / name).rename(rendered.parent / "elsewhere")
+    (rendered / name).symlink_to(rendered.parent / "elsewhere")
+    found = verify_set(rendered)
+    assert {problem.detail for problem in found} == {"a link leads out of the set: remove the link"}
+    assert all(problem.path.startswith(name) for problem in found)
+
+
+@pytest.mark.parametrize("wrong", ["wav24", "wav_float", "flac16"])
+def test_a_wrong_format_in_the_header(rendered: Path, wrong: str) -> None:
+    _edit_rows(rendered, lambda rows: rows[0].update(format=wrong))
+    words = f"says {wrong}, which train-000000/mixture.wav is not: remove rendered.jsonl and run"
+    with pytest.raises(InputError, match=words):
+        verify_set(rendered)
+
+
+def test_a_damaged_line_of_the_record(rendered: Path) -> None:
+    path = rendered / "rendered.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:5], "{\n", *lines[6:]]))
+    words = (
+        r"rendered\.jsonl line 6 is not valid JSON .*`mixgen render` with the set's manifest makes"
     )
+    with pytest.raises(InputError, match=words):
+        verify_set(rendered)
 
 
 def test_a_file_of_another_format_is_in_no_record(rendered: Path) -> None:
@@ -182,7 +214,7 @@ def test_verdict_says_what_helps() -> None:
     repairs = "file(s) of SET are not as recorded: `mixgen render` with its manifest repairs them"
     assert verdict(Path("SET"), [gone]) == f"1 {repairs}."
     assert verdict(Path("SET"), [gone, unknown, gone]) == (
-        f"2 {repairs}; 1 file(s) or folder(s) in SET are in no record: remove them."
+        f"2 {repairs}; 1 file(s) in SET are in no record: remove them."
     )
 
 

@@ -1,16 +1,13 @@
 """Examples say what each file is, and keep each file's own length."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
 
-from mixgen.errors import MachineError
 from mixgen.rendered import FileRow
-from mixgen.report.examples import describe, load, to_flac
+from mixgen.report.examples import describe, load
 
 RATE = 8000
 
@@ -93,25 +90,3 @@ def test_enrolment_has_its_own_length(build: Any, tmp_path: Path) -> None:
     assert [f.samples.shape[1] for f in files if f.samples is not None] == list(frames.values())
     told = describe(mixture, rows, files)["files"]
     assert [file["duration_s"] for file in told] == [2.0, 2.0, 3.01]
-
-
-def test_interrupt_while_encoding_comes_through(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(file: Any, *_: Any, **__: Any) -> None:
-        Path(file).write_bytes(b"half")  # a file with a name, no stream with callbacks
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(soundfile, "write", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        to_flac(np.zeros((1, 100)), RATE)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_place_for_temporary_files_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    with pytest.raises(MachineError, match="Cannot write a temporary file"):
-        to_flac(np.zeros((1, 100)), RATE)
