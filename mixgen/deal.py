@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from mixgen.choose import CHOICES, Choice, EnrolmentChoice, TalkerChoice
+from mixgen.counts import Count
 from mixgen.errors import InputError
 from mixgen.manifest import Kind
-from mixgen.recipe import Count, Recipe, SourceGroup
+from mixgen.recipe import Recipe, SourceGroup
 from mixgen.salience import salient_starts
 from mixgen.scene import sample
 from mixgen.songs import SongChoice

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from mixgen.counts import Count, CountOfSome, values_of
 from mixgen.degradations import DegradationRule
-from mixgen.distributions import Distribution, check_distribution, constant
+from mixgen.distributions import Distribution, constant
 from mixgen.echo import EchoRule
 from mixgen.files import canonical_json, sha256_bytes
 from mixgen.formats import FormatName
@@ -17,33 +18,9 @@ from mixgen.paths import check_name
 from mixgen.records import Record, as_value_error
 from mixgen.rooms.geometry import SimulatedRoom
 
-_MOST_SOURCES = 32
 _LONGEST_NAME = 150
 
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _check_count(count: int | list[Any]) -> int | list[Any]:
-    """Check a number of sources or a distribution of it."""
-    distribution = constant(count) if isinstance(count, int) else check_distribution(count)
-    if distribution[0] not in ("const", "choose", "choose_weighted"):
-        raise ValueError("a count is a number, or const, choose or choose_weighted of numbers")
-    if not all(value in range(_MOST_SOURCES + 1) for value in _values(distribution)):
-        raise ValueError(f"a count is a whole number from 0 to {_MOST_SOURCES}")
-    return count if isinstance(count, int) else distribution
-
-
-def _check_some(count: int | list[Any]) -> int | list[Any]:
-    """Check that a count is never 0."""
-    if 0 in ([count] if isinstance(count, int) else _values(count)):
-        raise ValueError("a talker has at least one utterance")
-    return count
-
-
-def _values(distribution: list[Any]) -> list[float]:
-    """Return the values that a const, choose or choose_weighted distribution can take."""
-    values = distribution[1]
-    return values if isinstance(values, list) else [values]
 
 
 def _not_default(record: Record, keys: Iterable[str]) -> list[str]:
@@ -70,7 +47,6 @@ SplitName = Annotated[
 GroupName = Annotated[SourceName, AfterValidator(_check_length)]
 Use = Literal["equally", "once", "independently"]
 Reference = Literal["image", "early", "dry"]
-Count = Annotated[int | list[Any], AfterValidator(_check_count)]
 
 
 class Duration(Record):
@@ -100,7 +76,7 @@ class Turns(Record):
     share of the changes of talker that carry it; at all others there is a `silence` in seconds.
     """
 
-    utterances: Annotated[Count, AfterValidator(_check_some)]
+    utterances: CountOfSome
     overlap: Distribution = constant(0.0)
     overlapping_turns: Share = 1.0
     silence: Distribution = constant(0.5)
@@ -376,7 +352,7 @@ class Recipe(Record):
     def most(self, group: SourceGroup) -> int:
         """Return how many sources a group gives at most, in any split."""
         counts = [group.count, *(rule.counts.get(group.name, 0) for rule in self.splits.values())]
-        values = [[c] if isinstance(c, int) else _values(c) for c in counts]
+        values = [[c] if isinstance(c, int) else values_of(c) for c in counts]
         return int(max(value for some in values for value in some))
 
     def source_names(self, group: SourceGroup, count: int | None = None) -> list[str]:
