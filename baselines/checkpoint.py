@@ -22,11 +22,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import mixgen
 from baselines.registry import system
 from baselines.separator import Separator
-from mixgen.errors import InputError, SuiteError, UsageError
-from mixgen.files import (
+from mixgen.core.errors import InputError, SuiteError, UsageError
+from mixgen.core.files import (
     machine_errors,
     read_json,
     read_jsonl,
@@ -36,7 +35,8 @@ from mixgen.files import (
     write_jsonl,
     write_text,
 )
-from mixgen.records import Record, parse_record
+from mixgen.core.records import Record, parse_record
+from mixgen.core.versions import __version__
 
 SCHEMA = "checkpoint/1"
 MODEL_FILE = "model.safetensors"
@@ -73,7 +73,7 @@ def versions() -> dict[str, str]:
     """Versions of what can change an estimate."""
     libraries = ("torch", "numpy", "safetensors")
     return {
-        "separation-suite": mixgen.__version__,
+        "separation-suite": __version__,
         "python": platform.python_version(),
         **{name: version(name) for name in libraries},
     }

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mixgen import console
-from mixgen.errors import UsageError
+from mixgen.core import console
+from mixgen.core.errors import UsageError
 
 app = console.new_app("baselines", "Separators of the literature: list, train, separate.")
 
@@ -25,7 +25,7 @@ def list_systems(as_json: Json = False) -> None:
 
     Example: baselines list
     """
-    from baselines.describe import describe
+    from baselines.inference.describe import describe
     from baselines.registry import names
 
     rows = [describe(name) for name in names()]
@@ -55,7 +55,7 @@ def info(
 
     Example: baselines info conv_tasnet:small
     """
-    from baselines.describe import describe, describe_checkpoint
+    from baselines.inference.describe import describe, describe_checkpoint
     from baselines.registry import names
 
     known = system in names() or not Path(system).exists()
@@ -118,8 +118,8 @@ def train(
     --out checkpoints/conv_tasnet --minutes 10
     """
     given = dict(locals())  # the options are called as the fields of the configuration
-    from baselines import train as training
-    from baselines.recipes import TrainingConfig, training_config
+    from baselines.training import train as training
+    from baselines.training.config import TrainingConfig, training_config
 
     if resume:
         training.resume(out, steps=steps, minutes=minutes)
@@ -148,7 +148,7 @@ def separate(
     Example: baselines separate checkpoints/conv_tasnet sets/starter_2mix
     --out estimates/conv_tasnet
     """
-    from baselines.separate import separate_file, separate_set
+    from baselines.inference.separate import separate_file, separate_set
 
     if audio.is_file():
         paths = separate_file(Path(system), audio, out, device=device, threads=threads)

@@ -4,14 +4,11 @@ Every cost is pairwise first: `cost[b, i, j]` is what estimate j costs as the an
 Axes: batch, n_src, channels, time.
 """
 
-from itertools import permutations
-
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-# Up to here all permutations are tried at once; beyond, the Hungarian algorithm finds the best.
-EXHAUSTIVE_SOURCES = 3
+from baselines.layers.permutation import assigned_cost
+
 # Keeps logarithms and divisions finite; 60 dB below a one-second signal at -80 dB full scale.
 EPSILON = 1e-10
 
@@ -55,28 +52,3 @@ def magnitude_l1_loss(*, references: Tensor, estimates: Tensor, named: bool) -> 
     """Mean absolute difference of magnitudes (batch, n_src, ...), best permutation; scalar."""
     difference = (references[:, :, None] - estimates[:, None, :]).abs()
     return assigned_cost(difference.flatten(start_dim=3).mean(-1), named=named).mean()
-
-
-def assigned_cost(cost: Tensor, *, named: bool) -> Tensor:
-    """Cost of each reference's own estimate, (batch, n_src), from cost (batch, n_src, n_src).
-
-    Named sources keep their order; others take the permutation of least total cost (permutation
-    invariant training, Kolbaek et al., TASLP 2017).
-    """
-    if named:
-        return cost.diagonal(dim1=1, dim2=2)
-    order = best_permutation(cost.detach())
-    return cost.gather(2, order[:, :, None])[:, :, 0]
-
-
-def best_permutation(cost: Tensor) -> Tensor:
-    """Estimate assigned to each reference, (batch, n_src), of least total cost."""
-    n_src = cost.shape[-1]
-    if n_src > EXHAUSTIVE_SOURCES:
-        matrices = cost.cpu().double().numpy()
-        columns = [linear_sum_assignment(matrix)[1] for matrix in matrices]
-        return torch.stack([torch.as_tensor(column) for column in columns]).to(cost.device)
-    orders = torch.tensor(list(permutations(range(n_src))), device=cost.device)
-    rows = torch.arange(n_src, device=cost.device)
-    totals = cost[:, rows, orders].sum(-1)  # (batch, permutations)
-    return orders[totals.argmin(1)]

@@ -13,7 +13,7 @@ from pkgutil import iter_modules
 
 from baselines import models
 from baselines.separator import Hyperparameters, Separator
-from mixgen.errors import UsageError
+from mixgen.core.errors import UsageError
 
 Variant = Callable[[], Hyperparameters]
 

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
-import torch
 from torch import Tensor, nn
 
-from baselines.long import separate_long
-from mixgen.errors import UsageError
+from mixgen.core.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,21 +125,6 @@ class Separator(nn.Module):
         raise UsageError(
             f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
         )
-
-    @torch.no_grad()
-    def separate_long(
-        self,
-        mixture: Tensor,
-        references: Tensor | None = None,
-        *,
-        chunk_s: float = 20.0,
-        overlap_s: float = 4.0,
-    ) -> Tensor:
-        """Separate a mixture (batch, channels, time) of any duration in bounded memory.
-
-        See `baselines.long.separate_long`. References are for oracles.
-        """
-        return separate_long(self, mixture, references, chunk_s=chunk_s, overlap_s=overlap_s)
 
     def check_mixture(self, mixture: Tensor) -> None:
         """Raise UsageError unless mixture is (batch, channels, time) as this model takes it."""

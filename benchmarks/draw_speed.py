@@ -19,11 +19,12 @@ from pathlib import Path
 
 from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 
-from mixgen.draw import draw_mixtures
-from mixgen.manifest import Mixture
-from mixgen.recipe import Recipe
-from mixgen.scene import load_scaper
-from mixgen.sources import Roots, SourceRow, locate
+from mixgen.corpora.roots import Roots, locate
+from mixgen.corpora.sources import SourceRow
+from mixgen.draw.mixtures import draw_mixtures
+from mixgen.manifest.mixture import Mixture
+from mixgen.recipe.schema import Recipe
+from mixgen.scenes.scene import load_scaper
 
 ROUNDS = 7
 SCENES = 20  # per round

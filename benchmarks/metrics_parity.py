@@ -24,7 +24,7 @@ from pesq import pesq
 from pystoi import stoi
 
 from evalsuite.metrics import evaluate
-from mixgen.audio import read_audio, resample
+from mixgen.audio.read import read_audio, resample
 
 Array = NDArray[np.float64]
 Difference = tuple[str, str, float]  # metric, oracle, absolute difference

@@ -42,12 +42,13 @@ import soxr
 from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 from torch.utils.data import DataLoader
 
-from mixgen.audio import read_audio, resample, to_channels
+from mixgen.audio.read import read_audio, resample, to_channels
+from mixgen.core.files import sha256_file
+from mixgen.corpora.roots import Roots, locate
+from mixgen.corpora.sources import SourceRow
 from mixgen.dataset import ManifestDataset, RecipeDataset
-from mixgen.draw import draw_header, draw_mixtures
-from mixgen.files import sha256_file
-from mixgen.manifest import Manifest
-from mixgen.sources import Roots, SourceRow, locate
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.manifest.file import Manifest
 
 ROUNDS = 9
 ITEMS = 96  # per round

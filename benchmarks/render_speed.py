@@ -32,16 +32,18 @@ import soundfile
 import soxr
 from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 
-from mixgen.draw import draw_header, draw_mixtures
-from mixgen.files import sha256_file
-from mixgen.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
-from mixgen.jams_export import write_jams
-from mixgen.levels import LEVEL_RULES
-from mixgen.manifest import Mixture, open_manifest, read_manifest, write_manifest
-from mixgen.measure import measure
-from mixgen.render import render
-from mixgen.renderset import render_set
-from mixgen.sources import Roots, SourceRow, locate
+from mixgen.audio.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
+from mixgen.audio.levels import LEVEL_RULES
+from mixgen.core.files import sha256_file
+from mixgen.corpora.roots import Roots, locate
+from mixgen.corpora.sources import SourceRow
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.export.jams import write_jams
+from mixgen.manifest.file import open_manifest, read_manifest, write_manifest
+from mixgen.manifest.mixture import Mixture
+from mixgen.render.measure import measure
+from mixgen.render.mixture import render
+from mixgen.render.set import render_set
 
 ROUNDS = 4
 SCENES = 16  # per round

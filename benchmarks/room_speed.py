@@ -17,13 +17,14 @@ from pathlib import Path
 
 from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 
-from mixgen.draw import draw_header, draw_mixtures
-from mixgen.manifest import ManifestFile, open_manifest, write_manifest
-from mixgen.recipe import Recipe, Rooms
-from mixgen.renderset import render_set
-from mixgen.rooms.bank import make_bank
-from mixgen.rooms.geometry import RoomRecipe
-from mixgen.sources import Roots, SourceRow, read_sources
+from mixgen.acoustics.room import RoomRecipe
+from mixgen.corpora.rir_bank import make_bank
+from mixgen.corpora.roots import Roots
+from mixgen.corpora.sources import SourceRow, read_sources
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.manifest.file import ManifestFile, open_manifest, write_manifest
+from mixgen.recipe.schema import Recipe, Rooms
+from mixgen.render.set import render_set
 
 ROUNDS = 7
 SCENES = 24

@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 from speech_scenes import corpus, two_talkers_and_noise
 
-from mixgen.audio import read_excerpt, resample, to_channels
-from mixgen.draw import draw_mixtures
-from mixgen.jams_export import write_jams
-from mixgen.manifest import Event, Mixture
-from mixgen.render import source_signals
-from mixgen.scene import load_scaper
-from mixgen.sources import Roots, SourceRow, locate
+from mixgen.audio.read import read_excerpt, resample, to_channels
+from mixgen.corpora.roots import Roots, locate
+from mixgen.corpora.sources import SourceRow
+from mixgen.draw.mixtures import draw_mixtures
+from mixgen.export.jams import write_jams
+from mixgen.manifest.mixture import Event, Mixture
+from mixgen.render.mixture import source_signals
+from mixgen.scenes.scene import load_scaper
 
 SAME_RATE = 16000
 HALF_RATE = 8000

@@ -8,10 +8,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mixgen.corpora import get_layout
-from mixgen.index import SplitPlan, index_corpus
-from mixgen.recipe import Recipe
-from mixgen.sources import Roots, SourceRow, find_roots, read_sources
+from mixgen.corpora.index import SplitPlan, index_corpus
+from mixgen.corpora.layout import get_layout
+from mixgen.corpora.roots import Roots, find_roots
+from mixgen.corpora.sources import SourceRow, read_sources
+from mixgen.recipe.schema import Recipe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

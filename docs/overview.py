@@ -18,10 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from evalsuite.rank import rank
-from evalsuite.score_folder import ScoreFolder
-from mixgen.audio import Samples, read_audio
-from mixgen.rendered import RenderedSet
+from evalsuite.leaderboard import rank
+from evalsuite.scoring.folder import ScoreFolder
+from mixgen.audio.read import Samples, read_audio
+from mixgen.sets.rendered import RenderedSet
 
 COLUMNS = {
     "model": "system",

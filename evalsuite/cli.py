@@ -6,19 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from evalsuite.check import CheckResult, check
-from evalsuite.rank import rank, write_leaderboard
-from evalsuite.records import ItemRow
+from evalsuite.gate import CheckResult, check, parse_tolerances
+from evalsuite.leaderboard import rank, write_leaderboard
 from evalsuite.run import LEADERBOARD_FILE, run
-from evalsuite.score import score
-from evalsuite.score_folder import ScoreFolder
-from evalsuite.score_plan import plan_score
+from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.scoring.plan import plan_score
+from evalsuite.scoring.records import ItemRow
+from evalsuite.scoring.score import score
 from evalsuite.show import check_text, first_lines, leaderboard_text
-from evalsuite.tolerances import parse_tolerances
-from mixgen import console
-from mixgen.errors import GateFailed, PartialFailure
-from mixgen.files import write_json
-from mixgen.progress import say
+from mixgen.core import console
+from mixgen.core.errors import GateFailed, PartialFailure
+from mixgen.core.files import write_json
+from mixgen.core.progress import say
 
 app = console.new_app("evalsuite", "Score separated audio, rank systems, gate checkpoints.")
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from evalsuite.rank import Row, rank, write_leaderboard
-from evalsuite.records import RUN_FILE
-from evalsuite.score import score
-from evalsuite.score_plan import Plan, plan_score
-from mixgen.errors import InputError, PartialFailure, UsageError
-from mixgen.files import read_json
-from mixgen.progress import say
-from mixgen.rendered import RenderedSet
+from evalsuite.leaderboard import Row, rank, write_leaderboard
+from evalsuite.scoring.plan import Plan, plan_score
+from evalsuite.scoring.records import RUN_FILE
+from evalsuite.scoring.score import score
+from mixgen.core.errors import InputError, PartialFailure, UsageError
+from mixgen.core.files import read_json
+from mixgen.core.progress import say
+from mixgen.sets.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
 
@@ -103,8 +103,8 @@ def _fitting(
 ) -> Iterator[Step]:
     """Yield what can be done, found out before any of it is; say what cannot and why."""
     from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # here: they import torch
+    from baselines.inference.separate import open_system
     from baselines.registry import names
-    from baselines.separate import open_system
 
     set_of = _by_folder_name(sets)
     system_of = _by_folder_name(systems)
@@ -143,7 +143,7 @@ def _last_part(item: Item) -> str:
 
 def _separate(step: Step, split: str) -> None:
     """Separate what is not there yet; mixtures that fail are noted with the estimates."""
-    from baselines.separate import separate_set  # here, because it imports torch
+    from baselines.inference.separate import separate_set  # here, because it imports torch
 
     say(f"separate {step.set_folder} with {step.system}")
     try:

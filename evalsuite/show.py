@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from evalsuite.check import CheckResult, MetricCheck
-from evalsuite.rank import Row
+from evalsuite.gate import CheckResult, MetricCheck
+from evalsuite.leaderboard import Row
 
 _MORE_METRICS = (
     "si_sdr_mean",

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
-from mixgen.errors import MachineError
+from mixgen.core.errors import MachineError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -7,24 +7,25 @@ from typing import Annotated, get_args
 
 import typer
 
-from mixgen.console import new_app, run
-from mixgen.corpora import get_layout, layouts
-from mixgen.draw import draw_header, draw_mixtures
-from mixgen.errors import InputError, PartialFailure
-from mixgen.files import to_json
-from mixgen.formats import FORMATS
-from mixgen.index import SplitPlan, default_workers, index_corpus, parse_parts
-from mixgen.jams_export import write_jams
-from mixgen.manifest import Kind, Manifest, open_manifest, read_manifest, write_manifest
-from mixgen.progress import say, track
-from mixgen.recipe_file import read_recipe
-from mixgen.rendered import open_rendered
-from mixgen.renderset import parse_shard, render_set
-from mixgen.rttm import write_rttm
-from mixgen.shipped import find_recipe
-from mixgen.sources import find_roots, read_sources, write_roots, write_sources
-from mixgen.tolerances import off_target, parse_tolerances
-from mixgen.verify import verdict, verify_set
+from mixgen.audio.formats import FORMATS
+from mixgen.core.console import new_app, run
+from mixgen.core.errors import InputError, PartialFailure
+from mixgen.core.files import to_json
+from mixgen.core.progress import say, track
+from mixgen.core.vocabulary import Kind
+from mixgen.core.workers import default_workers
+from mixgen.corpora.index import SplitPlan, index_corpus, parse_parts
+from mixgen.corpora.layout import get_layout, layouts
+from mixgen.corpora.roots import find_roots, write_roots
+from mixgen.corpora.sources import read_sources, write_sources
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.export.jams import write_jams
+from mixgen.export.rttm import write_rttm
+from mixgen.manifest.file import Manifest, open_manifest, read_manifest, write_manifest
+from mixgen.recipe.read import find_recipe, read_recipe
+from mixgen.render.set import parse_shard, render_set
+from mixgen.sets.rendered import open_rendered
+from mixgen.sets.verify import off_target, parse_tolerances, verdict, verify_set
 
 app = new_app(
     "mixgen", "Build reproducible mixture sets: index, draw, render, verify, report, export."
@@ -124,7 +125,7 @@ def convert(
 
     Example: mixgen convert corpora/musdb18 --out corpora/musdb18-wav
     """
-    from mixgen.stem_mp4 import convert_stem_mp4, stem_mp4_files
+    from mixgen.corpora.musdb_mp4 import convert_stem_mp4, stem_mp4_files
 
     songs = stem_mp4_files(root)
     if not songs:
@@ -144,7 +145,7 @@ def rooms(
 
     Example: mixgen rooms rooms_small --out corpora/rooms
     """
-    from mixgen.rooms.bank import make_bank, read_room_recipe
+    from mixgen.corpora.rir_bank import make_bank, read_room_recipe
 
     plan = read_room_recipe(find_recipe(recipe, "rooms.yaml"))
     bank = make_bank(plan, out, workers=workers or default_workers())

@@ -14,15 +14,17 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from mixgen.deal import Deal, Dealer
-from mixgen.draw import deal_files, draw_mixture
-from mixgen.errors import UsageError
-from mixgen.formats import FORMATS, SampleFormat, from_grid
-from mixgen.manifest import Manifest, Mixture
-from mixgen.recipe import Recipe
-from mixgen.render import render
-from mixgen.rendered import RenderedSet
-from mixgen.sources import Roots, SourceRow
+from mixgen.audio.formats import FORMATS, SampleFormat, from_grid
+from mixgen.core.errors import UsageError
+from mixgen.corpora.roots import Roots
+from mixgen.corpora.sources import SourceRow
+from mixgen.draw.mixtures import deal_files, draw_mixture
+from mixgen.draw.sampler import Deal, Dealer
+from mixgen.manifest.file import Manifest
+from mixgen.manifest.mixture import Mixture
+from mixgen.recipe.schema import Recipe
+from mixgen.render.mixture import render
+from mixgen.sets.rendered import RenderedSet
 
 Signal = NDArray[np.float32]
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mixgen.recipe.read
 import numpy as np
 import pytest
 import soundfile
@@ -14,8 +15,7 @@ import soundfile
 import baselines.cli
 import evalsuite.cli
 import mixgen.cli
-import mixgen.shipped
-from mixgen.console import run
+from mixgen.core.console import run
 
 REPOSITORY = Path(__file__).parents[1]
 APPS = {"mixgen": mixgen.cli.app, "baselines": baselines.cli.app, "evalsuite": evalsuite.cli.app}
@@ -62,12 +62,12 @@ def data(tmp_path: Path) -> Path:
 def small_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shipped recipes with two mixtures in every split, of few talkers."""
     folder = tmp_path / "shipped"
-    for recipe in mixgen.shipped.shipped_folder().glob("*/recipe.yaml"):
+    for recipe in mixgen.recipe.read.shipped_folder().glob("*/recipe.yaml"):
         text = re.sub(r"mixtures: \d+", "mixtures: 2", recipe.read_text(encoding="utf-8"))
         text = text.replace("0.95", "0.5")  # a share of few talkers
         (folder / recipe.parent.name).mkdir(parents=True)
         (folder / recipe.parent.name / "recipe.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(mixgen.shipped, "shipped_folder", lambda: folder)
+    monkeypatch.setattr(mixgen.recipe.read, "shipped_folder", lambda: folder)
 
 
 @pytest.fixture

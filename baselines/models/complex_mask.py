@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from baselines.layers.stft import Stft
 from baselines.losses import si_sdr_loss
 from baselines.registry import System
 from baselines.separator import Hyperparameters, Separator
-from baselines.stft import Stft
 
 # Magnitudes are those of a signal of unit RMS; these floors lie some 50 dB below it.
 LOG_FLOOR = 1e-2

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from baselines.layers.stft import Stft
 from baselines.losses import magnitude_l1_loss, si_sdr_loss
 from baselines.registry import System
 from baselines.separator import Hyperparameters, Separator, require
-from baselines.stft import Stft
 
 LOSSES = ("magnitude_l1", "si_sdr")
 # Magnitudes below this, -80 dB, count as silence.

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from baselines.layers.stft import Stft
+from baselines.layers.wiener import wiener_filter
 from baselines.registry import System
 from baselines.separator import Hyperparameters, Separator, require
-from baselines.stft import Stft
-from baselines.wiener import wiener_filter
 
 STEMS = ("vocals", "drums", "bass", "other")
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from baselines.layers.stft import Stft
+from baselines.layers.wiener import expectation_maximisation
 from baselines.registry import System
 from baselines.separator import Hyperparameters, Separator, require
-from baselines.stft import Stft
-from baselines.wiener import expectation_maximisation
 
 MASKS = ("ibm", "irm", "psm", "mwf")
 

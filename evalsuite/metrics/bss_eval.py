@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, linalg
 
-from evalsuite.metrics.apply import mean_over_channels
 from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.metric import Metric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
 
 TAPS = 512

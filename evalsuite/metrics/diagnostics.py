@@ -6,9 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import signal
 
-from evalsuite.metrics.apply import each_pair
 from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.metric import Metric, each_pair
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from evalsuite.metrics.si_sdr import energy
 

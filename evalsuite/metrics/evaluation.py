@@ -13,7 +13,7 @@ from evalsuite.metrics.metric import Metric
 from evalsuite.metrics.outcome import Missing, Reason, Scores, reason_of
 from evalsuite.metrics.permutation import Permutation, best_permutation, in_order
 from evalsuite.metrics.table import select
-from mixgen.errors import UsageError
+from mixgen.core.errors import UsageError
 
 
 @dataclass(frozen=True)

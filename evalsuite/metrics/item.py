@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixgen.errors import InputError
+from mixgen.core.errors import InputError
 
 Array = NDArray[np.float64]
 T = TypeVar("T")

@@ -20,11 +20,10 @@ from typing import IO
 
 import numpy as np
 
-from evalsuite.metrics.apply import mean_over_channels
 from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric, installed_version
+from evalsuite.metrics.metric import Metric, installed_version, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
-from mixgen.audio import resample
+from mixgen.audio.read import resample
 
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0

@@ -6,9 +6,8 @@ Several channels are one long vector: a level error between channels is an error
 
 import numpy as np
 
-from evalsuite.metrics.apply import each_pair
 from evalsuite.metrics.item import Array
-from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.metric import Metric, each_pair
 from evalsuite.metrics.outcome import Missing, Reason, Score, decibels
 
 # A float64 residual of rounding errors alone lies 300 dB below the signal and deeper.

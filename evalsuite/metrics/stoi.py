@@ -13,9 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, signal
 
-from evalsuite.metrics.apply import mean_over_channels
 from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.metric import Metric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 
 SAMPLE_RATE = 10_000

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from evalsuite.metrics.metric import KINDS, Metric
-from mixgen.errors import UsageError
+from mixgen.core.errors import UsageError
 
 # Run as a script in a process of its own; importing it would import the C code it isolates.
 _SCRIPTS = {"pesq_worker"}

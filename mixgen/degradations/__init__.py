@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, get_args
 
 from pydantic import Field
 
+from mixgen.core.errors import SuiteError
 from mixgen.degradations._base import BaseDegradation, BaseRule
-from mixgen.errors import SuiteError
 
 
 def find_degradations() -> dict[str, tuple[type[BaseDegradation], type[BaseRule]]]:

@@ -1,23 +1,18 @@
 """What all degradations share: the record in a manifest, the rule in a recipe, the draw between."""
 
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
-import numpy as np
 from pydantic import BeforeValidator, Field, ValidationError
 
-from mixgen.audio import Samples
-from mixgen.errors import InputError
-from mixgen.records import Record, explain
-from mixgen.scene import sample
-
-_LARGEST_SEED = 2**32
+from mixgen.audio.read import Samples
+from mixgen.core.errors import InputError
+from mixgen.core.records import Record, explain
+from mixgen.scenes.draws import LARGEST_SEED, Draws
 
 _Option = TypeVar("_Option")
 
-Seed = Annotated[int, Field(ge=0, lt=_LARGEST_SEED)]
+Seed = Annotated[int, Field(ge=0, lt=LARGEST_SEED)]
 
 
 def _as_list(value: Any) -> Any:
@@ -44,34 +39,6 @@ class BaseDegradation(Record, ABC):
             samples: shape (channels, time), full scale 1.0; left as they are.
             sample_rate: in Hz.
         """
-
-
-class Draws:
-    """The random numbers of one rule: each parameter has its own, so that none shifts another."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def seed(self, purpose: str) -> int:
-        """Return a seed for one purpose."""
-        digest = hashlib.sha256(f"{self._seed}/{purpose}".encode()).hexdigest()
-        return int(digest[:16], 16) % _LARGEST_SEED
-
-    def number(self, purpose: str, distribution: Sequence[Any]) -> float:
-        """Draw a number from a distribution."""
-        return sample(distribution, self.seed(purpose))
-
-    def optional(self, purpose: str, distribution: Sequence[Any] | None) -> float | None:
-        """Draw a number where there is a distribution for it."""
-        return None if distribution is None else self.number(purpose, distribution)
-
-    def choice(self, purpose: str, options: Sequence[_Option]) -> _Option:
-        """Draw one of the options, each as often as the others."""
-        return options[np.random.RandomState(self.seed(purpose)).randint(len(options))]
-
-    def happens(self, probability: float) -> bool:
-        """Tell whether what has this probability happens."""
-        return self.seed("probability") / _LARGEST_SEED < probability
 
 
 class BaseRule(Record, ABC):

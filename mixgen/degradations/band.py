@@ -12,10 +12,11 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.signal import butter, sosfiltfilt
 
-from mixgen.audio import Samples
-from mixgen.degradations._base import BaseDegradation, BaseRule, Draws
-from mixgen.distributions import Distribution
-from mixgen.errors import InputError
+from mixgen.audio.read import Samples
+from mixgen.core.errors import InputError
+from mixgen.degradations._base import BaseDegradation, BaseRule
+from mixgen.scenes.distributions import Distribution
+from mixgen.scenes.draws import Draws
 
 
 def _check_edges(low_hz: Any, high_hz: Any) -> None:

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from mixgen.audio import Samples, peak
-from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options
-from mixgen.distributions import Distribution
+from mixgen.audio.read import Samples, peak
+from mixgen.degradations._base import BaseDegradation, BaseRule, Options
+from mixgen.scenes.distributions import Distribution
+from mixgen.scenes.draws import Draws
 
 Shape = Literal["hard", "soft"]
 

@@ -23,11 +23,12 @@ import soundfile
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from mixgen.audio import Samples, resample
-from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options
-from mixgen.distributions import Distribution, constant
-from mixgen.errors import MachineError
-from mixgen.files import scratch_file
+from mixgen.audio.read import Samples, resample
+from mixgen.core.errors import MachineError
+from mixgen.core.files import scratch_file
+from mixgen.degradations._base import BaseDegradation, BaseRule, Options
+from mixgen.scenes.distributions import Distribution, constant
+from mixgen.scenes.draws import Draws
 
 CodecName = Literal["mp3", "vorbis", "opus", "mulaw", "alaw"]
 

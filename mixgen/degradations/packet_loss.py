@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from mixgen.audio import Samples
-from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options, Seed
-from mixgen.distributions import Distribution, constant
+from mixgen.audio.read import Samples
+from mixgen.degradations._base import BaseDegradation, BaseRule, Options, Seed
+from mixgen.scenes.distributions import Distribution, constant
+from mixgen.scenes.draws import Draws
 
 Concealment = Literal["zero", "repeat"]
 

@@ -11,9 +11,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from mixgen.audio import Samples
-from mixgen.degradations._base import BaseDegradation, BaseRule, Draws, Options, Seed
-from mixgen.distributions import Distribution
+from mixgen.audio.read import Samples
+from mixgen.degradations._base import BaseDegradation, BaseRule, Options, Seed
+from mixgen.scenes.distributions import Distribution
+from mixgen.scenes.draws import Draws
 
 Dither = Literal["none", "tpdf"]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mixgen.files import write_json, write_text
+from mixgen.core.files import write_json, write_text
 from mixgen.report.examples import EvenlySpaced, describe, excerpt_seconds, load
 from mixgen.report.facts import gather
 from mixgen.report.findings import find

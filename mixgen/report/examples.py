@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from mixgen.audio import Samples, read_audio
-from mixgen.errors import InputError
-from mixgen.formats import encode_flac
-from mixgen.manifest import Mixture
-from mixgen.paths import inside
-from mixgen.rendered import FileRow
-from mixgen.report.parts import files_of
-from mixgen.report.rows import Rows
+from mixgen.audio.formats import encode_flac
+from mixgen.audio.read import Samples, read_audio
+from mixgen.core.errors import InputError
+from mixgen.core.paths import inside
+from mixgen.manifest.mixture import Mixture
+from mixgen.report.rows import Rows, files_of
+from mixgen.sets.rendered import FileRow
 
 # A page is one file with its sounds inside; what is beyond these limits is cut off.
 LONGEST_S = 10.0

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mixgen.progress import track
+from mixgen.core.progress import track
 from mixgen.report.examples import EvenlySpaced
 from mixgen.report.leakage import Leakage
 from mixgen.report.licences import Licences

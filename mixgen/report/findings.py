@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from mixgen.report.leakage import LEAKS
-from mixgen.report.lengths import in_words
 
 Finding = dict[str, str]
 Severity = Literal["error", "warning", "good", "note"]
@@ -74,3 +73,22 @@ def _unstated(licences: list[dict[str, Any]]) -> Iterator[Finding]:
                 f"No licence is stated for {row['files']} file(s), {in_words(row['hours'])}: state "
                 "it with `mixgen index --licence` and draw again.",
             )
+
+
+_FEW_HOURS = 0.1
+
+
+def is_little(hours: float) -> bool:
+    """Tell whether a length is below 0.1 h."""
+    return hours < _FEW_HOURS
+
+
+def by_the_clock(hours: float) -> str:
+    """Write a length as minutes and seconds: 4:20."""
+    minutes, seconds = divmod(round(hours * 3600), 60)
+    return f"{minutes}:{seconds:02d}"
+
+
+def in_words(hours: float) -> str:
+    """Write a length with its unit: 12.30 h, 4:20 min."""
+    return f"{by_the_clock(hours)} min" if is_little(hours) else f"{hours:,.2f} h"

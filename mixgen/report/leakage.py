@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from mixgen.manifest import Mixture
-from mixgen.report.parts import parts_of
-from mixgen.report.rows import Rows
+from mixgen.manifest.mixture import Mixture
+from mixgen.report.rows import Rows, parts_of
 
 # What no two splits may share. Other labels are classes of sound, which splits share by design.
 LEAKS = ("talkers", "files", "songs", "rooms")

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixgen.manifest import Mixture
-from mixgen.report.parts import Part, parts_of
-from mixgen.report.rows import Rows
+from mixgen.manifest.mixture import Mixture
+from mixgen.report.rows import Part, Rows, parts_of
 
 _Key = tuple[str, ...]
 

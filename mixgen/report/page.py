@@ -8,8 +8,8 @@ import jinja2
 import numpy as np
 
 from mixgen.report.examples import Excerpt, to_flac
+from mixgen.report.findings import by_the_clock, in_words, is_little
 from mixgen.report.histogram import histogram
-from mixgen.report.lengths import by_the_clock, in_words, is_little
 from mixgen.report.pictures import draw_histogram, draw_spectrogram, level_picture
 
 _HERE = Path(__file__).parent

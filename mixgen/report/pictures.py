@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT
 
-from mixgen.audio import Samples
+from mixgen.audio.read import Samples
 
 INK, QUIET, LINE = "#1c2733", "#5b6875", "#d8dee5"
 ASKED, FOUND = "#a9c5dc", "#0b4f7d"

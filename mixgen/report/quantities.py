@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from mixgen.manifest import Mixture, Source
-from mixgen.measure import planned_overlap
+from mixgen.manifest.mixture import Mixture, Source, planned_overlap
 from mixgen.report.histogram import histogram, summary
-from mixgen.report.parts import files_of
-from mixgen.report.rows import Rows
+from mixgen.report.rows import Rows, files_of
 
 Pair = tuple[float | None, float | None]  # requested, measured
 
@@ -126,7 +124,7 @@ def _groups(source: Source) -> Iterator[tuple[str, str]]:
 
 
 def _asked(mixture: Mixture, source: Source) -> dict[str, float | None]:
-    """Return what `mixgen.measure` would call requested, before the joint clip gain."""
+    """Return what `mixgen.render.measure` would call requested, before the joint clip gain."""
     if not source.events:
         return {"level_db": None, "snr_db": None}
     snr_db = fmean(event.snr for event in source.events)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixgen.manifest import Mixture, Place, Response, Room, Simulation
+from mixgen.manifest.mixture import Mixture, Place, Response, Room, Simulation
 from mixgen.report.rows import Rows
 
 _DECIMALS = 4

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixgen.manifest import Mixture
+from mixgen.manifest.mixture import Mixture
 from mixgen.report.rows import Rows
 
 

@@ -3,10 +3,9 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from mixgen.manifest import Mixture
+from mixgen.manifest.mixture import Mixture
 from mixgen.report.histogram import histogram
-from mixgen.report.parts import parts_of
-from mixgen.report.rows import Rows
+from mixgen.report.rows import Rows, parts_of
 
 _SHOWN = 10
 

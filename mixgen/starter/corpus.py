@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mixgen.audio import audio_info
-from mixgen.errors import InputError
-from mixgen.files import (
+from mixgen.audio.read import audio_info
+from mixgen.core.errors import InputError
+from mixgen.core.files import (
     canonical_json,
     read_json,
     read_text,
@@ -18,12 +18,12 @@ from mixgen.files import (
     write_json,
     write_text,
 )
+from mixgen.starter.items import Plan
 from mixgen.starter.listing import SOURCES_FILE, index_starter, is_listed
 from mixgen.starter.plan import full_plan
-from mixgen.starter.records import Plan
-from mixgen.starter.render import render_missing
 from mixgen.starter.sentences import transcript
 from mixgen.starter.speech import espeak_version
+from mixgen.starter.synthesise import render_missing
 
 GENERATOR = 1  # raise it with every change that can be heard
 SUMMARY_FILE = "starter.json"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixgen.starter.records import SONG_RATE
+from mixgen.starter.items import SONG_RATE
 from mixgen.starter.tones import Samples, envelope, filtered, partials, seconds
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixgen.starter.records import SONG_RATE
+from mixgen.starter.items import SONG_RATE
 from mixgen.starter.tones import Samples, envelope, filtered, partials, sawtooth, seconds
 
 Instrument = Callable[[float, float, np.random.Generator], Samples]

@@ -4,13 +4,14 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixgen.corpora import Found
-from mixgen.errors import InputError
-from mixgen.index import measure_file
-from mixgen.progress import track
-from mixgen.sources import read_sources, write_roots, write_sources
-from mixgen.starter.records import STEMS, Plan, Song
-from mixgen.tags import SongTags, to_text
+from mixgen.core.errors import InputError
+from mixgen.core.progress import track
+from mixgen.corpora.index import measure_file
+from mixgen.corpora.layout import Found
+from mixgen.corpora.roots import write_roots
+from mixgen.corpora.song_tags import SongTags, to_text
+from mixgen.corpora.sources import read_sources, write_sources
+from mixgen.starter.items import STEMS, Plan, Song
 
 CORPUS = "starter"
 LICENCE = "CC0-1.0"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from mixgen.starter.records import SPEECH_RATE, Noise
+from mixgen.starter.items import SPEECH_RATE, Noise
 from mixgen.starter.seeding import generator_for
 from mixgen.starter.tones import (
     Samples,

@@ -6,7 +6,7 @@ from itertools import islice, product
 
 import numpy as np
 
-from mixgen.starter.records import Noise, Plan, Speaker, Utterance
+from mixgen.starter.items import Noise, Plan, Speaker, Utterance
 from mixgen.starter.seeding import generator_for
 from mixgen.starter.sentences import write_sentences
 from mixgen.starter.setlist import SONGS

@@ -1,6 +1,6 @@
 """The songs of the corpus, each with a tempo, key, groove, sound and harmony of its own."""
 
-from mixgen.starter.records import Song
+from mixgen.starter.items import Song
 
 # Columns: tempo, key (semitones above C), mode, beats per bar, groove, bass sound and pattern,
 # accompaniment sound and pattern, voice, verse and chorus as scale degrees counted from 0.

@@ -5,8 +5,8 @@ import soxr
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from mixgen.starter.records import SONG_RATE
-from mixgen.starter.score import Note
+from mixgen.starter.composition import Note
+from mixgen.starter.items import SONG_RATE
 from mixgen.starter.tones import Samples, add_at, envelope, filtered, hertz, seconds
 
 _HOP = 128

@@ -4,10 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixgen.starter.drums import DRUMS, PANS, choose_kit
-from mixgen.starter.instruments import ACCOMPANIMENTS, BASSES, Instrument
-from mixgen.starter.records import SONG_RATE, STEMS, Song
-from mixgen.starter.score import (
+from mixgen.starter.composition import (
     Note,
     accompaniment_notes,
     bar_count,
@@ -15,6 +12,9 @@ from mixgen.starter.score import (
     drum_hits,
     melody_notes,
 )
+from mixgen.starter.drums import DRUMS, PANS, choose_kit
+from mixgen.starter.instruments import ACCOMPANIMENTS, BASSES, Instrument
+from mixgen.starter.items import SONG_RATE, STEMS, Song
 from mixgen.starter.seeding import generator_for
 from mixgen.starter.singing import sing
 from mixgen.starter.tones import Samples, add_at, hertz, in_room, panned

@@ -11,8 +11,8 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from mixgen.errors import MachineError
-from mixgen.starter.records import SPEECH_RATE, Speaker, Utterance
+from mixgen.core.errors import MachineError
+from mixgen.starter.items import SPEECH_RATE, Speaker, Utterance
 
 ESPEAK = "espeak-ng"
 TIMEOUT_S = 60.0

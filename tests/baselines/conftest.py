@@ -11,22 +11,15 @@ import soundfile
 import torch
 
 from baselines.models.conv_tasnet import CONV_TASNET, ConvTasNetHyperparameters
-from baselines.recipes import training_config
 from baselines.registry import build
-from baselines.train import train
-from mixgen.files import sha256_file
-from mixgen.manifest import (
-    Event,
-    Gain,
-    Header,
-    Level,
-    Mixture,
-    Source,
-    open_manifest,
-)
-from mixgen.manifest import write_manifest as write
-from mixgen.renderset import render_set
-from mixgen.sources import Roots
+from baselines.training.config import training_config
+from baselines.training.train import train
+from mixgen.core.files import sha256_file
+from mixgen.corpora.roots import Roots
+from mixgen.manifest.file import Header, open_manifest
+from mixgen.manifest.file import write_manifest as write
+from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+from mixgen.render.set import render_set
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from baselines.checkpoint import (
     save_checkpoint,
 )
 from baselines.registry import build
-from mixgen.errors import InputError, MachineError, SuiteError, UsageError
-from mixgen.files import sha256_file
+from mixgen.core.errors import InputError, MachineError, SuiteError, UsageError
+from mixgen.core.files import sha256_file
 
 
 def resign(folder):

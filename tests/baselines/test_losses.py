@@ -6,13 +6,8 @@ import fast_bss_eval
 import pytest
 import torch
 
-from baselines.losses import (
-    assigned_cost,
-    best_permutation,
-    magnitude_l1_loss,
-    pairwise_si_sdr_db,
-    si_sdr_loss,
-)
+from baselines.layers.permutation import assigned_cost, best_permutation
+from baselines.losses import magnitude_l1_loss, pairwise_si_sdr_db, si_sdr_loss
 
 
 def signals(n_src: int, time: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:

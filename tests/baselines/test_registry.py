@@ -9,7 +9,7 @@ import pytest
 from baselines import models
 from baselines.registry import System, build, names, system
 from baselines.separator import Hyperparameters, Separator
-from mixgen.errors import UsageError
+from mixgen.core.errors import UsageError
 
 
 def test_every_model_file_registers_a_system():

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalsuite.score import score
-from evalsuite.score_plan import plan_score
-from mixgen.files import sha256_bytes
-from mixgen.manifest import Event, Gain, Header, Level, Mixture, Source, read_manifest
-from mixgen.manifest import write_manifest as write_manifest_file
-from mixgen.rendered import FileRow, RenderedHeader, RenderedSet, write_rendered
+from evalsuite.scoring.plan import plan_score
+from evalsuite.scoring.score import score
+from mixgen.core.files import sha256_bytes
+from mixgen.manifest.file import Header, read_manifest
+from mixgen.manifest.file import write_manifest as write_manifest_file
+from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+from mixgen.sets.rendered import FileRow, RenderedHeader, RenderedSet, write_rendered
 
 RATE = 8000
 FRAMES = 4000

@@ -8,7 +8,7 @@ import pytest
 
 from evalsuite import run as run_module
 from evalsuite.run import run
-from mixgen.errors import InputError, UsageError
+from mixgen.core.errors import InputError, UsageError
 
 Make = Callable[..., Path]
 METRICS = ("si_sdr",)

@@ -12,14 +12,15 @@ import pytest
 import soundfile
 
 from mixgen.cli import app
-from mixgen.console import run
-from mixgen.corpora import get_layout
-from mixgen.draw import draw_header, draw_mixtures
-from mixgen.index import SplitPlan, index_corpus
-from mixgen.manifest import Manifest, open_manifest, read_manifest, write_manifest
-from mixgen.recipe import Recipe
-from mixgen.renderset import Outcome, render_set
-from mixgen.sources import Roots, SourceRow, read_sources, write_roots, write_sources
+from mixgen.core.console import run
+from mixgen.corpora.index import SplitPlan, index_corpus
+from mixgen.corpora.layout import get_layout
+from mixgen.corpora.roots import Roots, write_roots
+from mixgen.corpora.sources import SourceRow, read_sources, write_sources
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.manifest.file import Manifest, open_manifest, read_manifest, write_manifest
+from mixgen.recipe.schema import Recipe
+from mixgen.render.set import Outcome, render_set
 
 SPEECH_RATE = 16000
 ROOM_RATE = 16000
@@ -225,7 +226,7 @@ def render_to(corpus: Corpus, drawn: tuple[Path, Manifest]) -> Callable[..., Out
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two mixtures, so that the tiny set of seven has four."""
-    monkeypatch.setattr("mixgen.ledger.BLOCK", 2)
+    monkeypatch.setattr("mixgen.render.journal.BLOCK", 2)
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from torch.utils.data import ConcatDataset, DataLoader
 
+from mixgen.audio.formats import FORMATS
+from mixgen.core.errors import InputError, UsageError
 from mixgen.dataset import Item, ManifestDataset, RecipeDataset, RenderedDataset, collate
-from mixgen.draw import draw_header, draw_mixtures
-from mixgen.errors import InputError, UsageError
-from mixgen.formats import FORMATS
-from mixgen.manifest import open_manifest, write_manifest
-from mixgen.recipe import Recipe
-from mixgen.rendered import RenderedSet
-from mixgen.renderset import render_set
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.manifest.file import open_manifest, write_manifest
+from mixgen.recipe.schema import Recipe
+from mixgen.render.set import render_set
+from mixgen.sets.rendered import RenderedSet
 
 MakeRecipe = Callable[..., Recipe]
 

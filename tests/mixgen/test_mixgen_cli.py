@@ -18,9 +18,10 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from mixgen import __version__, console
 from mixgen.cli import app
-from mixgen.files import write_json
+from mixgen.core import console
+from mixgen.core.files import write_json
+from mixgen.core.versions import __version__
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 Mixgen = Callable[..., Any]
@@ -354,7 +355,7 @@ def test_full_disk(
     monkeypatch: pytest.MonkeyPatch,
     form: str,
 ) -> None:
-    monkeypatch.setattr("mixgen.renderset._check_space", lambda *_: None)
+    monkeypatch.setattr("mixgen.render.set._check_space", lambda *_: None)
     padding = tiny_disk / "padding"
     padding.write_bytes(b"x" * (80 << 10))
     answer = mixgen(

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from baselines.layers.wiener import wiener_filter
 from baselines.models.open_unmix import STEMS, OpenUnmix, OpenUnmixHyperparameters
-from baselines.wiener import wiener_filter
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 

@@ -5,7 +5,7 @@ import pytest
 
 from evalsuite.metrics import evaluate, evaluate_mixture
 from evalsuite.metrics.si_sdr import si_sdr, snr
-from mixgen.errors import InputError, UsageError
+from mixgen.core.errors import InputError, UsageError
 
 RATE = 16_000
 FAST = ["si_sdr", "snr", "lag", "leak"]

@@ -14,7 +14,7 @@ import pytest
 from evalsuite.metrics import evaluate, pesq
 from evalsuite.metrics.outcome import Missing, Reason
 from evalsuite.metrics.pesq import PesqProcess
-from mixgen.audio import resample
+from mixgen.audio.read import resample
 
 Pair = tuple[np.ndarray, np.ndarray]
 

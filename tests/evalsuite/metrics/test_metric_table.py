@@ -20,7 +20,7 @@ from evalsuite.metrics import (
     table,
 )
 from evalsuite.metrics.table import by_name
-from mixgen.errors import UsageError
+from mixgen.core.errors import UsageError
 
 RATE = 16_000
 Case = Callable[[np.ndarray], list[np.ndarray]]

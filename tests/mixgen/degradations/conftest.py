@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from mixgen.audio import Samples
+from mixgen.audio.read import Samples
 
 
 @pytest.fixture(scope="session")

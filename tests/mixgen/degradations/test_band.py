@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mixgen.audio import Samples
+from mixgen.audio.read import Samples
+from mixgen.core.errors import InputError
 from mixgen.degradations.band import Band
-from mixgen.errors import InputError
 
 RATE = 16000
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mixgen.audio import Samples
+from mixgen.audio.read import Samples
 from mixgen.degradations.clipping import Clipping
 
 RATE = 16000

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 from scipy.signal import correlate
 
-from mixgen.audio import Samples
+from mixgen.audio.read import Samples
+from mixgen.core.errors import MachineError
 from mixgen.degradations.codec import Codec
-from mixgen.errors import MachineError
 
 Signal = Callable[[int, int, int], Samples]
 

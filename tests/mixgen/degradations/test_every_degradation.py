@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 from scipy.signal import correlate
 
 from mixgen import degradations
-from mixgen.audio import Samples
+from mixgen.audio.read import Samples
+from mixgen.core.errors import InputError, SuiteError
+from mixgen.core.records import Record, parse_record
 from mixgen.degradations import DEGRADATIONS, Degradation, DegradationRule, find_degradations
-from mixgen.errors import InputError, SuiteError
-from mixgen.records import Record, parse_record
 
 Signal = Callable[[int, int, int], Samples]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mixgen.audio.formats import FORMATS, from_grid, to_grid
 from mixgen.degradations.quantise import Quantise
-from mixgen.formats import FORMATS, from_grid, to_grid
 
 COUNT = 100_000
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from mixgen.files import sha256_bytes
-from mixgen.manifest import Header, Manifest, Mixture, open_manifest, write_manifest
-from mixgen.recipe import Recipe
-from mixgen.renderset import render_set
+from mixgen.core.files import sha256_bytes
+from mixgen.manifest.file import Header, Manifest, open_manifest, write_manifest
+from mixgen.manifest.mixture import Mixture
+from mixgen.recipe.schema import Recipe
+from mixgen.render.set import render_set
 from mixgen.report import make_report
 
 RATE = 8000

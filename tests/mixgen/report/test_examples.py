@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from mixgen.rendered import FileRow
 from mixgen.report.examples import describe, load
+from mixgen.sets.rendered import FileRow
 
 RATE = 8000
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixgen import progress
-from mixgen.rendered import open_rendered, write_rendered
+from mixgen.core import progress
 from mixgen.report import make_report
+from mixgen.sets.rendered import open_rendered, write_rendered
 
 Facts = Callable[..., dict[str, Any]]
 

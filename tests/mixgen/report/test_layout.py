@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mixgen.rendered import open_rendered, write_rendered
 from mixgen.report import make_report
+from mixgen.sets.rendered import open_rendered, write_rendered
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MEASURE = """<script>

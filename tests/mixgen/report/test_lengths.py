@@ -2,7 +2,7 @@
 
 import pytest
 
-from mixgen.report.lengths import by_the_clock, in_words
+from mixgen.report.findings import by_the_clock, in_words
 
 
 @pytest.mark.parametrize(

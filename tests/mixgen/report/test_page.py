@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from mixgen.errors import InputError
-from mixgen.rendered import RENDERED_FILE, RenderedSet, open_rendered
+from mixgen.core.errors import InputError
 from mixgen.report import make_report
 from mixgen.report.examples import EvenlySpaced, excerpt_seconds
+from mixgen.sets.rendered import RENDERED_FILE, RenderedSet, open_rendered
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 

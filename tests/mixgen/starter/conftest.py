@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mixgen.starter.corpus import StarterSummary, make_starter
+from mixgen.starter.items import Plan
 from mixgen.starter.plan import full_plan
-from mixgen.starter.records import Plan
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from mixgen.errors import InputError, MachineError
-from mixgen.sources import read_sources
+from mixgen.core.errors import InputError, MachineError
+from mixgen.corpora.song_tags import SongTags, tags_of
+from mixgen.corpora.sources import read_sources
 from mixgen.starter import speech
 from mixgen.starter.corpus import StarterSummary, make_starter
-from mixgen.starter.records import STEMS, Plan
-from mixgen.tags import SongTags, tags_of
+from mixgen.starter.items import STEMS, Plan
 
 Corpus = tuple[Path, StarterSummary]
 

@@ -1,8 +1,8 @@
 from collections import Counter
 from itertools import combinations
 
+from mixgen.starter.composition import GROOVES, bar_count
 from mixgen.starter.plan import HIGH_VARIANTS, SPLITS, full_plan
-from mixgen.starter.score import GROOVES, bar_count
 
 PLAN = full_plan()
 

@@ -1,9 +1,15 @@
 import numpy as np
 import pytest
 
+from mixgen.starter.composition import (
+    SCALES,
+    accompaniment_notes,
+    bass_notes,
+    drum_hits,
+    melody_notes,
+)
+from mixgen.starter.items import SONG_RATE
 from mixgen.starter.plan import full_plan
-from mixgen.starter.records import SONG_RATE
-from mixgen.starter.score import SCALES, accompaniment_notes, bass_notes, drum_hits, melody_notes
 from mixgen.starter.tones import hertz, partials, sawtooth, seconds
 
 SONGS = full_plan().songs

@@ -1,0 +1,1 @@
+"""Running separators on sets and recordings, and what that costs."""

@@ -1,0 +1,35 @@
+"""The best assignment of estimates to references."""
+
+from itertools import permutations
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+# Up to here all permutations are tried at once; beyond, the Hungarian algorithm finds the best.
+EXHAUSTIVE_SOURCES = 3
+
+
+def assigned_cost(cost: Tensor, *, named: bool) -> Tensor:
+    """Cost of each reference's own estimate, (batch, n_src), from cost (batch, n_src, n_src).
+
+    Named sources keep their order; others take the permutation of least total cost (permutation
+    invariant training, Kolbaek et al., TASLP 2017).
+    """
+    if named:
+        return cost.diagonal(dim1=1, dim2=2)
+    order = best_permutation(cost.detach())
+    return cost.gather(2, order[:, :, None])[:, :, 0]
+
+
+def best_permutation(cost: Tensor) -> Tensor:
+    """Estimate assigned to each reference, (batch, n_src), of least total cost."""
+    n_src = cost.shape[-1]
+    if n_src > EXHAUSTIVE_SOURCES:
+        matrices = cost.cpu().double().numpy()
+        columns = [linear_sum_assignment(matrix)[1] for matrix in matrices]
+        return torch.stack([torch.as_tensor(column) for column in columns]).to(cost.device)
+    orders = torch.tensor(list(permutations(range(n_src))), device=cost.device)
+    rows = torch.arange(n_src, device=cost.device)
+    totals = cost[:, rows, orders].sum(-1)  # (batch, permutations)
+    return orders[totals.argmin(1)]

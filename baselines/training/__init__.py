@@ -1,0 +1,1 @@
+"""Training: what it reads, how it is configured, the loop itself."""

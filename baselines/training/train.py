@@ -1,0 +1,385 @@
+"""Training: batches in, a checkpoint out, and the same weights however often it was interrupted.
+
+A run of a fixed number of steps that was resumed ends, on the same machine, with bit-equal weights:
+items, their order and dropout depend on the seed and the step alone.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.checkpoint import (
+    SCHEMA,
+    Meta,
+    check_place,
+    count_parameters,
+    fill,
+    load_history,
+    load_state,
+    load_weights,
+    optimizer_tensors,
+    read_meta,
+    restore_optimizer,
+    save_checkpoint,
+    tensors_under,
+    versions,
+    with_prefix,
+)
+from baselines.compatibility import build_for
+from baselines.inference.device import choose_device, set_threads
+from baselines.separator import Separator
+from baselines.training.config import TrainingConfig
+from baselines.training.data import Batch, Items, RecordItems, RenderedItems, batches
+from baselines.training.interrupt import asked_to_stop
+from baselines.training.mixing import DynamicItems, can_be_mixed_afresh
+from baselines.training.validation import Validation, from_files, from_sources, validation_of
+from mixgen.core.errors import InputError, UsageError
+from mixgen.core.progress import say
+from mixgen.core.records import parse_record
+from mixgen.corpora.roots import Roots, find_roots
+from mixgen.manifest.file import Manifest, read_manifest
+from mixgen.sets.rendered import RenderedSet
+
+_SECONDS_BETWEEN_LINES = 5.0
+_BROKEN_STEPS_ALLOWED = 100
+_STEPS_OF_AVERAGE_WARMUP = 10
+_VALIDATION_SHARE = 0.1
+
+
+@dataclass
+class Progress:
+    """How far a run has come; saved with it."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    validations: int = 0
+    best_db: float | None = None
+    best_step: int = 0
+    validations_since_best: int = 0
+    halvings: int = 0
+    broken_steps: int = 0  # in a row, whose gradient was not finite
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a run learns from and is judged by."""
+
+    manifest: Manifest
+    items: Items
+    validation: Validation | None
+    separator: Separator
+
+
+def train(config: TrainingConfig, out: Path, *, overwrite: bool = False) -> Meta:
+    """Train a separator from its beginning and write its checkpoint to the folder `out`.
+
+    Raises:
+        UsageError: the model is unknown or has nothing to train, or `out` is in use.
+        InputError: data cannot be read, or training diverged.
+        KeyboardInterrupt: it was stopped; `resume` goes on from there.
+    """
+    check_place(Path(out), overwrite=overwrite)
+    set_threads(config.threads)
+    torch.manual_seed(config.seed)
+    return Trainer(config, load_feed(config), Path(out)).run()
+
+
+def resume(out: Path, *, steps: int | None = None, minutes: float | None = None) -> Meta:
+    """Go on with an interrupted run, or with a finished one up to more steps or minutes.
+
+    Raises:
+        InputError: `out` is not a checkpoint, was altered, or its data has changed.
+        UsageError: steps are given for a run by minutes, or the other way round.
+    """
+    meta = read_meta(out)
+    changes = {k: v for k, v in (("steps", steps), ("minutes", minutes)) if v is not None}
+    config: TrainingConfig = parse_record(
+        TrainingConfig, {**meta.training, **changes}, f"The training of {out}"
+    )
+    set_threads(config.threads)
+    feed = load_feed(config)
+    if feed.manifest.sha256 != meta.manifest_sha256:
+        raise InputError(f"The manifest is not the one that {out} was trained on: start afresh.")
+    trainer = Trainer(config, feed, Path(out))
+    trainer.restore(meta)
+    return trainer.run()
+
+
+def load_feed(config: TrainingConfig) -> Feed:
+    """Open what a configuration trains on, and build the separator that fits it."""
+    if config.rendered is not None:
+        rendered = RenderedSet(Path(config.rendered))
+        manifest, load = rendered.manifest, from_files(rendered)
+        separator = _build(config, manifest)
+        items: Items = RenderedItems(
+            rendered, config.split, segment_s=config.segment_s, seed=config.seed
+        )
+    else:
+        path = Path(str(config.manifest))
+        manifest, roots = read_manifest(path), find_roots([path], config.roots)
+        load = from_sources(manifest, roots)
+        separator = _build(config, manifest)
+        items = _items_of(config, manifest, roots)
+    named = separator.source_names is not None
+    validation = validation_of(manifest, load, items=config.valid_items, named=named)
+    return Feed(manifest, items, validation, separator)
+
+
+def _items_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> Items:
+    """Fresh mixtures where they are of the records' kind, else the records' own, rendered."""
+    mixtures = manifest.of_split(config.split)
+    if not can_be_mixed_afresh(mixtures):
+        say("The records are rendered as they are: fresh mixtures would lack what is done to them.")
+        return RecordItems(
+            manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed
+        )
+    return DynamicItems(
+        mixtures,
+        roots,
+        segment_s=config.segment_s,
+        seed=config.seed,
+        speed_range=(config.slowest, config.fastest),
+        gain_spread_db=config.gain_spread_db,
+        coherent=config.coherent,
+        memory_gb=config.memory_gb,
+    )
+
+
+def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
+    separator = build_for(config.model, manifest.of_split(config.split))
+    if not separator.trainable:
+        raise UsageError(
+            f"{config.model} has nothing to train: use it with `baselines separate` as it is."
+        )
+    return separator
+
+
+class Trainer:
+    """One run: a separator, the moving average of its weights, an optimiser and its progress."""
+
+    def __init__(self, config: TrainingConfig, feed: Feed, out: Path) -> None:
+        self.config = config
+        self.feed = feed
+        self.out = out
+        self.device = choose_device(config.device)
+        self.separator = feed.separator.to(self.device).train()
+        self.average = copy.deepcopy(self.separator).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.separator.parameters(),
+            config.learning_rate,
+            betas=(0.9, config.beta2),
+            weight_decay=config.weight_decay,
+        )
+        self.progress = Progress()
+        self.best: dict[str, Tensor] | None = None
+        self.history: list[dict[str, Any]] = []
+        self.losses: list[Tensor] = []  # since the last validation
+        self.waited_s = 0.0  # for batches
+        self.validated_s = 0.0
+        self.last_loss: float | None = None
+
+    def run(self) -> Meta:
+        """Train to the end of the run, validating on the way; returns what was saved."""
+        say(self._introduction())
+        started = time.monotonic() - self.progress.elapsed_s
+        spoken = time.monotonic()
+        with asked_to_stop() as asked:
+            stream = self._batches()
+            while self.fraction < 1:
+                self.step(self._next(stream))
+                self.progress.elapsed_s = time.monotonic() - started
+                self._validate_when_due()
+                if asked.is_set():
+                    self.save()
+                    say(f"Stopped after step {self.progress.step}; --resume goes on from there.")
+                    raise KeyboardInterrupt
+                if time.monotonic() - spoken >= _SECONDS_BETWEEN_LINES:
+                    spoken = time.monotonic()
+                    say(self._line())
+            stream.close()
+        say(self._conclusion())
+        return self.save()
+
+    @property
+    def fraction(self) -> float:
+        """Share of the run that is done, by steps or by wall time."""
+        if self.config.steps is not None:
+            return min(self.progress.step / self.config.steps, 1.0)
+        return min(self.progress.elapsed_s / (60 * float(self.config.minutes or 1)), 1.0)
+
+    @property
+    def learning_rate(self) -> float:
+        """What the schedule gives at this share of the run."""
+        rate = self.config.learning_rate
+        if self.config.warmup and self.fraction < self.config.warmup:
+            return rate * self.fraction / self.config.warmup
+        if self.config.schedule == "cosine":
+            return rate * (1 + math.cos(math.pi * self.fraction)) / 2
+        return rate * 0.5**self.progress.halvings
+
+    def _batches(self) -> Iterator[Batch]:
+        return batches(
+            self.feed.items,
+            batch_size=self.config.batch_size,
+            first_step=self.progress.step,
+            workers=self.config.workers,
+        )
+
+    def _next(self, stream: Iterator[Batch]) -> Batch:
+        asked = time.monotonic()
+        batch = next(stream)
+        self.waited_s += time.monotonic() - asked
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
+
+    def step(self, batch: Batch) -> None:
+        """Learn from one batch: gradient, clipping, update, moving average.
+
+        Raises:
+            InputError: gradients have not been finite for a long time.
+        """
+        # Dropout too depends on the seed and the step alone.
+        torch.manual_seed((self.config.seed << 32) + self.progress.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
+        self.optimizer.zero_grad()
+        loss = self.separator.training_loss(batch)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+            self.losses.append(loss.detach())
+        self._count_broken(bool(torch.isfinite(norm)))
+        self.progress.step += 1
+        self._move_average()
+
+    def _count_broken(self, finite: bool) -> None:
+        self.progress.broken_steps = 0 if finite else self.progress.broken_steps + 1
+        if self.progress.broken_steps >= _BROKEN_STEPS_ALLOWED:
+            raise InputError(
+                f"The gradient was not finite in {_BROKEN_STEPS_ALLOWED} steps in a row: training "
+                "diverged; lower --lr or look for broken audio in the set."
+            )
+
+    @torch.no_grad()
+    def _move_average(self) -> None:
+        """Move the average towards the weights, faster at the start of the run."""
+        step = self.progress.step
+        decay = min(self.config.average_decay, step / (step + _STEPS_OF_AVERAGE_WARMUP))
+        weights = self.separator.state_dict()
+        for name, average in self.average.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(weights[name], 1 - decay)
+            else:
+                average.copy_(weights[name])
+
+    def _validate_when_due(self) -> None:
+        due = math.floor(self.fraction * self.config.validations)
+        if due > self.progress.validations and not self._validation_is_dear():
+            self.progress.validations = due
+            started = time.monotonic()
+            self._validate()
+            self.save()
+            self.validated_s += time.monotonic() - started
+
+    def _validation_is_dear(self) -> bool:
+        """Whether a run by minutes has spent its share on validation already; never at its end."""
+        allowed_s = _VALIDATION_SHARE * self.progress.elapsed_s
+        return self.config.steps is None and self.fraction < 1 and self.validated_s > allowed_s
+
+    def _validate(self) -> None:
+        row: dict[str, Any] = {
+            "step": self.progress.step,
+            "elapsed_s": round(self.progress.elapsed_s, 3),
+            "loss": self._recent_loss(),
+            "learning_rate": self.learning_rate,
+        }
+        self.losses.clear()
+        if self.feed.validation is not None:
+            score_db = self.feed.validation.si_sdr_db(self.average)
+            row["valid_si_sdr_db"] = score_db
+            row["valid_si_sdri_db"] = score_db - self.feed.validation.mixture_si_sdr_db
+            self._keep_if_best(score_db)
+        self.history.append(row)
+
+    def _keep_if_best(self, score_db: float) -> None:
+        progress = self.progress
+        if progress.best_db is None or score_db > progress.best_db:
+            progress.best_db, progress.best_step = score_db, progress.step
+            progress.validations_since_best = 0
+            self.best = {k: v.clone() for k, v in self.average.state_dict().items()}
+            return
+        progress.validations_since_best += 1
+        if progress.validations_since_best % self.config.patience == 0:
+            progress.halvings += 1
+
+    def save(self) -> Meta:
+        """Write the checkpoint: the best weights so far, and all that is needed to go on."""
+        meta = Meta(
+            schema=SCHEMA,
+            model=self.config.model,
+            config=self.separator.config,
+            parameters=count_parameters(self.separator),
+            manifest_sha256=self.feed.manifest.sha256,
+            step=self.progress.best_step or self.progress.step,
+            training=self.config.as_dict(),
+            progress=asdict(self.progress),
+            versions=versions(),
+        )
+        state = {
+            **with_prefix("weights", self.separator.state_dict()),
+            **with_prefix("average", self.average.state_dict()),
+            **with_prefix("optimizer", optimizer_tensors(self.optimizer)),
+        }
+        weights = self.best or self.average.state_dict()
+        save_checkpoint(self.out, meta, weights, state=state, history=self.history)
+        return meta
+
+    def restore(self, meta: Meta) -> None:
+        """Take everything from the checkpoint in `out`; raises InputError where it does not fit."""
+        state = load_state(self.out)
+        fill(self.separator, tensors_under("weights", state), self.out)
+        fill(self.average, tensors_under("average", state), self.out)
+        restore_optimizer(self.optimizer, tensors_under("optimizer", state))
+        self.progress = Progress(**meta.progress)
+        self.history = load_history(self.out)
+        if self.progress.best_db is not None:
+            self.best = load_weights(self.out)
+
+    def _introduction(self) -> str:
+        millions = count_parameters(self.separator) / 1e6
+        end = f"{self.config.steps} steps" if self.config.steps else f"{self.config.minutes} min"
+        return (
+            f"train {self.config.model}: {millions:.2f} M parameters, {end}, {self.device}, "
+            f"{torch.get_num_threads()} threads, from step {self.progress.step}"
+            + ("" if self.feed.validation else "; no valid split: the last weights are kept")
+        )
+
+    def _line(self) -> str:
+        last = self.history[-1].get("valid_si_sdri_db") if self.history else None
+        elapsed_s = self.progress.elapsed_s
+        return (
+            f"step {self.progress.step}  {100 * self.fraction:.0f} %  {elapsed_s:.0f} s  "
+            f"loss {self._recent_loss() or 0:.2f}  lr {self.learning_rate:.1e}  "
+            f"waited for data {100 * self.waited_s / max(elapsed_s, 1e-9):.1f} %"
+            + ("" if last is None else f"  valid SI-SDRi {last:.2f} dB")
+        )
+
+    def _conclusion(self) -> str:
+        steps = f"{self.progress.step} steps in {self.progress.elapsed_s:.0f} s"
+        if self.progress.best_db is None or self.feed.validation is None:
+            return steps
+        improvement = self.progress.best_db - self.feed.validation.mixture_si_sdr_db
+        return f"{steps}; kept step {self.progress.best_step}, valid SI-SDRi {improvement:.2f} dB"
+
+    def _recent_loss(self) -> float | None:
+        """Mean loss since the last validation, or up to it where no step followed it yet."""
+        if self.losses:
+            self.last_loss = float(torch.stack(self.losses).mean())
+        return self.last_loss

@@ -1,0 +1,217 @@
+"""The leaderboard: derived from score folders alone, one row per model, checkpoint, set, split."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.statistics import Interval, mean_interval, median_interval
+from mixgen.core.errors import InputError
+from mixgen.core.files import write_csv
+
+Row = dict[str, Any]
+
+FIRST_COLUMNS = (
+    "group",
+    "set",
+    "split",
+    "rank",
+    "tied_with_above",
+    "model",
+    "checkpoint",
+    "n",
+    "n_fail",
+    "headline",
+)
+LAST_COLUMNS = (
+    "parameters",
+    "macs_per_second",
+    "real_time_factor",
+    "metric_spec_sha256",
+    "manifest_sha256",
+    "checkpoint_sha256",
+    "date",
+)
+
+
+_INTERVALS: dict[str, Callable[[list[float]], Interval | None]] = {
+    "mean": mean_interval,
+    "median": median_interval,
+}
+
+
+_AVERAGES: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "median": median}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A column and its average over mixtures: the mean, or museval's median over songs."""
+
+    column: str
+    average: str = "mean"
+
+    @property
+    def name(self) -> str:
+        """The leaderboard column: `si_sdri_mean`, `sdr_v4_med_median`."""
+        return f"{self.column}_{self.average}"
+
+    def of(self, values: list[float]) -> float | None:
+        """Average one value per mixture; None where there is none."""
+        return _AVERAGES[self.average](values) if values else None
+
+    def interval(self, values: list[float]) -> Interval | None:
+        """Return the 95 % interval of the average; None for fewer than two values."""
+        return _INTERVALS[self.average](values)
+
+
+HEADLINES = {
+    "speech": (Headline("si_sdri"),),
+    "music": (Headline("sdr_v4_med", "median"), Headline("si_sdri")),
+}
+
+
+def headline_of(scores: ScoreFolder) -> Headline:
+    """Return the headline for the kind of content; the first column where that was not scored."""
+    for headline in HEADLINES.get(scores.run.kind, ()):
+        if headline.column in scores.columns:
+            return headline
+    return Headline(scores.columns[0])
+
+
+def rank(folders: Sequence[Path]) -> list[Row]:
+    """Return the rows of the leaderboard, best first inside every group.
+
+    A group holds what was scored on one split of one manifest under one set of metric
+    definitions; only rows of one group are ranked against each other. `tied_with_above` is true
+    where the 95 % interval of the paired differences to the row above holds 0.
+
+    Raises:
+        InputError: a folder holds no scores, or two hold those of one model on one group.
+    """
+    groups: dict[str, list[ScoreFolder]] = defaultdict(list)
+    for folder in dict.fromkeys(Path(folder).resolve() for folder in folders):
+        scores = ScoreFolder(folder)
+        groups[_group(scores)].append(scores)
+    return [row for group in sorted(groups) for row in _ranked(group, groups[group])]
+
+
+def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV, columns in one order for all groups, empty where there is no value."""
+    write_csv(path, columns_of(rows), rows)
+
+
+def columns_of(rows: Iterable[Row]) -> list[str]:
+    """Return the union of the rows' columns: what it is, the metrics, what it costs, hashes."""
+    seen = dict.fromkeys(column for row in rows for column in row)
+    edges = {*FIRST_COLUMNS, *LAST_COLUMNS}
+    return [*FIRST_COLUMNS, *(column for column in seen if column not in edges), *LAST_COLUMNS]
+
+
+def _group(scores: ScoreFolder) -> str:
+    run = scores.run
+    hashes = f"{run.manifest_sha256[:8]}-{run.metric_spec_sha256[:8]}"
+    return f"{run.set}/{run.split or 'all'}/{hashes}"
+
+
+def _ranked(group: str, entries: list[ScoreFolder]) -> list[Row]:
+    _refuse_twins(entries)
+    headline = headline_of(entries[0])
+    entries = sorted(entries, key=lambda scores: _order(scores, headline))
+    rows = []
+    for place, scores in enumerate(entries):
+        above = entries[place - 1] if place else None
+        rows.append(
+            {
+                "group": group,
+                "rank": place + 1,
+                "tied_with_above": None if above is None else _tied(above, scores, headline),
+                "headline": headline.name,
+                **_identity(scores),
+                **_metrics(scores, headline),
+                **_cost(scores),
+            }
+        )
+    return rows
+
+
+def _refuse_twins(entries: list[ScoreFolder]) -> None:
+    seen: dict[tuple[str, str | None], Path] = {}
+    for scores in entries:
+        key = (scores.run.model, scores.run.checkpoint_sha256)
+        if key in seen:
+            raise InputError(
+                f"{seen[key]} and {scores.folder} both score {scores.run.model} on "
+                f"{scores.run.set}: give one of them."
+            )
+        seen[key] = scores.folder
+
+
+def _order(scores: ScoreFolder, headline: Headline) -> tuple[float, str, str]:
+    """Best first; systems without a value last; equal ones by name."""
+    value = headline.of(list(scores.values(headline.column).values()))
+    sign = -1.0 if scores.higher_is_better[headline.column] else 1.0
+    place = math.inf if value is None else sign * value
+    return place, scores.run.model, scores.run.checkpoint_sha256 or ""
+
+
+def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool | None:
+    """Whether the items cannot tell two neighbours apart; None where they share no item."""
+    first, second = above.values(headline.column), below.values(headline.column)
+    differences = [first[i] - second[i] for i in first if i in second]
+    if not differences:
+        return None
+    interval = headline.interval(differences)
+    return interval is None or interval[0] <= 0.0 <= interval[1]
+
+
+def _identity(scores: ScoreFolder) -> Row:
+    run = scores.run
+    return {
+        "set": run.set,
+        "split": run.split or "all",
+        "model": run.model,
+        "checkpoint": (run.checkpoint_sha256 or "")[:12],
+        "n": run.counts.n,
+        "n_fail": run.counts.n_failed,
+    }
+
+
+def _cost(scores: ScoreFolder) -> Row:
+    run = scores.run
+    return {
+        "parameters": run.parameters,
+        "macs_per_second": run.macs_per_second,
+        "real_time_factor": run.real_time_factor,
+        "metric_spec_sha256": run.metric_spec_sha256,
+        "manifest_sha256": run.manifest_sha256,
+        "checkpoint_sha256": run.checkpoint_sha256,
+        "date": run.date,
+    }
+
+
+def _metrics(scores: ScoreFolder, headline: Headline) -> Row:
+    row: Row = {}
+    if headline.average != "mean":
+        row |= _average(scores, headline, prefix=headline.name)
+    for column in scores.columns:
+        row |= _average(scores, Headline(column), prefix=column)
+        row[f"{column}_n"] = len(scores.values(column))
+        row[f"{column}_nfail"] = scores.n_failed(column)
+    for stem in scores.stems:
+        values = scores.values(headline.column, stem)
+        row[f"{headline.name}_{stem}"] = headline.of(list(values.values()))
+    return row
+
+
+def _average(scores: ScoreFolder, headline: Headline, *, prefix: str) -> Row:
+    values = list(scores.values(headline.column).values())
+    interval: Interval | tuple[None, None] = headline.interval(values) or (None, None)
+    return {
+        headline.name: headline.of(values),
+        f"{prefix}_ci_lo": interval[0],
+        f"{prefix}_ci_hi": interval[1],
+    }

@@ -1,0 +1,1 @@
+"""Estimates and references in, scores of every mixture out."""

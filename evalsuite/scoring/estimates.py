@@ -1,0 +1,48 @@
+"""Estimates on disk: EST/<mixture id>/<estimate name>.wav, read without ever raising.
+
+A file that cannot be used makes its item fail with a reason; the other items go on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from evalsuite.metrics.item import Array
+from evalsuite.metrics.outcome import Missing, Reason
+from mixgen.core.paths import check_name
+
+Estimate = Array | Missing | None
+
+
+def estimate_path(folder: Path, mixture_id: str, name: str) -> Path:
+    """Return where an estimate is.
+
+    Raises:
+        InputError: the name is not a plain file name.
+    """
+    return folder / mixture_id / f"{check_name(name)}.wav"
+
+
+def load_estimate(path: Path, sample_rate: int) -> Estimate:
+    """Read one estimate, shape (channels, time).
+
+    Args:
+        path: of the file.
+        sample_rate: in Hz, that of the mixture.
+
+    Returns:
+        The samples (NaN and infinity included), None where there is no file, or the reason why the
+        file is of no use.
+    """
+    if not path.is_file():
+        return None
+    try:
+        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        said = str(getattr(error, "error_string", error)).strip().rstrip(".")
+        return Missing(Reason.MISSING_ESTIMATE, f"{path.name} cannot be read ({said})")
+    if rate != sample_rate:
+        detail = f"{path.name} has {rate} Hz, the mixture {sample_rate} Hz"
+        return Missing(Reason.WRONG_SHAPE, detail)
+    return np.ascontiguousarray(samples.T)

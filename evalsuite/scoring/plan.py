@@ -1,0 +1,123 @@
+"""What will be scored, checked before any work is done: set, estimates, split and metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalsuite.metrics import Metric, select, spec_sha256
+from evalsuite.scoring.mixture import Job
+from evalsuite.scoring.records import RUN_FILE, EstimatesRun, read_estimates_run
+from mixgen.core.errors import InputError
+from mixgen.core.files import canonical_json, sha256_bytes, sha256_file
+from mixgen.manifest.mixture import Mixture
+from mixgen.sets.rendered import RenderedSet, set_sha256
+
+KIND_OF_TASK = {"speech_separation": "speech", "music_separation": "music"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A score that was checked and can start: what is scored, by what, against what."""
+
+    rendered: RenderedSet
+    estimates_folder: Path
+    estimates: EstimatesRun
+    split: str | None
+    mixtures: list[Mixture]
+    kind: str
+    metrics: tuple[Metric, ...]
+
+    @property
+    def inputs_sha256(self) -> str:
+        """Hash of everything that decides the scores but the samples of the estimates."""
+        inputs = [
+            set_sha256(self.rendered),
+            sha256_file(self.estimates_folder / RUN_FILE),
+            self.split,
+            spec_sha256(self.metrics),
+        ]
+        return sha256_bytes(canonical_json(inputs).encode())
+
+    @property
+    def job(self) -> Job:
+        """The part that every mixture needs."""
+        return Job(
+            set_folder=self.rendered.folder,
+            manifest_sha256=self.rendered.manifest.sha256,
+            estimates_folder=self.estimates_folder,
+            estimate_names=tuple(self.estimates.estimates),
+            named=self.estimates.named,
+            kind=self.kind,
+            metrics=tuple(row.name for row in self.metrics),
+        )
+
+
+def plan_score(
+    set_folder: Path,
+    estimates_folder: Path,
+    *,
+    split: str | None = None,
+    metrics: Sequence[str] | None = None,
+) -> Plan:
+    """Check that the estimates were made for the set, and choose the metrics.
+
+    Args:
+        set_folder: a rendered set.
+        estimates_folder: with run.json and one folder per mixture.
+        split: to score; by default the one that was separated.
+        metrics: names of rows of the metrics table; by default those for the set's task.
+
+    Raises:
+        InputError: estimates and set do not belong together, or the set has two sample rates.
+        UsageError: there is no such metric.
+    """
+    rendered = RenderedSet(set_folder)
+    estimates = read_estimates_run(estimates_folder)
+    _check_manifest(rendered, estimates_folder, estimates)
+    split = _checked_split(estimates_folder, estimates, split)
+    mixtures = rendered.mixtures(split)
+    sample_rate = _sample_rate(set_folder, mixtures, estimates)
+    kind = _kind(rendered.manifest.header.task)
+    rows = select(kind=kind, sample_rate=sample_rate, metrics=metrics)
+    return Plan(rendered, estimates_folder, estimates, split, mixtures, kind, rows)
+
+
+def _check_manifest(rendered: RenderedSet, folder: Path, estimates: EstimatesRun) -> None:
+    expected = rendered.manifest.sha256
+    if estimates.manifest_sha256 != expected:
+        raise InputError(
+            f"{folder} was made for the manifest {estimates.manifest_sha256[:12]}, but "
+            f"{rendered.folder} has {expected[:12]}: separate this set, or give the other one."
+        )
+
+
+def _checked_split(folder: Path, estimates: EstimatesRun, split: str | None) -> str | None:
+    if split is not None and estimates.split is not None and split != estimates.split:
+        raise InputError(
+            f"{folder} holds estimates of the split {estimates.split!r}, not {split!r}: separate "
+            "that split, or leave out --split."
+        )
+    return split if split is not None else estimates.split
+
+
+def _sample_rate(set_folder: Path, mixtures: list[Mixture], estimates: EstimatesRun) -> int:
+    rates = sorted({mixture.sample_rate for mixture in mixtures})
+    if len(rates) > 1:
+        raise InputError(
+            f"{set_folder} holds mixtures at {rates[0]} and {rates[1]} Hz; metrics need one rate: "
+            "draw one set per rate."
+        )
+    if estimates.sample_rate != rates[0]:
+        raise InputError(
+            f"The estimates are at {estimates.sample_rate} Hz and {set_folder} at {rates[0]} Hz: "
+            "separate the set at its own rate."
+        )
+    return rates[0]
+
+
+def _kind(task: str) -> str:
+    if task not in KIND_OF_TASK:
+        raise InputError(
+            f"The manifest's task is {task!r}; scores are defined for {', '.join(KIND_OF_TASK)}."
+        )
+    return KIND_OF_TASK[task]

@@ -1,0 +1,43 @@
+"""What the scores were computed on and with."""
+
+import os
+import platform
+from pathlib import Path
+
+from evalsuite.metrics.metric import installed_version
+from mixgen.core.versions import __version__
+
+_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pesq")
+
+
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def hardware(*, workers: int) -> dict[str, str | int]:
+    """Describe the processor, its cores, and how many processes did the work."""
+    return {
+        "cpu": _processor_name(),
+        "cores": cores(),
+        "system": platform.system(),
+        "workers": workers,
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or cores()) if workers == 1 else 1,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that computes a score."""
+    own = {"separation-suite": __version__, "python": platform.python_version()}
+    return own | {name: installed_version(name) for name in _LIBRARIES}
+
+
+def _processor_name() -> str:
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

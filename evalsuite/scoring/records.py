@@ -1,0 +1,162 @@
+"""Records of the files that scoring reads and writes: estimates, items, scores."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from mixgen.core.errors import InputError
+from mixgen.core.files import read_json
+from mixgen.core.records import Record, parse_record
+
+ESTIMATES_SCHEMA = "estimates/1"
+SCORES_SCHEMA = "scores/1"
+RUN_FILE = "run.json"
+ITEMS_FILE = "items.jsonl"
+
+Status = Literal["ok", "failed"]
+
+
+class Failure(Record):
+    """A mixture that the separator gave up on."""
+
+    id: str
+    reason: str
+
+
+class EstimatesRun(Record):
+    """EST/run.json: who made the estimates, for which manifest, and under which names.
+
+    With `named` the estimates carry the names of the targets and are not permuted. Keys that are
+    not listed here are left alone: any program may write such a folder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    schema_: Literal["estimates/1"] = Field(alias="schema")
+    model: str
+    checkpoint_sha256: str | None = None
+    manifest_sha256: str
+    split: str | None = None
+    named: bool
+    estimates: list[str]
+    sample_rate: int
+    parameters: int | None = None
+    macs_per_second: float | None = None
+    real_time_factor: float | None = None
+    peak_memory_mb: float | None = None
+    device: str | None = None
+    threads: int | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    failures: list[Failure] = Field(default_factory=list)
+
+
+class ItemRow(Record):
+    """One line of items.jsonl: a reference of a mixture and the estimate scored against it.
+
+    In the file the columns of `values` stand beside the other keys; `reasons` says for a null why.
+    `extra` holds the level in dB (against the mixture) of estimates that no reference got.
+    """
+
+    id: str
+    reference: str
+    label: str
+    estimate: str | None
+    n_ref: int
+    n_est: int
+    permutation: list[int | None]
+    duration_s: float
+    status: Status
+    reason: str | None
+    values: dict[str, float | None]
+    reasons: dict[str, str]
+    extra: dict[str, float | None] = Field(default_factory=dict)
+    notes: dict[str, str] = Field(default_factory=dict)
+
+    def as_line(self) -> dict[str, Any]:
+        """Return the row as it stands in the file, every metric column a key of its own."""
+        plain = self.as_dict()
+        values = plain.pop("values")
+        last = {key: plain.pop(key) for key in ("reasons", "extra", "notes")}
+        return {**plain, **values, **last}
+
+
+def parse_item(line: dict[str, Any], where: str) -> ItemRow:
+    """Read a line of items.jsonl; whatever is no field of `ItemRow` is a metric column.
+
+    Raises:
+        InputError: it is no such line; the message begins with `where`.
+    """
+    if not isinstance(line, dict):
+        raise InputError(f"{where} is not an object: score the estimates again.")
+    fields = {key: line[key] for key in line if key in ItemRow.model_fields}
+    values = {key: line[key] for key in line if key not in ItemRow.model_fields}
+    row: ItemRow = parse_record(ItemRow, {**fields, "values": values}, where)
+    return row
+
+
+class Counts(Record):
+    """How many mixtures were scored, how many could not be, where ratios are infinite."""
+
+    n: int
+    n_failed: int
+    n_references: int
+    n_inf: int
+    """References with a ratio beyond its limit: a perfect estimate or nothing of the reference."""
+
+
+class Separation(Record):
+    """What the separator ran on, from EST/run.json."""
+
+    device: str | None
+    threads: int | None
+    peak_memory_mb: float | None
+    versions: dict[str, str]
+
+
+class ScoresRun(Record):
+    """SCORES/run.json: what was scored by which definitions, and on what machine."""
+
+    schema_: Literal["scores/1"] = Field(alias="schema", default="scores/1")
+    model: str
+    checkpoint_sha256: str | None
+    manifest_sha256: str
+    set: str
+    split: str | None
+    task: str
+    kind: str
+    named: bool
+    sample_rate: int
+    metric_spec_sha256: str
+    inputs_sha256: str
+    """Of everything that decides the scores but the samples of the estimates."""
+    items_sha256: str
+    """Of items.jsonl, which is written first."""
+    counts: Counts
+    parameters: int | None
+    macs_per_second: float | None
+    real_time_factor: float | None
+    separation: Separation
+    hardware: dict[str, str | int]
+    versions: dict[str, str]
+    date: str
+    metrics: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data under the names used in the file."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def read_estimates_run(folder: Path) -> EstimatesRun:
+    """Read EST/run.json.
+
+    Raises:
+        InputError: it is missing or not valid.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise InputError(
+            f"{folder} holds no estimates (no {RUN_FILE}): make some with `baselines separate`."
+        )
+    run: EstimatesRun = parse_record(EstimatesRun, read_json(path), str(path))
+    return run

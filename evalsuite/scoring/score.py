@@ -1,0 +1,101 @@
+"""Scores of a folder of estimates against a rendered set: SCORES/items.jsonl and run.json."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from evalsuite.metrics import Reason, reason_of, spec, spec_sha256
+from evalsuite.scoring.baseline import cache_path, read_cache, write_cache
+from evalsuite.scoring.journal import Ledger
+from evalsuite.scoring.mixture import Baseline, Task, score_mixture
+from evalsuite.scoring.plan import Plan
+from evalsuite.scoring.provenance import cores, hardware, versions
+from evalsuite.scoring.records import ITEMS_FILE, RUN_FILE, Counts, ItemRow, ScoresRun, Separation
+from evalsuite.workers import in_order
+from mixgen.core.files import sha256_file, write_json, write_jsonl
+from mixgen.core.progress import say, track
+
+_INFINITE = {Reason.PERFECT, Reason.ORTHOGONAL_ESTIMATE}
+
+
+def score(plan: Plan, out: Path, *, workers: int | None = None) -> tuple[ScoresRun, list[ItemRow]]:
+    """Score every mixture of the plan and write `out`/items.jsonl and `out`/run.json.
+
+    A run that was killed goes on where it stopped. The rows are in the order of the manifest,
+    whatever the number of worker processes (default: one per core).
+
+    Raises:
+        InputError: a file of the set cannot be used.
+        MachineError: `out` cannot be written, or a worker process was killed.
+    """
+    cache = cache_path(plan.rendered, spec_sha256=spec_sha256(plan.metrics))
+    baselines = read_cache(cache)
+    ledger = Ledger(out, plan.inputs_sha256)
+    tasks = _tasks(plan, ledger, baselines)
+    workers = max(1, min(workers or cores(), len(tasks)))
+    try:
+        results = in_order(partial(score_mixture, plan.job), tasks, workers)
+        for scored in track(results, "score", total=len(tasks)):
+            ledger.add(scored)
+    finally:
+        ledger.close()
+    found = {i: s.baseline for i, s in ledger.done.items() if s.baseline is not None}
+    if found.keys() - baselines.keys():
+        write_cache(cache, baselines | found)
+    rows = [row for mixture in plan.mixtures for row in ledger.done[mixture.id].rows]
+    write_jsonl(out / ITEMS_FILE, (row.as_line() for row in rows))
+    run = _run_record(plan, rows, sha256_file(out / ITEMS_FILE), workers)
+    write_json(out / RUN_FILE, run.as_dict())
+    ledger.remove()
+    return run, rows
+
+
+def _tasks(plan: Plan, ledger: Ledger, baselines: dict[str, Baseline]) -> list[Task]:
+    failures = {failure.id: failure.reason for failure in plan.estimates.failures}
+    pending = [mixture.id for mixture in plan.mixtures if mixture.id not in ledger.done]
+    if ledger.done:
+        say(f"score: {len(ledger.done)} mixtures are done already, {len(pending)} are left")
+    return [Task(i, failures.get(i), baselines.get(i)) for i in pending]
+
+
+def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int) -> ScoresRun:
+    estimates, header = plan.estimates, plan.rendered.manifest.header
+    return ScoresRun(
+        model=estimates.model,
+        checkpoint_sha256=estimates.checkpoint_sha256,
+        manifest_sha256=estimates.manifest_sha256,
+        set=header.name,
+        split=plan.split,
+        task=header.task,
+        kind=plan.kind,
+        named=estimates.named,
+        sample_rate=estimates.sample_rate,
+        metric_spec_sha256=spec_sha256(plan.metrics),
+        inputs_sha256=plan.inputs_sha256,
+        items_sha256=items_sha256,
+        counts=_counts(rows),
+        parameters=estimates.parameters,
+        macs_per_second=estimates.macs_per_second,
+        real_time_factor=estimates.real_time_factor,
+        separation=Separation(
+            device=estimates.device,
+            threads=estimates.threads,
+            peak_memory_mb=estimates.peak_memory_mb,
+            versions=estimates.versions,
+        ),
+        hardware=hardware(workers=workers),
+        versions=versions(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        metrics=spec(plan.metrics),
+    )
+
+
+def _counts(rows: list[ItemRow]) -> Counts:
+    return Counts(
+        n=len({row.id for row in rows}),
+        n_failed=len({row.id for row in rows if row.status == "failed"}),
+        n_references=len(rows),
+        n_inf=sum(
+            any(reason_of(text) in _INFINITE for text in row.reasons.values()) for row in rows
+        ),
+    )

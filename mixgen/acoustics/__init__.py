@@ -1,0 +1,1 @@
+"""Rooms, responses, moving sources and the path of an echo."""

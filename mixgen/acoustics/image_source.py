@@ -1,0 +1,162 @@
+"""Room responses by the image source method. This is the only module that imports pyroomacoustics.
+
+Allen and Berkley, "Image method for efficiently simulating small-room acoustics", JASA 65(4), 1979.
+Walls of one absorption give a decay that is slower than Sabine's formula says, so the absorption is
+corrected until the decay of the first response is the wanted one. Images that all push the same way
+make the method far too loud at the lowest frequencies, so these are taken out, as in that paper.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.signal import butter, sosfilt
+
+from mixgen.acoustics.rir import reverberation_time_s
+from mixgen.acoustics.room import Point, RoomPlan
+from mixgen.audio.read import Samples
+from mixgen.core.errors import InputError, MachineError
+
+ENGINE = "pyroomacoustics"
+SPEED_OF_SOUND = 343.0  # in m/s: what the engine takes
+
+_CORRECTIONS = 4
+_CLOSE = 0.03
+_MOST_ORDER = 200
+_LOWEST_HZ = 50.0
+
+
+def load_engine() -> Any:
+    """Import pyroomacoustics.
+
+    Raises:
+        MachineError: it is not installed.
+    """
+    try:
+        import pyroomacoustics
+    except ImportError:
+        raise MachineError(
+            "Simulating rooms needs pyroomacoustics: run `pip install pyroomacoustics`."
+        ) from None
+    # Its own high-pass filter differs between versions.
+    pyroomacoustics.constants.set("rir_hpf_enable", False)
+    pyroomacoustics.constants.set("num_threads", 1)
+    return pyroomacoustics
+
+
+def engine_and_version() -> dict[str, str]:
+    """Return what responses are computed with, for the record.
+
+    Raises:
+        MachineError: pyroomacoustics is not installed.
+    """
+    return {"engine": ENGINE, "version": str(load_engine().__version__)}
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What share of the energy walls absorb, and how many reflections at them count."""
+
+    absorption: float
+    order: int
+
+
+def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:
+    """Return the response of each source of a room, shape (microphones, taps).
+
+    Raises:
+        InputError: no walls can give so short a reverberation.
+        MachineError: pyroomacoustics is not installed.
+    """
+    return simulate_with_walls(plan, sample_rate)[1]
+
+
+def simulate_with_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, list[Samples]]:
+    """Return the walls that give a room its reverberation, too; raises what `simulate` raises."""
+    walls, first = _fit_walls(plan, sample_rate)
+    others = raw_responses(plan, walls, sample_rate, plan.sources_m[1:])
+    return walls, [first, *(without_lowest_tones(other, sample_rate) for other in others)]
+
+
+def _fit_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, Samples]:
+    """Return walls that give the wanted reverberation, and the response of the first source."""
+    assumed_s = plan.t60_s
+    walls = _walls(plan, assumed_s)
+    first = _first_response(plan, walls, sample_rate)
+    for _ in range(_CORRECTIONS):
+        measured_s = reverberation_time_s(first, sample_rate)
+        if measured_s is None or abs(measured_s / plan.t60_s - 1) < _CLOSE:
+            break
+        assumed_s *= plan.t60_s / measured_s
+        walls = _walls(plan, assumed_s)
+        first = _first_response(plan, walls, sample_rate)
+    return walls, first
+
+
+def _walls(plan: RoomPlan, t60_s: float) -> Walls:
+    """Return walls that have this T60 after Sabine."""
+    try:
+        absorption, order = load_engine().inverse_sabine(t60_s, plan.size_m)
+    except ValueError:
+        raise InputError(
+            f"A room of {plan.size_m} m cannot have a reverberation time of {plan.t60_s:.2f} s: "
+            "make it smaller or the time longer."
+        ) from None
+    return Walls(absorption, min(order, _MOST_ORDER))
+
+
+def _first_response(plan: RoomPlan, walls: Walls, sample_rate: int) -> Samples:
+    (response,) = raw_responses(plan, walls, sample_rate, plan.sources_m[:1])
+    return without_lowest_tones(response, sample_rate)
+
+
+def raw_responses(
+    plan: RoomPlan, walls: Walls, sample_rate: int, places_m: Sequence[Point]
+) -> list[Samples]:
+    """Return the responses from places to the microphones, too loud at the lowest frequencies.
+
+    Raises:
+        InputError: a place or a microphone is not in the room.
+    """
+    if not places_m:
+        return []
+    _check_inside(plan, (*places_m, *plan.microphones_m))
+    engine = load_engine()
+    room = engine.ShoeBox(
+        plan.size_m,
+        fs=sample_rate,
+        materials=engine.Material(walls.absorption),
+        max_order=walls.order,
+    )
+    for position in places_m:
+        room.add_source(list(position))
+    room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
+    room.compute_rir()
+    return [
+        _stacked([room.rir[m][place] for m in range(len(plan.microphones_m))])
+        for place in range(len(places_m))
+    ]
+
+
+def _check_inside(plan: RoomPlan, points: Iterable[Point]) -> None:
+    for point in points:
+        if not all(0 < x < length for x, length in zip(point, plan.size_m, strict=True)):
+            raise InputError(
+                f"The room {plan.name!r} of {plan.size_m} m has a source or microphone outside of "
+                f"it, at {point}: draw it again."
+            )
+
+
+def _stacked(responses: list[Any]) -> Samples:
+    """Return responses of different lengths as one (microphones, taps)."""
+    stacked = np.zeros((len(responses), max(map(len, responses))))
+    for row, response in zip(stacked, responses, strict=True):
+        row[: len(response)] = response
+    return stacked
+
+
+def without_lowest_tones(response: Samples, sample_rate: int) -> Samples:
+    """Return a response (microphones, taps) through a high-pass filter below speech."""
+    highpass = butter(2, _LOWEST_HZ, "highpass", fs=sample_rate, output="sos")
+    return np.asarray(sosfilt(highpass, response, axis=1))

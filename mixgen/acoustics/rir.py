@@ -1,0 +1,90 @@
+"""Room responses: their parts, what is measured of them, and the sound of a source through them."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from mixgen.audio.read import Samples
+
+Path = Literal["image", "early", "dry"]
+
+_DIRECT_S = 0.0025
+_RISE = 0.5
+_RISE_SAMPLES = 16
+_DECAY_DB = (-5.0, -25.0)  # T20, extrapolated to 60 dB
+
+
+def arrivals(response: Samples) -> NDArray[np.intp]:
+    """Return the sample at which the direct sound arrives in each channel of (channels, taps).
+
+    That is the highest of the 16 samples from the first one on that reaches half of the channel's
+    peak: reflections that come together may be louder than the direct sound, but not before it.
+    """
+    return np.array([_arrival(np.abs(channel)) for channel in response])
+
+
+def _arrival(magnitude: NDArray[np.float64]) -> int:
+    begin = int(np.argmax(magnitude >= _RISE * magnitude.max()))
+    return begin + int(magnitude[begin : begin + _RISE_SAMPLES].argmax())
+
+
+def along(path: Path, response: Samples, sample_rate: int, early_s: float) -> Samples:
+    """Return the part of a response (channels, taps) that a reference is heard through.
+
+    "image" is all of it; "early" ends `early_s` after the direct sound; "dry" is the direct sound
+    alone, as one sample per channel, so that such a reference is the source itself, delayed and
+    scaled as it arrives.
+    """
+    if path == "image":
+        return response
+    if path == "early":
+        return response[:, : int(arrivals(response).min()) + round(early_s * sample_rate) + 1]
+    arrival = arrivals(response)
+    direct = np.zeros((len(response), int(arrival.max()) + 1))
+    channels = np.arange(len(response))
+    direct[channels, arrival] = response[channels, arrival]
+    return direct
+
+
+def convolve(samples: Samples, response: Samples) -> Samples:
+    """Return samples (1, time) through a response (channels, taps): (channels, time + taps - 1)."""
+    if response.shape[1] == 1:
+        return samples * response
+    return np.asarray(oaconvolve(samples, response, axes=1))
+
+
+def reverberation_time_s(response: Samples, sample_rate: int) -> float | None:
+    """Return T60 of the first channel: its decay from -5 to -25 dB, extrapolated; None if short.
+
+    Source: backward integration, Schroeder, JASA 37(3), 1965; evaluation range T20 of ISO 3382-2.
+    """
+    decay = decay_db(response[0])
+    first, last = (int(np.argmax(decay <= level)) for level in _DECAY_DB)
+    if decay[-1] > _DECAY_DB[1] or last - first < 2:
+        return None
+    time_s = np.arange(first, last + 1) / sample_rate
+    slope = float(np.polyfit(time_s, decay[first : last + 1], 1)[0])  # dB per second
+    return -60.0 / slope if slope < 0 else None
+
+
+def decay_db(channel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the energy of a response (taps,) from each sample on, in dB of all of it."""
+    remaining = np.cumsum(np.square(channel[::-1]))[::-1]
+    with np.errstate(divide="ignore"):
+        return np.asarray(10.0 * np.log10(remaining / remaining[0]))
+
+
+def direct_to_reverberant_db(response: Samples, sample_rate: int) -> float | None:
+    """Return the energy within 2.5 ms of the direct sound over the rest, in dB, first channel.
+
+    None where there is no rest.
+    """
+    energy = np.square(response[0])
+    peak = int(arrivals(response[:1])[0])
+    reach = round(_DIRECT_S * sample_rate)
+    direct = float(energy[max(0, peak - reach) : peak + reach + 1].sum())
+    rest = float(energy.sum()) - direct
+    return 10.0 * math.log10(direct / rest) if rest > 1e-12 * direct else None

@@ -1,0 +1,1 @@
+"""Audio files and arrays: reading, sample formats, levels, activity, and sox."""

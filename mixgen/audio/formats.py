@@ -1,0 +1,174 @@
+"""Sample formats on disk, and the grid on which stems add up to the mixture exactly.
+
+Every stem is rounded once to a multiple of the format's step, and the mixture is the sum of the
+rounded stems, so the files agree sample for sample. 32-bit float files use the 24-bit step: such
+numbers below 1 are represented without error in a float's 24-bit significand.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mixgen.core.errors import InputError
+from mixgen.core.files import scratch_file, sha256_bytes, write_bytes
+
+FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]
+
+
+@dataclass(frozen=True)
+class SampleFormat:
+    """One way to store samples: container, soundfile subtype and grid step."""
+
+    name: FormatName
+    extension: str
+    subtype: str
+    bits: int
+
+    @property
+    def step(self) -> float:
+        """Distance between neighbouring sample values, with full scale at 1.0."""
+        return 2.0 ** (1 - self.bits)
+
+
+FORMATS: dict[str, SampleFormat] = {
+    f.name: f
+    for f in (
+        SampleFormat("flac16", "flac", "PCM_16", 16),
+        SampleFormat("flac24", "flac", "PCM_24", 24),
+        SampleFormat("wav16", "wav", "PCM_16", 16),
+        SampleFormat("wav24", "wav", "PCM_24", 24),
+        SampleFormat("wav_float", "wav", "FLOAT", 24),
+    )
+}
+
+
+def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int32]:
+    """Round samples (any shape, full scale 1.0) to whole steps of `form`."""
+    steps = samples / form.step
+    return np.rint(steps, out=steps).astype(np.int32)
+
+
+def from_grid(steps: NDArray[np.int32], form: SampleFormat) -> NDArray[np.float64]:
+    """Return the sample values of whole `steps`, full scale 1.0."""
+    return np.asarray(steps * form.step, dtype=np.float64)
+
+
+def file_samples(steps: NDArray[np.int32], form: SampleFormat) -> NDArray[Any]:
+    """Return what soundfile is handed for (channels, time) `steps`: shape (time, channels).
+
+    The SHA-256 of a file's samples is taken over the little-endian bytes of this array.
+    """
+    frames_first = np.ascontiguousarray(steps.T)
+    if form.subtype == "FLOAT":
+        return from_grid(frames_first, form).astype("<f4")
+    if form.bits == 16:
+        return frames_first.astype("<i2")
+    return (frames_first << 8).astype("<i4")
+
+
+def samples_sha256(samples: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array from `file_samples` or `read_file_samples`."""
+    return sha256_bytes(np.ascontiguousarray(samples).data)
+
+
+def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> str:
+    """Write an array from `file_samples` to `path`; the file is whole or absent.
+
+    Returns:
+        The SHA-256 of the file's bytes.
+
+    Raises:
+        InputError: the format cannot hold such samples or such a rate.
+        MachineError: the disk is full or the folder cannot be written.
+    """
+    content = encode_samples(samples, sample_rate, form)
+    write_bytes(path, content, flush=False)
+    return sha256_bytes(content)
+
+
+def encode_samples(samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> bytes:
+    """Return the file that holds an array from `file_samples`; the same bytes for the same samples.
+
+    Raises:
+        InputError: the format cannot hold such samples or such a rate.
+    """
+    if form.extension == "wav":
+        return encode_wav(samples, sample_rate, 32 if form.subtype == "FLOAT" else form.bits)
+    return encode_flac(samples, sample_rate, form.subtype)
+
+
+def encode_flac(samples: NDArray[Any], sample_rate: int, subtype: str) -> bytes:
+    """Return integer samples, shape (time, channels), as a FLAC file.
+
+    Raises:
+        InputError: FLAC cannot hold such samples or such a rate.
+    """
+    with scratch_file() as stream:
+        try:
+            file = stream.fileno()
+            soundfile.write(file, samples, sample_rate, subtype, format="FLAC", closefd=False)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise InputError(f"Cannot encode {sample_rate} Hz as FLAC: {error}.") from None
+        stream.seek(0)
+        return stream.read()
+
+
+def read_file_samples(path: Path, form: SampleFormat) -> NDArray[Any]:
+    """Read a rendered file as `file_samples` made it, shape (time, channels).
+
+    Raises:
+        soundfile.LibsndfileError: the file cannot be decoded.
+    """
+    dtype = {"FLOAT": "float32", "PCM_16": "int16", "PCM_24": "int32"}[form.subtype]
+    samples, _ = soundfile.read(path, dtype=dtype, always_2d=True)
+    return np.asarray(samples)
+
+
+_PCM, _FLOAT = 1, 3
+
+
+_LARGEST_RIFF = 2**32 - 1
+
+
+def encode_wav(samples: NDArray[Any], sample_rate: int, bits: int) -> bytes:
+    """Return a RIFF/WAVE file.
+
+    Args:
+        samples: shape (time, channels): int16 for 16 bits, int32 with the value in the upper three
+            bytes for 24 bits, float32 for 32 bits; little-endian, as `formats.file_samples` has it.
+        sample_rate: in Hz.
+        bits: of one sample in the file: 16, 24 or 32 (float).
+
+    Raises:
+        InputError: the samples do not fit into the 4 GiB of a WAV file.
+
+    Source: Microsoft and IBM, Multimedia Programming Interface and Data Specifications 1.0, 1991.
+    """
+    channels = samples.shape[1]
+    data = _upper_three_bytes(samples) if bits == 24 else samples.tobytes()
+    width = channels * bits // 8
+    code = _FLOAT if samples.dtype.kind == "f" else _PCM
+    head = struct.pack("<HHIIHH", code, channels, sample_rate, sample_rate * width, width, bits)
+    body = b"WAVE" + _chunk(b"fmt ", head)
+    if code == _FLOAT:
+        body += _chunk(b"fact", struct.pack("<I", len(samples)))
+    if len(body) + len(data) + 9 > _LARGEST_RIFF:
+        raise InputError(f"{len(data) / 2**30:.1f} GiB do not fit into a WAV file: use FLAC.")
+    return _chunk(b"RIFF", body + _chunk(b"data", data))
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return b"".join((name, struct.pack("<I", len(content)), content, bytes(len(content) % 2)))
+
+
+def _upper_three_bytes(samples: NDArray[Any]) -> bytes:
+    of_four = np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)
+    of_three = np.empty((len(of_four), 3), np.uint8)
+    for byte in range(3):
+        of_three[:, byte] = of_four[:, byte + 1]
+    return of_three.tobytes()

@@ -1,0 +1,183 @@
+"""Level rules: how loud a signal is, in decibels, under a named definition."""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyloudnorm
+from numpy.typing import NDArray
+from scipy.signal import sosfilt
+
+from mixgen.audio.read import Samples
+
+LevelRule = Literal["lufs", "energy", "active_energy", "p56"]
+
+# Scaper's constants: shorter signals are repeated to 0.5 s, and silence counts as -70 LUFS.
+_SHORTEST_S = 0.5
+_FLOOR_DB = -70.0
+_BLOCK_S = 0.4
+_STEP = 0.25
+_CHANNEL_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.41, 1.41])
+
+FRAME_S = 0.02
+_ACTIVE_BELOW_PEAK_DB = 40.0
+
+# ITU-T P.56, method B: time constant of the envelope, hangover, margin, thresholds.
+_ENVELOPE_S = 0.03
+_HANGOVER_S = 0.2
+_MARGIN_DB = 15.9
+_THRESHOLDS = 2.0 ** -np.arange(1, 17)  # from half of full scale down by 6 dB
+
+
+@functools.cache
+def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
+    stages = pyloudnorm.Meter(sample_rate)._filters.values()
+    return np.array([np.concatenate([stage.b * stage.passband_gain, stage.a]) for stage in stages])
+
+
+def integrated_lufs(samples: Samples, sample_rate: int) -> float:
+    """Measure the gated loudness of (channels, time) samples in LUFS, at least -70.
+
+    Source: ITU-R BS.1770-4 with pyloudnorm's filters and block edges, and with Scaper's rules
+    for short and silent signals, so that the value is the one that stock Scaper uses.
+    """
+    frames = samples.shape[1]
+    if frames / sample_rate < _SHORTEST_S:
+        samples = np.tile(samples, (1, math.ceil(_SHORTEST_S / (frames / sample_rate))))
+    power = _block_powers(samples, sample_rate)  # (channels, blocks)
+    surround = len(power) <= len(_CHANNEL_WEIGHTS)
+    weights = _CHANNEL_WEIGHTS[: len(power)] if surround else np.ones(len(power))
+    loudness = _to_lufs(weights @ power)  # (blocks,)
+    audible = loudness >= _FLOOR_DB
+    if not audible.any():
+        return _FLOOR_DB
+    relative_gate = float(_to_lufs(weights @ power[:, audible].mean(axis=1))) - 10.0
+    kept = (loudness > relative_gate) & (loudness > _FLOOR_DB)
+    if not kept.any():
+        return _FLOOR_DB
+    return max(float(_to_lufs(weights @ power[:, kept].mean(axis=1))), _FLOOR_DB)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Where the gating blocks of a signal begin and end, as places in `edges` (samples)."""
+
+    edges: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    stops: NDArray[np.intp]
+
+
+@functools.lru_cache(maxsize=256)
+def _blocks(frames: int, sample_rate: int) -> _Blocks:
+    steps = _STEP * np.arange(round((frames / sample_rate - _BLOCK_S) / (_BLOCK_S * _STEP)) + 1)
+    starts = (_BLOCK_S * steps * sample_rate).astype(int)
+    stops = np.minimum((_BLOCK_S * (steps + 1) * sample_rate).astype(int), frames)
+    edges = np.union1d(starts, stops)
+    return _Blocks(edges, np.searchsorted(edges, starts), np.searchsorted(edges, stops))
+
+
+def _block_powers(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
+    weighted = sosfilt(_k_weighting(sample_rate), samples, axis=1)
+    blocks = _blocks(samples.shape[1], sample_rate)
+    energy = np.square(weighted[:, : blocks.edges[-1]])
+    before = np.zeros((len(samples), len(blocks.edges)))
+    np.cumsum(np.add.reduceat(energy, blocks.edges[:-1], axis=1), axis=1, out=before[:, 1:])
+    return np.asarray(
+        (before[:, blocks.stops] - before[:, blocks.starts]) / (_BLOCK_S * sample_rate)
+    )
+
+
+def _to_lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return np.asarray(-0.691 + 10.0 * np.log10(power))
+
+
+def energy_db(samples: Samples, sample_rate: int) -> float:  # noqa: ARG001 - one signature for all
+    """Measure the mean power of (channels, time) samples in dB re full scale, at least -70."""
+    power = float(np.mean(np.square(samples)))
+    return max(10.0 * math.log10(power), _FLOOR_DB) if power > 0 else _FLOOR_DB
+
+
+def active_frames(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
+    """Tell for each frame of 20 ms whether its power is within 40 dB of the loudest frame's."""
+    power = frame_energies(samples, sample_rate)
+    threshold = power.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
+    return np.asarray((power > 0) & (power >= threshold))
+
+
+def frame_energies(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
+    """Return the sum of squares of (channels, time) samples in each frame of 20 ms."""
+    width = max(1, int(FRAME_S * sample_rate))
+    energy = np.einsum("ct,ct->t", samples, samples)
+    return np.asarray(np.add.reduceat(energy, np.arange(0, samples.shape[1], width)))
+
+
+def active_energy_db(samples: Samples, sample_rate: int) -> float:
+    """Measure the mean power of the active frames of (channels, time) samples in dB, at least -70.
+
+    Frames of 20 ms within 40 dB of the loudest one are active.
+    """
+    active = active_frames(samples, sample_rate)
+    if not active.any():
+        return _FLOOR_DB
+    width = max(1, int(FRAME_S * sample_rate))
+    lengths = np.full(len(active), width)
+    lengths[-1] = samples.shape[1] - width * (len(active) - 1)
+    heard = frame_energies(samples, sample_rate)[active].sum()
+    power = heard / (lengths[active].sum() * samples.shape[0])
+    return max(10.0 * math.log10(power), _FLOOR_DB)
+
+
+def active_speech_level(samples: Samples, sample_rate: int) -> float:
+    """Measure the active speech level of (channels, time) samples in dB full scale, at least -70.
+
+    Several channels count as one with their mean power. Source: ITU-T P.56 (12/2011), method B;
+    the level is interpolated linearly in decibels between neighbouring thresholds.
+    """
+    power = np.einsum("ct,ct->t", samples, samples) / samples.shape[0]  # (time,)
+    total = float(power.sum())
+    if total == 0.0:
+        return _FLOOR_DB
+    pole = math.exp(-1.0 / (_ENVELOPE_S * sample_rate))
+    stage = np.array([[1.0 - pole, 0.0, 0.0, 1.0, -pole, 0.0]])
+    envelope = sosfilt(np.concatenate([stage, stage]), np.sqrt(power))
+    hangover = math.ceil(_HANGOVER_S * sample_rate)
+    above = None  # (level, margin) at the threshold before
+    for threshold in _THRESHOLDS:
+        active = _active_samples(envelope, threshold, hangover)
+        if active == 0:
+            continue
+        level_db = 10.0 * math.log10(total / active)
+        margin_db = level_db - 20.0 * math.log10(threshold)
+        if margin_db >= _MARGIN_DB:
+            return max(_between(above, (level_db, margin_db)), _FLOOR_DB)
+        above = (level_db, margin_db)
+    return _FLOOR_DB
+
+
+def _active_samples(envelope: NDArray[np.float64], threshold: float, hangover: int) -> int:
+    """Count the samples at or above a threshold, each followed by up to `hangover` others."""
+    active = np.flatnonzero(envelope >= threshold)
+    if len(active) == 0:
+        return 0
+    following = np.diff(active, append=len(envelope))
+    return int(np.minimum(following, hangover + 1).sum())
+
+
+def _between(above: tuple[float, float] | None, below: tuple[float, float]) -> float:
+    """Return the level at which the margin is reached, between two thresholds."""
+    if above is None:
+        return below[0]
+    share = (_MARGIN_DB - above[1]) / (below[1] - above[1])
+    return above[0] + share * (below[0] - above[0])
+
+
+LEVEL_RULES: dict[str, Callable[[Samples, int], float]] = {
+    "lufs": integrated_lufs,
+    "energy": energy_db,
+    "active_energy": active_energy_db,
+    "p56": active_speech_level,
+}

@@ -1,0 +1,1 @@
+"""What every stage stands on: errors, files, paths, records, words, workers and the terminal."""

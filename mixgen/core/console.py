@@ -1,0 +1,96 @@
+"""What the three command-line programs share: help, one-sentence errors, exit codes."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from mixgen.core.errors import SuiteError
+from mixgen.core.versions import __version__
+
+_DEBUG_VARIABLE = "SEPARATION_DEBUG"
+_STOPPED = 130
+
+
+def new_app(name: str, summary: str) -> typer.Typer:
+    """Return an empty command-line program with the suite's conventions."""
+    app = typer.Typer(
+        name=name,
+        help=summary,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+    def show(wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"{name} {__version__}")
+            raise typer.Exit
+
+    @app.callback(help=summary)
+    def options(
+        version: Annotated[
+            bool, typer.Option("--version", callback=show, is_eager=True, help="Show the version.")
+        ] = False,
+    ) -> None:
+        pass
+
+    return app
+
+
+def run(app: Callable[[], object]) -> None:
+    """Run `app`; end with one sentence and an exit code instead of a traceback.
+
+    A SIGTERM ends it in the same way as Ctrl-C. Set SEPARATION_DEBUG=1 to see the traceback of an
+    error as well.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _run(app)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(app: Callable[[], object]) -> None:
+    try:
+        app()
+    except SuiteError as error:
+        _stop(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _stop_early()
+    except SystemExit as end:
+        if end.code == _STOPPED:  # what typer makes of a KeyboardInterrupt
+            _stop_early()
+        raise
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _stop(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.", 6)
+    except MemoryError:
+        _stop("The machine ran out of memory: use fewer workers or shorter mixtures.", 6)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        _stop(f"Unexpected {type(error).__name__} at {where}: {error}. Please report this.", 1)
+
+
+def _stop_early() -> None:
+    _stop("Stopped before the end: the same command uses what is written already.", _STOPPED)
+
+
+def _stop(sentence: str, exit_code: int) -> None:
+    if os.environ.get(_DEBUG_VARIABLE):
+        traceback.print_exc()
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    raise SystemExit(exit_code)

@@ -1,0 +1,243 @@
+"""Files that are whole or absent: atomic writes, strict JSON, hashes."""
+
+import contextlib
+import csv
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mixgen.core.errors import InputError, MachineError
+
+TEMPORARY_PREFIX = ".tmp."
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes the place of `path`, else it goes.
+
+    With `flush` the content is on the disk before the rename, so even a power cut leaves the old
+    file or the new one. Files whose hash is recorded later may do without: a torn one is found.
+
+    Raises:
+        MachineError: the folder cannot be made or the file not put into its place. What goes wrong
+            in the body of the `with` is left to it.
+    """
+    path = Path(path)
+    # A random part, because other machines may write to the same folder.
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.{path.name}")
+    try:
+        with machine_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with machine_errors(path):
+            if flush:
+                _flush(temporary)
+            os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def machine_errors(path: Path) -> Iterator[None]:
+    """Turn operating-system errors about `path` into one MachineError sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise MachineError(
+                f"No space left on the disk while writing {path}: free some and run again."
+            ) from error
+        raise MachineError(f"Cannot write {path}: {_obstacle(error)}.") from error
+
+
+def _obstacle(error: OSError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "a folder is where the file should be; move it away and run again"
+    blocked = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = "a file is where a folder should be" if blocked else error.strerror or str(error)
+    return f"{reason}. Choose a folder that you may write to"
+
+
+def _flush(path: Path) -> None:
+    with open(path, "rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
+    """Write `content` to `path` atomically; `flush` as in `atomic_path`."""
+    with atomic_path(path, flush=flush) as temporary, machine_errors(path):
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically."""
+    write_bytes(path, text.encode())
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copy the content of `source` to `path` atomically."""
+    with atomic_path(path) as temporary, machine_errors(path):
+        shutil.copyfile(source, temporary)
+
+
+def scratch_file() -> BinaryIO:
+    """Return an empty file without a name, in memory where the system has such, to be closed.
+
+    soundfile writes to a BytesIO through callbacks, in which a KeyboardInterrupt is lost. On a disk
+    it waits for every file to be there, and hides why one failed.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("scratch"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def to_json(value: Any) -> str:
+    """Return one line of strict JSON (no NaN, no Infinity), keys in the order given."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one spelling of `value` that is hashed: sorted keys, no spaces."""
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented strict JSON, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """Write one line of strict JSON per row, atomically and without holding all rows in memory.
+
+    What goes wrong while a row is made is no error of writing, and is passed on as it is.
+    """
+    with atomic_path(path) as temporary:
+        with machine_errors(path):
+            stream = open(temporary, "w", encoding="utf-8")  # noqa: SIM115  closed below
+        try:
+            for row in rows:
+                with machine_errors(path):
+                    stream.write(to_json(row) + "\n")
+        finally:
+            with machine_errors(path):
+                stream.close()
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    """Write `rows` under exactly these `columns`, atomically."""
+    with (
+        atomic_path(path) as temporary,
+        machine_errors(path),
+        open(temporary, "w", encoding="utf-8", newline="") as stream,
+    ):
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is read as text into one InputError sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}: check the path.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8 text: give the text file that was meant.") from None
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of `path`.
+
+    Raises:
+        InputError: the file is missing, is not a file or is not UTF-8 text.
+    """
+    with _reading(path):
+        return Path(path).read_text(encoding="utf-8")
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of UTF-8 text one at a time; a line ends at a newline alone.
+
+    Raises:
+        InputError: the file is missing, is not a file or is not UTF-8 text.
+    """
+    with _reading(path), open(path, encoding="utf-8", newline="\n") as stream:
+        for line in stream:
+            yield line.removesuffix("\n")
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Return the JSON value that `text` spells.
+
+    Raises:
+        InputError: it is not JSON; the message begins with `where`.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not valid JSON ({error}).") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value in `path`.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def stream_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the JSON value of every line in `path`, one at a time, after the words for its place.
+
+    Raises:
+        InputError: the file is missing or a line is not JSON; the line is named.
+    """
+    for number, line in enumerate(read_lines(path), start=1):
+        where = f"{path} line {number}"
+        yield where, parse_json(line, where)
+
+
+def read_jsonl(path: Path) -> list[Any]:
+    """Return the JSON value of every line in `path`.
+
+    Raises:
+        InputError: the file is missing or a line is not JSON; the line is named.
+    """
+    return [value for _, value in stream_jsonl(path)]
+
+
+def sha256_bytes(content: bytes | memoryview) -> str:
+    """Return the SHA-256 of `content` as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def has_sha256(path: Path, sha256: str) -> bool:
+    """Tell whether there is a file of that SHA-256."""
+    return path.is_file() and sha256_file(path) == sha256

@@ -1,0 +1,78 @@
+"""Shared base of every record that is read from or written to a file."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mixgen.core.errors import InputError, SuiteError
+from mixgen.core.files import stream_jsonl
+
+
+class Record(BaseModel):
+    """A frozen record: unknown keys are refused, numbers must be finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data in the order of the fields."""
+        return self.model_dump(mode="json")
+
+
+def explain(error: ValidationError) -> str:
+    """Return the first problem of a pydantic error as `where: what`."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the record"
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{where}: {message}"
+
+
+def parse_record(kind: type[Record], data: Any, where: str) -> Any:
+    """Build a `kind` from plain `data`.
+
+    Raises:
+        InputError: the data does not fit; the message begins with `where`.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{where} is not valid: {explain(error)}.") from None
+
+
+def as_value_error(check: Callable[[str], str], value: str) -> str:
+    """Return `check(value)` for a pydantic validator, which reports ValueErrors alone.
+
+    Raises:
+        ValueError: the check refuses the value; in the same words.
+    """
+    try:
+        return check(value)
+    except SuiteError as error:
+        raise ValueError(str(error)) from None
+
+
+Item = TypeVar("Item", bound=Record)
+
+
+def read_header(path: Path, kind: type[Item]) -> Item:
+    """Return the record on the first line.
+
+    Raises:
+        InputError: the file is missing or empty, or the line is not such a record.
+    """
+    for where, data in stream_jsonl(path):
+        header: Item = parse_record(kind, data, where)
+        return header
+    raise InputError(f"{path} is empty: it should begin with a header line; make it again.")
+
+
+def read_records(path: Path, kind: type[Item]) -> Iterator[Item]:
+    """Yield the records that follow the header.
+
+    Raises:
+        InputError: the file is missing, or a line is not such a record; the line is named.
+    """
+    for where, data in itertools.islice(stream_jsonl(path), 1, None):
+        yield parse_record(kind, data, where)

@@ -1,0 +1,246 @@
+"""Index a corpus: measure every audio file once, and say why any was left out."""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mixgen.audio.activity import active_spans
+from mixgen.audio.levels import integrated_lufs
+from mixgen.audio.read import is_cut_wav, read_audio
+from mixgen.core.errors import InputError, SuiteError, UsageError
+from mixgen.core.files import sha256_file
+from mixgen.core.paths import check_name, inside
+from mixgen.core.progress import track
+from mixgen.core.vocabulary import Kind
+from mixgen.core.workers import in_window, process_pool
+from mixgen.corpora.layout import Found, Layout
+from mixgen.corpora.song_tags import TAGS_FILE, read_tags, to_text
+from mixgen.corpora.sources import SourceRow
+
+_FILES_PER_WORKER = 32  # handed out ahead
+
+
+@dataclass(frozen=True)
+class Index:
+    """The rows of a corpus, and the files left out as (path, reason)."""
+
+    rows: list[SourceRow]
+    refused: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How files get their split: as the layout tells, all in one, or parts of the labels or groups.
+
+    `parts` are shares by split name; every label (or group) falls into one split as a whole.
+    """
+
+    name: str | None = None
+    by: str | None = None
+    parts: dict[str, float] | None = None
+
+
+def index_corpus(
+    layout: Layout,
+    root: Path,
+    *,
+    corpus: str,
+    kind: Kind = "speech",
+    licence: str | None = None,
+    splits: SplitPlan | None = None,
+    workers: int = 1,
+) -> Index:
+    """Measure every file that `layout` finds below `root`.
+
+    Raises:
+        InputError: the root is not a folder, no usable audio was found in it, or its table of tags
+            is not one.
+    """
+    check_name(corpus)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder: give the root of the corpus.")
+    found = sorted(layout.find(root, kind), key=lambda item: item.path)
+    if not found:
+        raise InputError(
+            f"No audio in the layout {layout.name!r} below {root}: check the folder and the layout."
+        )
+    found, refused = _with_utf8_names(found)
+    found = _tagged(found, root / TAGS_FILE)
+    found, namesakes = _without_namesakes(assign_splits(found, splits or SplitPlan()))
+    refused += namesakes
+    found = [replace(item, licence=_licence(item, layout, licence)) for item in found]
+    rows = []
+    for item, outcome in zip(found, _measure_all(root, found, corpus, workers), strict=True):
+        if isinstance(outcome, str):
+            refused.append((item.path, outcome))
+        else:
+            rows.append(outcome)
+    if not rows:
+        raise InputError(
+            f"None of the {len(refused)} audio files below {root} is usable. "
+            f"The first: {refused[0][1]}"
+        )
+    return Index(rows, refused)
+
+
+def _with_utf8_names(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
+    """Refuse files whose names are no text, which no list of sources can hold."""
+    kept, refused = [], []
+    for item in found:
+        shown = os.fsencode(item.path).decode(errors="backslashreplace")
+        if shown == item.path:
+            kept.append(item)
+        else:
+            refused.append((shown, "its name is not UTF-8: rename it."))
+    return kept, refused
+
+
+def _without_namesakes(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
+    """Keep the first of the files that differ in their suffix alone; refuse the others."""
+    first: dict[Path, Found] = {}
+    refused = []
+    for item in found:
+        kept = first.setdefault(Path(item.path).with_suffix(""), item)
+        if kept is not item:
+            refused.append((item.path, f"{kept.path} has the same name but for its suffix."))
+    return list(first.values()), refused
+
+
+def _tagged(found: list[Found], table: Path) -> list[Found]:
+    """Add what the table, if there is one, tells of songs to the text of their files."""
+    songs = {item.group for item in found if item.kind == "music"}
+    if not songs or not table.is_file():
+        return found
+    texts = {group: to_text(tags) for group, tags in read_tags(table, songs).items()}
+    return [
+        replace(item, text=f"{item.text} {texts.get(item.group, '')}".strip()) for item in found
+    ]
+
+
+def _licence(item: Found, layout: Layout, given: str | None) -> str:
+    """Return the licence the user gave, else the file's own, else that of the corpus."""
+    return given if given is not None else item.licence or layout.licence
+
+
+def _measure_all(
+    root: Path, found: list[Found], corpus: str, workers: int
+) -> Iterator[SourceRow | str]:
+    jobs = [(root, item, corpus) for item in found]
+    workers = min(workers, len(jobs))
+    if workers <= 1:
+        yield from track(map(_measure, jobs), "indexing", len(jobs))
+        return
+    with process_pool(workers) as pool:
+        measured = in_window(pool, _measure, jobs, _FILES_PER_WORKER * workers)
+        for _, outcome in track(measured, "indexing", len(jobs)):
+            yield outcome
+
+
+def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:
+    """Return the row of one file, or the reason why it cannot be used."""
+    try:
+        return measure_file(*job)
+    except (SuiteError, OSError) as error:
+        return str(error)
+
+
+def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
+    """Read one file and return its row.
+
+    Raises:
+        InputError: the file is empty, cut short, not finite, silent or unreadable.
+    """
+    path = inside(root, found.path)
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} has zero bytes.")
+    samples, sample_rate = read_audio(path)
+    if samples.shape[1] == 0:
+        raise InputError(f"{path} holds no samples.")
+    if is_cut_wav(path):
+        raise InputError(f"{path} is cut short: its header promises more than is there.")
+    peak = float(np.abs(samples).max())
+    if peak == 0:
+        raise InputError(f"{path} is digital silence from start to end.")
+    return SourceRow(
+        source_id=f"{corpus}/{Path(found.path).with_suffix('').as_posix()}",
+        corpus=corpus,
+        path=found.path,
+        kind=found.kind,
+        label=found.label,
+        group=found.group,
+        split=found.split,
+        duration_s=round(samples.shape[1] / sample_rate, 6),
+        sample_rate=sample_rate,
+        channels=samples.shape[0],
+        peak=round(peak, 6),
+        loudness_lufs=round(integrated_lufs(samples[:5], sample_rate), 3),
+        sha256=sha256_file(path),
+        licence=found.licence,
+        text=found.text,
+        active=active_spans(samples, sample_rate),
+    )
+
+
+def assign_splits(found: list[Found], plan: SplitPlan) -> list[Found]:
+    """Give every file its split by `plan`.
+
+    Raises:
+        UsageError: the plan contradicts itself, or has more parts than there are labels or groups.
+    """
+    if plan.name is not None and plan.parts:
+        raise UsageError("Give either one split for all files or parts, not both.")
+    if plan.name is not None:
+        return [replace(item, split=plan.name) for item in found]
+    if not plan.parts:
+        return found
+    split_of = _parts(sorted({_unit(item, plan.by) for item in found}), plan.parts)
+    return [replace(item, split=split_of[_unit(item, plan.by)]) for item in found]
+
+
+def _unit(item: Found, by: str | None) -> str:
+    return item.label if by == "label" else item.group
+
+
+def _parts(units: list[str], parts: dict[str, float]) -> dict[str, str]:
+    """Deal the units, in an order that depends on their names alone, to the splits."""
+    if len(units) < len(parts):
+        raise UsageError(f"{len(units)} label(s) or group(s) cannot fill {len(parts)} splits.")
+    shuffled = sorted(units, key=lambda unit: hashlib.sha256(unit.encode()).digest())
+    ends = np.cumsum(list(parts.values())) / sum(parts.values()) * len(units)
+    names = list(parts)
+    dealt = {}
+    start = 0
+    for position, name in enumerate(names):
+        left_for_others = len(names) - position - 1
+        stop = min(max(round(float(ends[position])), start + 1), len(units) - left_for_others)
+        dealt.update(dict.fromkeys(shuffled[start:stop], name))
+        start = stop
+    return dealt
+
+
+def parse_parts(words: str) -> dict[str, float]:
+    """Read `train=0.8,valid=0.1,test=0.1`.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    try:
+        pairs = [word.split("=") for word in words.split(",")]
+        parts = {check_name(name): float(share) for name, share in pairs}
+    except (ValueError, InputError):
+        raise UsageError(
+            f"Parts are written like train=0.8,valid=0.1,test=0.1, not {words!r}."
+        ) from None
+    if not all(0 < share < math.inf for share in parts.values()):
+        raise UsageError("Every part needs a share above 0.")
+    return parts
+
+
+def refusals(refused: Iterable[tuple[str, str]]) -> list[str]:
+    """Return one line per file that was left out."""
+    return [f"left out: {path}: {reason}" for path, reason in refused]

@@ -1,0 +1,61 @@
+"""Common Voice: LANGUAGE/clips/*.mp3 with train.tsv, dev.tsv, test.tsv and validated.tsv.
+
+Layout source: Ardila et al., "Common Voice: A Massively-Multilingual Speech Corpus", LREC 2020.
+A clip in none of these tables is left out: its talker is not known, or listeners rejected it.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixgen.core.errors import InputError
+from mixgen.core.vocabulary import Kind
+from mixgen.corpora.layout import SPLITS, Found, Layout, audio_files
+from mixgen.corpora.tables import read_table
+
+# The clips of the last three are in the first as well, so that one is read before them.
+_TABLES = ("validated", "train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    talker: str
+    text: str
+    split: str
+
+
+def _find(root: Path, _kind: Kind) -> Iterator[Found]:
+    clips = functools.cache(_clips)
+    for path in audio_files(root):
+        if path.parent.name == "clips":
+            clip = clips((root / path).parent.parent).get(path.stem)
+            if clip:
+                yield Found(
+                    path.as_posix(),
+                    "speech",
+                    clip.talker,
+                    group=clip.talker,
+                    split=clip.split,
+                    text=clip.text,
+                )
+
+
+def _clips(language: Path) -> dict[str, _Clip]:
+    tables = [name for name in _TABLES if (language / f"{name}.tsv").is_file()]
+    if not tables:
+        raise InputError(
+            f"{language} has clips but no train.tsv, dev.tsv, test.tsv, validated.tsv."
+        )
+    return {
+        Path(row["path"]).stem: _Clip(row["client_id"], row["sentence"], SPLITS.get(name, ""))
+        for name in tables
+        for row in _rows(language / f"{name}.tsv")
+    }
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    return read_table(path, ("client_id", "path", "sentence"), delimiter="\t", quoted=False)
+
+
+LAYOUT = Layout("common_voice", "Common Voice, one or more languages", "CC0 1.0", _find)

@@ -1,0 +1,45 @@
+"""ESC-50: audio/*.wav and meta/esc50.csv (or esc50.csv beside the clips); a fold is a split.
+
+Layout source: Piczak, "ESC: Dataset for Environmental Sound Classification", ACM MM 2015. Clips cut
+from one recording are one group, and lie in one fold.
+"""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixgen.core.errors import InputError
+from mixgen.core.vocabulary import Kind
+from mixgen.corpora.layout import Found, Layout, audio_files
+from mixgen.corpora.tables import nearest, read_table
+
+_COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
+
+
+def _find(root: Path, _kind: Kind) -> Iterator[Found]:
+    clips = functools.cache(_clips)
+    for path in audio_files(root):
+        clip = clips(_table(root, path)).get(path.name)
+        if clip:
+            yield Found(
+                path.as_posix(),
+                "noise",
+                clip["category"],
+                group=clip["src_file"],
+                split=f"fold{clip['fold']}",
+                licence="CC BY 3.0" if clip["esc10"].lower() == "true" else "",
+            )
+
+
+def _table(root: Path, path: Path) -> Path:
+    table = nearest(root, path, "meta/esc50.csv") or nearest(root, path, "esc50.csv")
+    if table is None:
+        raise InputError(f"There is no meta/esc50.csv for {root / path}: the labels are in it.")
+    return table
+
+
+def _clips(table: Path) -> dict[str, dict[str, str]]:
+    return {row["filename"]: row for row in read_table(table, _COLUMNS)}
+
+
+LAYOUT = Layout("esc50", "ESC-50", "CC BY-NC 3.0", _find)

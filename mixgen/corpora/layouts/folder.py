@@ -1,0 +1,17 @@
+"""A plain folder: the folder that a file lies in is its label."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixgen.core.vocabulary import Kind
+from mixgen.corpora.layout import Found, Layout, audio_files
+
+
+def _find(root: Path, kind: Kind) -> Iterator[Found]:
+    for path in audio_files(root):
+        label = path.parent.name or root.resolve().name
+        # A recording is its own group: excerpts of it never reach two splits.
+        yield Found(path.as_posix(), kind, label, group=path.with_suffix("").as_posix())
+
+
+LAYOUT = Layout("folder", "any folder of audio; the innermost folder is the label", "", _find)

@@ -1,0 +1,50 @@
+"""LibriSpeech: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-UTTERANCE.flac and transcripts beside them.
+
+Layout source: Panayotov et al., "Librispeech: an ASR corpus based on public domain audio books",
+ICASSP 2015. Excerpts that leave out the chapter folder are read as well.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixgen.core.vocabulary import Kind
+from mixgen.corpora.layout import Found, Layout, audio_files
+
+_UTTERANCE = re.compile(r"(?P<speaker>\d+)-(?P<chapter>\d+)-\d+")
+
+
+def _find(root: Path, _kind: Kind) -> Iterator[Found]:
+    transcript = functools.cache(_transcripts)
+    for path in audio_files(root):
+        match = _UTTERANCE.fullmatch(path.stem)
+        if match is None:
+            continue
+        chapter = f"{match['speaker']}-{match['chapter']}"
+        spoken = transcript((root / path).parent / f"{chapter}.trans.txt")
+        yield Found(
+            path.as_posix(),
+            "speech",
+            label=match["speaker"],
+            group=chapter,
+            split=_subset(root, path, match["speaker"]),
+            text=spoken.get(path.stem, ""),
+        )
+
+
+def _subset(root: Path, path: Path, speaker: str) -> str:
+    """Return the folder above the speaker's; the root's own name where that is the subset."""
+    parts = (root.resolve().name, *path.parts)
+    above = parts.index(speaker) - 1 if speaker in parts else 0
+    return parts[max(above, 0)]
+
+
+def _transcripts(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name: text for name, _, text in (line.partition(" ") for line in lines)}
+
+
+LAYOUT = Layout("librispeech", "LibriSpeech and its excerpts", "CC BY 4.0", _find)

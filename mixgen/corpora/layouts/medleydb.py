@@ -1,0 +1,50 @@
+"""MedleyDB: SONG/SONG_STEMS/SONG_STEM_NN.wav and SONG_METADATA.yaml; mix and raw tracks left out.
+
+Layout source: Bittner et al., "MedleyDB: A Multitrack Dataset for Annotation-Intensive MIR
+Research", ISMIR 2014. The metadata lies in the song's folder or, as in version 2, in a folder
+Metadata. Songs whose instruments bleed into each other's microphones are left out: such a stem is
+no reference.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixgen.core.errors import InputError
+from mixgen.core.vocabulary import Kind
+from mixgen.corpora.layout import Found, Layout, audio_files
+from mixgen.corpora.tables import look_up, nearest, read_yaml
+
+_STEM = re.compile(r"(?P<song>.+)_STEM_(?P<number>\d+)")
+
+
+def _find(root: Path, _kind: Kind) -> Iterator[Found]:
+    read = functools.cache(read_yaml)
+    for path in audio_files(root):
+        match = _STEM.fullmatch(path.stem)
+        if match:
+            about = _metadata_file(root, path, match["song"])
+            metadata = read(about)
+            # YAML reads a bare yes as true.
+            if look_up(metadata, about, "has_bleed") in ("no", False):
+                label = look_up(metadata, about, "stems", f"S{match['number']}", "instrument")
+                yield Found(path.as_posix(), "music", _name(label), group=match["song"])
+
+
+def _metadata_file(root: Path, path: Path, song: str) -> Path:
+    name = f"{song}_METADATA.yaml"
+    found = nearest(root, path, name) or nearest(root, path, f"Metadata/{name}")
+    if found is None:
+        raise InputError(
+            f"There is no {name} for {root / path}: put it into the song's folder or into Metadata."
+        )
+    return found
+
+
+def _name(instrument: object) -> str:
+    """Return one label; a few stems hold two instruments."""
+    return ", ".join(map(str, instrument)) if isinstance(instrument, list) else str(instrument)
+
+
+LAYOUT = Layout("medleydb", "MedleyDB songs without bleed", "CC BY-NC-SA 4.0", _find)

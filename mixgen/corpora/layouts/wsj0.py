@@ -1,0 +1,42 @@
+"""WSJ0: SUBSET/TALKER/UTTERANCE.wav, converted from the SPHERE files (.wv1) of the discs.
+
+Layout source: Garofolo et al., "CSR-I (WSJ0) Complete", LDC93S6A, 1993. An utterance is called
+SSSTEEUU: talker, type of speech, session, number. wsj0-2mix draws its training and its validation
+mixtures from the same subset, si_tr_s, so that split is not to be seen here; the subset is.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mixgen.core.errors import InputError
+from mixgen.core.vocabulary import Kind
+from mixgen.corpora.layout import Found, Layout, audio_files
+
+# Some converters keep the old suffix; .wv2 would be the second microphone.
+_UTTERANCE = re.compile(r"(?P<session>(?P<talker>\w{3})\w{3})\w{2}(\.wv1)?", re.IGNORECASE)
+
+
+def _find(root: Path, _kind: Kind) -> Iterator[Found]:
+    found = False
+    for path in audio_files(root):
+        match = _UTTERANCE.fullmatch(path.stem)
+        talker = path.parent.name
+        if match and talker and match["talker"].lower() == talker.lower():
+            found = True
+            subset = (root.resolve().name, *path.parts)[-3]
+            yield Found(path.as_posix(), "speech", talker, group=match["session"], split=subset)
+    if not found:
+        _refuse_sphere(root)
+
+
+def _refuse_sphere(root: Path) -> None:
+    sphere = next((path for path in root.rglob("*") if path.suffix.lower() == ".wv1"), None)
+    if sphere:
+        raise InputError(
+            f"{sphere} is a compressed SPHERE file, which is not read here: convert every .wv1 "
+            "beside itself, as in `sph2pipe -f wav 01to030v.wv1 01to030v.wav`, and index again."
+        )
+
+
+LAYOUT = Layout("wsj0", "WSJ0 converted to WAV, first microphone", "LDC User Agreement", _find)

@@ -1,0 +1,98 @@
+"""sources.csv: one row per audio file that mixtures can be made from, and where the roots are."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from mixgen.audio.activity import check_active
+from mixgen.core.errors import InputError
+from mixgen.core.files import (
+    canonical_json,
+    read_text,
+    sha256_bytes,
+    write_csv,
+)
+from mixgen.core.records import Record, as_value_error, parse_record
+from mixgen.core.vocabulary import Kind, RelativePath
+
+
+class SourceRow(Record):
+    """One audio file; `path` is relative to the root of its corpus.
+
+    `active` says when there is sound in it; it is empty in lists made before it was measured.
+    """
+
+    source_id: str
+    corpus: str
+    path: RelativePath
+    kind: Kind
+    label: str
+    group: str
+    split: str
+    duration_s: float = Field(gt=0)
+    sample_rate: int = Field(gt=0)
+    channels: int = Field(gt=0)
+    peak: float = Field(ge=0)
+    loudness_lufs: float
+    sha256: str
+    licence: str
+    text: str
+    active: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Who is heard, or which room: two corpora may use one label for two of them."""
+        return f"{self.corpus}/{self.label}"
+
+    @field_validator("active")
+    @classmethod
+    def _active_is_spans(cls, text: str) -> str:
+        return as_value_error(check_active, text)
+
+
+COLUMNS = tuple(SourceRow.model_fields)
+_NEEDED = tuple(name for name, field in SourceRow.model_fields.items() if field.is_required())
+
+
+def write_sources(path: Path, rows: Iterable[SourceRow]) -> None:
+    """Write rows sorted by source_id, atomically."""
+    ordered = sorted(rows, key=lambda row: row.source_id)
+    write_csv(path, COLUMNS, (row.as_dict() for row in ordered))
+
+
+def read_sources(paths: Iterable[Path]) -> list[SourceRow]:
+    """Read one or more sources.csv files.
+
+    Raises:
+        InputError: a file is missing, has other columns, a row is not valid, or an id comes twice.
+    """
+    rows = [row for path in paths for row in _read_one(path)]
+    seen: set[str] = set()
+    for row in rows:
+        if row.source_id in seen:
+            raise InputError(
+                f"The source {row.source_id!r} is listed twice: index each corpus once."
+            )
+        seen.add(row.source_id)
+    return sorted(rows, key=lambda row: row.source_id)
+
+
+def _read_one(path: Path) -> list[SourceRow]:
+    reader = csv.DictReader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
+    missing = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"{path} is not a sources.csv: the column {missing[0]!r} is missing.")
+    try:
+        return [parse_record(SourceRow, row, f"{path} line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path} line {reader.line_num} is not valid CSV ({error}).") from None
+
+
+def sources_sha256(rows: Iterable[SourceRow]) -> str:
+    """Return the hash of what the rows say, independent of which files they came in."""
+    # Lists made before a column was added keep their hash.
+    said = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
+    return sha256_bytes(canonical_json(said).encode())

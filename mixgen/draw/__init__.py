@@ -1,0 +1,1 @@
+"""From recipe and sources to the records of a manifest."""

@@ -1,0 +1,226 @@
+"""Which files a mixture uses: equally often, once, or independently; never two of a label.
+
+All ways cost the same per mixture however many files there are.
+"""
+
+import bisect
+import hashlib
+import itertools
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+
+from mixgen.core.errors import InputError
+from mixgen.corpora.sources import SourceRow
+
+_RING_POINTS = 16
+_MOST_ROUNDS_WAITING = 2
+
+
+class EqualChoice:
+    """Deals files in rounds: each is used once before any is used again.
+
+    Only where labels must differ and a file has no partner left does it wait for the next round.
+    The deal is one fixed sequence for a seed, so it must be asked in the order of the mixtures.
+    """
+
+    def __init__(self, rows: Sequence[SourceRow], seed: str, *, distinct_labels: bool) -> None:
+        self._rows = list(rows)
+        self._seed = seed
+        self._distinct = distinct_labels
+        self._supply = _supply(rows, distinct_labels)
+        self._epoch = 0
+        self._left: deque[SourceRow] = deque()
+
+    def take(
+        self, count: int, _seed: str = "", others: Sequence[SourceRow] = ()
+    ) -> list[SourceRow]:
+        """Return the next `count` files, of different labels (also from `others`) where wanted.
+
+        Raises:
+            InputError: there are fewer labels (or files) than `count`.
+        """
+        _check_supply(self._supply, count, others, self._distinct)
+        taken: list[SourceRow] = []
+        passed: list[SourceRow] = []
+        while len(taken) < count:
+            if not self._left:
+                self._deal(passed)
+            row = self._left.popleft()
+            fits = _fits(row, [*others, *taken], self._distinct)
+            (taken if fits else passed).append(row)
+        # What did not fit waits at the front, so that it is used before anything comes round again.
+        self._left.extendleft(reversed(passed))
+        return taken
+
+    def _deal(self, waiting: Sequence[SourceRow]) -> None:
+        """Deal a round; a file of a label so frequent that two rounds of it wait sits out."""
+        rounds = Counter(row.source_id for row in waiting)
+        digest = hashlib.sha256(f"{self._seed}/{self._epoch}".encode()).digest()
+        # The old generator, because numpy promises never to change its numbers.
+        random = np.random.RandomState(np.frombuffer(digest, "<u4"))
+        dealt = (self._rows[i] for i in random.permutation(len(self._rows)))
+        self._left.extend(row for row in dealt if rounds[row.source_id] < _MOST_ROUNDS_WAITING)
+        self._epoch += 1
+
+
+class OnceChoice(EqualChoice):
+    """Deals one round: no file comes twice."""
+
+    def _deal(self, waiting: Sequence[SourceRow]) -> None:
+        if self._epoch:
+            user = self._seed.rpartition("/")[2]
+            raise InputError(
+                f"Of {len(self._rows)} sources for {user!r}, which may come once, not enough are "
+                "left: make fewer mixtures, or let them come again (`use: equally`)."
+            )
+        super()._deal(waiting)
+
+
+class IndependentChoice:
+    """Draws files with replacement from the mixture's own seed.
+
+    Files sit on a ring at hashes of their identity and a draw takes the next one, so a file that
+    is added to the corpus changes only the mixtures that use it.
+    """
+
+    def __init__(
+        self, rows: Sequence[SourceRow], _seed: str = "", *, distinct_labels: bool
+    ) -> None:
+        self._distinct = distinct_labels
+        self._supply = _supply(rows, distinct_labels)
+        points = [
+            (ring_hash(f"{row.source_id}#{n}"), row) for row in rows for n in range(_RING_POINTS)
+        ]
+        points.sort(key=lambda point: (point[0], point[1].source_id))
+        self._positions = [position for position, _ in points]
+        self._owners = [row for _, row in points]
+
+    def take(self, count: int, seed: str, others: Sequence[SourceRow] = ()) -> list[SourceRow]:
+        """Return `count` files for the mixture with this seed, of other labels than `others`.
+
+        Raises:
+            InputError: there are fewer labels (or files) than `count`.
+        """
+        _check_supply(self._supply, count, others, self._distinct)
+        taken: list[SourceRow] = []
+        for number in range(count):
+            taken.append(self._next(ring_hash(f"{seed}/{number}"), [*others, *taken]))
+        return taken
+
+    def _next(self, position: int, taken: Sequence[SourceRow]) -> SourceRow:
+        """Return the first file on the ring, from `position` on, that goes with `taken`."""
+        start = bisect.bisect_left(self._positions, position)
+        around = itertools.chain(range(start, len(self._owners)), range(start))
+        return next(
+            self._owners[place]
+            for place in around
+            if _fits(self._owners[place], taken, self._distinct)
+        )
+
+
+Choice = EqualChoice | IndependentChoice
+
+CHOICES: dict[str, type[Choice]] = {
+    "equally": EqualChoice,
+    "once": OnceChoice,
+    "independently": IndependentChoice,
+}
+
+
+class TalkerChoice:
+    """Chooses talkers for a conversation, and utterances of each, both in the same way.
+
+    Of every talker's files, `spare` are left over in every mixture.
+    """
+
+    def __init__(
+        self, rows: Sequence[SourceRow], seed: str, choose: type[Choice], *, spare: int = 0
+    ) -> None:
+        self._spare = spare
+        self._files = by_owner(rows)
+        leads = [files[0] for files in self._files.values()]
+        self._talkers = choose(leads, seed, distinct_labels=True)
+        self._utterances = {
+            owner: choose(files, f"{seed}/{files[0].label}", distinct_labels=False)
+            for owner, files in self._files.items()
+        }
+
+    def take(
+        self, utterances: Sequence[int], seed: str, others: Sequence[SourceRow] = ()
+    ) -> list[list[SourceRow]]:
+        """Return different talkers' files: as many of each as `utterances` says, or as there are.
+
+        Raises:
+            InputError: there are fewer talkers than wanted.
+        """
+        talkers = self._talkers.take(len(utterances), seed, others)
+        return [
+            self._utterances[talker.owner].take(
+                min(wanted, len(self._files[talker.owner]) - self._spare), f"{seed}/{talker.label}"
+            )
+            for talker, wanted in zip(talkers, utterances, strict=True)
+        ]
+
+
+class EnrolmentChoice:
+    """Chooses, for a talker of a mixture, another utterance of this talker.
+
+    Every utterance is as likely as the others, and one that is added to the corpus changes only the
+    mixtures that use it.
+    """
+
+    def __init__(self, rows: Sequence[SourceRow]) -> None:
+        self._files = by_owner(rows)
+
+    def take(self, talker: str, heard: Collection[str], seed: str) -> SourceRow:
+        """Return an utterance by a talker (an `owner`) that is none of `heard` (source_ids).
+
+        Raises:
+            InputError: the talker has no other.
+        """
+        others = [row for row in self._files[talker] if row.source_id not in heard]
+        if not others:
+            raise InputError(
+                f"{talker!r} has no utterance left to enrol with: index more of each talker, or "
+                "let them say less."
+            )
+        return min(others, key=lambda row: ring_hash(f"{seed}/{row.source_id}"))
+
+
+def by_owner(rows: Iterable[SourceRow]) -> dict[str, list[SourceRow]]:
+    """Return the files of every talker, or of every room."""
+    files: dict[str, list[SourceRow]] = defaultdict(list)
+    for row in rows:
+        files[row.owner].append(row)
+    return files
+
+
+def ring_hash(text: str) -> int:
+    """Return a number from 0 to 2^64 that looks random and depends on `text` alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _name(row: SourceRow, distinct_labels: bool) -> str:
+    """Return what must not come twice in a mixture: the label, or the file itself."""
+    return row.label if distinct_labels else row.source_id
+
+
+def _fits(row: SourceRow, taken: Sequence[SourceRow], distinct_labels: bool) -> bool:
+    name = _name(row, distinct_labels)
+    return all(name != _name(other, distinct_labels) for other in taken)
+
+
+def _supply(rows: Sequence[SourceRow], distinct_labels: bool) -> frozenset[str]:
+    return frozenset(_name(row, distinct_labels) for row in rows)
+
+
+def _check_supply(
+    supply: frozenset[str], count: int, others: Sequence[SourceRow], distinct_labels: bool
+) -> None:
+    # The few others are looked up among the many, so that it costs the same in any corpus.
+    left = len(supply) - len(supply.intersection(_name(row, distinct_labels) for row in others))
+    if left < count:
+        what = "labels" if distinct_labels else "files"
+        raise InputError(f"{count} different {what} are wanted in one mixture; there are {left}.")

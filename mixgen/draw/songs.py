@@ -1,0 +1,153 @@
+"""Which songs the music stems of a mixture come from: one, one for each, or songs that match."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from mixgen.audio.activity import Activity
+from mixgen.core.errors import InputError
+from mixgen.corpora.song_tags import SongTags, tags_of
+from mixgen.corpora.sources import SourceRow
+from mixgen.draw.choice import CHOICES, ring_hash
+from mixgen.recipe.schema import Recipe, SourceGroup
+from mixgen.recipe.song_match import fit
+
+Song = dict[str, list[SourceRow]]  # stem -> its files, of which there may be several
+
+
+def songs_with(rows: Sequence[SourceRow], stems: Sequence[str]) -> dict[str, Song]:
+    """Return, by song, the files of `stems`, for the songs that have them all."""
+    songs: dict[str, Song] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row.label in stems:
+            songs[_song_of(row)][row.label].append(row)
+    return {name: parts for name, parts in sorted(songs.items()) if len(parts) == len(stems)}
+
+
+def _song_of(row: SourceRow) -> str:
+    return f"{row.corpus}/{row.group}"
+
+
+class SongChoice:
+    """Gives the stems of every mixture of a split their files.
+
+    Raises:
+        InputError: no song has all stems, sound in them where that is asked for, and tags where
+            songs have to match.
+    """
+
+    def __init__(
+        self, recipe: Recipe, stems: Sequence[SourceGroup], rows: Sequence[SourceRow], seed: str
+    ) -> None:
+        self._stems = stems
+        self._rule = recipe.songs
+        self._songs = _usable(recipe, stems, songs_with(rows, [group.stem for group in stems]))
+        self._partners: dict[tuple[str, str], list[str]] = {}
+        self._tags = {name: _tags(song) for name, song in self._songs.items()}
+        leads = [song[stems[0].stem][0] for song in self._songs.values()]
+        self._choice = CHOICES[recipe.songs.use](leads, seed, distinct_labels=False)
+
+    def take(self, seed: str, *, coherent: bool) -> dict[str, list[list[SourceRow]]]:
+        """Return the files of every stem by its group, of the mixture with this seed."""
+        if coherent or self._rule.match is None:
+            # Where there are fewer songs than stems, the songs go round.
+            wanted = 1 if coherent else min(len(self._stems), len(self._songs))
+            names = [_song_of(lead) for lead in self._choice.take(wanted, seed)]
+            songs = list(itertools.islice(itertools.cycle(names), len(self._stems)))
+        else:
+            (lead,) = self._choice.take(1, seed)
+            songs = self._matching(_song_of(lead), seed)
+        return {
+            group.name: [self._songs[song][group.stem]]
+            for group, song in zip(self._stems, songs, strict=True)
+        }
+
+    def _matching(self, lead: str, seed: str) -> list[str]:
+        """Return a song for every stem: `lead`, and for the others songs that match it.
+
+        Each is a different one as long as there are some; where none matches, it is `lead` itself.
+        """
+        songs = [lead]
+        for group in self._stems[1:]:
+            matching = self._partners_of(lead, group.name)
+            fresh = [song for song in matching if song not in songs] or matching
+            songs.append(min(fresh, key=lambda song: ring_hash(f"{seed}/{song}"), default=lead))
+        return songs
+
+    def _partners_of(self, lead: str, group: str) -> list[str]:
+        """Return the songs whose stem for a group matches the song `lead`."""
+        if (lead, group) not in self._partners:
+            rule, leading = self._rule.match, self._tags[lead]
+            self._partners[lead, group] = [
+                name
+                for name, tags in self._tags.items()
+                if rule and name != lead and fit(rule, group, tags, leading) is not None
+            ]
+        return self._partners[lead, group]
+
+
+def _tags(song: Song) -> SongTags:
+    """Return the tags of a song, as the first of its files tells them."""
+    return tags_of(next(iter(song.values()))[0].text)
+
+
+def _usable(
+    recipe: Recipe, stems: Sequence[SourceGroup], songs: dict[str, Song]
+) -> dict[str, Song]:
+    names = ", ".join(group.stem for group in stems)
+    if not songs:
+        raise InputError(f"No song has all of the stems {names}.")
+    sounding = {name: song for name, song in songs.items() if _sounds(recipe, stems, song)}
+    if not sounding:
+        raise InputError(
+            f"No song has an excerpt in which all of {names} sound as long as `salient` asks for: "
+            "ask for less, or for shorter mixtures."
+        )
+    if recipe.songs.match is None or recipe.songs.coherent == 1:
+        return sounding
+    tagged = {name: song for name, song in sounding.items() if _tags(song).tempo_bpm is not None}
+    if not tagged:
+        raise InputError(
+            "The songs have no tempo to match: list tempo_bpm and key of each in tags.csv in the "
+            "root of the corpus, and index it again."
+        )
+    return tagged
+
+
+def _sounds(recipe: Recipe, stems: Sequence[SourceGroup], song: Song) -> bool:
+    """Tell whether a song has the excerpts that a recipe asks for."""
+    files = [(song[group.stem], group.salient) for group in stems]
+    together = [files] if recipe.songs.coherent > 0 else [[stem] for stem in files]
+    seconds = recipe.duration.seconds or 0.0
+    return all(common_starts(some, seconds) != [] for some in together)
+
+
+def salient_starts(files: Sequence[SourceRow], least_share: float, seconds: float) -> list[float]:
+    """Return the starts of excerpts in which a file of a stem sounds for at least `least_share`.
+
+    Raises:
+        InputError: when there is sound in a file is not known.
+    """
+    starts: set[float] = set()
+    for row in files:
+        if not row.active:
+            raise InputError(
+                f"When there is sound in {row.source_id!r} is not known, and `salient` asks for "
+                "it: index its corpus again."
+            )
+        starts.update(Activity(row.active, row.duration_s).starts(seconds, least_share))
+    return sorted(starts)
+
+
+def common_starts(
+    stems: Iterable[tuple[Sequence[SourceRow], float | None]], seconds: float
+) -> list[float] | None:
+    """Return the starts at which every stem sounds for its share; None if none has to.
+
+    Raises:
+        InputError: when there is sound in a file is not known.
+    """
+    found = [
+        set(salient_starts(files, share, seconds)) for files, share in stems if share is not None
+    ]
+    return sorted(set.intersection(*found)) if found else None

@@ -1,0 +1,26 @@
+"""Who is active when, as RTTM: the format of NIST's Rich Transcription 2009 evaluation plan."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mixgen.core.files import write_text
+from mixgen.manifest.mixture import Mixture
+
+
+def write_rttm(path: Path, mixtures: Iterable[Mixture]) -> None:
+    """Write one file for all mixtures; each line names its mixture and talker."""
+    write_text(path, "".join(f"{line}\n" for mixture in mixtures for line in rttm_lines(mixture)))
+
+
+def rttm_lines(mixture: Mixture) -> Iterator[str]:
+    """Yield a line per event of a mixture in the order of time; backgrounds are nobody's turn."""
+    spans = [
+        (event.event_time, event.event_duration * (event.time_stretch or 1.0), source.label)
+        for source in mixture.sources
+        if source.role != "background"
+        for event in source.events
+    ]
+    for start_s, duration_s, label in sorted(spans):
+        talker = label.replace(" ", "_")
+        times = f"{start_s:.4f} {duration_s:.4f}"
+        yield f"SPEAKER {mixture.id} 1 {times} <NA> <NA> {talker} <NA> <NA>"

@@ -1,0 +1,256 @@
+"""The manifest: one header line, then one record per mixture with nothing random left in it."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from mixgen.acoustics.echo_path import Echo
+from mixgen.acoustics.room import LONGEST_T60_S, Point
+from mixgen.audio.levels import LevelRule
+from mixgen.core.paths import check_name
+from mixgen.core.records import Record, as_value_error
+from mixgen.core.vocabulary import Kind, RelativePath, Role
+from mixgen.degradations import Degradation
+
+UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
+FAR_END = "far_end"  # the part of an echo that a canceller is given
+ENROLMENT = "enrolment"  # another utterance of a talker, which an extractor is given
+
+_SET_FILES = ("manifest.jsonl", "rendered.jsonl")
+_LONGEST_FRAMES = 48000 * 24 * 3600
+
+Seconds = Annotated[float, Field(ge=0, le=1e7)]
+Decibels = Annotated[float, Field(ge=-300, le=300)]
+
+
+def _check_source_name(name: str) -> str:
+    if name.lower() in ("mixture", UNDEGRADED):
+        raise ValueError(f"a source cannot be called {name!r}, which is another file")
+    return as_value_error(check_name, name)
+
+
+SourceName = Annotated[str, AfterValidator(_check_source_name)]
+
+
+class Event(Record):
+    """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec.
+
+    `text` is what is said in all of the file, where the corpus tells it.
+    """
+
+    corpus: str
+    path: RelativePath
+    sha256: str
+    source_time: Seconds
+    event_time: Seconds
+    event_duration: Seconds = Field(gt=0)
+    snr: Decibels
+    pitch_shift: float | None = None
+    time_stretch: float | None = Field(default=None, gt=0)
+    licence: str = ""
+    text: str = ""
+
+
+class Gain(Record):
+    """How an event gets its level: measured by `rule`, set to reference_db + the event's snr.
+
+    Events that are levelled `together` are parts of one stem and keep their balance.
+    """
+
+    rule: LevelRule
+    together: bool = False
+
+
+class Response(Record):
+    """The file of a response from a source to the microphones; `t60_s` is what it was made for."""
+
+    corpus: str
+    path: RelativePath
+    sha256: str
+    t60_s: float | None = None
+    licence: str = ""
+
+
+class Place(Record):
+    """Where a source stands in a simulated room, in metres.
+
+    With `to_m` it walks from there to here, straight and at one speed, while the mixture lasts.
+    """
+
+    position_m: Point
+    to_m: Point | None = None
+
+
+class Source(Record):
+    """One signal of a mixture: the sum of its events, through its response where it has one.
+
+    `references` are parts of it that are written to files of their own and not summed. A source
+    with an `echo` is heard as the echo of its events, and the far-end signal is such a file too, as
+    is an `enrolment`: an utterance of the talker that is not in the mixture.
+    """
+
+    name: SourceName
+    role: Role
+    label: str
+    kind: Kind
+    events: list[Event]
+    gain: Gain
+    room: Response | Place | None = None
+    references: list[Literal["early", "dry"]] = Field(default_factory=list)
+    echo: Echo | None = None
+    enrolment: Event | None = None
+
+    @model_validator(mode="after")
+    def _parts_have_a_cause(self) -> "Source":
+        if self.references and self.room is None:
+            raise ValueError("`references` are parts of what is heard in a room: give a `room`")
+        if self.echo is not None and (self.role != "far_end" or self.references):
+            raise ValueError("an `echo` belongs to the role far_end, which has no `references`")
+        return self
+
+    @property
+    def file_names(self) -> list[str]:
+        """Names of the files of the source: itself, its references, what is apart from both."""
+        return [*self.heard_names, *self.apart_names]
+
+    @property
+    def heard_names(self) -> list[str]:
+        """Names of the source and of its references, which are parts of it."""
+        return [self.name, *(f"{self.name}_{part}" for part in self.references)]
+
+    @property
+    def apart_names(self) -> list[str]:
+        """Names of the files with signals that the microphones do not hear."""
+        return [name for name in (self.far_end_name, self.enrolment_name) if name is not None]
+
+    @property
+    def far_end_name(self) -> str | None:
+        """Name of the file of the far-end signal, which an echo has."""
+        return None if self.echo is None else f"{self.name}_{FAR_END}"
+
+    @property
+    def enrolment_name(self) -> str | None:
+        """Name of the file of the enrolment utterance, where there is one."""
+        return None if self.enrolment is None else f"{self.name}_{ENROLMENT}"
+
+
+class Simulation(Record):
+    """A room whose responses are computed when the mixture is rendered; lengths in metres."""
+
+    engine: Literal["pyroomacoustics"]
+    version: str
+    size_m: Point
+    t60_s: float = Field(gt=0, le=LONGEST_T60_S)
+    microphones_m: list[Point] = Field(min_length=1, max_length=8)
+
+
+class Room(Record):
+    """The room of a mixture, and how long after the direct sound its early part lasts.
+
+    Its responses are files, or those of a `simulation`, in which every source has its place.
+    """
+
+    name: str
+    early_s: float = Field(default=0.05, gt=0, le=1)
+    simulation: Simulation | None = None
+
+
+class Level(Record):
+    """The reference level of a mixture in dB (LUFS or dB full scale, by each source's rule)."""
+
+    reference_db: Decibels
+
+
+class Clip(Record):
+    """The joint clip rule: all files share one gain that keeps every peak at or below `peak`."""
+
+    peak: float = Field(default=0.9, ge=0.01, lt=1)
+
+
+class Mixture(Record):
+    """All that is needed to render one mixture from its source files."""
+
+    id: str
+    split: str
+    sample_rate: int = Field(ge=8000, le=48000)
+    channels: int = Field(ge=1, le=8)
+    frames: int = Field(ge=1, le=_LONGEST_FRAMES)
+    seed: int
+    sources: list[Source]
+    level: Level
+    fade_s: float = Field(default=0.0, ge=0)
+    room: Room | None = None
+    effects: list[Degradation] = Field(default_factory=list)
+    clip: Clip = Clip()
+    targets: list[str]
+
+    @field_validator("id")
+    @classmethod
+    def _id_is_a_folder_name(cls, name: str) -> str:
+        if name.lower() in _SET_FILES:
+            raise ValueError(f"a mixture cannot be called {name!r}, which is a file of every set")
+        return as_value_error(check_name, name)
+
+    @model_validator(mode="after")
+    def _places_are_in_a_simulated_room(self) -> "Mixture":
+        simulation = self.room.simulation if self.room else None
+        if any(isinstance(s.room, Place) for s in self.sources) != (simulation is not None):
+            raise ValueError("sources with a place and the `simulation` of a room need each other")
+        if simulation and len(simulation.microphones_m) < self.channels:
+            raise ValueError("the simulated room has fewer microphones than the mixture channels")
+        return self
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the mixture in seconds."""
+        return self.frames / self.sample_rate
+
+    @property
+    def file_names(self) -> list[str]:
+        """Names of the files that the mixture is rendered to, without extension."""
+        sources = (name for source in self.sources for name in source.file_names)
+        return ["mixture", *([UNDEGRADED] if self.effects else []), *sources]
+
+    @property
+    def enrolment_names(self) -> list[str]:
+        """Names of the files of enrolment utterances, in the order of the sources."""
+        return [source.enrolment_name for source in self.sources if source.enrolment_name]
+
+    @property
+    def sum_name(self) -> str:
+        """Name of the file that is exactly the sum of the sources."""
+        return UNDEGRADED if self.effects else "mixture"
+
+
+_FRAME_S = 0.02
+
+
+def planned_overlap(mixture: Mixture) -> float | None:
+    """Return the overlap of a mixture as its record has it; None without sources."""
+    return overlap_of(_planned_activity(mixture))
+
+
+def _planned_activity(mixture: Mixture) -> NDArray[np.bool_]:
+    """Return (source, frame of 20 ms): whether an event is planned there."""
+    times = np.arange(0, mixture.duration_s, _FRAME_S)
+    rows = []
+    for source in mixture.sources:
+        if source.role != "background":
+            delay_s = source.echo.delay_s if source.echo else 0.0
+            since = [times - delay_s - event.event_time for event in source.events]
+            spans = [
+                (seconds >= 0) & (seconds < e.event_duration * (e.time_stretch or 1.0))
+                for seconds, e in zip(since, source.events, strict=True)
+            ]
+            rows.append(np.any(spans, axis=0) if spans else np.zeros(times.shape, bool))
+    return np.array(rows).reshape(len(rows), len(times))
+
+
+def overlap_of(activity: NDArray[np.bool_]) -> float | None:
+    if len(activity) == 0:
+        return None
+    active = activity.sum(axis=0)
+    heard = int((active > 0).sum())
+    return round(float((active > 1).sum() / heard), 4) if heard else None

@@ -1,0 +1,1 @@
+"""What kind of mixtures a set holds, in a few lines of YAML."""

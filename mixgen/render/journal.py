@@ -1,0 +1,103 @@
+"""What is recorded of a set in the making: rows in rendered.jsonl, newer ones in a file a block."""
+
+import itertools
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixgen.audio.formats import SampleFormat
+from mixgen.core.errors import InputError
+from mixgen.core.files import stream_jsonl, write_jsonl
+from mixgen.core.records import parse_record
+from mixgen.manifest.mixture import Mixture
+from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedHeader, RowsInOrder, open_rendered
+
+BLOCK = 8  # what is lost of a run that is broken off, for each of its workers
+LEDGER = ".rendering"
+
+_DIGITS = 16  # of a hash, to tell manifests apart
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of mixtures, and what is recorded of their files; None if it was never rendered."""
+
+    number: int
+    mixtures: list[Mixture]
+    rows: list[FileRow] | None
+
+
+def block_count(mixtures: int) -> int:
+    """Return how many blocks so many mixtures make."""
+    return math.ceil(mixtures / BLOCK)
+
+
+class Ledger:
+    """The record of a set while it is rendered; what cannot be read of it is not recorded.
+
+    The blocks of each manifest and format are in a folder of their own: another one's tell nothing.
+    """
+
+    def __init__(self, folder: Path, manifest_sha256: str, form: SampleFormat) -> None:
+        self._set = folder
+        self._folder = folder / LEDGER / manifest_sha256[:_DIGITS] / form.name
+        self._in_order = True
+
+    @property
+    def header(self) -> RenderedHeader | None:
+        """The header of rendered.jsonl."""
+        try:
+            return open_rendered(self._set).header
+        except InputError:
+            return None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether rendered.jsonl says it all; known once `blocks` has come to its end."""
+        return self._in_order and not (self._set / LEDGER).exists()
+
+    def blocks(
+        self, mixtures: Iterable[Mixture], shard: tuple[int, int] = (1, 1)
+    ) -> Iterator[Block]:
+        """Yield the blocks of a shard (i, N): every N-th from the i-th on."""
+        index, count = shard
+        begun = (self._set / RENDERED_FILE).exists()
+        rendered = RowsInOrder(self._readable_rows())
+        for number, block in enumerate(_in_blocks(mixtures)):
+            older = [row for mixture in block for row in rendered.of(mixture.id)]
+            if number % count == index - 1:
+                rows = self._read(number)
+                yield Block(number, block, older if rows is None and begun else rows)
+        self._in_order &= rendered.next_id is None
+
+    def _readable_rows(self) -> Iterator[FileRow]:
+        try:
+            yield from open_rendered(self._set)
+        except InputError:
+            self._in_order = False
+
+    def _read(self, number: int) -> list[FileRow] | None:
+        lines = stream_jsonl(self._path(number))
+        try:
+            return [parse_record(FileRow, data, where) for where, data in lines]
+        except InputError:
+            return None
+
+    def write(self, number: int, rows: Sequence[FileRow]) -> None:
+        """Record the rows of a block."""
+        write_jsonl(self._path(number), (row.as_dict() for row in rows))
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"block-{number:06d}.jsonl"
+
+    def drop(self) -> None:
+        """Remove the files of blocks, also those of other manifests and formats."""
+        shutil.rmtree(self._set / LEDGER, ignore_errors=True)
+
+
+def _in_blocks(mixtures: Iterable[Mixture]) -> Iterator[list[Mixture]]:
+    left = iter(mixtures)
+    while block := list(itertools.islice(left, BLOCK)):
+        yield block

@@ -1,0 +1,330 @@
+"""Render a whole set to disk: in blocks, by worker processes, resumed and repaired file by file."""
+
+import functools
+import itertools
+import math
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mixgen.audio.formats import FORMATS, SampleFormat, encode_samples, file_samples, samples_sha256
+from mixgen.audio.read import peak
+from mixgen.core.errors import InputError, MachineError, UsageError
+from mixgen.core.files import (
+    TEMPORARY_PREFIX,
+    copy_file,
+    has_sha256,
+    machine_errors,
+    sha256_bytes,
+    write_bytes,
+)
+from mixgen.core.paths import leads_out
+from mixgen.core.progress import track
+from mixgen.core.versions import created_by
+from mixgen.core.workers import in_window, process_pool
+from mixgen.corpora.roots import Roots
+from mixgen.manifest.file import ManifestFile
+from mixgen.manifest.mixture import Mixture
+from mixgen.render.journal import Block, Ledger, block_count
+from mixgen.render.measure import Values, measure
+from mixgen.render.mixture import Rendering, render
+from mixgen.sets.rendered import (
+    MANIFEST_FILE,
+    FileRow,
+    RenderedHeader,
+    check_format,
+    file_path,
+    is_whole,
+    open_rendered,
+    write_rendered,
+)
+
+_BLOCKS_PER_WORKER = 2  # one that is rendered and one that waits
+_FLAC_RATIO = 0.7
+_RESERVE_BYTES = 16 << 20
+_SHARD = re.compile("([0-9]{1,9})/([0-9]{1,9})")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where mixtures are rendered to, in which format, and where their sources are."""
+
+    folder: Path
+    roots: Roots
+    form: SampleFormat
+
+
+@dataclass
+class BlockOutcome:
+    """What came of a block: the rows of its files, how many were written, which mixtures failed."""
+
+    rows: list[FileRow] = field(default_factory=list)
+    written: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    """What rendering did: files written, files in place after it, and the mixtures that failed."""
+
+    written: int = 0
+    in_place: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, block: BlockOutcome) -> None:
+        """Count what came of a block."""
+        self.written += block.written
+        self.in_place += len(block.rows)
+        self.failures += block.failures
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How many blocks a manifest makes, and how many samples the files of the set will hold."""
+
+    blocks: int
+    samples: int
+
+
+class _UnfinishedError(Exception):
+    """A block is still to be rendered, by the run of another shard."""
+
+
+def render_set(
+    manifest: ManifestFile,
+    folder: Path,
+    roots: Roots,
+    *,
+    form: SampleFormat | None = None,
+    workers: int = 1,
+    shard: tuple[int, int] = (1, 1),
+) -> Outcome:
+    """Bring the set in `folder` to what the manifest says, touching only files that differ.
+
+    A shard (i, N) renders every N-th block from the i-th on; the run that finds all blocks done
+    writes rendered.jsonl. However many mixtures there are, a few blocks of them are in memory.
+
+    Raises:
+        UsageError: i is not from 1 to N.
+        InputError: a record of the manifest is not valid, or the folder holds another set.
+        MachineError: the disk is full, the folder cannot be written, or a worker was killed.
+    """
+    if not 1 <= shard[0] <= shard[1]:
+        raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
+    form = form or FORMATS[manifest.header.format]
+    size = _checked_size(manifest)
+    record = Ledger(folder, manifest.sha256, form)
+    _open_set(manifest, size, folder, form, record.header)
+    count = len(range(shard[0] - 1, size.blocks, shard[1]))
+    outcome = Outcome()
+    blocks = record.blocks(manifest, shard)
+    done = _render_blocks(blocks, count, Site(folder, roots, form), workers)
+    for block, rendered in track(done, "rendering blocks", count):
+        outcome.add(rendered)
+        if rendered.written or rendered.rows != block.rows:
+            record.write(block.number, rendered.rows)
+    if not record.is_settled:
+        _settle(record, manifest, size, folder, form)
+    return outcome
+
+
+def _checked_size(manifest: ManifestFile) -> _Size:
+    """Read the manifest once from end to end, so that a wrong record is found before the work."""
+    mixtures = samples = 0
+    for mixture in track(manifest, "checking mixtures", manifest.count()):
+        mixtures += 1
+        samples += mixture.frames * mixture.channels * len(mixture.file_names)
+    return _Size(block_count(mixtures), samples)
+
+
+def _open_set(
+    manifest: ManifestFile,
+    size: _Size,
+    folder: Path,
+    form: SampleFormat,
+    there: RenderedHeader | None,
+) -> None:
+    """Make the folder and its manifest, or check that they are of this manifest.
+
+    Raises:
+        InputError: the folder holds another set, or this one in another format.
+    """
+    kept = folder / MANIFEST_FILE
+    same = has_sha256(kept, manifest.sha256)
+    # Where only the set's copy of the manifest was altered or lost, it is put back.
+    ours = there.manifest_sha256 == manifest.sha256 if there else same or not kept.exists()
+    if not ours:
+        raise InputError(f"{folder} holds a set of another manifest: choose another folder.")
+    if there and there.format != form.name:
+        check_format(open_rendered(folder))
+        raise InputError(
+            f"{folder} holds this set as {there.format}, not {form.name}: give --format "
+            f"{there.format}, or another folder."
+        )
+    if same:
+        return
+    with machine_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_space(size.samples, folder, form)
+        copy_file(manifest.path, kept)
+
+
+def _check_space(samples: int, folder: Path, form: SampleFormat) -> None:
+    width = 4 if form.subtype == "FLOAT" else form.bits // 8
+    ratio = _FLAC_RATIO if form.extension == "flac" else 1.0
+    needed = int(samples * width * ratio)
+    free = shutil.disk_usage(folder).free
+    if needed + _RESERVE_BYTES > free:
+        raise MachineError(
+            f"The set needs about {_in_words(needed)} and {folder} has {_in_words(free)} free: "
+            "make room or choose another disk."
+        )
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{math.ceil(size / 1e6)} MB"
+
+
+def _render_blocks(
+    blocks: Iterable[Block], count: int, site: Site, workers: int
+) -> Iterator[tuple[Block, BlockOutcome]]:
+    """Yield every block and what came of it, in order."""
+    work = functools.partial(render_block, site=site)
+    workers = min(workers, count)
+    if workers <= 1:
+        yield from ((block, work(block)) for block in blocks)
+        return
+    try:
+        with process_pool(workers) as pool:
+            yield from in_window(pool, work, blocks, _BLOCKS_PER_WORKER * workers)
+    except BrokenProcessPool:
+        raise MachineError(
+            "A worker process was killed (often for memory): run the same command again with "
+            "fewer workers; what is finished is kept."
+        ) from None
+
+
+def render_block(block: Block, site: Site) -> BlockOutcome:
+    """Render the mixtures of a block whose files are not all there and whole."""
+    known = {
+        mixture_id: list(rows)
+        for mixture_id, rows in itertools.groupby(block.rows or (), lambda row: row.id)
+    }
+    done = BlockOutcome()
+    for mixture in block.mixtures:
+        rows = _own_rows(mixture, known.get(mixture.id, ()), site.form)
+        if rows.keys() == set(mixture.file_names) and not _damaged(rows.values(), site.folder):
+            done.rows += rows.values()
+            continue
+        try:
+            fresh, written = _render_files(mixture, rows, site)
+        except InputError as error:
+            done.failures.append((mixture.id, str(error)))
+            continue
+        done.rows += fresh
+        done.written += written
+    return done
+
+
+def _own_rows(mixture: Mixture, rows: Iterable[FileRow], form: SampleFormat) -> dict[str, FileRow]:
+    """Return the rows by name, without those that speak of a file somewhere else."""
+    return {row.name: row for row in rows if row.path == file_path(mixture, row.name, form)}
+
+
+def _damaged(rows: Iterable[FileRow], folder: Path) -> bool:
+    return any(not is_whole(row, folder) for row in rows)
+
+
+def _render_files(
+    mixture: Mixture, known: dict[str, FileRow], site: Site
+) -> tuple[list[FileRow], int]:
+    """Render a mixture and write those of its files that are not there and whole."""
+    if leads_out(site.folder, mixture.id):
+        link = site.folder / mixture.id
+        raise InputError(f"{link} is a link that leads out of {site.folder}: remove the link.")
+    rendering = render(mixture, site.roots, site.form)
+    for stale in (site.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
+        stale.unlink(missing_ok=True)
+    values = measure(mixture, rendering, site.roots)
+    rows = []
+    written = 0
+    for name, steps in rendering.steps.items():
+        samples = file_samples(steps, site.form)
+        sha256 = samples_sha256(samples)
+        row = known.get(name)
+        if row is None or row.sha256 != sha256 or not is_whole(row, site.folder):
+            content = encode_samples(samples, mixture.sample_rate, site.form)
+            path = site.folder / file_path(mixture, name, site.form)
+            written += _bring_to(path, content)
+            row = _row(mixture, name, rendering, values[name], (sha256, sha256_bytes(content)))
+        rows.append(row)
+    return rows, written
+
+
+def _bring_to(path: Path, content: bytes) -> bool:
+    """Write a file, if that is not what it holds already; tell whether it was written."""
+    if not path.is_symlink() and has_sha256(path, sha256_bytes(content)):
+        return False
+    write_bytes(path, content, flush=False)
+    return True
+
+
+def _row(
+    mixture: Mixture,
+    name: str,
+    rendering: Rendering,
+    values: tuple[Values, Values],
+    hashes: tuple[str, str],
+) -> FileRow:
+    steps = rendering.steps[name]
+    return FileRow(
+        id=mixture.id,
+        name=name,
+        path=file_path(mixture, name, rendering.form),
+        frames=steps.shape[1],
+        sample_rate=mixture.sample_rate,
+        channels=steps.shape[0],
+        peak=round(peak(steps) * rendering.form.step, 6),
+        sha256=hashes[0],
+        file_sha256=hashes[1],
+        clip_gain_db=rendering.clip_gain_db,
+        requested=values[0],
+        measured=values[1],
+    )
+
+
+def _settle(
+    record: Ledger, manifest: ManifestFile, size: _Size, folder: Path, form: SampleFormat
+) -> None:
+    """Write rendered.jsonl if every block of every shard has been through; drop the ledger."""
+    header = RenderedHeader(
+        manifest_sha256=manifest.sha256, format=form.name, created_by=created_by()
+    )
+    blocks = track(record.blocks(manifest), "recording blocks", size.blocks)
+    try:
+        write_rendered(folder, header, _all_rows(blocks))
+    except _UnfinishedError:
+        return
+    record.drop()
+
+
+def _all_rows(blocks: Iterable[Block]) -> Iterator[FileRow]:
+    for block in blocks:
+        if block.rows is None:
+            raise _UnfinishedError
+        yield from block.rows
+
+
+def parse_shard(word: str) -> tuple[int, int]:
+    """Read `i/N`.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    numbers = _SHARD.fullmatch(word)
+    if numbers is None:
+        raise UsageError(f"--shard takes i/N, for example 3/16, not {word!r}.")
+    return int(numbers[1]), int(numbers[2])

@@ -1,1 +1,0 @@
-"""Rooms: responses from a source to the microphones, and what they do to a signal."""

@@ -1,0 +1,1 @@
+"""Scaper decides what happens in a mixture; the distributions and draws that it is given."""

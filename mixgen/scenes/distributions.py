@@ -1,0 +1,109 @@
+"""Distributions in Scaper's words, checked on reading; `mixgen.scenes.scene` draws from them."""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+_LARGEST_NUMBER = 1e12
+
+_ARGUMENTS = {
+    "const": 1,
+    "choose": 1,
+    "choose_weighted": 2,
+    "uniform": 2,
+    "normal": 2,
+    "truncnorm": 4,
+}
+
+
+def check_distribution(value: list[Any]) -> list[Any]:
+    """Return a distribution with its numbers as floats.
+
+    Raises:
+        ValueError: its name, or the number, kind or range of its arguments, is not Scaper's.
+    """
+    name, *given = value
+    if name not in list(_ARGUMENTS):
+        raise ValueError(f"{name!r} is not a distribution: use one of {', '.join(_ARGUMENTS)}")
+    if len(given) != _ARGUMENTS[name]:
+        raise ValueError(f"{name} takes {_ARGUMENTS[name]} argument(s), not {len(given)}")
+    if name in ("choose", "choose_weighted"):
+        if not all(isinstance(argument, list) for argument in given):
+            raise ValueError(f"the arguments of {name} must be lists")
+        lists = [[_number(item) for item in argument] for argument in given]
+        _check_choices(name, *lists)
+        return [name, *lists]
+    arguments = [_number(argument) for argument in given]
+    _check_range(name, arguments)
+    return [name, *arguments]
+
+
+def _number(value: Any) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    if not usable or not abs(value) < _LARGEST_NUMBER:
+        raise ValueError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _check_range(name: str, arguments: list[float]) -> None:
+    if name == "uniform" and arguments[0] > arguments[1]:
+        raise ValueError("uniform needs its lower bound first")
+    if name in ("normal", "truncnorm") and arguments[1] < 0:
+        raise ValueError(f"the standard deviation of {name} cannot be negative")
+    if name == "truncnorm" and arguments[2] >= arguments[3]:
+        raise ValueError("truncnorm needs a lower bound below its upper bound")
+
+
+def _check_choices(name: str, values: list[float], weights: list[float] | None = None) -> None:
+    if not values:
+        raise ValueError(f"{name} needs at least one value to choose from")
+    if len(set(values)) < len(values):  # which Scaper would take for one
+        raise ValueError(f"{name} names a value twice: give weights with choose_weighted")
+    if weights is None:
+        return
+    if len(weights) != len(values):
+        raise ValueError(f"{name} needs as many weights as values")
+    if min(weights) < 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
+        raise ValueError(f"the weights of {name} must be 0 or more and add up to 1")
+
+
+# Scaper's own words: [const, 3], [uniform, 0, 5], [choose, [1, 2]], [truncnorm, mean, sd, lo, hi].
+Distribution = Annotated[list[Any], Field(min_length=2), AfterValidator(check_distribution)]
+
+
+def constant(value: float) -> list[Any]:
+    """Return the distribution that always gives `value`."""
+    return ["const", value]
+
+
+_MOST_SOURCES = 32
+
+
+def _check_count(count: int | list[Any]) -> int | list[Any]:
+    """Check a number of sources or a distribution of it."""
+    distribution = constant(count) if isinstance(count, int) else check_distribution(count)
+    if distribution[0] not in ("const", "choose", "choose_weighted"):
+        raise ValueError("a count is a number, or const, choose or choose_weighted of numbers")
+    if not all(value in range(_MOST_SOURCES + 1) for value in values_of(distribution)):
+        raise ValueError(f"a count is a whole number from 0 to {_MOST_SOURCES}")
+    return count if isinstance(count, int) else distribution
+
+
+def _check_some(count: int | list[Any]) -> int | list[Any]:
+    """Check that a count is never 0."""
+    if 0 in ([count] if isinstance(count, int) else values_of(count)):
+        raise ValueError("a talker has at least one utterance")
+    return count
+
+
+def values_of(distribution: list[Any]) -> list[float]:
+    """Return the values that a const, choose or choose_weighted distribution can take."""
+    values = distribution[1]
+    return values if isinstance(values, list) else [values]
+
+
+Count = Annotated[int | list[Any], AfterValidator(_check_count)]
+
+
+CountOfSome = Annotated[Count, AfterValidator(_check_some)]

@@ -1,0 +1,1 @@
+"""Rendered sets on disk: reading and verifying them."""

@@ -1,0 +1,243 @@
+"""A rendered set on disk: what its files are called, what is recorded of them, how to read them."""
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from pydantic import Field
+
+from mixgen.audio.formats import FORMATS, FormatName, SampleFormat
+from mixgen.audio.read import Samples, read_audio
+from mixgen.core.errors import InputError
+from mixgen.core.files import has_sha256, sha256_file, write_jsonl
+from mixgen.core.paths import leads_out
+from mixgen.core.records import Record, read_header, read_records
+from mixgen.core.vocabulary import RelativePath
+from mixgen.manifest.file import Manifest, ManifestFile, open_manifest, read_manifest
+from mixgen.manifest.mixture import Mixture
+
+SCHEMA = "rendered/1"
+MANIFEST_FILE = "manifest.jsonl"
+RENDERED_FILE = "rendered.jsonl"
+
+
+class RenderedHeader(Record):
+    """First line of rendered.jsonl: which manifest the files render, and with what."""
+
+    schema_: str = Field(alias="schema", default=SCHEMA)
+    manifest_sha256: str
+    format: FormatName
+    created_by: dict[str, str]
+
+
+class FileRow(Record):
+    """What is recorded of one rendered file.
+
+    `sha256` is of the samples (see `mixgen.audio.formats.file_samples`), `file_sha256` of the
+    bytes. `clip_gain_db` is what the joint clip rule took from every file of the mixture.
+    """
+
+    id: str
+    name: str
+    path: RelativePath
+    frames: int
+    sample_rate: int
+    channels: int
+    peak: float
+    sha256: str
+    file_sha256: str
+    clip_gain_db: float
+    requested: dict[str, float | None]
+    measured: dict[str, float | None]
+
+
+def file_path(mixture: Mixture, name: str, form: SampleFormat) -> str:
+    """Return where a file of a mixture is, relative to the set."""
+    return f"{mixture.id}/{name}.{form.extension}"
+
+
+def is_whole(row: FileRow, folder: Path) -> bool:
+    """Tell whether a recorded file is in the set, byte for byte."""
+    return not leads_out(folder, row.path) and has_sha256(folder / row.path, row.file_sha256)
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """SET/rendered.jsonl: its header, and the rows of the rendered files, read one at a time.
+
+    The rows are in the order of the manifest, those of a mixture together.
+    """
+
+    path: Path
+    header: RenderedHeader
+
+    def __iter__(self) -> Iterator[FileRow]:
+        """Yield the rows; raises InputError where a line is not valid."""
+        with _remedy():
+            yield from read_records(self.path, FileRow)
+
+
+@contextlib.contextmanager
+def _remedy() -> Iterator[None]:
+    """Add to errors in rendered.jsonl what helps."""
+    try:
+        yield
+    except InputError as error:
+        remedy = "`mixgen render` with the set's manifest makes it again."
+        raise InputError(f"{error} {remedy}") from None
+
+
+def open_rendered(folder: Path) -> RenderedFile:
+    """Open SET/rendered.jsonl; its header is read now, its rows as they are asked for.
+
+    Raises:
+        InputError: it is missing or its header is not valid.
+    """
+    path = folder / RENDERED_FILE
+    if not path.is_file():
+        raise InputError(f"{folder} has no {RENDERED_FILE}: run `mixgen render` to finish the set.")
+    with _remedy():
+        return RenderedFile(path, read_header(path, RenderedHeader))
+
+
+def check_format(record: RenderedFile) -> None:
+    """Check that the first file, if it is as recorded, is of the format that the header says.
+
+    Raises:
+        InputError: it is not, so the header is wrong.
+    """
+    folder, form = record.path.parent, FORMATS[record.header.format]
+    row = next(iter(record), None)
+    if row is not None and is_whole(row, folder) and not _is_of_format(folder / row.path, form):
+        raise InputError(
+            f"The header of {record.path} says {form.name}, which {row.path} is not: remove "
+            f"{RENDERED_FILE} and run `mixgen render` with the set's manifest and format; files "
+            "that are whole stay."
+        )
+
+
+def _is_of_format(path: Path, form: SampleFormat) -> bool:
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError:
+        return False
+    return (info.format, info.subtype) == (form.extension.upper(), form.subtype)
+
+
+def write_rendered(folder: Path, header: RenderedHeader, rows: Iterable[FileRow]) -> None:
+    """Write SET/rendered.jsonl atomically, one row after the other."""
+    first = header.model_dump(mode="json", by_alias=True)
+    write_jsonl(folder / RENDERED_FILE, itertools.chain([first], (row.as_dict() for row in rows)))
+
+
+class RowsInOrder:
+    """Rows of rendered files, handed out by mixture to one who goes through the manifest."""
+
+    def __init__(self, rows: Iterable[FileRow]) -> None:
+        self._groups = itertools.groupby(rows, key=lambda row: row.id)
+        self._next = next(self._groups, None)
+
+    @property
+    def next_id(self) -> str | None:
+        """The mixture that the next rows are of; None after the last."""
+        return self._next[0] if self._next else None
+
+    def of(self, mixture_id: str) -> list[FileRow]:
+        """Return the rows of a mixture; none where the next rows are of another one."""
+        if self._next is None or self._next[0] != mixture_id:
+            return []
+        rows = list(self._next[1])
+        self._next = next(self._groups, None)
+        return rows
+
+
+class RenderedSet:
+    """A folder made by `mixgen render`.
+
+    Raises:
+        InputError: the folder holds no readable manifest and record of rendered files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / MANIFEST_FILE).is_file():
+            raise InputError(
+                f"{folder} is not a rendered set (no {MANIFEST_FILE}): make one with "
+                f"`mixgen render MANIFEST --out {folder}`."
+            )
+
+    @functools.cached_property
+    def manifest_file(self) -> ManifestFile:
+        """The manifest that the set renders, to be read one mixture at a time."""
+        return open_manifest(self.folder / MANIFEST_FILE)
+
+    @functools.cached_property
+    def manifest(self) -> Manifest:
+        """The whole manifest that the set renders."""
+        return read_manifest(self.folder / MANIFEST_FILE)
+
+    @functools.cached_property
+    def record(self) -> RenderedFile:
+        """What is recorded of the rendered files."""
+        return open_rendered(self.folder)
+
+    @functools.cached_property
+    def format(self) -> SampleFormat:
+        """The sample format of the files."""
+        return FORMATS[self.record.header.format]
+
+    def mixtures(self, split: str | None = None) -> list[Mixture]:
+        """Return the mixtures of one split, or all."""
+        return self.manifest.of_split(split)
+
+    def mixture_path(self, mixture_id: str) -> Path:
+        """Return the file of a mixture."""
+        return self.reference_path(mixture_id, "mixture")
+
+    def reference_path(self, mixture_id: str, name: str) -> Path:
+        """Return the file of one source of a mixture.
+
+        Raises:
+            InputError: the set has no such mixture.
+        """
+        mixture = self.manifest.by_id.get(mixture_id)
+        if mixture is None:
+            raise InputError(f"{self.folder} has no mixture {mixture_id!r}.")
+        return self.folder / file_path(mixture, name, self.format)
+
+    def load_mixture(self, mixture_id: str) -> Samples:
+        """Return a mixture's samples, shape (channels, time)."""
+        return read_audio(self.mixture_path(mixture_id))[0]
+
+    def load_references(self, mixture_id: str) -> Samples:
+        """Return the references in the order of the record's `targets`: (n_src, channels, time)."""
+        mixture = self.manifest.by_id[mixture_id]
+        references = np.empty((len(mixture.targets), mixture.channels, mixture.frames))
+        for place, name in enumerate(mixture.targets):
+            references[place] = read_audio(self.reference_path(mixture_id, name))[0]
+        return references
+
+    def load_enrolments(self, mixture_id: str) -> list[Samples]:
+        """Return a mixture's enrolment utterances in the order of its sources, each (1, time)."""
+        names = self.manifest.by_id[mixture_id].enrolment_names
+        return [read_audio(self.reference_path(mixture_id, name))[0] for name in names]
+
+
+def set_sha256(rendered: RenderedSet) -> str:
+    """Return the hash of the record of rendered files, which holds the manifest's hash and theirs.
+
+    Raises:
+        InputError: the set was not finished, or its manifest was changed after rendering.
+    """
+    recorded = rendered.record.header.manifest_sha256
+    if recorded != rendered.manifest.sha256:
+        raise InputError(
+            f"{rendered.folder} was rendered from the manifest {recorded[:12]}, but "
+            f"holds {rendered.manifest.sha256[:12]}: run `mixgen render` again."
+        )
+    return sha256_file(rendered.folder / RENDERED_FILE)

@@ -1,0 +1,253 @@
+"""Verify a rendered set against its manifest, file by file."""
+
+import math
+import os
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from mixgen.audio.formats import SampleFormat, read_file_samples, samples_sha256
+from mixgen.audio.read import AUDIO_SUFFIXES
+from mixgen.core.errors import UsageError
+from mixgen.core.files import TEMPORARY_PREFIX, sha256_file
+from mixgen.core.paths import leads_out
+from mixgen.core.progress import track
+from mixgen.core.workers import in_window
+from mixgen.manifest.mixture import Mixture
+from mixgen.sets.rendered import (
+    MANIFEST_FILE,
+    RENDERED_FILE,
+    FileRow,
+    RenderedSet,
+    RowsInOrder,
+    check_format,
+    file_path,
+)
+
+_MIXTURES_PER_WORKER = 8
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One file that is not as it should be: missing, altered, unrecorded, inconsistent, unknown."""
+
+    path: str
+    kind: str
+    detail: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A mixture and the rows of its files."""
+
+    mixture: Mixture
+    rows: list[FileRow]
+
+
+def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Problem]:
+    """Return every file of the set that is missing, altered or in no record; none proves the set.
+
+    With `deep`, files are decoded as well and each mixture compared with the sum of its sources.
+
+    Raises:
+        InputError: the folder holds no set, or its records cannot be read.
+    """
+    rendered = RenderedSet(folder)
+    manifest, form = rendered.manifest_file, rendered.format
+    check_format(rendered.record)
+    problems = []
+    if rendered.record.header.manifest_sha256 != manifest.sha256:
+        detail = "not the manifest that the files were rendered from"
+        problems.append(Problem(MANIFEST_FILE, "altered", detail))
+    rows = RowsInOrder(rendered.record)
+    known = array("q")  # hashes of ids, 8 bytes for each
+
+    def recorded() -> Iterator[_Recorded]:
+        for mixture in manifest:
+            known.append(hash(mixture.id))
+            yield _Recorded(mixture, rows.of(mixture.id))
+
+    def check(item: _Recorded) -> list[Problem]:
+        return _check_mixture(folder, item, form, deep=deep)
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        checked = in_window(pool, check, recorded(), _MIXTURES_PER_WORKER * max(1, workers))
+        for _, found in track(checked, "verifying", manifest.count()):
+            problems += found
+    if rows.next_id is not None:
+        detail = f"mixture {rows.next_id} is not where the manifest has it"
+        problems.append(Problem(RENDERED_FILE, "altered", detail))
+    return [*problems, *_unknown_in_set(folder, known)]
+
+
+def _check_mixture(
+    folder: Path, item: _Recorded, form: SampleFormat, *, deep: bool
+) -> list[Problem]:
+    problems = []
+    rows = {row.path: row for row in item.rows}
+    for name in item.mixture.file_names:
+        path = file_path(item.mixture, name, form)
+        row = rows.get(path)
+        if row is None:
+            problems.append(Problem(path, "unrecorded", f"{RENDERED_FILE} has no line for it"))
+        else:
+            problems += _check_file(folder, item.mixture, row, form)
+    if deep and not problems:
+        problems += _check_sum(folder, item.mixture, form)
+    return [*problems, *_unknown_in_mixture(folder, item.mixture, form)]
+
+
+def _check_file(
+    folder: Path, mixture: Mixture, row: FileRow, form: SampleFormat
+) -> Iterator[Problem]:
+    path = folder / row.path
+    if not _fits(row, mixture):
+        yield Problem(row.path, "altered", "its recorded length, rate or channels do not fit")
+    if leads_out(folder, row.path):
+        yield Problem(row.path, "altered", "a link leads out of the set: remove the link")
+    elif not path.is_file():
+        yield Problem(row.path, "missing", "there is no such file")
+    elif sha256_file(path) != row.file_sha256:
+        yield Problem(row.path, "altered", _what_changed(path, row, form))
+
+
+def _fits(row: FileRow, mixture: Mixture) -> bool:
+    """Tell whether a file is said to be as long and wide as its mixture; enrolments need not be."""
+    own_size = row.name in mixture.enrolment_names
+    size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
+    return row.sample_rate == mixture.sample_rate and (own_size or size_fits)
+
+
+def _what_changed(path: Path, row: FileRow, form: SampleFormat) -> str:
+    try:
+        samples = read_file_samples(path, form)
+    except (soundfile.LibsndfileError, RuntimeError):
+        return "it cannot be decoded"
+    if len(samples) != row.frames:
+        return f"it has {len(samples)} samples instead of {row.frames}"
+    if samples_sha256(samples) != row.sha256:
+        return "its samples differ"
+    return "its bytes differ, its samples do not"
+
+
+def _check_sum(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
+    files = {
+        name: read_file_samples(folder / file_path(mixture, name, form), form).astype(np.float64)
+        for name in (mixture.sum_name, *(source.name for source in mixture.sources))
+    }
+    total = files.pop(mixture.sum_name)
+    if not np.array_equal(total, sum(files.values(), np.zeros_like(total))):
+        path = file_path(mixture, mixture.sum_name, form)
+        yield Problem(path, "inconsistent", "it is not the sum of its sources")
+
+
+def _unknown_in_mixture(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
+    """Find sound and temporary files in a mixture's folder that are none of its own."""
+    own = {folder / file_path(mixture, name, form) for name in mixture.file_names}
+    if leads_out(folder, mixture.id):  # which was said of every file in it
+        return
+    for path in _files_below(folder / mixture.id):
+        if path not in own:
+            yield from _unknown(path, folder)
+
+
+def _unknown_in_set(folder: Path, known: "array[int]") -> Iterator[Problem]:
+    """Find sound and temporary files that are in no mixture's folder."""
+    np.asarray(known).sort()  # in place
+    with os.scandir(folder) as entries:
+        others = sorted(entry.name for entry in entries if not _holds(known, hash(entry.name)))
+    for name in others:
+        path = folder / name
+        for file in _files_below(path) if path.is_dir() and not path.is_symlink() else [path]:
+            yield from _unknown(file, folder)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, one folder after the other; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(place, name) for name in sorted(files))
+
+
+def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
+    # Names that are not UTF-8 are shown with backslashes, so that they can be printed.
+    place = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
+    if path.name.startswith(TEMPORARY_PREFIX):
+        yield Problem(place, "unknown", "a run that was broken off left it")
+    elif path.suffix.lower() in AUDIO_SUFFIXES:
+        yield Problem(place, "unknown", "the manifest has no such file")
+
+
+def _holds(ordered: "array[int]", number: int) -> bool:
+    place = bisect_left(ordered, number)
+    return place < len(ordered) and ordered[place] == number
+
+
+def verdict(folder: Path, problems: Sequence[Problem]) -> str:
+    """Say in a sentence how many problems there are, and what to do about them."""
+    unknown = sum(problem.kind == "unknown" for problem in problems)
+    parts = []
+    if unknown < len(problems):
+        parts.append(
+            f"{len(problems) - unknown} file(s) of {folder} are not as recorded: "
+            "`mixgen render` with its manifest repairs them"
+        )
+    if unknown:
+        parts.append(f"{unknown} file(s) in {folder} are in no record: remove them")
+    return "; ".join(parts) + "."
+
+
+def parse_tolerances(words: Iterable[str]) -> dict[str, float]:
+    """Read `level_db=1` and the like.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    tolerances = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            tolerances[name] = float(number)
+        except ValueError:
+            tolerances[name] = math.nan
+        if not (name and tolerances[name] >= 0):
+            raise UsageError(
+                f"A tolerance is written like level_db=1 or overlap=0.1, not {word!r}."
+            )
+    return tolerances
+
+
+def off_target(rows: Iterable[FileRow], tolerances: Mapping[str, float]) -> Iterator[Problem]:
+    """Yield every value that is further from the requested one than it may be.
+
+    Values that were not asked for, or could not be measured, are left out.
+
+    Raises:
+        UsageError: a tolerance is of a quantity that no file has.
+    """
+    if not tolerances:
+        return
+    known: set[str] = set()
+    for row in rows:
+        known |= row.requested.keys()
+        for name, tolerance in tolerances.items():
+            wanted, found = row.requested.get(name), row.measured.get(name)
+            if wanted is not None and found is not None and abs(found - wanted) > tolerance:
+                yield Problem(row.path, "off", f"{name} is {found:g}, requested {wanted:g}")
+    unknown = sorted(tolerances.keys() - known)
+    if unknown:
+        raise UsageError(
+            f"No file of the set was asked for {unknown[0]!r}: choose among "
+            f"{', '.join(sorted(known))}."
+        )

@@ -1,0 +1,96 @@
+"""Renders the items of a plan to files, with several workers, leaving alone what exists."""
+
+import functools
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixgen.audio.formats import FORMATS, to_grid, write_samples
+from mixgen.audio.read import read_audio
+from mixgen.core.errors import MachineError
+from mixgen.core.progress import track
+from mixgen.starter.items import SONG_RATE, SPEECH_RATE, Item, Noise, Plan, Song, Utterance
+from mixgen.starter.noise import make_noise
+from mixgen.starter.songs import play
+from mixgen.starter.speech import speak
+
+_FORM = FORMATS["flac16"]
+
+VoicePaths = dict[str, tuple[str, ...]]  # split -> the utterances that its babble is made of
+
+
+def render_missing(out: Path, plan: Plan, workers: int) -> None:
+    """Make every sound of the plan that is not in `out`; noise last, for babble needs the speech.
+
+    Raises:
+        MachineError: espeak-ng is missing or fails, a worker dies, or `out` cannot be written.
+    """
+    voice_paths = {
+        noise.split: tuple(u.paths[0] for u in plan.utterances if u.speaker.split == noise.split)
+        for noise in plan.noises
+    }
+    render = functools.partial(_render, out, voice_paths)
+    batches: dict[str, tuple[Item, ...]] = {
+        "songs and speech": (*plan.songs, *plan.utterances),
+        "noise": plan.noises,
+    }
+    for description, items in batches.items():
+        missing = [item for item in items if not _is_there(out, item)]
+        for _ in track(_results(render, missing, workers), description, len(missing)):
+            pass
+
+
+def _is_there(out: Path, item: Item) -> bool:
+    return all((out / path).exists() for path in item.paths)
+
+
+def _results(
+    render: "functools.partial[None]", items: Sequence[Item], workers: int
+) -> Iterator[None]:
+    """Yield once per rendered item, from this process or from a pool of spawned ones."""
+    workers = min(workers, len(items))
+    if workers <= 1:
+        yield from map(render, items)
+        return
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield from pool.map(render, items)
+    except BrokenProcessPool:
+        raise MachineError(
+            "A worker was stopped from outside while making the starter corpus: run again, with "
+            "fewer workers if memory is short; what is finished is kept."
+        ) from None
+
+
+def _render(out: Path, voice_paths: VoicePaths, item: Item) -> None:
+    match item:
+        case Utterance():
+            _write(out / item.paths[0], _quantised(speak(item)), SPEECH_RATE)
+        case Noise():
+            needed = voice_paths[item.split] if item.label == "babble" else ()
+            voices = [read_audio(out / path)[0][0] for path in needed]
+            _write(out / item.paths[0], _quantised(make_noise(item, voices)), SPEECH_RATE)
+        case Song():
+            for path, samples in zip(item.paths, _stems_and_sum(item), strict=True):
+                _write(out / path, samples, SONG_RATE)
+
+
+def _stems_and_sum(song: Song) -> list[NDArray[np.int16]]:
+    """Return the mixture and the stems (2, time); the mixture is the exact sum of the integers."""
+    stems = [_quantised(stem) for stem in play(song).values()]
+    return [np.sum(stems, axis=0, dtype=np.int16), *stems]
+
+
+def _quantised(samples: NDArray[np.float64]) -> NDArray[np.int16]:
+    return to_grid(samples, _FORM).astype(np.int16)
+
+
+def _write(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:
+    """Write (time,) or (channels, time) as 16-bit FLAC."""
+    write_samples(path, np.ascontiguousarray(samples.T), sample_rate, _FORM)

@@ -1,0 +1,141 @@
+"""The leaderboard: order, averages, intervals, ties, groups, hashes."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, median
+
+import pytest
+
+from evalsuite.leaderboard import rank, write_leaderboard
+from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.show import leaderboard_text
+from evalsuite.statistics import mean_interval
+from mixgen.core.errors import InputError
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def scored(make_set: Make, make_estimates: Make, make_scores: Make) -> Callable[..., Path]:
+    """A function that makes scores of one set under a name; arguments go to the estimates."""
+    folder = make_set()
+
+    def make(name: str, **arguments: object) -> Path:
+        return make_scores(folder, make_estimates(folder, name, **arguments))
+
+    return make
+
+
+def test_best_first_with_mean_and_interval_over_mixtures(scored: Make) -> None:
+    worse, better = scored("worse", noise_db=0.0, spread_db=1.0), scored("better")
+    rows = rank([worse, better])
+    assert [(row["rank"], row["model"]) for row in rows] == [(1, "better"), (2, "worse")]
+    items = ScoreFolder(worse).items
+    pairs = zip(items[::2], items[1::2], strict=True)
+    per_mixture = [fmean((a.values["si_sdri"], b.values["si_sdri"])) for a, b in pairs]
+    assert rows[1]["si_sdri_mean"] == pytest.approx(fmean(per_mixture))
+    interval = (rows[1]["si_sdri_ci_lo"], rows[1]["si_sdri_ci_hi"])
+    assert interval == pytest.approx(mean_interval(per_mixture))
+    assert (rows[1]["si_sdri_n"], rows[1]["si_sdri_nfail"]) == (8, 0)
+    assert not rows[1]["tied_with_above"]
+
+
+def test_a_tie_is_marked_where_the_items_cannot_tell(scored: Make) -> None:
+    first = scored("first", noise_db=-10.0, spread_db=3.0, seed=1)
+    second = scored("second", noise_db=-10.0, spread_db=3.0, seed=2)
+    assert [row["tied_with_above"] for row in rank([first, second])] == [None, True]
+
+
+def test_failures_are_counted_beside_the_mean_of_the_others(
+    make_set: Make, make_estimates: Make, make_scores: Make
+) -> None:
+    folder = make_set()
+    failures = [{"id": "test_003", "reason": "out of memory"}]
+    (row,) = rank([make_scores(folder, make_estimates(folder, failures=failures))])
+    assert (row["n"], row["n_fail"], row["si_sdr_n"], row["si_sdr_nfail"]) == (8, 1, 7, 1)
+
+
+def test_a_system_without_values_comes_last(scored: Make) -> None:
+    rows = rank([scored("perfect", noise_db=-400.0), scored("good")])
+    assert [row["model"] for row in rows] == ["good", "perfect"]
+    assert rows[1]["si_sdri_mean"] is None
+    assert rows[1]["tied_with_above"] is None
+
+
+def test_music_is_ranked_by_the_median_over_songs_and_has_columns_per_stem(
+    make_set: Make, make_estimates: Make, make_scores: Make
+) -> None:
+    folder = make_set(n=7, names=("vocals", "drums"), task="music_separation")
+    estimates = make_estimates(folder, named=True, spread_db=4.0)
+    scores = make_scores(folder, estimates, metrics=["sdr_v4", "si_sdr"])
+    (row,) = rank([scores])
+    items = ScoreFolder(scores).items
+    of_stem = {s: [i.values["sdr_v4_med"] for i in items if i.reference == s] for s in ("vocals",)}
+    both = [fmean(pair) for pair in zip(of_stem["vocals"], _drums(items), strict=True)]
+    assert row["headline"] == "sdr_v4_med_median"
+    assert row["sdr_v4_med_median"] == pytest.approx(median(both))
+    assert row["sdr_v4_med_median_vocals"] == pytest.approx(median(of_stem["vocals"]))
+    assert row["sdr_v4_med_median_ci_lo"] < row["sdr_v4_med_median"]
+
+
+def _drums(items: list) -> list[float]:
+    return [item.values["sdr_v4_med"] for item in items if item.reference == "drums"]
+
+
+def test_other_manifests_and_definitions_are_other_groups(
+    make_set: Make, make_estimates: Make, make_scores: Make
+) -> None:
+    one, two = make_set("one"), make_set("two", seed=9)
+    estimates = make_estimates(one, "a")
+    folders = [
+        make_scores(one, estimates),
+        make_scores(one, estimates, "less", metrics=["si_sdr"]),
+        make_scores(two, make_estimates(two, "b")),
+    ]
+    rows = rank(folders)
+    assert len({row["group"] for row in rows}) == 3
+    assert [row["rank"] for row in rows] == [1, 1, 1]
+
+
+def test_two_score_folders_of_one_model_are_refused(scored: Make, tmp_path: Path) -> None:
+    first = scored("model")
+    second = first.rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="both score model"):
+        rank([scored("model"), second])
+    assert len(rank([second, second])) == 1
+
+
+def test_scores_that_were_edited_are_refused(scored: Make) -> None:
+    folder = scored("model")
+    items = folder / "items.jsonl"
+    items.write_text(items.read_text().replace("test_000", "test_001", 1))
+    with pytest.raises(InputError, match="changed"):
+        rank([folder])
+
+
+def test_the_csv_holds_what_the_rows_say_and_what_produced_them(
+    scored: Make, tmp_path: Path
+) -> None:
+    rows = rank([scored("model", checkpoint_sha256="ab" * 32)])
+    write_leaderboard(tmp_path / "leaderboard.csv", rows)
+    with (tmp_path / "leaderboard.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    run = ScoreFolder(tmp_path / "model_scores").run
+    assert float(row["si_sdri_mean"]) == rows[0]["si_sdri_mean"]
+    assert (row["set"], row["split"], row["checkpoint"]) == ("tiny", "test", "ab" * 6)
+    assert row["checkpoint_sha256"] == "ab" * 32
+    assert row["manifest_sha256"] == run.manifest_sha256
+    assert row["metric_spec_sha256"] == run.metric_spec_sha256
+    assert (row["parameters"], row["macs_per_second"]) == ("1000", "2500000000.0")
+    assert row["tied_with_above"] == ""
+
+
+def test_the_table_shows_rank_interval_and_cost(scored: Make) -> None:
+    text = leaderboard_text(rank([scored("worse", noise_db=0.0), scored("better")]))
+    group, header, best, second = text.splitlines()
+    assert group.startswith("tiny/test/")
+    assert header.split()[:4] == ["model", "rank", "si_sdri_mean", "95"]
+    assert best.split()[:2] == ["better", "1"]
+    assert second.split()[:2] == ["worse", "2"]
+    assert "2.50 G" in best

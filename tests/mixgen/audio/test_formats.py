@@ -1,0 +1,82 @@
+"""Sample formats: what is written is what is read, step for step."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mixgen.audio.formats import (
+    FORMATS,
+    encode_flac,
+    file_samples,
+    from_grid,
+    read_file_samples,
+    samples_sha256,
+    to_grid,
+    write_samples,
+)
+from mixgen.core.errors import InputError, MachineError
+
+ALL = pytest.mark.parametrize("name", sorted(FORMATS))
+
+
+@ALL
+def test_files_give_back_every_step(tmp_path: Path, name: str) -> None:
+    form = FORMATS[name]
+    top = 2 ** (form.bits - 1) - 1
+    steps = np.random.default_rng(1).integers(-top, top, (2, 500), endpoint=True)
+    samples = file_samples(steps, form)
+    path = tmp_path / f"x.{form.extension}"
+    write_samples(path, samples, 16000, form)
+    np.testing.assert_array_equal(read_file_samples(path, form), samples)
+    values, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    assert rate == 16000
+    assert soundfile.info(path).subtype == form.subtype
+    np.testing.assert_array_equal(values.T, from_grid(steps, form))
+
+
+@ALL
+def test_hash_is_of_the_little_endian_samples(name: str) -> None:
+    form = FORMATS[name]
+    samples = file_samples(np.array([[1, -2, 3]], np.int32), form)
+    assert samples_sha256(samples) == hashlib.sha256(samples.tobytes()).hexdigest()
+    assert samples.dtype.str in ("<i2", "<i4", "<f4")
+
+
+@ALL
+@given(st.data())
+def test_rounding_is_at_most_half_a_step(name: str, data: st.DataObject) -> None:
+    form = FORMATS[name]
+    samples = data.draw(arrays(np.float64, (2, 8), elements=st.floats(-1, 1)))
+    error = from_grid(to_grid(samples, form), form) - samples
+    assert np.abs(error).max() <= form.step / 2
+
+
+@ALL
+def test_nothing_is_left_of_a_failed_write(tmp_path: Path, name: str) -> None:
+    form = FORMATS[name]
+    samples = file_samples(np.array([[1, -2, 3]], np.int32), form)
+    with pytest.raises(MachineError, match="too long"):
+        write_samples(tmp_path / f"{'x' * 300}.{form.extension}", samples, 8000, form)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rate_that_flac_cannot_hold(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Cannot encode 10000000 Hz as FLAC"):
+        write_samples(tmp_path / "x.flac", np.zeros((4, 1), "<i2"), 10**7, FORMATS["flac16"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_flac_is_encoded_without_callbacks(monkeypatch: pytest.MonkeyPatch, subtype: str) -> None:
+    samples = np.random.default_rng(2).integers(-9000, 9000, (5000, 2)).astype("<i2")
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, 16000, subtype, format="FLAC")
+    monkeypatch.delattr(soundfile.SoundFile, "_init_virtual_io")  # what makes the callbacks
+    assert encode_flac(samples, 16000, subtype) == stream.getvalue()

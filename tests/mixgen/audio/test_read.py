@@ -1,0 +1,137 @@
+"""Reading audio: whole, finite, in the shape that was asked for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mixgen.audio.read import (
+    audio_info,
+    is_cut_wav,
+    read_audio,
+    read_excerpt,
+    resample,
+    to_channels,
+)
+from mixgen.core.errors import InputError
+
+
+@pytest.fixture
+def ramp(tmp_path: Path) -> Path:
+    """Half a second of stereo, every sample another multiple of 2^-15."""
+    path = tmp_path / "ramp.wav"
+    steps = np.arange(8000, dtype=np.int16).reshape(-1, 2)
+    soundfile.write(path, steps, 8000, subtype="PCM_16")
+    return path
+
+
+def test_header(ramp: Path) -> None:
+    info = audio_info(ramp)
+    assert (info.frames, info.sample_rate, info.channels) == (4000, 8000, 2)
+    assert info.duration_s == 0.5
+
+
+def test_channels_first_and_exact(ramp: Path) -> None:
+    samples, rate = read_audio(ramp)
+    assert samples.shape == (2, 4000)
+    assert samples.dtype == np.float64
+    assert rate == 8000
+    np.testing.assert_array_equal(samples[1] * 2**15, np.arange(1, 8000, 2))
+
+
+def test_part_of_a_file(ramp: Path) -> None:
+    whole, _ = read_audio(ramp)
+    part, _ = read_audio(ramp, start=100, frames=50)
+    np.testing.assert_array_equal(part, whole[:, 100:150])
+
+
+def test_excerpt_truncates_times_as_scaper_does(ramp: Path) -> None:
+    whole, _ = read_audio(ramp)
+    part, _ = read_excerpt(ramp, 0.01019, 0.01)
+    np.testing.assert_array_equal(part, whole[:, 81:161])
+
+
+def test_excerpt_to_end_gives_what_there_is(ramp: Path) -> None:
+    part, _ = read_excerpt(ramp, 0.4, 5.0, to_end=True)
+    assert part.shape == (2, 800)
+
+
+def test_more_than_there_is(ramp: Path) -> None:
+    with pytest.raises(InputError, match="has 4000 samples, but samples 3990 to 4040 are wanted"):
+        read_audio(ramp, start=3990, frames=50)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There is no audio file"):
+        read_audio(tmp_path / "none.wav")
+
+
+def test_not_audio(tmp_path: Path) -> None:
+    path = tmp_path / "words.wav"
+    path.write_text("these are words")
+    with pytest.raises(InputError, match="not audio that can be read"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_non_finite(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "bad.wav"
+    soundfile.write(path, np.array([0.0, value, 0.0]), 8000, subtype="FLOAT")
+    with pytest.raises(InputError, match="NaN or infinite"):
+        read_audio(path)
+
+
+def test_floats_above_full_scale_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.array([0.0, 3.5, -2.0]), 8000, subtype="FLOAT")
+    assert np.abs(read_audio(path)[0]).max() == 3.5
+
+
+def test_truncated_flac(tmp_path: Path) -> None:
+    path = tmp_path / "cut.flac"
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 20000)
+    soundfile.write(path, noise, 8000)
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(InputError, match=r"cut\.flac"):
+        read_audio(path)
+
+
+def test_cut_wav_is_noticed(ramp: Path) -> None:
+    assert not is_cut_wav(ramp)
+    ramp.write_bytes(ramp.read_bytes()[:-100])
+    assert is_cut_wav(ramp)
+
+
+def test_a_streamed_wav_is_not_cut(ramp: Path) -> None:
+    content = bytearray(ramp.read_bytes())
+    content[4:8] = b"\xff\xff\xff\xff"
+    ramp.write_bytes(content)
+    assert not is_cut_wav(ramp)
+
+
+def test_mean_to_mono_and_copies_to_stereo() -> None:
+    stereo = np.array([[1.0, 2.0], [3.0, 6.0]])
+    np.testing.assert_array_equal(to_channels(stereo, 1), [[2.0, 4.0]])
+    np.testing.assert_array_equal(to_channels(stereo[:1], 2), [[1.0, 2.0], [1.0, 2.0]])
+    assert to_channels(stereo, 2) is stereo
+
+
+def test_three_channels_do_not_become_two() -> None:
+    with pytest.raises(InputError, match="Cannot make 2 channels from 3"):
+        to_channels(np.zeros((3, 4)), 2)
+
+
+def test_resampling_keeps_a_tone() -> None:
+    time = np.arange(44100) / 44100
+    tone = np.sin(2 * np.pi * 440 * time)[None]
+    lower = resample(tone, 44100, 16000)
+    assert lower.shape == (1, 16000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    middle = slice(1000, -1000)
+    np.testing.assert_allclose(lower[0, middle], expected[middle], atol=1e-5)
+
+
+def test_no_resampling_is_no_change() -> None:
+    samples = np.ones((1, 5))
+    assert resample(samples, 8000, 8000) is samples

@@ -1,0 +1,160 @@
+"""Layouts of speech: talkers, sessions, subsets and texts, from real excerpts and miniatures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mixgen.core.errors import InputError
+from mixgen.corpora.layout import Found
+
+LayOut = Callable[..., Path]
+Find = Callable[[str, Path], dict[str, Found]]
+
+
+def test_vctk_lists_the_first_microphone_alone(lay_out: LayOut, find: Find) -> None:
+    root = lay_out(
+        "VCTK/wav48_silence_trimmed/p225/p225_001_mic1.flac",
+        "VCTK/wav48_silence_trimmed/p225/p225_001_mic2.flac",
+        "VCTK/wav48_silence_trimmed/s5/s5_003_mic1.flac",
+        "VCTK/wav48_silence_trimmed/p315/p315_001_mic1.flac",
+        texts={
+            "VCTK/txt/p225/p225_001.txt": "Please call Stella.\r\n",
+            "VCTK/txt/s5/s5_003.txt": "Six spoons.\n",
+        },
+    )
+    found = find("vctk", root)
+    assert [(item.label, item.group, item.text) for item in found.values()] == [
+        ("p225", "p225", "Please call Stella."),
+        ("p315", "p315", ""),
+        ("s5", "s5", "Six spoons."),
+    ]
+
+
+@pytest.mark.parametrize("start", ["", "VCTK-Corpus", "VCTK-Corpus/wav48"])
+def test_vctk_before_version_0_92(lay_out: LayOut, find: Find, start: str) -> None:
+    root = lay_out(
+        "VCTK-Corpus/wav48/p226/p226_002.wav",
+        texts={"VCTK-Corpus/txt/p226/p226_002.txt": "Ask her.\n"},
+    )
+    (item,) = find("vctk", root / start).values()
+    assert (item.label, item.text) == ("p226", "Ask her.")
+
+
+def test_names_like_those_of_vctk_outside_its_folders_are_not_vctk(
+    real_data: Path, find: Find
+) -> None:
+    assert find("vctk", real_data / "speech" / "voicebank-demand-p287-denoiser") == {}
+
+
+@pytest.mark.parametrize("start", ["", "wsj0", "wsj0/si_tr_s"])
+def test_wsj0(lay_out: LayOut, find: Find, start: str) -> None:
+    root = lay_out("wsj0/si_tr_s/01t/01to030v.wav", "wsj0/si_tr_s/01t/readme.wav")
+    (item,) = find("wsj0", root / start).values()
+    assert (item.label, item.group, item.split) == ("01t", "01to03", "si_tr_s")
+
+
+def test_wsj0_second_microphone_is_left_out(lay_out: LayOut, find: Find) -> None:
+    root = lay_out(
+        "11-1.1/wsj0/si_et_05/440/440c0201.wv1.wav", "11-1.1/wsj0/si_et_05/440/440c0201.wv2.wav"
+    )
+    (item,) = find("wsj0", root).values()
+    assert (item.path.rpartition("/")[2], item.split) == ("440c0201.wv1.wav", "si_et_05")
+
+
+def test_wsj0_as_on_the_discs(lay_out: LayOut, find: Find) -> None:
+    root = lay_out("wsj0/si_tr_s/01t/01to030v.WV1", "wsj0/si_tr_s/01t/01to030v.wv2")
+    with pytest.raises(InputError, match=r"01to030v\.WV1 is a compressed SPHERE file.*sph2pipe"):
+        find("wsj0", root)
+
+
+def test_ljspeech_real_excerpt(real_data: Path, find: Find) -> None:
+    found = find("ljspeech", real_data / "speech" / "ljspeech-coqui")
+    assert len(found) == 10
+    assert {(item.label, item.group) for item in found.values()} == {("LJ", "LJ001")}
+    assert found["LJ001-0002.flac"].text == "in being comparatively modern."
+
+
+def test_ljspeech_texts_have_words_for_numbers_and_may_hold_quotation_marks(
+    lay_out: LayOut, find: Find
+) -> None:
+    lines = (
+        'LJ001-0007|the "forty-two line Bible" of 1455,|the "forty-two line Bible" of fourteen\n'
+    )
+    root = lay_out("wavs/LJ001-0007.wav", "wavs/LJ001-0008.wav", texts={"metadata.csv": lines})
+    texts = [item.text for item in find("ljspeech", root).values()]
+    assert texts == ['the "forty-two line Bible" of fourteen', ""]
+
+
+def test_ljspeech_table_cut_short(lay_out: LayOut, find: Find) -> None:
+    root = lay_out("wavs/LJ001-0007.wav", texts={"metadata.csv": "LJ001-0007|the For"})
+    with pytest.raises(InputError, match=r"metadata\.csv line 1 ends early"):
+        find("ljspeech", root)
+
+
+COLUMNS = "client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgender\taccent\tlocale\tsegment"
+
+
+def _table(*rows: tuple[str, str, str]) -> str:
+    lines = ("\t".join((*row, "2", "0", "", "", "", "en", "")) for row in rows)
+    return "\n".join((COLUMNS, *lines)) + "\n"
+
+
+def test_common_voice(lay_out: LayOut, find: Find) -> None:
+    names = [f"en/clips/common_voice_en_{number}.mp3" for number in range(1, 6)]
+    clips = {number: Path(name).name for number, name in enumerate(names, start=1)}
+    root = lay_out(
+        *names,
+        "en/other/clip.mp3",
+        texts={
+            "en/train.tsv": _table(("ann", clips[1], '"Yes," he said.')),
+            "en/dev.tsv": _table(("bob", clips[2], "Two")),
+            "en/test.tsv": _table(("cid", "common_voice_en_3", "Three")),  # as before version 4
+            "en/validated.tsv": _table(
+                ("ann", clips[1], '"Yes," he said.'),
+                ("bob", clips[2], "Two"),
+                ("dot", clips[4], 'An open quote: "'),
+            ),
+            "en/invalidated.tsv": _table(("eve", clips[5], "Rejected")),
+        },
+    )
+    assert [(f.label, f.split, f.text) for f in find("common_voice", root).values()] == [
+        ("ann", "train", '"Yes," he said.'),
+        ("bob", "valid", "Two"),
+        ("cid", "test", "Three"),
+        ("dot", "", 'An open quote: "'),
+    ]
+
+
+def test_common_voice_languages_have_their_own_tables(lay_out: LayOut, find: Find) -> None:
+    root = lay_out(
+        "cy/clips/1.mp3",
+        "br/clips/1.mp3",
+        texts={
+            "cy/train.tsv": _table(("ann", "1.mp3", "Bore da")),
+            "br/test.tsv": _table(("bob", "1.mp3", "Demat")),
+        },
+    )
+    found = find("common_voice", root)
+    assert [(item.label, item.split) for item in found.values()] == [
+        ("bob", "test"),
+        ("ann", "train"),
+    ]
+
+
+def test_common_voice_without_tables(lay_out: LayOut, find: Find) -> None:
+    with pytest.raises(InputError, match=r"en has clips but no train\.tsv"):
+        find("common_voice", lay_out("en/clips/1.mp3"))
+
+
+def test_common_voice_paths_that_lead_elsewhere_are_not_followed(
+    lay_out: LayOut, find: Find
+) -> None:
+    root = lay_out(
+        "en/clips/1.mp3",
+        "secret.mp3",
+        texts={"en/train.tsv": _table(("ann", "../../secret.mp3", ""), ("bob", "1.mp3", ""))},
+    )
+    assert [(item.path, item.label) for item in find("common_voice", root).values()] == [
+        ("en/clips/1.mp3", "bob")
+    ]

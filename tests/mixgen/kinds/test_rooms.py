@@ -1,0 +1,203 @@
+"""Rooms: parts of a response, what is measured of it, and sets with a response for each source."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from pydantic import ValidationError
+
+from mixgen.acoustics.rir import along, convolve, direct_to_reverberant_db, reverberation_time_s
+from mixgen.audio.formats import FORMATS
+from mixgen.core.errors import InputError
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.export.jams import write_jams
+from mixgen.manifest.file import open_manifest, read_manifest, write_manifest
+from mixgen.manifest.mixture import Mixture
+from mixgen.recipe.schema import Recipe
+from mixgen.render.mixture import render, source_signals
+from mixgen.render.set import render_set
+from mixgen.sets.rendered import RenderedSet, open_rendered
+from mixgen.sets.verify import verify_set
+
+MakeRecipe = Callable[..., Recipe]
+Decaying = Callable[..., np.ndarray]
+RATE = 16000
+T60_S = 0.08
+
+
+def reverberant(speech_recipe: MakeRecipe, **rooms: Any) -> Recipe:
+    splits = {
+        name: {"mixtures": 4, "sources": {"speech": name, "rir": name}}
+        for name in ("train", "test")
+    }
+    return speech_recipe(splits=splits, rooms=rooms, format="wav16")
+
+
+def drawn(roomy: Any, recipe: Recipe) -> list[Mixture]:
+    return list(draw_mixtures(recipe, roomy.rows, roomy.roots))
+
+
+def test_every_source_has_its_own_response_in_one_room(
+    roomy: Any, speech_recipe: MakeRecipe
+) -> None:
+    rooms: dict[str, set[str]] = {"train": set(), "test": set()}
+    for mixture in drawn(roomy, reverberant(speech_recipe)):
+        assert mixture.room is not None
+        rooms[mixture.split].add(mixture.room.name)
+        responses = [source.room for source in mixture.sources if source.role == "target"]
+        assert len({response.path for response in responses if response}) == 2
+        assert {f"rooms/{Path(r.path).parts[0]}" for r in responses if r} == {mixture.room.name}
+        assert {r.t60_s for r in responses if r} == {T60_S}
+        assert mixture.sources[-1].room is None  # the background is as it was recorded
+    assert all(len(names) == 2 for names in rooms.values())
+    assert rooms["train"].isdisjoint(rooms["test"])
+
+
+def test_dry_and_reverberant_sets_are_twins(roomy: Any, speech_recipe: MakeRecipe) -> None:
+    recipe = reverberant(speech_recipe)
+    dry = drawn(roomy, recipe.model_copy(update={"rooms": None}))
+    for a, b in zip(dry, drawn(roomy, recipe), strict=True):
+        assert [s.events for s in a.sources] == [s.events for s in b.sources]
+
+
+def test_references_on_disk(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+    recipe = reverberant(speech_recipe, references=["early", "dry"])
+    path = tmp_path / "manifest.jsonl"
+    write_manifest(path, draw_header(recipe, roomy.rows), drawn(roomy, recipe))
+    manifest = read_manifest(path)
+    outcome = render_set(open_manifest(path), tmp_path / "set", roomy.roots)
+    assert outcome.failures == []
+    assert verify_set(tmp_path / "set", deep=True) == []
+    mixture = manifest.mixtures[0]
+    assert mixture.targets == ["s1_early", "s2_early"]
+    folder = tmp_path / "set" / mixture.id
+    names = {file.stem for file in folder.iterdir()}
+    assert names == {"mixture", "s1", "s2", "noise", "s1_early", "s2_early", "s1_dry", "s2_dry"}
+    assert RenderedSet(tmp_path / "set").load_references(mixture.id).shape[0] == 2
+    for row in open_rendered(tmp_path / "set"):
+        if row.name in ("s1", "s2"):
+            assert row.requested["t60_s"] == T60_S
+            assert row.measured["t60_s"] == pytest.approx(T60_S, rel=0.2)
+            assert row.measured["drr_db"] is not None
+            assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=1.0)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_images_are_the_sources_through_their_responses(
+    roomy: Any, speech_recipe: MakeRecipe, channels: int
+) -> None:
+    recipe = reverberant(speech_recipe, references=["image", "early", "dry"])
+    recipe = recipe.model_copy(update={"channels": channels, "sample_rate": RATE, "fade_s": 0.0})
+    mixture = drawn(roomy, recipe)[0]
+    source = mixture.sources[0]
+    signals = source_signals(mixture, source, roomy.roots)
+    assert list(signals) == ["s1", "s1_early", "s1_dry"]
+    (event,) = source.events
+    assert source.room is not None
+    samples, _ = soundfile.read(roomy.roots["speech"] / event.path)
+    response, _ = soundfile.read(roomy.roots["rooms"] / source.room.path)
+    excerpt = samples[: int(event.event_duration * RATE)]
+    start = int(event.event_time * RATE)
+    for channel in range(channels):
+        image = np.convolve(excerpt, response[:, channel])[: mixture.frames - start]
+        ours = signals["s1"][channel, start : start + len(image)]
+        gain = (ours @ image) / (image @ image)
+        np.testing.assert_allclose(ours, gain * image, atol=1e-9)
+        # The dry reference is the source at the place and height of its direct sound.
+        arrival = int(np.abs(response[:, channel]).argmax())
+        direct = signals["s1_dry"][channel, start + arrival :]
+        heard = min(len(direct), len(excerpt))
+        expected = gain * response[arrival, channel] * excerpt[:heard]
+        np.testing.assert_allclose(direct[:heard], expected, atol=1e-9)
+
+
+def test_early_part_ends_in_time(decaying: Decaying) -> None:
+    response = decaying(0.4, RATE)
+    early = along("early", response, RATE, early_s=0.05)
+    assert early.shape[1] == round(0.005 * RATE) + round(0.05 * RATE) + 1
+    np.testing.assert_array_equal(early, response[:, : early.shape[1]])
+    assert along("image", response, RATE, early_s=0.05) is response
+
+
+@pytest.mark.parametrize("t60_s", [0.2, 0.5, 1.0])
+def test_reverberation_time_of_decaying_noise(decaying: Decaying, t60_s: float) -> None:
+    measured = [reverberation_time_s(decaying(t60_s, RATE, seed=s), RATE) for s in range(5)]
+    assert np.mean([m for m in measured if m]) == pytest.approx(t60_s, rel=0.07)
+
+
+def test_a_single_sample_has_no_reverberation() -> None:
+    click = np.zeros((1, 100))
+    click[0, 3] = 1.0
+    assert reverberation_time_s(click, RATE) is None
+    assert direct_to_reverberant_db(click, RATE) is None
+
+
+def test_direct_to_reverberant_ratio_in_closed_form() -> None:
+    response = np.zeros((1, RATE))
+    response[0, 10], response[0, 5000] = 1.0, 0.5
+    assert direct_to_reverberant_db(response, RATE) == pytest.approx(10 * np.log10(4))
+
+
+def test_convolution_of_one_tap_keeps_the_length() -> None:
+    samples = np.arange(5.0)[None]
+    np.testing.assert_array_equal(
+        convolve(samples, np.array([[2.0], [3.0]])), [[0, 2, 4, 6, 8], [0, 3, 6, 9, 12]]
+    )
+
+
+def test_a_response_at_another_rate_sounds_alike(roomy: Any, speech_recipe: MakeRecipe) -> None:
+    recipe = reverberant(speech_recipe)
+    slow, fast = (
+        drawn(roomy, recipe.model_copy(update={"sample_rate": rate}))[0] for rate in (8000, RATE)
+    )
+    low, high = (render(m, roomy.roots, FORMATS["wav_float"]).stems["s1"] for m in (slow, fast))
+    power = [10 * np.log10(np.mean(signal**2)) for signal in (low, high)]
+    assert power[0] == pytest.approx(power[1], abs=1.0)
+
+
+def test_more_sources_than_responses(roomy: Any, speech_recipe: MakeRecipe) -> None:
+    group = {"name": "s", "kind": "speech", "count": 5, "distinct_labels": False}
+    recipe = speech_recipe(
+        sources=[group], rooms={}, splits={"train": {"mixtures": 1, "sources": "train"}}
+    )
+    with pytest.raises(InputError, match=r"has 4 response\(s\) for 5 sources"):
+        drawn(roomy, recipe)
+
+
+def test_no_response_for_a_split(corpus: Any, speech_recipe: MakeRecipe) -> None:
+    with pytest.raises(InputError, match="No rir source fits the rooms in split 'train'"):
+        list(draw_mixtures(reverberant(speech_recipe), corpus.rows, corpus.roots))
+
+
+def test_more_channels_than_microphones(roomy: Any, speech_recipe: MakeRecipe) -> None:
+    recipe = reverberant(speech_recipe)
+    with pytest.raises(InputError, match=r"is of 3 microphone\(s\), and the mixtures have 4"):
+        drawn(roomy, recipe.model_copy(update={"channels": 4}))
+    mixture = drawn(roomy, recipe)[0].model_copy(update={"channels": 4})
+    with pytest.raises(InputError, match=r"has 3 channel\(s\), and the mixture 4"):
+        render(mixture, roomy.roots, FORMATS["wav16"])
+
+
+def test_scaper_has_no_rooms(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+    mixture = drawn(roomy, reverberant(speech_recipe))[0]
+    with pytest.raises(InputError, match="is in a room with a response for each source"):
+        write_jams(tmp_path / "x.jams", mixture, roomy.roots)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"channels": 3}, "more than 2 channels need `rooms`"),
+        ({"rooms": {"references": ["dry", "dry"]}}, "a reference comes twice"),
+        ({"rooms": {"references": ["dry"], "roles": ["noise"]}}, "need the role target"),
+        ({"rooms": {"references": []}}, "at least 1 item"),
+    ],
+)
+def test_rooms_that_make_no_sense(
+    speech_recipe: MakeRecipe, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        speech_recipe(**changes)

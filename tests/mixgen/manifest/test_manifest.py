@@ -1,0 +1,195 @@
+"""Manifests: written and read without loss, and refused with the line when something is wrong."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mixgen.core.errors import InputError
+from mixgen.core.files import sha256_file
+from mixgen.manifest.file import Manifest, open_manifest, read_manifest, write_manifest
+from mixgen.manifest.mixture import Mixture
+from mixgen.recipe.schema import Recipe
+
+
+@pytest.fixture(scope="module")
+def manifest_path(
+    tmp_path_factory: pytest.TempPathFactory,
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+) -> Path:
+    """The manifest of the tiny speech set."""
+    path = tmp_path_factory.mktemp("manifest") / "manifest.jsonl"
+    draw_to(path, speech_recipe())
+    return path
+
+
+Change = Callable[[list[dict[str, Any]]], None]
+
+
+@pytest.fixture
+def refusal(manifest_path: Path, tmp_path: Path) -> Callable[[Change], str]:
+    """What is said of the manifest after a change to its parsed lines."""
+
+    def read(change: Change) -> str:
+        lines = [json.loads(line) for line in manifest_path.read_text().splitlines()]
+        change(lines)
+        path = tmp_path / "changed.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with pytest.raises(InputError) as error:
+            read_manifest(path)
+        return str(error.value).removeprefix(str(path)).strip()
+
+    return read
+
+
+def test_round_trip(manifest_path: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(manifest_path)
+    copy = tmp_path / "copy.jsonl"
+    write_manifest(copy, manifest.header, manifest.mixtures)
+    assert copy.read_bytes() == manifest_path.read_bytes()
+    assert manifest.sha256 == sha256_file(manifest_path)
+
+
+def test_read_one_at_a_time(manifest_path: Path, tmp_path: Path) -> None:
+    manifest = open_manifest(manifest_path)
+    whole = read_manifest(manifest_path)
+    assert list(manifest) == list(manifest) == whole.mixtures
+    assert (manifest.header, manifest.sha256) == (whole.header, whole.sha256)
+    assert manifest.count() == len(whole.mixtures) == 7
+    path = tmp_path / "longer.jsonl"
+    path.write_text(manifest_path.read_text() + '{"id": \n')
+    mixtures = iter(open_manifest(path))
+    assert [next(mixtures) for _ in range(7)] == whole.mixtures
+    with pytest.raises(InputError, match="line 9 is not valid JSON"):
+        next(mixtures)
+
+
+def test_the_hash_is_of_the_bytes(manifest_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "windows.jsonl"
+    path.write_bytes(manifest_path.read_bytes().replace(b"\n", b"\r\n"))
+    manifest = read_manifest(path)
+    assert manifest.mixtures == read_manifest(manifest_path).mixtures
+    assert manifest.sha256 == sha256_file(path)
+
+
+def test_contract(manifest_path: Path) -> None:
+    header, first = (json.loads(line) for line in manifest_path.read_text().splitlines()[:2])
+    assert header["schema"] == "manifest/1"
+    assert {"name", "task", "recipe_sha256", "sources_sha256", "seed"} <= header.keys()
+    assert {"mixgen", "scaper", "numpy", "scipy", "soxr", "soundfile"} <= header[
+        "created_by"
+    ].keys()
+    assert {"id", "split", "sample_rate", "channels", "frames", "seed", "sources"} <= first.keys()
+    assert {"level", "room", "effects", "clip", "targets"} <= first.keys()
+    source = first["sources"][0]
+    assert {"name", "role", "label", "kind", "events", "gain", "room"} <= source.keys()
+    event = source["events"][0]
+    assert {"corpus", "path", "sha256", "source_time", "event_time", "event_duration"} <= set(event)
+    assert {"snr", "pitch_shift", "time_stretch"} <= set(event)
+
+
+def test_order_ids_and_targets(manifest_path: Path) -> None:
+    manifest = read_manifest(manifest_path)
+    assert [mixture.id for mixture in manifest.of_split("test")] == ["test-000000", "test-000001"]
+    assert manifest.of_split(None) == manifest.mixtures
+    first = manifest.by_id["train-000000"]
+    assert first.targets == ["s1", "s2"]
+    assert first.file_names == ["mixture", "s1", "s2", "noise"]
+    assert first.duration_s == 0.8
+
+
+def test_unknown_split(manifest_path: Path) -> None:
+    with pytest.raises(InputError, match="no split 'dev': choose one of train, test"):
+        read_manifest(manifest_path).of_split("dev")
+
+
+def test_a_line_separator_in_a_path_is_no_new_line(manifest_path: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(manifest_path)
+    data = manifest.mixtures[0].as_dict()
+    data["sources"][0]["events"][0]["path"] = "odd\u2028name\u0085.wav"
+    path = tmp_path / "odd.jsonl"
+    write_manifest(path, manifest.header, [Mixture.model_validate(data)])
+    assert read_manifest(path).mixtures[0].as_dict() == data
+
+
+def _set(place: str, value: Any) -> Change:
+    """Return the change that puts `value` at a place such as `1.sources.0.name`."""
+
+    def change(lines: list[Any]) -> None:
+        *way, last = (int(part) if part.isdigit() else part for part in place.split("."))
+        target: Any = lines
+        for part in way:
+            target = target[part]
+        target[last] = value
+
+    return change
+
+
+PATH = "1.sources.0.events.0.path"
+
+
+@pytest.mark.parametrize("path", ["../x.wav", "/etc/passwd", "a\\b", "a\0b", ""])
+def test_hostile_paths(refusal: Callable[[Change], str], path: str) -> None:
+    said = refusal(_set(PATH, path))
+    assert said.startswith("line 2 is not valid: sources.0.events.0.path: The path")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("0.schema", "manifest/2", "has schema 'manifest/2'; this version reads 'manifest/1'"),
+        ("0.format", "mp3", "line 1 is not valid: format"),
+        ("0.extra", 1, "line 1 is not valid: extra"),
+        ("1.id", "../../x", "line 2 is not valid: id: The name '../../x' is not allowed"),
+        ("1.id", "x" * 5000, "is not allowed: use 1 to 200 letters"),
+        ("1.id", 7, "line 2 is not valid: id: Input should be a valid string"),
+        ("2.id", "TRAIN-000000", "holds the mixture id 'TRAIN-000000' twice"),
+        ("1.frames", 0, "frames: Input should be greater than or equal to 1"),
+        ("1.frames", 10**30, "frames: Input should be less than or equal to"),
+        ("1.sample_rate", 1, "sample_rate: Input should be greater than or equal to 8000"),
+        ("1.clip", {"peak": 1.5}, "clip.peak: Input should be less than 1"),
+        (
+            "1.sources.1.name",
+            "S1",
+            "mixture train-000000 has two sources or references of one name",
+        ),
+        ("1.sources.0.name", "mixture", "a source cannot be called 'mixture'"),
+        ("1.sources.0.name", "Mixture", "a source cannot be called 'Mixture'"),
+        ("1.sources.0.events.0.event_duration", 0, "event_duration: Input should be greater"),
+        ("1.sources.2.events.0.event_duration", 1e9, "event_duration"),
+        ("1.sources.0.events.0.event_time", -1, "event_time: Input should be greater"),
+        ("1.targets", ["s3"], "mixture train-000000 has no source 's3'"),
+        ("1.effects", [{"reverb": 1}], "effects"),
+    ],
+)
+def test_wrong_values(refusal: Callable[[Change], str], place: str, value: Any, words: str) -> None:
+    assert words in refusal(_set(place, value))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty: it should begin with a header line"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (b"{}\n", "line 1 is not valid: name: Field required"),
+        (b"[]\n", "line 1 is not valid"),
+        (b'{"schema": "manifest/1"\n', "line 1 is not valid JSON"),
+    ],
+)
+def test_what_is_no_manifest(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        read_manifest(path)
+
+
+def test_nan_is_no_number(manifest_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "nan.jsonl"
+    path.write_text(
+        manifest_path.read_text().replace('"reference_db": -32.0', '"reference_db": NaN')
+    )
+    with pytest.raises(InputError, match="line 2 is not valid JSON"):
+        read_manifest(path)

@@ -1,0 +1,395 @@
+"""Sets on disk: the exact sum, the same bytes however rendered, and repair of just what differs."""
+
+import gc
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mixgen.render.journal
+import mixgen.render.set
+from mixgen.audio.formats import FORMATS, SampleFormat, read_file_samples, samples_sha256
+from mixgen.core.errors import InputError, MachineError, UsageError
+from mixgen.core.files import sha256_file
+from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.manifest.file import Manifest, open_manifest, write_manifest
+from mixgen.manifest.mixture import Mixture
+from mixgen.recipe.schema import Recipe
+from mixgen.render.journal import Block
+from mixgen.render.set import BlockOutcome, parse_shard, render_set
+from mixgen.sets.rendered import RenderedSet, open_rendered
+from mixgen.sets.verify import verify_set
+
+Contents = Callable[[Path], dict[str, bytes]]
+
+
+def _check_sums(folder: Path, form: SampleFormat) -> None:
+    manifest = RenderedSet(folder).manifest
+    rows = {row.path: row for row in open_rendered(folder)}
+    for mixture in manifest.mixtures:
+        files = {}
+        for name in mixture.file_names:
+            path = f"{mixture.id}/{name}.{form.extension}"
+            samples = read_file_samples(folder / path, form)
+            assert samples.shape == (mixture.frames, mixture.channels)
+            assert samples_sha256(samples) == rows[path].sha256
+            assert sha256_file(folder / path) == rows[path].file_sha256
+            values = soundfile.read(folder / path, dtype="float64", always_2d=True)[0]
+            assert np.abs(values).max() <= mixture.clip.peak
+            assert np.abs(values).max() == pytest.approx(rows[path].peak, abs=1e-6)
+            files[name] = samples.astype(np.float64)
+        total = files.pop("mixture")
+        np.testing.assert_array_equal(total, sum(files.values()))
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_sum_is_exact_in_every_format(
+    render_to: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    render_to(tmp_path / "set", form=FORMATS[name])
+    _check_sums(tmp_path / "set", FORMATS[name])
+
+
+SNR = st.sampled_from([["const", 0], ["uniform", -10, 10], ["normal", 20, 10], ["choose", [-5, 5]]])
+DURATIONS = st.sampled_from(
+    [{"seconds": 0.25}, {"seconds": 0.9}, {"mode": "min"}, {"mode": "max", "limit_s": 0.7}]
+)
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_sum_is_exact_for_any_recipe(
+    corpus,  # type: ignore[no-untyped-def]
+    speech_recipe: Callable[..., Recipe],
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+) -> None:
+    count = data.draw(st.integers(1, 4))
+    form = FORMATS[data.draw(st.sampled_from(sorted(FORMATS)))]
+    recipe = speech_recipe(
+        sample_rate=data.draw(st.sampled_from([8000, 11025, 16000, 44100])),
+        channels=data.draw(st.integers(1, 2)),
+        duration=data.draw(DURATIONS),
+        reference_db=["const", data.draw(st.sampled_from([-60, -25, 0]))],
+        level_rule=data.draw(st.sampled_from(["lufs", "energy"])),
+        clip={"peak": data.draw(st.sampled_from([0.05, 0.5, 0.99]))},
+        seed=data.draw(st.integers(0, 2**40)),
+        format=form.name,
+        sources=[{"name": "s", "kind": "speech", "count": count, "snr": data.draw(SNR)}],
+        splits={"any": {"mixtures": 1, "sources": {}}},
+    )
+    folder = tmp_path_factory.mktemp("any")
+    path = folder / "m.jsonl"
+    mixtures = draw_mixtures(recipe, corpus.rows, corpus.roots)
+    write_manifest(path, draw_header(recipe, corpus.rows), mixtures)
+    outcome = render_set(open_manifest(path), folder / "set", corpus.roots)
+    assert outcome.failures == []
+    _check_sums(folder / "set", form)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_workers_do_not_change_a_byte(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "one")
+    render_to(tmp_path / "two", workers=2)
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1)])
+def test_shards_do_not_change_a_byte(
+    render_to: Callable[..., Any],
+    tmp_path: Path,
+    contents: Contents,
+    order: tuple[int, ...],
+) -> None:
+    render_to(tmp_path / "one")
+    for index in order:
+        assert not (tmp_path / "parts" / "rendered.jsonl").exists()
+        render_to(tmp_path / "parts", shard=(index, 3))
+    assert contents(tmp_path / "parts") == contents(tmp_path / "one")
+
+
+def test_more_shards_than_blocks(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "one")
+    for index in (3, 1, 2):
+        render_to(tmp_path / "parts", shard=(index, 3))
+    assert contents(tmp_path / "parts") == contents(tmp_path / "one")
+
+
+def _times(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.glob("*/*")}
+
+
+def test_again_writes_nothing(render_to: Callable[..., Any], tmp_path: Path) -> None:
+    render_to(tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert render_to(tmp_path).written == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times
+
+
+def test_a_wrong_last_line_is_found_before_the_work(
+    corpus,  # type: ignore[no-untyped-def]
+    drawn: tuple[Path, Manifest],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "m.jsonl"
+    lines = drawn[0].read_text().splitlines(keepends=True)
+    for wrong in ('{"id": \n', lines[-1]):
+        path.write_text("".join([*lines, wrong]))
+        with pytest.raises(InputError, match=r"line 9 is not valid JSON|'test-000001' twice"):
+            render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_few_mixtures_are_in_memory(
+    corpus,  # type: ignore[no-untyped-def]
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "m.jsonl"
+    draw_to(path, speech_recipe(splits={"any": {"mixtures": 300, "sources": {}}}))
+    gc.collect()
+    before = _mixtures_in_memory()
+    most = 0
+
+    def count(block: Block, **_: Any) -> BlockOutcome:
+        nonlocal most
+        assert len(block.mixtures) <= mixgen.render.journal.BLOCK
+        most = max(most, _mixtures_in_memory() - before)
+        return BlockOutcome()
+
+    monkeypatch.setattr(mixgen.render.set, "render_block", count)
+    render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    assert mixgen.render.journal.BLOCK <= most <= 3 * mixgen.render.journal.BLOCK
+
+
+def _mixtures_in_memory() -> int:
+    return sum(type(thing) is Mixture for thing in gc.get_objects())
+
+
+def test_repair_of_just_what_differs(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path)
+    whole, times = contents(tmp_path), _times(tmp_path)
+    flipped, cut, gone = sorted(tmp_path.glob("*/*.flac"))[3:20:8]
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    cut.write_bytes(cut.read_bytes()[:-7])
+    gone.unlink()
+    damaged = {path.relative_to(tmp_path).as_posix() for path in (flipped, cut, gone)}
+    assert {problem.path for problem in verify_set(tmp_path)} == damaged
+    assert render_to(tmp_path).written == 3
+    assert verify_set(tmp_path, deep=True) == []
+    assert contents(tmp_path) == whole
+    after = _times(tmp_path)
+    changed = {path for path in after if after[path] != times[path]}
+    assert changed == {str(path) for path in (flipped, cut, gone)}
+
+
+def test_altered_copy_of_the_manifest_is_repaired(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path)
+    whole = contents(tmp_path)
+    copy = tmp_path / "manifest.jsonl"
+    copy.write_text(copy.read_text().replace('"tiny"', '"tony"'))
+    assert [problem.path for problem in verify_set(tmp_path)] == ["manifest.jsonl"]
+    assert render_to(tmp_path).written == 0
+    assert contents(tmp_path) == whole
+
+
+def test_another_manifest_is_refused(
+    corpus,  # type: ignore[no-untyped-def]
+    render_to: Callable[..., Any],
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+    tmp_path: Path,
+) -> None:
+    render_to(tmp_path / "set")
+    path = tmp_path / "other.jsonl"
+    draw_to(path, speech_recipe(seed=1))
+    with pytest.raises(InputError, match="holds a set of another manifest"):
+        render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+
+
+def test_a_second_manifest_takes_nothing_from_an_unfinished_set(
+    corpus,  # type: ignore[no-untyped-def]
+    render_to: Callable[..., Any],
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+    tmp_path: Path,
+    contents: Contents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mixgen.render.journal.BLOCK", 2)
+    render_to(tmp_path / "set", shard=(1, 2))
+    (tmp_path / "set" / "manifest.jsonl").unlink()
+    path = tmp_path / "other.jsonl"
+    draw_to(path, speech_recipe(seed=5))
+    for folder in ("set", "fresh"):
+        render_set(open_manifest(path), tmp_path / folder, corpus.roots)
+    assert contents(tmp_path / "set") == contents(tmp_path / "fresh")
+
+
+def test_links_out_of_the_set_are_not_followed(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    folder, victim = tmp_path / "set", tmp_path / "victim"
+    render_to(folder)
+    (folder / "train-000000").rename(victim)
+    (victim / ".tmp.mine").write_text("mine")
+    (folder / "train-000000").symlink_to(victim)
+    before = contents(victim)
+    outcome = render_to(folder)
+    reason = f"{folder / 'train-000000'} is a link that leads out of {folder}: remove the link."
+    assert outcome.failures == [("train-000000", reason)]
+    assert contents(victim) == before
+    (folder / "train-000000").unlink()
+    for name in ("mixture", "s1", "s2", "noise"):
+        link = folder / "train-000000" / f"{name}.flac"
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(victim / link.name)
+    assert render_to(folder).written == 4
+    assert contents(victim) == before
+    assert verify_set(folder) == []
+
+
+def test_another_format_is_refused(render_to: Callable[..., Any], tmp_path: Path) -> None:
+    render_to(tmp_path)
+    with pytest.raises(InputError, match="holds this set as flac16, not wav24"):
+        render_to(tmp_path, form=FORMATS["wav24"])
+
+
+def test_a_wrong_format_in_the_header_is_not_followed(
+    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path)
+    whole, times = contents(tmp_path), _times(tmp_path)
+    record = tmp_path / "rendered.jsonl"
+    record.write_text(record.read_text().replace('"format": "flac16"', '"format": "wav24"'))
+    with pytest.raises(InputError, match=r"says wav24, which .* is not: remove rendered\.jsonl"):
+        render_to(tmp_path)
+    record.unlink()
+    assert render_to(tmp_path).written == 0
+    assert contents(tmp_path) == whole
+    assert _times(tmp_path) == times
+
+
+def test_altered_source_fails_its_mixtures_alone(
+    corpus,
+    drawn: tuple[Path, Manifest],
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    path, manifest = drawn
+    roots = {**corpus.roots, "speech": tmp_path / "speech"}
+    used = manifest.mixtures[0].sources[0].events[0].path
+    for row in corpus.rows:
+        if row.corpus == "speech":
+            copy = tmp_path / "speech" / row.path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes((corpus.roots["speech"] / row.path).read_bytes())
+    (tmp_path / "speech" / used).write_bytes((tmp_path / "speech" / used).read_bytes() + b"x")
+    outcome = render_set(open_manifest(path), tmp_path / "set", roots)
+    failed = {m.id for m in manifest.mixtures if used in {s.events[0].path for s in m.sources}}
+    assert {mixture_id for mixture_id, _ in outcome.failures} == failed
+    assert all("is not the file that the manifest was drawn from" in r for _, r in outcome.failures)
+    assert {p.name for p in (tmp_path / "set").iterdir() if p.is_dir()}.isdisjoint(failed)
+    restored = render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    assert restored.failures == []
+    assert verify_set(tmp_path / "set", deep=True) == []
+
+
+def _render_and_be_killed(manifest: Path, folder: Path, wait_for: int) -> None:
+    command = [sys.executable, "-m", "mixgen.cli", "render", manifest, "--out", folder]
+    process = subprocess.Popen([*map(str, command), "--workers", "1"], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 30
+    while len(list(folder.glob("*/*.flac"))) < wait_for:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_run_goes_on_to_the_same_bytes(
+    corpus,  # type: ignore[no-untyped-def]
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+    tmp_path: Path,
+    contents: Contents,
+) -> None:
+    splits = {"train": {"mixtures": 100, "sources": {"speech": "train"}}}
+    path = tmp_path / "m.jsonl"
+    draw_to(path, speech_recipe(splits=splits))
+    _render_and_be_killed(path, tmp_path / "killed", wait_for=150)
+    left = [file for file in contents(tmp_path / "killed") if file.endswith(".flac")]
+    assert 0 < len(left) < 400
+    assert not (tmp_path / "killed" / "rendered.jsonl").exists()
+    stale = tmp_path / "killed" / "train-000090" / ".tmp.s1.abc.flac"
+    stale.parent.mkdir(exist_ok=True)
+    stale.write_bytes(b"half a file")
+    outcome = render_set(open_manifest(path), tmp_path / "killed", corpus.roots)
+    assert outcome.written < 400
+    render_set(open_manifest(path), tmp_path / "whole", corpus.roots)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_no_room_is_said_before_the_work(
+    render_to: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SimpleNamespace(free=0)
+    monkeypatch.setattr(mixgen.render.set.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(MachineError, match=r"needs about 1 MB and .* has 0 MB free"):
+        render_to(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    "word", ["", "1", "1/", "/2", "a/b", "-1/2", "1/2/3", "1.5/2", "²/2", "٣/4", "1/" + "9" * 5000]
+)
+def test_shard_words(word: str) -> None:
+    with pytest.raises(UsageError, match="--shard takes i/N"):
+        parse_shard(word)
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0)])
+def test_shard_out_of_range(
+    render_to: Callable[..., Any], tmp_path: Path, shard: tuple[int, int]
+) -> None:
+    with pytest.raises(UsageError, match="i from 1 to N"):
+        render_to(tmp_path / "set", shard=shard)
+
+
+def test_loading_a_set(render_to: Callable[..., Any], tmp_path: Path) -> None:
+    render_to(tmp_path)
+    rendered = RenderedSet(tmp_path)
+    mixture, references = (
+        rendered.load_mixture("test-000000"),
+        rendered.load_references("test-000000"),
+    )
+    assert mixture.shape == (1, 6400)
+    assert references.shape == (2, 1, 6400)
+    assert rendered.reference_path("test-000000", "s1").name == "s1.flac"
+    with pytest.raises(InputError, match="has no mixture 'x'"):
+        rendered.mixture_path("x")
+    with pytest.raises(InputError, match="is not a rendered set"):
+        RenderedSet(tmp_path / "train-000000")

@@ -1,0 +1,244 @@
+"""Verifying: every way a file can be wrong is named, and nothing else is."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from mixgen.core.errors import InputError
+from mixgen.core.files import sha256_file
+from mixgen.manifest.file import Manifest, open_manifest
+from mixgen.recipe.schema import Recipe
+from mixgen.render.set import render_set
+from mixgen.sets.verify import Problem, verdict, verify_set
+
+
+@pytest.fixture(scope="module")
+def whole(
+    corpus,  # type: ignore[no-untyped-def]
+    tmp_path_factory: pytest.TempPathFactory,
+    speech_recipe: Callable[..., Recipe],
+    draw_to: Callable[..., Manifest],
+) -> Path:
+    """The tiny speech set, rendered; to be copied."""
+    folder = tmp_path_factory.mktemp("whole")
+    draw_to(folder / "m.jsonl", speech_recipe(format="wav16"))
+    render_set(open_manifest(folder / "m.jsonl"), folder / "set", corpus.roots)
+    return folder / "set"
+
+
+@pytest.fixture
+def rendered(whole: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny set to damage."""
+    return Path(shutil.copytree(whole, tmp_path / "set"))
+
+
+def _flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x40
+    path.write_bytes(content)
+
+
+def _edit_rows(folder: Path, edit: Callable[[list[dict]], None]) -> None:  # type: ignore[type-arg]
+    path = folder / "rendered.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    edit(rows)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_whole_set(rendered: Path, deep: bool) -> None:
+    assert verify_set(rendered, deep=deep, workers=2) == []
+
+
+def test_flipped_truncated_deleted(rendered: Path) -> None:
+    _flip(rendered / "train-000001/s1.wav", -100)
+    cut = rendered / "train-000003/noise.wav"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    (rendered / "test-000000/mixture.wav").unlink()
+    assert verify_set(rendered) == [
+        Problem("train-000001/s1.wav", "altered", "its samples differ"),
+        Problem("train-000003/noise.wav", "altered", "it has 6300 samples instead of 6400"),
+        Problem("test-000000/mixture.wav", "missing", "there is no such file"),
+    ]
+
+
+def test_header_alone_altered(rendered: Path) -> None:
+    path = rendered / "train-000000/s1.wav"
+    path.write_bytes(path.read_bytes() + b"LIST\0\0\0\0")
+    (problem,) = verify_set(rendered)
+    assert problem.detail == "its bytes differ, its samples do not"
+
+
+def test_unreadable_file(rendered: Path) -> None:
+    (rendered / "train-000000/s1.wav").write_bytes(b"noise")
+    (problem,) = verify_set(rendered)
+    assert (problem.kind, problem.detail) == ("altered", "it cannot be decoded")
+
+
+def test_altered_manifest(rendered: Path) -> None:
+    path = rendered / "manifest.jsonl"
+    path.write_text(path.read_text().replace('"tiny"', '"tony"'))
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("manifest.jsonl", "altered")
+
+
+def test_unrecorded_file(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows.pop(3))
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/s2.wav", "unrecorded")
+
+
+def test_recorded_length_that_is_not_the_manifests(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows[1].update(frames=1))
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/mixture.wav", "altered")
+    assert "length, rate or channels" in problem.detail
+
+
+def test_a_record_cannot_point_elsewhere(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows[1].update(path="../../../etc/passwd"))
+    with pytest.raises(InputError, match=r"rendered\.jsonl line 2 is not valid: path: The path"):
+        verify_set(rendered)
+
+
+def test_a_record_of_another_file_does_not_stand_in(rendered: Path) -> None:
+    def swap(rows: list[dict]) -> None:  # type: ignore[type-arg]
+        rows[2]["path"], rows[2]["file_sha256"] = rows[3]["path"], rows[3]["file_sha256"]
+
+    _edit_rows(rendered, swap)
+    (rendered / "train-000000/s1.wav").unlink()
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/s1.wav", "unrecorded")
+
+
+def test_deep_finds_a_mixture_that_is_not_the_sum(rendered: Path) -> None:
+    path = rendered / "train-000000/mixture.wav"
+    samples, rate = soundfile.read(path, dtype="int16")
+    samples[100] += 1
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    _edit_rows(rendered, lambda rows: rows[1].update(file_sha256=sha256_file(path)))
+    assert verify_set(rendered) == []
+    detail = "it is not the sum of its sources"
+    assert verify_set(rendered, deep=True) == [
+        Problem("train-000000/mixture.wav", "inconsistent", detail)
+    ]
+
+
+def test_rows_in_another_order(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows.append(rows.pop(1)))
+    assert verify_set(rendered) == [
+        Problem("train-000000/mixture.wav", "unrecorded", "rendered.jsonl has no line for it"),
+        Problem(
+            "rendered.jsonl", "altered", "mixture train-000000 is not where the manifest has it"
+        ),
+    ]
+
+
+UNKNOWN = {
+    "train-000000/s3.wav": "the manifest has no such file",
+    "train-000000/deeper/s1.FLAC": "the manifest has no such file",
+    "train-000001/.tmp.0f0f.s1.wav": "a run that was broken off left it",
+    ".tmp.0f0f.rendered.jsonl": "a run that was broken off left it",
+    "train-000009/mixture.wav": "the manifest has no such file",
+    "train-000009/s1.wav": "the manifest has no such file",
+    "a.wav": "the manifest has no such file",
+    "x/y/z.FLAC": "the manifest has no such file",
+    "o2/mixture.ogg": "the manifest has no such file",
+}
+KEPT = [
+    "roots.json",
+    "report/report.html",
+    "report/report.json",
+    "train-000000/notes.txt",
+    ".rendering/wav16/block-000000.jsonl",
+]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_files_in_no_record(rendered: Path, deep: bool) -> None:
+    for name in (*UNKNOWN, *KEPT):
+        (rendered / name).parent.mkdir(parents=True, exist_ok=True)
+        (rendered / name).write_bytes(b"words")
+    found = verify_set(rendered, deep=deep, workers=2)
+    assert {problem.kind for problem in found} == {"unknown"}
+    assert {problem.path: problem.detail for problem in found} == UNKNOWN
+    assert verdict(Path("SET"), found) == "9 file(s) in SET are in no record: remove them."
+
+
+def test_a_name_that_is_not_utf8_can_be_shown(rendered: Path) -> None:
+    (rendered / os.fsdecode(b"\xe9.wav")).write_bytes(b"words")
+    assert [problem.path for problem in verify_set(rendered)] == ["\\xe9.wav"]
+
+
+@pytest.mark.parametrize("name", ["train-000000", "train-000000/s1.wav"])
+def test_links_out_of_the_set(rendered: Path, name: str) -> None:
+    (rendered / name).rename(rendered.parent / "elsewhere")
+    (rendered / name).symlink_to(rendered.parent / "elsewhere")
+    found = verify_set(rendered)
+    assert {problem.detail for problem in found} == {"a link leads out of the set: remove the link"}
+    assert all(problem.path.startswith(name) for problem in found)
+
+
+@pytest.mark.parametrize("wrong", ["wav24", "wav_float", "flac16"])
+def test_a_wrong_format_in_the_header(rendered: Path, wrong: str) -> None:
+    _edit_rows(rendered, lambda rows: rows[0].update(format=wrong))
+    words = f"says {wrong}, which train-000000/mixture.wav is not: remove rendered.jsonl and run"
+    with pytest.raises(InputError, match=words):
+        verify_set(rendered)
+
+
+def test_a_damaged_line_of_the_record(rendered: Path) -> None:
+    path = rendered / "rendered.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:5], "{\n", *lines[6:]]))
+    words = (
+        r"rendered\.jsonl line 6 is not valid JSON .*`mixgen render` with the set's manifest makes"
+    )
+    with pytest.raises(InputError, match=words):
+        verify_set(rendered)
+
+
+def test_a_file_of_another_format_is_in_no_record(rendered: Path) -> None:
+    (rendered / "train-000000/s1.flac").write_bytes(b"words")
+    (problem,) = verify_set(rendered)
+    assert (problem.path, problem.kind) == ("train-000000/s1.flac", "unknown")
+
+
+def test_verdict_says_what_helps() -> None:
+    gone, unknown = Problem("a/s1.wav", "missing", ""), Problem("b", "unknown", "")
+    repairs = "file(s) of SET are not as recorded: `mixgen render` with its manifest repairs them"
+    assert verdict(Path("SET"), [gone]) == f"1 {repairs}."
+    assert verdict(Path("SET"), [gone, unknown, gone]) == (
+        f"2 {repairs}; 1 file(s) in SET are in no record: remove them."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "is empty"),
+        ("{\n", "line 1 is not valid JSON"),
+        ("{}\n", "line 1 is not valid"),
+        ('{"manifest_sha256": "0", "format": "mp3", "created_by": {}}\n', "not valid: format"),
+    ],
+)
+def test_broken_record(rendered: Path, content: str, words: str) -> None:
+    (rendered / "rendered.jsonl").write_text(content)
+    with pytest.raises(InputError, match=words):
+        verify_set(rendered)
+
+
+def test_unfinished_set(rendered: Path) -> None:
+    (rendered / "rendered.jsonl").unlink()
+    with pytest.raises(InputError, match=r"has no rendered\.jsonl: run `mixgen render` to finish"):
+        verify_set(rendered)
+
+
+def test_no_set_at_all(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not a rendered set \(no manifest\.jsonl\)"):
+        verify_set(tmp_path)
