@@ -1,20 +1,9 @@
-"""Separators of the literature behind one interface; importing this package does not load torch."""
+"""Separators of the literature behind one interface.
 
-from importlib import import_module
-from typing import Any
+Public names are imported when they are first used, so importing the package does not load torch.
+`__init__.pyi` lists them.
+"""
 
-_HOMES = {
-    "Separator": "baselines.separator",
-    "build": "baselines.registry",
-    "names": "baselines.registry",
-    "system": "baselines.registry",
-}
+import lazy_loader
 
-__all__ = ["Separator", "build", "names", "system"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import the module that holds a public name when the name is first asked for (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'baselines' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -179,19 +179,20 @@ def is_checkpoint(folder: Path) -> bool:
     return (folder / SUMS_FILE).is_file()
 
 
-def load_checkpoint(folder: Path) -> Separator:
+def load(folder: str | Path) -> Separator:
     """Rebuild the separator of a checkpoint, in evaluation mode.
 
     Raises:
         InputError: it is no checkpoint, a file is missing, altered or not what its model takes, or
             the model is not known.
     """
+    folder = Path(folder)
     meta = read_meta(folder)
     try:
         separator = system(meta.model).separator.from_config(meta.config)
     except (SuiteError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder} is of no separator known here: {error}") from None
-    fill(separator, load_weights(folder), Path(folder) / MODEL_FILE)
+    fill(separator, load_weights(folder), folder / MODEL_FILE)
     return separator.eval()
 
 
@@ -209,17 +210,17 @@ def read_meta(folder: Path) -> Meta:
 
 
 def load_weights(folder: Path) -> Tensors:
-    """The weights that separate; raises InputError as `load_checkpoint`."""
+    """The weights that separate; raises InputError as `load`."""
     return _read_tensors(_checked(folder, MODEL_FILE))
 
 
 def load_state(folder: Path) -> Tensors:
-    """What training needs to go on; raises InputError as `load_checkpoint`."""
+    """What training needs to go on; raises InputError as `load`."""
     return _read_tensors(_checked(folder, STATE_FILE))
 
 
 def load_history(folder: Path) -> list[dict[str, Any]]:
-    """One row per validation; raises InputError as `load_checkpoint`."""
+    """One row per validation; raises InputError as `load`."""
     return read_jsonl(_checked(folder, HISTORY_FILE))
 
 

@@ -47,8 +47,7 @@ from mixgen.core.files import sha256_file
 from mixgen.corpora.roots import Roots, locate
 from mixgen.corpora.sources import SourceRow
 from mixgen.dataset import ManifestDataset, RecipeDataset
-from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import Manifest
+from mixgen.draw.mixtures import draw_manifest
 
 ROUNDS = 9
 ITEMS = 96  # per round
@@ -199,14 +198,13 @@ def prepared(
     return copies, {"prepared": folder}
 
 
-def ours(rows: Sequence[SourceRow], roots: Roots, rate: int) -> dict[str, Any]:
-    """Return our datasets."""
+def ours(rows: Sequence[SourceRow], roots: Roots, rate: int, folder: Path) -> dict[str, Any]:
+    """Return our datasets; the manifest goes to `folder`."""
     recipe = two_talkers_and_noise(DURATION_S, rate, ITEMS)
-    mixtures = list(draw_mixtures(recipe, rows, roots))
-    manifest = Manifest(draw_header(recipe, rows), mixtures, sha256="")
+    manifest = draw_manifest(recipe, rows, folder / "manifest.jsonl", roots=roots)
     return {
-        "ours, drawn": RecipeDataset(recipe, rows, roots, "train"),
-        "ours, manifest": ManifestDataset(manifest, roots),
+        "ours, drawn": RecipeDataset(recipe, rows, "train", roots=roots),
+        "ours, manifest": ManifestDataset(manifest.path, roots=roots),
     }
 
 
@@ -247,8 +245,8 @@ def table(rows: Sequence[SourceRow], roots: Roots) -> Iterator[list[str]]:
             ready, ready_roots = prepared(rows, roots, rate, Path(name))
             peers = (PlainLoop, SpeechBrainStyle, AsteroidStyle)
             names = ("soundfile + numpy", "SpeechBrain style", "asteroid style")
-            as_is = ours(rows, roots, rate) | {names[0]: PlainLoop(rows, roots, rate)}
-            copies = ours(ready, ready_roots, rate) | {
+            as_is = ours(rows, roots, rate, Path(name)) | {names[0]: PlainLoop(rows, roots, rate)}
+            copies = ours(ready, ready_roots, rate, Path(name)) | {
                 name: peer(ready, ready_roots, rate)
                 for name, peer in zip(names, peers, strict=True)
             }

@@ -35,11 +35,12 @@ from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 from mixgen.audio.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
 from mixgen.audio.levels import LEVEL_RULES
 from mixgen.core.files import sha256_file
+from mixgen.core.vocabulary import FormatName
 from mixgen.corpora.roots import Roots, locate
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import open_manifest, read_manifest, write_manifest
+from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.measure import measure
 from mixgen.render.mixture import render
@@ -111,13 +112,13 @@ class Scaper:
         self._process.wait()
 
 
-def ours(form: SampleFormat, roots: Roots) -> Callable[[Round, Path], Seconds]:
+def ours(sample_format: FormatName, roots: Roots) -> Callable[[Round, Path], Seconds]:
     """Return what renders a round as `mixgen render` does."""
 
     def call(scenes: Round, folder: Path) -> Seconds:
         """Render a round into `folder`."""
         cpu, wall = time.process_time(), time.perf_counter()
-        outcome = render_set(open_manifest(scenes.manifest), folder, roots, form=form)
+        outcome = render_set(scenes.manifest, folder, roots=roots, sample_format=sample_format)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         if outcome.failures:
             raise SystemExit(f"A scene was not rendered: {outcome.failures[0]}")
@@ -265,7 +266,7 @@ def ratio_rows(
     kind: Kind, rounds: Sequence[Round], roots: Roots, theirs: dict[str, Scaper], work: Path
 ) -> Iterator[list[str]]:
     """Yield the comparison of every format of ours with every peer."""
-    our_renderers = {name: ours(FORMATS[name], roots) for name in OUR_FORMATS}
+    our_renderers = {name: ours(name, roots) for name in OUR_FORMATS}
     taken = compare(rounds, {**our_renderers, **theirs}, work)
     for peer in theirs:
         snr_db = min(

@@ -21,9 +21,8 @@ from mixgen.acoustics.room import RoomRecipe
 from mixgen.corpora.rir_bank import make_bank
 from mixgen.corpora.roots import Roots
 from mixgen.corpora.sources import SourceRow, read_sources
-from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import ManifestFile, open_manifest, write_manifest
-from mixgen.recipe.schema import Recipe, Rooms
+from mixgen.draw.mixtures import draw_manifest
+from mixgen.recipe.schema import Rooms
 from mixgen.render.set import render_set
 
 ROUNDS = 7
@@ -44,28 +43,21 @@ BANK = RoomRecipe.model_validate(
 )
 
 
-def manifest_of(recipe: Recipe, rows: list[SourceRow], roots: Roots, path: Path) -> ManifestFile:
-    """Draw a set."""
-    write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, roots))
-    return open_manifest(path)
-
-
 def median_seconds(
     duration_s: float, rows: list[SourceRow], roots: Roots, work: Path
 ) -> dict[str, float]:
     """Return the median time per mixture of every kind of set."""
     dry = two_talkers_and_noise(duration_s, SAMPLE_RATE, SCENES)
     paths = {name: work / f"{number}.jsonl" for number, name in enumerate(REFERENCES)}
-    manifests = {}
     for name, references in REFERENCES.items():
         rooms = None if references is None else Rooms.model_validate({"references": references})
         recipe = dry.model_copy(update={"rooms": rooms})
-        manifests[name] = manifest_of(recipe, rows, roots, paths[name])
+        draw_manifest(recipe, rows, paths[name], roots=roots)
     taken: dict[str, list[float]] = {name: [] for name in REFERENCES}
     for round_number in range(ROUNDS + 1):
-        for name, manifest in manifests.items():
+        for name, manifest in paths.items():
             started = time.perf_counter()
-            outcome = render_set(manifest, work / name / str(round_number), roots)
+            outcome = render_set(manifest, work / name / str(round_number), roots=roots)
             taken[name].append((time.perf_counter() - started) / SCENES)
             if outcome.failures:
                 raise SystemExit(f"A scene was not rendered: {outcome.failures[0]}")

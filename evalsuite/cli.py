@@ -1,22 +1,17 @@
 """The command `evalsuite`: score, rank, check, run."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evalsuite.gate import CheckResult, check, parse_tolerances
-from evalsuite.leaderboard import rank, write_leaderboard
-from evalsuite.run import LEADERBOARD_FILE, run
-from evalsuite.scoring.folder import ScoreFolder
-from evalsuite.scoring.plan import plan_score
-from evalsuite.scoring.records import ItemRow
-from evalsuite.scoring.score import score
-from evalsuite.show import check_text, first_lines, leaderboard_text
+if TYPE_CHECKING:
+    from evalsuite.gate import CheckResult
+    from evalsuite.scoring.records import ItemRow
 from mixgen.core import console
 from mixgen.core.errors import GateFailed, PartialFailure
-from mixgen.core.files import write_json
 from mixgen.core.progress import say
 
 app = console.new_app("evalsuite", "Score separated audio, rank systems, gate checkpoints.")
@@ -45,15 +40,25 @@ def score_command(
 
     Example: evalsuite score --set sets/two_talkers --estimates est/conv_tasnet --out scores/ct
     """
-    plan = plan_score(set_folder, estimates, split=split, metrics=_names(metrics))
-    record, rows = score(plan, out, workers=workers)
-    counts = record.counts
+    from evalsuite.scoring.score import score
+    from evalsuite.show import first_lines
+    from mixgen.core.workers import default_workers
+
+    scores = score(
+        set_folder,
+        estimates,
+        out,
+        split=split,
+        metrics=_names(metrics),
+        workers=workers or default_workers(),
+    )
+    counts = scores.run.counts
     if as_json:
-        _print_json(record.as_dict())
+        _print_json(scores.run.as_dict())
     else:
-        print(f"{record.model} on {record.set}: {counts.n} mixtures scored into {out}")
+        print(f"{scores.run.model} on {scores.run.set}: {counts.n} mixtures scored into {out}")
     if counts.n_failed:
-        for line in first_lines(_failed_lines(rows)):
+        for line in first_lines(_failed_lines(scores.items)):
             say(line)
         raise PartialFailure(
             f"{counts.n_failed} of {counts.n} mixtures could not be scored in full; they and their "
@@ -71,6 +76,9 @@ def rank_command(
 
     Example: evalsuite rank scores/* --out leaderboard.csv
     """
+    from evalsuite.leaderboard import rank, write_leaderboard
+    from evalsuite.show import leaderboard_text
+
     rows = rank(scores)
     if out is not None:
         write_leaderboard(out, rows)
@@ -105,6 +113,11 @@ def check_command(
 
     Example: evalsuite check scores/last_week scores/today --tolerance si_sdr=0.2
     """
+    from evalsuite.gate import check, parse_tolerances
+    from evalsuite.scoring.folder import ScoreFolder
+    from evalsuite.show import check_text
+    from mixgen.core.files import write_json
+
     old, new = ScoreFolder(base), ScoreFolder(candidate)
     tolerances = parse_tolerances(tolerance or [], old.unit_of)
     result = check(base=old, candidate=new, tolerances=tolerances, columns=_names(metrics))
@@ -133,13 +146,17 @@ def run_command(
 
     Example: evalsuite run --set sets/two_talkers --system mixture --system runs/ct --out bench
     """
+    from evalsuite.run import LEADERBOARD_FILE, run
+    from evalsuite.show import leaderboard_text
+    from mixgen.core.workers import default_workers
+
     result = run(
         sets=set_folders,
         systems=systems,
         out=out,
         split=split,
         metrics=_names(metrics),
-        workers=workers,
+        workers=workers or default_workers(),
     )
     if as_json:
         _print_json(result.rows)
@@ -157,12 +174,12 @@ def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _failed_lines(rows: list[ItemRow]) -> list[str]:
+def _failed_lines(rows: Sequence["ItemRow"]) -> list[str]:
     failed = (row for row in rows if row.status == "failed")
     return list(dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed))
 
 
-def _end(result: CheckResult, *, strict: bool) -> None:
+def _end(result: "CheckResult", *, strict: bool) -> None:
     if result.verdict == "fail":
         failed = ", ".join(c.metric for c in result.metrics if c.verdict == "fail")
         raise GateFailed(f"{result.candidate} is worse than {result.base} in {failed}.")

@@ -11,12 +11,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
-from evalsuite.scoring.folder import ScoreFolder, is_failure, is_perfect
+from evalsuite.scoring.folder import ScoreFolder, is_failure, is_perfect, open_scores
 from evalsuite.scoring.records import ItemRow
 from evalsuite.statistics import FEW, Interval, holm, mean_interval, wilcoxon_p
 from mixgen.core.errors import InputError, UsageError
@@ -150,16 +151,16 @@ class CheckResult(Record):
 
 def check(
     *,
-    base: ScoreFolder,
-    candidate: ScoreFolder,
+    base: str | Path | ScoreFolder,
+    candidate: str | Path | ScoreFolder,
     tolerances: Mapping[str, float] | None = None,
     columns: Sequence[str] | None = None,
 ) -> CheckResult:
     """Compare two score folders of one set.
 
     Args:
-        base: the scores to hold up to.
-        candidate: the scores to judge.
+        base: folder of the scores to hold up to.
+        candidate: folder of the scores to judge.
         tolerances: column to how much worse it may get, in its unit; others have the default of
             their unit.
         columns: to compare; by default all that can be ranked, but the improvements, whose
@@ -169,6 +170,7 @@ def check(
         InputError: the folders differ in manifest, split, metric definitions or items.
         UsageError: there is no such column, or a tolerance is negative.
     """
+    base, candidate = open_scores(base), open_scores(candidate)
     _check_alike(base, candidate)
     tolerances = dict(tolerances or {})
     _check_known(base, [*tolerances, *(columns or ())])

@@ -82,7 +82,7 @@ def headline_of(scores: ScoreFolder) -> Headline:
     return Headline(scores.columns[0])
 
 
-def rank(folders: Sequence[Path]) -> list[Row]:
+def rank(folders: Iterable[str | Path]) -> list[Row]:
     """Return the rows of the leaderboard, best first inside every group.
 
     A group holds what was scored on one split of one manifest under one set of metric

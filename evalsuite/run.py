@@ -10,7 +10,7 @@ from typing import TypeVar
 from evalsuite.leaderboard import Row, rank, write_leaderboard
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.records import RUN_FILE
-from evalsuite.scoring.score import score
+from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.files import read_json
 from mixgen.core.progress import say
@@ -64,7 +64,7 @@ def run(
     out: Path,
     split: str = "test",
     metrics: Sequence[str] | None = None,
-    workers: int | None = None,
+    workers: int = 1,
 ) -> RunResult:
     """Separate and score every system on every set, and write `out`/leaderboard.csv.
 
@@ -78,7 +78,7 @@ def run(
         out: folder of everything that is made.
         split: of the sets.
         metrics: names of metrics; by default those for each set's task.
-        workers: processes that score; by default one per core.
+        workers: processes that score.
 
     Raises:
         UsageError: there is no such system, it is not trained, or two would share a folder.
@@ -152,11 +152,11 @@ def _separate(step: Step, split: str) -> None:
         say(str(error))
 
 
-def _score(plan: Plan, out: Path, workers: int | None) -> int:
+def _score(plan: Plan, out: Path, workers: int) -> int:
     """Score unless the same inputs were; return how many mixtures could not be."""
     path = out / RUN_FILE
     if path.is_file():
         before = read_json(path)
         if isinstance(before, dict) and before.get("inputs_sha256") == plan.inputs_sha256:
             return int(before["counts"]["n_failed"])
-    return score(plan, out, workers=workers)[0].counts.n_failed
+    return score_plan(plan, out, workers=workers).counts.n_failed

@@ -3,29 +3,14 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Literal
 
 import typer
 
-from mixgen.audio.formats import FORMATS
 from mixgen.core.console import new_app, run
 from mixgen.core.errors import InputError, PartialFailure
-from mixgen.core.files import to_json
-from mixgen.core.progress import say, track
-from mixgen.core.vocabulary import Kind
-from mixgen.core.workers import default_workers
-from mixgen.corpora.index import SplitPlan, index_corpus, parse_parts
-from mixgen.corpora.layout import get_layout, layouts
-from mixgen.corpora.roots import find_roots, write_roots
-from mixgen.corpora.sources import read_sources, write_sources
-from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.export.jams import write_jams
-from mixgen.export.rttm import write_rttm
-from mixgen.manifest.file import Manifest, open_manifest, read_manifest, write_manifest
-from mixgen.recipe.read import find_recipe, read_recipe
-from mixgen.render.set import parse_shard, render_set
-from mixgen.sets.rendered import open_rendered
-from mixgen.sets.verify import off_target, parse_tolerances, verdict, verify_set
+from mixgen.core.registry import names_in
+from mixgen.core.vocabulary import FormatName, Kind
 
 app = new_app(
     "mixgen", "Build reproducible mixture sets: index, draw, render, verify, report, export."
@@ -50,6 +35,7 @@ def starter(out: Out, workers: Workers = None, as_json: AsJson = False) -> None:
 
     Example: mixgen starter --out corpora/starter
     """
+    from mixgen.core.files import to_json
     from mixgen.starter.corpus import make_starter
 
     summary = dataclasses.asdict(make_starter(out, workers=workers))
@@ -63,17 +49,16 @@ def starter(out: Out, workers: Workers = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def index(
-    layout: Annotated[str, typer.Argument(help="Layout: " + ", ".join(layouts()))],
+    layout: Annotated[
+        str, typer.Argument(help="Layout: " + ", ".join(names_in("mixgen.corpora.layouts")))
+    ],
     root: Annotated[Path, typer.Argument(help="Root folder of the corpus.")],
     out: Annotated[Path, typer.Option("--out", help="The sources.csv to write.")],
     corpus: Annotated[
         str | None, typer.Option("--corpus", help="Name of the corpus (default: the folder's).")
     ] = None,
     kind: Annotated[
-        str,
-        typer.Option(
-            "--kind", help="In a plain folder: speech, music, noise, rir (room responses)."
-        ),
+        Kind, typer.Option("--kind", help="In a plain folder; rir is for room responses.")
     ] = "speech",
     licence: Annotated[str | None, typer.Option("--licence", help="Licence of the audio.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="One split for all files.")] = None,
@@ -81,7 +66,7 @@ def index(
         str | None, typer.Option("--parts", help="Shares, as in train=0.8,valid=0.1,test=0.1.")
     ] = None,
     by: Annotated[
-        str, typer.Option("--by", help="What --parts keeps together: label or group.")
+        Literal["label", "group"], typer.Option("--by", help="What --parts keeps together.")
     ] = "label",
     workers: Workers = None,
     as_json: AsJson = False,
@@ -90,17 +75,20 @@ def index(
 
     Example: mixgen index librispeech corpora/LibriSpeech --out speech.csv
     """
-    if kind not in get_args(Kind):
-        raise typer.BadParameter(f"choose one of {', '.join(get_args(Kind))}", param_hint="--kind")
-    if by not in ("label", "group"):
-        raise typer.BadParameter("choose label or group", param_hint="--by")
+    from mixgen.core.files import to_json
+    from mixgen.core.workers import default_workers
+    from mixgen.corpora.index import SplitPlan, index_corpus, parse_parts
+    from mixgen.corpora.layout import get_layout
+    from mixgen.corpora.roots import write_roots
+    from mixgen.corpora.sources import write_sources
+
     name = corpus or root.resolve().name.lower().replace(" ", "-")
     plan = SplitPlan(split, by, parse_parts(parts) if parts else None)
     result = index_corpus(
         get_layout(layout),
         root,
         corpus=name,
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         licence=licence,
         splits=plan,
         workers=workers or default_workers(),
@@ -125,6 +113,7 @@ def convert(
 
     Example: mixgen convert corpora/musdb18 --out corpora/musdb18-wav
     """
+    from mixgen.core.progress import track
     from mixgen.corpora.musdb_mp4 import convert_stem_mp4, stem_mp4_files
 
     songs = stem_mp4_files(root)
@@ -145,7 +134,9 @@ def rooms(
 
     Example: mixgen rooms rooms_small --out corpora/rooms
     """
+    from mixgen.core.workers import default_workers
     from mixgen.corpora.rir_bank import make_bank, read_room_recipe
+    from mixgen.recipe.read import find_recipe
 
     plan = read_room_recipe(find_recipe(recipe, "rooms.yaml"))
     bank = make_bank(plan, out, workers=workers or default_workers())
@@ -169,16 +160,12 @@ def draw(
 
     Example: mixgen draw starter_2mix --sources corpora/starter/sources.csv --out set.jsonl
     """
-    plan = read_recipe(find_recipe(recipe))
-    rows = read_sources(sources)
-    roots = find_roots(sources, root or ())
-    total = sum(
-        rule.mixtures for name, rule in plan.splits.items() if name in (split or plan.splits)
-    )
-    mixtures = draw_mixtures(plan, rows, roots, seed=seed, splits=split)
-    write_manifest(out, draw_header(plan, rows, seed), track(mixtures, "drawing", total))
-    write_roots(out.parent, roots)
-    typer.echo(f"{total} mixtures in {out}.")
+    from mixgen.corpora.roots import parse_roots
+    from mixgen.draw.mixtures import draw_manifest
+
+    roots = parse_roots(root or ())
+    manifest = draw_manifest(recipe, sources, out, roots=roots, seed=seed, splits=split)
+    typer.echo(f"{manifest.count()} mixtures in {out}.")
 
 
 @app.command()
@@ -186,8 +173,8 @@ def render(
     manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the rendered set.")],
     root: RootWords = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="Sample format: " + ", ".join(FORMATS))
+    sample_format: Annotated[
+        FormatName | None, typer.Option("--format", help="Sample format (default: the manifest's).")
     ] = None,
     workers: Workers = None,
     shard: Annotated[
@@ -198,13 +185,15 @@ def render(
 
     Example: mixgen render set.jsonl --out sets/speech --workers 2
     """
-    if form is not None and form not in FORMATS:
-        raise typer.BadParameter(f"choose one of {', '.join(FORMATS)}", param_hint="--format")
+    from mixgen.core.workers import default_workers
+    from mixgen.corpora.roots import parse_roots
+    from mixgen.render.set import parse_shard, render_set
+
     outcome = render_set(
-        open_manifest(manifest),
+        manifest,
         out,
-        find_roots([manifest], root or ()),
-        form=FORMATS[form] if form else None,
+        roots=parse_roots(root or ()),
+        sample_format=sample_format,
         workers=workers or default_workers(),
         shard=parse_shard(shard),
     )
@@ -229,6 +218,10 @@ def verify(
 
     Example: mixgen verify sets/speech --tolerance level_db=1
     """
+    from mixgen.core.workers import default_workers
+    from mixgen.sets.rendered import open_rendered
+    from mixgen.sets.verify import off_target, parse_tolerances, verdict, verify_set
+
     allowed = parse_tolerances(tolerance or ())
     problems = verify_set(rendered_set, deep=deep, workers=workers or default_workers())
     off = list(off_target(open_rendered(rendered_set), allowed))
@@ -280,21 +273,29 @@ def export(
 
     Example: mixgen export set.jsonl --jams --out jams
     """
+    from mixgen.core.progress import track
+    from mixgen.corpora.roots import find_roots, parse_roots
+    from mixgen.export.jams import write_jams
+    from mixgen.export.rttm import write_rttm
+    from mixgen.manifest.file import read_manifest
+
     if jams and rttm:
         raise typer.BadParameter("choose one of --jams and --rttm")
-    drawn: Manifest = read_manifest(manifest)
+    drawn = read_manifest(manifest)
     mixtures = drawn.of_split(split)
     if rttm:
         write_rttm(out, mixtures)
         typer.echo(f"Activity in {len(mixtures)} mixtures in {out}.")
         return
-    roots = find_roots([manifest], root or ())
+    roots = find_roots([manifest], parse_roots(root or ()))
     for mixture in track(mixtures, "exporting"):
         write_jams(out / f"{mixture.id}.jams", mixture, roots)
     typer.echo(f"{len(mixtures)} JAMS files in {out}.")
 
 
 def _report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:
+    from mixgen.core.progress import say
+
     for name, reason in failures[:_SHOWN]:
         say(f"{what}: {name}: {reason}")
     if failures:

@@ -7,24 +7,27 @@ process, which is all that `torch.utils.data.DataLoader` wants of a map-style da
 import copy
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixgen.audio.formats import FORMATS, SampleFormat, from_grid
+from mixgen.audio.formats import SampleFormat, format_called, from_grid
 from mixgen.core.errors import UsageError
-from mixgen.corpora.roots import Roots
-from mixgen.corpora.sources import SourceRow
+from mixgen.core.vocabulary import FormatName
+from mixgen.corpora.roots import Roots, find_roots
+from mixgen.corpora.sources import SourceRow, open_sources
 from mixgen.draw.mixtures import deal_files, draw_mixture
 from mixgen.draw.sampler import Deal, Dealer
-from mixgen.manifest.file import Manifest
+from mixgen.manifest.file import read_manifest
 from mixgen.manifest.mixture import Mixture
+from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import render
-from mixgen.sets.rendered import RenderedSet
+from mixgen.sets.rendered import load_set
 
 Signal = NDArray[np.float32]
 
@@ -54,30 +57,40 @@ class RecipeDataset:
     There are as many as the recipe says unless `length` is given; a split has no end. The files of
     all are dealt here, so that any mixture can be drawn at once in any process.
 
+    Args:
+        recipe: a recipe.yaml, the name of a shipped set, or a recipe that was read.
+        sources: sources.csv files to draw from, or their rows.
+        split: of the recipe.
+        roots: folder of each corpus, where `roots.json` beside the sources does not have it.
+        seed: another seed than the recipe's.
+        sample_format: on whose grid the samples are; the recipe's by default.
+        length: how many mixtures; the recipe's number by default.
+        start: the first one.
+
     Raises:
-        UsageError: `start` is below 0 or `length` below 1.
+        UsageError: `start` is below 0 or `length` below 1, or there is no such format.
         InputError: the recipe has no such split, or the sources cannot fill it. An item raises it
             where a source file is missing, unreadable or not the one that was indexed.
     """
 
     def __init__(
         self,
-        recipe: Recipe,
-        rows: Sequence[SourceRow],
-        roots: Roots,
+        recipe: str | Path | Recipe,
+        sources: Iterable[str | Path | SourceRow],
         split: str,
         *,
+        roots: Mapping[str, Path | str] | None = None,
         seed: int | None = None,
-        form: SampleFormat | None = None,
+        sample_format: FormatName | None = None,
         length: int | None = None,
         start: int = 0,
     ) -> None:
-        self._recipe = recipe
-        self._roots = roots
+        self._recipe = opened = open_recipe(recipe)
+        rows, self._roots = open_sources(sources, roots)
         self._split = split
-        self._form = form or FORMATS[recipe.format]
-        self._deals = _Deals(recipe, rows, split, recipe.seed if seed is None else seed)
-        self._begin(start, recipe.splits[split].mixtures if length is None else length)
+        self._form = format_called(sample_format or opened.format)
+        self._deals = _Deals(opened, rows, split, opened.seed if seed is None else seed)
+        self._begin(start, opened.splits[split].mixtures if length is None else length)
 
     def _begin(self, start: int, length: int) -> None:
         if start < 0 or length < 1:
@@ -141,21 +154,25 @@ class _Deals:
 class ManifestDataset:
     """The mixtures of a drawn manifest (of one split, or all), rendered in memory.
 
+    `roots` and `sample_format` are those of `RecipeDataset`.
+
     Raises:
-        InputError: the manifest has no such split; an item raises it as in `RecipeDataset`.
+        InputError: the manifest cannot be read or has no such split; an item raises it as in
+            `RecipeDataset`.
     """
 
     def __init__(
         self,
-        manifest: Manifest,
-        roots: Roots,
+        manifest: str | Path,
         split: str | None = None,
         *,
-        form: SampleFormat | None = None,
+        roots: Mapping[str, Path | str] | None = None,
+        sample_format: FormatName | None = None,
     ) -> None:
-        self._records = manifest.of_split(split)
-        self._roots = roots
-        self._form = form or FORMATS[manifest.header.format]
+        opened = read_manifest(Path(manifest))
+        self._records = opened.of_split(split)
+        self._roots = find_roots([Path(manifest)], roots)
+        self._form = format_called(sample_format or opened.header.format)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -171,9 +188,9 @@ class RenderedDataset:
         InputError: the set has no such split; an item raises it where a file cannot be read.
     """
 
-    def __init__(self, rendered: RenderedSet, split: str | None = None) -> None:
-        self._rendered = rendered
-        self._records = rendered.mixtures(split)
+    def __init__(self, folder: str | Path, split: str | None = None) -> None:
+        self._rendered = load_set(folder)
+        self._records = self._rendered.mixtures(split)
 
     def __len__(self) -> int:
         return len(self._records)

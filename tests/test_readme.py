@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import mixgen.recipe.read
 import numpy as np
 import pytest
 import soundfile
@@ -15,6 +14,7 @@ import soundfile
 import baselines.cli
 import evalsuite.cli
 import mixgen.cli
+import mixgen.recipe.read
 from mixgen.core.console import run
 
 REPOSITORY = Path(__file__).parents[1]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from baselines.checkpoint import checkpoint_sha256, count_parameters, load_checkpoint, read_meta
+from baselines.checkpoint import checkpoint_sha256, count_parameters, load, read_meta
 from baselines.registry import build, system
 from baselines.separator import Separator
 
@@ -16,7 +16,7 @@ def describe(name: str) -> dict[str, Any]:
 def describe_checkpoint(folder: Path) -> dict[str, Any]:
     """Facts of a checkpoint, all of its files checked; raises InputError if it is not whole."""
     meta = read_meta(folder)
-    facts = _facts(meta.model, load_checkpoint(folder))
+    facts = _facts(meta.model, load(folder))
     return {
         "name": meta.model,
         "checkpoint_sha256": checkpoint_sha256(folder),

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from baselines.checkpoint import (
     checkpoint_sha256,
     count_parameters,
     is_checkpoint,
-    load_checkpoint,
+    load,
     read_meta,
     versions,
 )
@@ -91,7 +91,7 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> System:
             f"{system} is neither a checkpoint folder nor a separator; those that need no "
             "checkpoint are mixture and oracle:ibm, irm, psm, mwf."
         )
-    separator = load_checkpoint(folder)
+    separator = load(folder)
     check_fit(separator, mixtures)
     return System(separator, read_meta(folder).model, checkpoint_sha256(folder))
 
@@ -288,34 +288,62 @@ def _report(watch: Stopwatch, mixtures: int) -> None:
         )
 
 
+def separate(separator: Separator, mixture: ArrayLike, *, sample_rate: int) -> NDArray[np.float32]:
+    """Separate one mixture of any length in memory.
+
+    The mixture is resampled and its channels are mixed or copied where the separator wants it.
+
+    Args:
+        separator: as `load` or `build` returns it.
+        mixture: shape (channels, time) or (time,).
+        sample_rate: of the mixture and of the estimates, in Hz.
+
+    Returns:
+        The estimates, shape (n_src, channels of the separator, time).
+
+    Raises:
+        UsageError: the mixture has another shape, or the separator is an oracle.
+        InputError: the estimates are not finite.
+    """
+    samples = np.atleast_2d(np.asarray(mixture, np.float64))
+    if samples.ndim != 2 or samples.shape[1] == 0:
+        raise UsageError(
+            f"The mixture has shape {np.shape(mixture)}: give (channels, time) with at least one "
+            "sample."
+        )
+    if separator.uses_references:
+        raise UsageError("An oracle needs references; a recording alone has none.")
+    own_rate = separator.sample_rate
+    samples_in = resample(to_channels(samples, separator.channels), sample_rate, own_rate)
+    estimates = _estimates(separator, _tensor(samples_in, separator))
+    if own_rate == sample_rate:
+        return estimates
+    back = [resample(estimate.astype(np.float64), own_rate, sample_rate) for estimate in estimates]
+    return np.stack([_fit_length(signal, samples.shape[1]) for signal in back]).astype(np.float32)
+
+
 def separate_file(
     checkpoint: Path, audio: Path, out: Path, *, device: str = "auto", threads: int | None = None
 ) -> list[Path]:
     """Separate one recording of any length; returns the files written to the folder `out`.
 
-    The recording is resampled and its channels are mixed or copied where the checkpoint wants it;
-    the estimates have the recording's rate and length, and the checkpoint's channels.
+    The estimates have the recording's rate and length, and the checkpoint's channels.
 
     Raises:
         InputError: the checkpoint or the recording cannot be read, or the estimates are not finite.
     """
     set_threads(threads)
-    separator = load_checkpoint(checkpoint).to(choose_device(device))
-    if separator.uses_references:
-        raise UsageError("An oracle needs references; a recording alone has none.")
+    separator = load(checkpoint).to(choose_device(device))
     samples, rate = read_audio(audio)
     if samples.shape[1] == 0:
         raise InputError(f"{audio} holds no samples: give a recording.")
     _tell_conversions(separator, rate, len(samples))
-    mixture = resample(to_channels(samples, separator.channels), rate, separator.sample_rate)
-    estimates = _estimates(separator, _tensor(mixture, separator))
     paths = []
     unnamed = [f"est{number}" for number in range(1, separator.n_src + 1)]
+    estimates = separate(separator, samples, sample_rate=rate)
     for name, estimate in zip(separator.source_names or unnamed, estimates, strict=True):
         path = Path(out) / f"{name}.{_FORMAT.extension}"
-        signal = resample(estimate.astype(np.float64), separator.sample_rate, rate)
-        signal = _fit_length(signal, samples.shape[1])
-        write_samples(path, signal.T.astype("<f4"), rate, _FORMAT)
+        write_samples(path, estimate.T.astype("<f4"), rate, _FORMAT)
         paths.append(path)
     return paths
 

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mixgen.audio.formats import FORMATS
 from mixgen.audio.read import read_audio
 from mixgen.corpora.roots import Roots
-from mixgen.dataset import ManifestDataset
+from mixgen.dataset import rendered_item
 from mixgen.manifest.file import Manifest
 from mixgen.sets.rendered import RenderedSet
 
@@ -78,14 +79,17 @@ class RecordItems:
     def __init__(
         self, manifest: Manifest, roots: Roots, split: str, *, segment_s: float, seed: int
     ) -> None:
-        self.rendered = ManifestDataset(manifest, roots, split)
-        self.frames = round(segment_s * manifest.of_split(split)[0].sample_rate)
+        self.mixtures = manifest.of_split(split)
+        self.roots = roots
+        self.form = FORMATS[manifest.header.format]
+        self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
 
     def item(self, index: int) -> Item:
         """A segment of mixture and references; raises InputError for a file that cannot be read."""
-        whole = self.rendered[_shuffled(self.seed, index, len(self.rendered))]
-        start = _start(self.seed, index, whole.record.frames, self.frames)
+        record = self.mixtures[_shuffled(self.seed, index, len(self.mixtures))]
+        whole = rendered_item(record, self.roots, self.form)
+        start = _start(self.seed, index, record.frames, self.frames)
         return self._cut(whole.mixture, start), self._cut(whole.references, start)
 
     def _cut(self, signal: Signal, start: int) -> Signal:

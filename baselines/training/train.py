@@ -43,7 +43,7 @@ from baselines.training.validation import Validation, from_files, from_sources, 
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import say
 from mixgen.core.records import parse_record
-from mixgen.corpora.roots import Roots, find_roots
+from mixgen.corpora.roots import Roots, find_roots, parse_roots
 from mixgen.manifest.file import Manifest, read_manifest
 from mixgen.sets.rendered import RenderedSet
 
@@ -123,7 +123,7 @@ def load_feed(config: TrainingConfig) -> Feed:
         )
     else:
         path = Path(str(config.manifest))
-        manifest, roots = read_manifest(path), find_roots([path], config.roots)
+        manifest, roots = read_manifest(path), find_roots([path], parse_roots(config.roots))
         load = from_sources(manifest, roots)
         separator = _build(config, manifest)
         items = _items_of(config, manifest, roots)

@@ -102,6 +102,15 @@ class ScoreFolder:
         return len({row.id for row in self.items if is_failure(row, column)})
 
 
+def open_scores(scores: str | Path | ScoreFolder) -> ScoreFolder:
+    """Return a folder of scores that is given by its path, or was opened before.
+
+    Raises:
+        InputError: as `ScoreFolder`.
+    """
+    return scores if isinstance(scores, ScoreFolder) else ScoreFolder(Path(scores))
+
+
 def _ranked(metric: dict[str, object]) -> list[str]:
     columns, improvements = metric["columns"], metric["improvements"]
     if not isinstance(columns, list) or not isinstance(improvements, list):

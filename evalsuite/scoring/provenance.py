@@ -6,25 +6,21 @@ from pathlib import Path
 
 from evalsuite.metrics.metric import installed_version
 from mixgen.core.versions import __version__
+from mixgen.core.workers import default_workers
 
 _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pesq")
-
-
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def hardware(*, workers: int) -> dict[str, str | int]:
     """Describe the processor, its cores, and how many processes did the work."""
     return {
         "cpu": _processor_name(),
-        "cores": cores(),
+        "cores": default_workers(),
         "system": platform.system(),
         "workers": workers,
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or cores()) if workers == 1 else 1,
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or default_workers())
+        if workers == 1
+        else 1,
     }
 
 

@@ -1,15 +1,17 @@
 """Scores of a folder of estimates against a rendered set: SCORES/items.jsonl and run.json."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from evalsuite.metrics import Reason, reason_of, spec, spec_sha256
 from evalsuite.scoring.baseline import cache_path, read_cache, write_cache
+from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.scoring.journal import Ledger
 from evalsuite.scoring.mixture import Baseline, Task, score_mixture
-from evalsuite.scoring.plan import Plan
-from evalsuite.scoring.provenance import cores, hardware, versions
+from evalsuite.scoring.plan import Plan, plan_score
+from evalsuite.scoring.provenance import hardware, versions
 from evalsuite.scoring.records import ITEMS_FILE, RUN_FILE, Counts, ItemRow, ScoresRun, Separation
 from evalsuite.workers import in_order
 from mixgen.core.files import sha256_file, write_json, write_jsonl
@@ -18,11 +20,40 @@ from mixgen.core.progress import say, track
 _INFINITE = {Reason.PERFECT, Reason.ORTHOGONAL_ESTIMATE}
 
 
-def score(plan: Plan, out: Path, *, workers: int | None = None) -> tuple[ScoresRun, list[ItemRow]]:
+def score(
+    set_folder: str | Path,
+    estimates: str | Path,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    metrics: Sequence[str] | None = None,
+    workers: int = 1,
+) -> ScoreFolder:
+    """Score estimates against the references of a set and write `out`/items.jsonl and run.json.
+
+    Args:
+        set_folder: a rendered set.
+        estimates: folder that `baselines separate` wrote, or another program in its form.
+        out: folder of the scores.
+        split: to score; by default the one that was separated.
+        metrics: names of metrics; by default those for the set's task.
+        workers: processes that score.
+
+    Raises:
+        InputError: estimates and set do not belong together, or a file of the set cannot be used.
+        UsageError: there is no such metric.
+        MachineError: `out` cannot be written, or a worker process was killed.
+    """
+    plan = plan_score(Path(set_folder), Path(estimates), split=split, metrics=metrics)
+    score_plan(plan, Path(out), workers=workers)
+    return ScoreFolder(Path(out))
+
+
+def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
     """Score every mixture of the plan and write `out`/items.jsonl and `out`/run.json.
 
     A run that was killed goes on where it stopped. The rows are in the order of the manifest,
-    whatever the number of worker processes (default: one per core).
+    whatever the number of worker processes.
 
     Raises:
         InputError: a file of the set cannot be used.
@@ -32,7 +63,7 @@ def score(plan: Plan, out: Path, *, workers: int | None = None) -> tuple[ScoresR
     baselines = read_cache(cache)
     ledger = Ledger(out, plan.inputs_sha256)
     tasks = _tasks(plan, ledger, baselines)
-    workers = max(1, min(workers or cores(), len(tasks)))
+    workers = max(1, min(workers, len(tasks)))
     try:
         results = in_order(partial(score_mixture, plan.job), tasks, workers)
         for scored in track(results, "score", total=len(tasks)):
@@ -47,7 +78,7 @@ def score(plan: Plan, out: Path, *, workers: int | None = None) -> tuple[ScoresR
     run = _run_record(plan, rows, sha256_file(out / ITEMS_FILE), workers)
     write_json(out / RUN_FILE, run.as_dict())
     ledger.remove()
-    return run, rows
+    return run
 
 
 def _tasks(plan: Plan, ledger: Ledger, baselines: dict[str, Baseline]) -> list[Task]:

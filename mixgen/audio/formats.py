@@ -8,16 +8,15 @@ numbers below 1 are represented without error in a float's 24-bit significand.
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mixgen.core.errors import InputError
+from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import scratch_file, sha256_bytes, write_bytes
-
-FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]
+from mixgen.core.vocabulary import FormatName
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,17 @@ FORMATS: dict[str, SampleFormat] = {
         SampleFormat("wav_float", "wav", "FLOAT", 24),
     )
 }
+
+
+def format_called(name: str) -> SampleFormat:
+    """Return a sample format by its name.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"There is no format {name!r}: choose one of {', '.join(FORMATS)}.")
+    return FORMATS[name]
 
 
 def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int32]:

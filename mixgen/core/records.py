@@ -3,12 +3,13 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mixgen.core.errors import InputError, SuiteError
 from mixgen.core.files import stream_jsonl
+from mixgen.core.paths import check_relative
 
 
 class Record(BaseModel):
@@ -54,6 +55,9 @@ def as_value_error(check: Callable[[str], str], value: str) -> str:
 
 
 Item = TypeVar("Item", bound=Record)
+
+
+RelativePath = Annotated[str, AfterValidator(lambda path: as_value_error(check_relative, path))]
 
 
 def read_header(path: Path, kind: type[Item]) -> Item:

@@ -3,8 +3,6 @@
 import functools
 from importlib.metadata import PackageNotFoundError, version
 
-import soundfile
-
 __version__ = "0.1.0"
 
 _LIBRARIES = ("scaper", "numpy", "scipy", "soxr", "soundfile", "pyloudnorm", "sox")
@@ -14,6 +12,8 @@ _LIBRARIES = ("scaper", "numpy", "scipy", "soxr", "soundfile", "pyloudnorm", "so
 def created_by() -> dict[str, str]:
     """Return the versions that a manifest or rendered set notes."""
     libraries = {name: _version(name) for name in _LIBRARIES}
+    import soundfile
+
     libsndfile = soundfile.__libsndfile_version__
     return {"mixgen": __version__, **libraries, "libsndfile": libsndfile}
 

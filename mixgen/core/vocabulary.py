@@ -1,16 +1,7 @@
-"""The words that every stage uses: kinds of sound, roles of sources, paths inside a corpus."""
+"""The words that every stage uses; importing them costs nothing."""
 
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator
-
-from mixgen.core.paths import check_relative
-from mixgen.core.records import as_value_error
-
-Role = Literal["target", "interferer", "noise", "background", "far_end"]
-
+from typing import Literal
 
 Kind = Literal["speech", "music", "noise", "rir"]
-
-
-RelativePath = Annotated[str, AfterValidator(lambda path: as_value_error(check_relative, path))]
+Role = Literal["target", "interferer", "noise", "background", "far_end"]
+FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]

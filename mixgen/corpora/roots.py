@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,22 +38,33 @@ def _is_path(value: Any) -> bool:
     return isinstance(value, str) and "\0" not in value and not _SURROGATE.search(value)
 
 
-def find_roots(beside: Iterable[Path], given: Iterable[str] = ()) -> Roots:
-    """Return the corpus roots noted beside the files `beside`, overruled by NAME=FOLDER words.
+def find_roots(beside: Iterable[Path], given: Mapping[str, Path | str] | None = None) -> Roots:
+    """Return the corpus roots noted beside the files `beside`, and those given, which win.
 
     Raises:
-        UsageError: a word is not of the form NAME=FOLDER.
         InputError: a given folder does not exist.
     """
     roots: Roots = {}
     for path in beside:
         roots.update(_read_roots(Path(path).parent))
-    for word in given:
-        name, equals, folder = word.partition("=")
-        if not (name and equals and folder):
-            raise UsageError(f"--root takes CORPUS=FOLDER, not {word!r}.")
+    for name, folder in (given or {}).items():
         if not Path(folder).is_dir():
             raise InputError(f"The root of {name} is not a folder: {folder}.")
+        roots[name] = Path(folder)
+    return roots
+
+
+def parse_roots(words: Iterable[str]) -> Roots:
+    """Read corpus roots that are written as CORPUS=FOLDER.
+
+    Raises:
+        UsageError: a word is not of that form.
+    """
+    roots: Roots = {}
+    for word in words:
+        name, _, folder = word.partition("=")
+        if not (name and folder):
+            raise UsageError(f"--root takes CORPUS=FOLDER, not {word!r}.")
         roots[name] = Path(folder)
     return roots
 

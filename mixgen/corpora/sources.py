@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -15,8 +15,9 @@ from mixgen.core.files import (
     sha256_bytes,
     write_csv,
 )
-from mixgen.core.records import Record, as_value_error, parse_record
-from mixgen.core.vocabulary import Kind, RelativePath
+from mixgen.core.records import Record, RelativePath, as_value_error, parse_record
+from mixgen.core.vocabulary import Kind
+from mixgen.corpora.roots import Roots, find_roots
 
 
 class SourceRow(Record):
@@ -78,6 +79,22 @@ def read_sources(paths: Iterable[Path]) -> list[SourceRow]:
             )
         seen.add(row.source_id)
     return sorted(rows, key=lambda row: row.source_id)
+
+
+def open_sources(
+    sources: Iterable[str | Path | SourceRow], roots: Mapping[str, Path | str] | None = None
+) -> tuple[list[SourceRow], Roots]:
+    """Return the rows of sources.csv files, and the corpus roots noted beside these or given.
+
+    Rows that were read before are taken as they are, in their order.
+
+    Raises:
+        InputError: as `read_sources`, or a given root is not a folder.
+    """
+    given = list(sources)
+    rows = [source for source in given if isinstance(source, SourceRow)]
+    paths = [Path(source) for source in given if not isinstance(source, SourceRow)]
+    return read_sources(paths) if paths else rows, find_roots(paths, roots)
 
 
 def _read_one(path: Path) -> list[SourceRow]:

@@ -2,18 +2,20 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from mixgen.core.errors import InputError
+from mixgen.core.progress import track
 from mixgen.core.records import explain
 from mixgen.core.versions import created_by
-from mixgen.corpora.roots import Roots, locate_file
-from mixgen.corpora.sources import SourceRow, sources_sha256
+from mixgen.corpora.roots import Roots, locate_file, write_roots
+from mixgen.corpora.sources import SourceRow, open_sources, sources_sha256
 from mixgen.degradations import Degradation
 from mixgen.draw.conversation import Turn, lay_turns
 from mixgen.draw.excerpts import aligned, prepared
@@ -26,11 +28,46 @@ from mixgen.draw.room import (
     room_to_simulate,
 )
 from mixgen.draw.sampler import Deal, Dealer, Part
-from mixgen.manifest.file import Header
+from mixgen.manifest.file import Header, ManifestFile, open_manifest, write_manifest
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe, Turns
 from mixgen.scenes.draws import seconds_of
 from mixgen.scenes.scene import DrawnEvent, EventPlan, instantiate, sample
+
+
+def draw_manifest(
+    recipe: str | Path | Recipe,
+    sources: Iterable[str | Path | SourceRow],
+    out: str | Path,
+    *,
+    roots: Mapping[str, Path | str] | None = None,
+    seed: int | None = None,
+    splits: Sequence[str] | None = None,
+) -> ManifestFile:
+    """Decide every mixture of a recipe and write the manifest.
+
+    Args:
+        recipe: a recipe.yaml, the name of a shipped set, or a recipe that was read.
+        sources: sources.csv files to draw from, or their rows.
+        out: the manifest.jsonl to write.
+        roots: folder of each corpus, where `roots.json` beside the sources does not have it.
+        seed: another seed than the recipe's.
+        splits: only these; all by default.
+
+    Raises:
+        InputError: a file cannot be read, the sources cannot fill the recipe, or a corpus root is
+            not known.
+        MachineError: the manifest cannot be written.
+    """
+    plan, out = open_recipe(recipe), Path(out)
+    rows, known_roots = open_sources(sources, roots)
+    rules = plan.splits.items()
+    total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
+    mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
+    write_manifest(out, draw_header(plan, rows, seed), track(mixtures, "drawing", total))
+    write_roots(out.parent, known_roots)
+    return open_manifest(out)
 
 
 def draw_header(recipe: Recipe, rows: Sequence[SourceRow], seed: int | None = None) -> Header:

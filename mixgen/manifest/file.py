@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from mixgen.audio.formats import FormatName
 from mixgen.core.errors import InputError
 from mixgen.core.files import read_lines, sha256_file, write_jsonl
 from mixgen.core.records import Record, read_header, read_records
+from mixgen.core.vocabulary import FormatName
 from mixgen.manifest.mixture import Mixture
 
 SCHEMA = "manifest/1"

@@ -10,8 +10,8 @@ from mixgen.acoustics.echo_path import Echo
 from mixgen.acoustics.room import LONGEST_T60_S, Point
 from mixgen.audio.levels import LevelRule
 from mixgen.core.paths import check_name
-from mixgen.core.records import Record, as_value_error
-from mixgen.core.vocabulary import Kind, RelativePath, Role
+from mixgen.core.records import Record, RelativePath, as_value_error
+from mixgen.core.vocabulary import Kind, Role
 from mixgen.degradations import Degradation
 
 UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it

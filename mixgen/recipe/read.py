@@ -125,13 +125,22 @@ def _all_keys() -> list[str]:
 _PACKAGE = Path(__file__).parents[1]
 
 
+def open_recipe(recipe: str | Path | Recipe) -> Recipe:
+    """Return a recipe that is given as a file, by the name of a shipped set, or as it is.
+
+    Raises:
+        InputError: as `read_recipe`, or it is neither a file nor a shipped set.
+    """
+    return recipe if isinstance(recipe, Recipe) else read_recipe(find_recipe(recipe))
+
+
 def shipped_folder() -> Path:
     """Return the folder of shipped sets: inside an installed package, beside it in a checkout."""
     installed = _PACKAGE / "manifests"
     return installed if installed.is_dir() else _PACKAGE.parent / "manifests"
 
 
-def find_recipe(name: str, file: str = "recipe.yaml") -> Path:
+def find_recipe(name: str | Path, file: str = "recipe.yaml") -> Path:
     """Return the path of a recipe given as a file, or by the name of a shipped set.
 
     Raises:
@@ -144,4 +153,4 @@ def find_recipe(name: str, file: str = "recipe.yaml") -> Path:
     if shipped.is_file():
         return shipped
     known = ", ".join(sorted(p.parent.name for p in shipped_folder().glob(f"*/{file}")))
-    raise InputError(f"{name!r} is neither a recipe file nor a shipped set ({known}).")
+    raise InputError(f"{str(name)!r} is neither a recipe file nor a shipped set ({known}).")

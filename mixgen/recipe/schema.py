@@ -7,12 +7,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mixgen.acoustics.echo_path import EchoRule
 from mixgen.acoustics.room import SimulatedRoom
-from mixgen.audio.formats import FormatName
 from mixgen.audio.levels import LevelRule
 from mixgen.core.files import canonical_json, sha256_bytes
 from mixgen.core.paths import check_name
 from mixgen.core.records import Record, as_value_error
-from mixgen.core.vocabulary import Kind, Role
+from mixgen.core.vocabulary import FormatName, Kind, Role
 from mixgen.degradations import DegradationRule
 from mixgen.manifest.mixture import ENROLMENT, FAR_END, Clip, SourceName
 from mixgen.recipe.song_match import Match

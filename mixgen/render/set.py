@@ -5,12 +5,18 @@ import itertools
 import math
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mixgen.audio.formats import FORMATS, SampleFormat, encode_samples, file_samples, samples_sha256
+from mixgen.audio.formats import (
+    SampleFormat,
+    encode_samples,
+    file_samples,
+    format_called,
+    samples_sha256,
+)
 from mixgen.audio.read import peak
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import (
@@ -24,9 +30,10 @@ from mixgen.core.files import (
 from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
 from mixgen.core.versions import created_by
+from mixgen.core.vocabulary import FormatName
 from mixgen.core.workers import in_window, process_pool
-from mixgen.corpora.roots import Roots
-from mixgen.manifest.file import ManifestFile
+from mixgen.corpora.roots import Roots, find_roots
+from mixgen.manifest.file import ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.journal import Block, Ledger, block_count
 from mixgen.render.measure import Values, measure
@@ -94,34 +101,51 @@ class _UnfinishedError(Exception):
 
 
 def render_set(
-    manifest: ManifestFile,
-    folder: Path,
-    roots: Roots,
+    manifest: str | Path,
+    out: str | Path,
     *,
-    form: SampleFormat | None = None,
+    roots: Mapping[str, Path | str] | None = None,
+    sample_format: FormatName | None = None,
     workers: int = 1,
     shard: tuple[int, int] = (1, 1),
 ) -> Outcome:
-    """Bring the set in `folder` to what the manifest says, touching only files that differ.
+    """Bring the set in the folder `out` to what a manifest says, touching only files that differ.
 
-    A shard (i, N) renders every N-th block from the i-th on; the run that finds all blocks done
-    writes rendered.jsonl. However many mixtures there are, a few blocks of them are in memory.
+    However many mixtures there are, a few blocks of them are in memory.
+
+    Args:
+        manifest: a manifest.jsonl.
+        out: folder of the rendered set.
+        roots: folder of each corpus, where `roots.json` beside the manifest does not have it.
+        sample_format: of the files; the manifest's by default.
+        workers: processes that render.
+        shard: (i, N) renders every N-th block from the i-th on; the run that finds all blocks done
+            writes rendered.jsonl.
 
     Raises:
-        UsageError: i is not from 1 to N.
+        UsageError: i is not from 1 to N, or there is no such format.
         InputError: a record of the manifest is not valid, or the folder holds another set.
         MachineError: the disk is full, the folder cannot be written, or a worker was killed.
     """
     if not 1 <= shard[0] <= shard[1]:
         raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
-    form = form or FORMATS[manifest.header.format]
+    opened, folder = open_manifest(Path(manifest)), Path(out)
+    known_roots = find_roots([opened.path], roots)
+    form = format_called(sample_format or opened.header.format)
+    return _bring_up_to_date(opened, Site(folder, known_roots, form), workers, shard)
+
+
+def _bring_up_to_date(
+    manifest: ManifestFile, site: Site, workers: int, shard: tuple[int, int]
+) -> Outcome:
+    folder, form = site.folder, site.form
     size = _checked_size(manifest)
     record = Ledger(folder, manifest.sha256, form)
     _open_set(manifest, size, folder, form, record.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
     blocks = record.blocks(manifest, shard)
-    done = _render_blocks(blocks, count, Site(folder, roots, form), workers)
+    done = _render_blocks(blocks, count, site, workers)
     for block, rendered in track(done, "rendering blocks", count):
         outcome.add(rendered)
         if rendered.written or rendered.rows != block.rows:

@@ -11,13 +11,13 @@ import numpy as np
 import soundfile
 from pydantic import Field
 
-from mixgen.audio.formats import FORMATS, FormatName, SampleFormat
+from mixgen.audio.formats import FORMATS, SampleFormat
 from mixgen.audio.read import Samples, read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.files import has_sha256, sha256_file, write_jsonl
 from mixgen.core.paths import leads_out
-from mixgen.core.records import Record, read_header, read_records
-from mixgen.core.vocabulary import RelativePath
+from mixgen.core.records import Record, RelativePath, read_header, read_records
+from mixgen.core.vocabulary import FormatName
 from mixgen.manifest.file import Manifest, ManifestFile, open_manifest, read_manifest
 from mixgen.manifest.mixture import Mixture
 
@@ -154,6 +154,15 @@ class RowsInOrder:
         rows = list(self._next[1])
         self._next = next(self._groups, None)
         return rows
+
+
+def load_set(folder: str | Path) -> "RenderedSet":
+    """Open a folder made by `mixgen render`.
+
+    Raises:
+        InputError: the folder holds no rendered set.
+    """
+    return RenderedSet(Path(folder))
 
 
 class RenderedSet:

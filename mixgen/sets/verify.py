@@ -55,7 +55,7 @@ class _Recorded:
     rows: list[FileRow]
 
 
-def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Problem]:
+def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> list[Problem]:
     """Return every file of the set that is missing, altered or in no record; none proves the set.
 
     With `deep`, files are decoded as well and each mixture compared with the sum of its sources.
@@ -63,6 +63,7 @@ def verify_set(folder: Path, *, deep: bool = False, workers: int = 1) -> list[Pr
     Raises:
         InputError: the folder holds no set, or its records cannot be read.
     """
+    folder = Path(folder)
     rendered = RenderedSet(folder)
     manifest, form = rendered.manifest_file, rendered.format
     check_format(rendered.record)

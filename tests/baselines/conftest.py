@@ -16,7 +16,7 @@ from baselines.training.config import training_config
 from baselines.training.train import train
 from mixgen.core.files import sha256_file
 from mixgen.corpora.roots import Roots
-from mixgen.manifest.file import Header, open_manifest
+from mixgen.manifest.file import Header
 from mixgen.manifest.file import write_manifest as write
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
 from mixgen.render.set import render_set
@@ -227,7 +227,7 @@ def _make(folder: Path, task: str, sample_rate: int, channels: int, sources) -> 
     path = folder / "manifest.jsonl"
     write(path, header, mixtures)
     roots = {"tiny": folder / "corpus"}
-    render_set(open_manifest(path), folder / "set", roots)
+    render_set(path, folder / "set", roots=roots)
     return TinySet(path, folder / "set", roots)
 
 

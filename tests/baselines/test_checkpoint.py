@@ -13,7 +13,7 @@ from baselines.checkpoint import (
     check_place,
     checkpoint_sha256,
     is_checkpoint,
-    load_checkpoint,
+    load,
     load_state,
     optimizer_tensors,
     read_meta,
@@ -63,7 +63,7 @@ def save(folder, separator, model="conv_tasnet:small"):
 def test_a_saved_separator_comes_back_bit_equal(tmp_path):
     separator = build("conv_tasnet:small", n_src=3, sample_rate=16000).eval()
     save(tmp_path / "checkpoint", separator)
-    loaded = load_checkpoint(tmp_path / "checkpoint")
+    loaded = load(tmp_path / "checkpoint")
     assert loaded.config == separator.config
     assert not loaded.training
     mixture = torch.randn(1, 1, 800)
@@ -75,7 +75,7 @@ def test_the_hash_names_the_weights(checkpoint):
     assert checkpoint_sha256(checkpoint) == sha256_file(checkpoint / "model.safetensors")
     meta = read_meta(checkpoint)
     assert meta.model == "conv_tasnet:tiny"
-    assert meta.parameters == sum(p.numel() for p in load_checkpoint(checkpoint).parameters())
+    assert meta.parameters == sum(p.numel() for p in load(checkpoint).parameters())
 
 
 def test_a_checkpoint_is_replaced_whole(tmp_path):
@@ -92,14 +92,14 @@ def test_an_interrupted_replacement_is_finished(checkpoint):
     """The old checkpoint had stepped aside and the new one had not come yet."""
     checkpoint.rename(checkpoint.with_name(f".old.{checkpoint.name}"))
     assert is_checkpoint(checkpoint)
-    load_checkpoint(checkpoint)
+    load(checkpoint)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "meta.json", "SHA256SUMS"])
 def test_a_missing_file_is_told(checkpoint, name):
     (checkpoint / name).unlink()
     with pytest.raises(InputError, match=name):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "meta.json", "state.safetensors"])
@@ -107,51 +107,51 @@ def test_a_flipped_bit_is_found(checkpoint, name):
     content = bytearray((checkpoint / name).read_bytes())
     content[len(content) // 2] ^= 1
     (checkpoint / name).write_bytes(content)
-    load = load_state if name.startswith("state") else load_checkpoint
+    read = load_state if name.startswith("state") else load
     with pytest.raises(InputError, match=f"{name} was altered"):
-        load(checkpoint)
+        read(checkpoint)
 
 
 def test_a_cut_file_is_found_even_with_a_fresh_hash(checkpoint):
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="altered or cut"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
     resign(checkpoint)
     with pytest.raises(InputError, match="not a safetensors file"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 def test_an_oversize_header_is_refused(checkpoint):
     (checkpoint / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
     resign(checkpoint)
     with pytest.raises(InputError, match="not a safetensors file"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 def test_a_weight_of_another_shape_is_refused(checkpoint):
     edit_weights(checkpoint, lambda w: w.update({sorted(w)[0]: torch.zeros(7, 7)}))
     with pytest.raises(InputError, match=r"shape \(7, 7\)"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 def test_a_missing_or_foreign_weight_is_refused(checkpoint):
     edit_weights(checkpoint, lambda w: w.pop(sorted(w)[0]))
     with pytest.raises(InputError, match="nowhere"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 def test_an_unknown_model_is_refused(checkpoint):
     edit_meta(checkpoint, model="conv_tasnot")
     with pytest.raises(InputError, match="conv_tasnot"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 @pytest.mark.parametrize("config", [{"wings": 2}, {"n_src": "two"}, {"n_src": -1}])
 def test_a_configuration_that_builds_nothing_is_refused(checkpoint, config):
     edit_meta(checkpoint, config=config)
     with pytest.raises(InputError, match="no separator known here"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -162,13 +162,13 @@ def test_a_broken_meta_is_refused(checkpoint, text, problem):
     (checkpoint / "meta.json").write_text(text)
     resign(checkpoint)
     with pytest.raises(InputError, match=problem):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 def test_a_future_schema_is_refused(checkpoint):
     edit_meta(checkpoint, schema="checkpoint/9")
     with pytest.raises(InputError, match="checkpoint/9"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 class Bomb:
@@ -183,7 +183,7 @@ def test_a_pickle_is_never_read(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(InputError, match="never are"):
-        load_checkpoint(path)
+        load(path)
     assert not hasattr(builtins, "bomb_went_off")
 
 
@@ -191,15 +191,15 @@ def test_a_pickle_under_another_name_is_never_read(checkpoint):
     torch.save({"weight": torch.zeros(1)}, checkpoint / "model.safetensors")
     resign(checkpoint)
     with pytest.raises(InputError, match="pickle under another name"):
-        load_checkpoint(checkpoint)
+        load(checkpoint)
 
 
 def test_something_else_is_not_a_checkpoint(tmp_path):
     with pytest.raises(InputError, match="not a checkpoint"):
-        load_checkpoint(tmp_path)
+        load(tmp_path)
     (tmp_path / "song.wav").write_bytes(b"RIFF")
     with pytest.raises(InputError, match="give that folder"):
-        load_checkpoint(tmp_path / "song.wav")
+        load(tmp_path / "song.wav")
 
 
 def test_a_place_in_use_is_not_overwritten(checkpoint, tmp_path):
@@ -221,7 +221,7 @@ def test_an_unwritable_place_is_told(tmp_path):
 def test_every_refusal_is_one_sentence(checkpoint):
     (checkpoint / "meta.json").unlink()
     with pytest.raises(SuiteError) as caught:
-        load_checkpoint(checkpoint)
+        load(checkpoint)
     assert "\n" not in str(caught.value)
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from evalsuite.scoring.plan import plan_score
-from evalsuite.scoring.score import score
+from evalsuite.scoring.score import score_plan
 from mixgen.core.files import sha256_bytes
 from mixgen.manifest.file import Header, read_manifest
 from mixgen.manifest.file import write_manifest as write_manifest_file
@@ -195,7 +195,7 @@ def make_scores(tmp_path: Path) -> MakeSet:
         metrics: Sequence[str] | None = ("si_sdr", "snr"),
     ) -> Path:
         out = tmp_path / (name or estimates.name.replace("_estimates", "_scores"))
-        score(plan_score(set_folder, estimates, metrics=metrics), out, workers=1)
+        score_plan(plan_score(set_folder, estimates, metrics=metrics), out)
         return out
 
     return make

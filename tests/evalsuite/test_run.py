@@ -37,7 +37,7 @@ def test_finished_steps_are_used_again(
 ) -> None:
     arguments = {"sets": [make_set(n=2)], "systems": ["mixture"], "out": tmp_path / "out"}
     first = run(**arguments, metrics=METRICS, workers=1)
-    monkeypatch.setattr(run_module, "score", pytest.fail)
+    monkeypatch.setattr(run_module, "score_plan", pytest.fail)
     estimate = tmp_path / "out" / "tiny" / "mixture" / "estimates" / "test_000" / "est1.wav"
     written = estimate.stat().st_mtime_ns
     assert run(**arguments, metrics=METRICS, workers=1).rows == first.rows

@@ -18,7 +18,7 @@ from mixgen.corpora.layout import get_layout
 from mixgen.corpora.roots import Roots, write_roots
 from mixgen.corpora.sources import SourceRow, read_sources, write_sources
 from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import Manifest, open_manifest, read_manifest, write_manifest
+from mixgen.manifest.file import Manifest, read_manifest, write_manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import Outcome, render_set
 
@@ -218,9 +218,7 @@ def drawn(
 def render_to(corpus: Corpus, drawn: tuple[Path, Manifest]) -> Callable[..., Outcome]:
     """Render the tiny speech set."""
     path, _ = drawn
-    return lambda folder, **options: render_set(
-        open_manifest(path), folder, corpus.roots, **options
-    )
+    return lambda folder, **options: render_set(path, folder, roots=corpus.roots, **options)
 
 
 @pytest.fixture

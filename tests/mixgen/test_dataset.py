@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from torch.utils.data import ConcatDataset, DataLoader
 
-from mixgen.audio.formats import FORMATS
 from mixgen.core.errors import InputError, UsageError
 from mixgen.dataset import Item, ManifestDataset, RecipeDataset, RenderedDataset, collate
 from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import open_manifest, write_manifest
+from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
@@ -64,7 +63,7 @@ def recipe_of(speech_recipe: MakeRecipe, music_recipe: MakeRecipe) -> Callable[[
 def dataset_of(roomy: Any, recipe_of: Callable[[str], Recipe]) -> Callable[..., RecipeDataset]:
     """The dataset of a kind of mixture."""
     return lambda kind, **options: RecipeDataset(
-        recipe_of(kind), roomy.rows, roomy.roots, "train", **options
+        recipe_of(kind), roomy.rows, "train", roots=roomy.roots, **options
     )
 
 
@@ -73,7 +72,7 @@ def drawn_and_rendered(recipe: Recipe, corpus: Any, folder: Path) -> RenderedSet
     path = folder / "manifest.jsonl"
     mixtures = draw_mixtures(recipe, corpus.rows, corpus.roots)
     write_manifest(path, draw_header(recipe, corpus.rows), mixtures)
-    outcome = render_set(open_manifest(path), folder / "set", corpus.roots)
+    outcome = render_set(path, folder / "set", roots=corpus.roots)
     assert outcome.failures == []
     return RenderedSet(folder / "set")
 
@@ -94,9 +93,9 @@ def test_items_are_what_draw_and_render_put_on_disk(
 ) -> None:
     recipe = recipe_of(kind)
     done = drawn_and_rendered(recipe, roomy, tmp_path)
-    on_the_fly = RecipeDataset(recipe, roomy.rows, roomy.roots, "train")
-    drawn = ManifestDataset(done.manifest, roomy.roots, "train")
-    read = RenderedDataset(done, "train")
+    on_the_fly = RecipeDataset(recipe, roomy.rows, "train", roots=roomy.roots)
+    drawn = ManifestDataset(done.folder / "manifest.jsonl", "train", roots=roomy.roots)
+    read = RenderedDataset(done.folder, "train")
     assert len(on_the_fly) == len(drawn) == len(read) == MIXTURES
     order = random.Random(kind).sample(range(MIXTURES), MIXTURES)
     for place in order:
@@ -157,7 +156,7 @@ def test_epochs_follow_one_another_in_any_order(
 def test_another_seed_or_format(dataset_of: Callable[..., RecipeDataset]) -> None:
     plain = dataset_of("clean")
     assert dataset_of("clean", seed=1).record(0) != plain.record(0)
-    finer = dataset_of("clean", form=FORMATS["wav24"])[0]
+    finer = dataset_of("clean", sample_format="wav24")[0]
     np.testing.assert_allclose(finer.mixture, plain[0].mixture, atol=2 * 2.0**-16)
     assert not np.array_equal(finer.mixture, plain[0].mixture)
 
@@ -214,13 +213,13 @@ def test_what_no_dataset_can_be(
 
 def test_a_split_that_is_not_there(roomy: Any, recipe_of: Callable[[str], Recipe]) -> None:
     with pytest.raises(InputError, match="no split 'dev': choose one of train"):
-        RecipeDataset(recipe_of("clean"), roomy.rows, roomy.roots, "dev")
+        RecipeDataset(recipe_of("clean"), roomy.rows, "dev", roots=roomy.roots)
 
 
 def test_a_source_that_is_not_the_one_that_was_indexed(
     roomy: Any, recipe_of: Callable[[str], Recipe]
 ) -> None:
     rows = [row.model_copy(update={"sha256": "0" * 64}) for row in roomy.rows]
-    dataset = RecipeDataset(recipe_of("clean"), rows, roomy.roots, "train")
+    dataset = RecipeDataset(recipe_of("clean"), rows, "train", roots=roomy.roots)
     with pytest.raises(InputError, match="is not the file that the manifest was drawn from"):
         dataset[0]

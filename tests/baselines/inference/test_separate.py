@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from baselines.checkpoint import load_checkpoint, read_meta, save_checkpoint
+from baselines.checkpoint import load, read_meta, save_checkpoint
 from baselines.inference import separate as module
 from baselines.inference.long import separate_long
 from baselines.inference.separate import separate_file, separate_set
@@ -26,7 +26,7 @@ def break_weights(checkpoint):
     meta = read_meta(checkpoint)
     weights = {
         name: torch.full_like(tensor, torch.nan)
-        for name, tensor in load_checkpoint(checkpoint).state_dict().items()
+        for name, tensor in load(checkpoint).state_dict().items()
     }
     save_checkpoint(checkpoint, meta, weights)
 
@@ -71,7 +71,7 @@ def test_run_json_says_what_was_done(speech, trained, tmp_path):
 def test_estimates_are_the_checkpoints(speech, trained, tmp_path):
     run(trained, speech, tmp_path / "est")
     mixture = torch.from_numpy(RenderedSet(speech.rendered).load_mixture("test-1")).float()
-    expected = separate_long(load_checkpoint(trained), mixture[None])[0, 1].numpy()
+    expected = separate_long(load(trained), mixture[None])[0, 1].numpy()
     samples, _ = soundfile.read(tmp_path / "est/test-1/est2.wav", dtype="float32", always_2d=True)
     np.testing.assert_array_equal(samples.T, expected)
 

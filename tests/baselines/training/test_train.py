@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from baselines.checkpoint import load_checkpoint, load_history, read_meta
+from baselines.checkpoint import load, load_history, read_meta
 from baselines.registry import names
 from baselines.training import train as training
 from baselines.training.config import RECIPES, TrainingConfig, training_config
@@ -111,7 +111,7 @@ def test_the_best_weights_are_kept(brief, tmp_path):
     meta = Trainer(config, feed, tmp_path / "run").run()
     scores = {row["step"]: row["valid_si_sdr_db"] for row in load_history(tmp_path / "run")}
     assert meta.step == max(scores, key=scores.get)
-    kept = load_checkpoint(tmp_path / "run")
+    kept = load(tmp_path / "run")
     assert feed.validation.si_sdr_db(kept) == pytest.approx(scores[meta.step], abs=1e-4)
 
 

@@ -16,7 +16,7 @@ from evalsuite.scoring import baseline as mixture_baseline
 from evalsuite.scoring import mixture as score_mixture
 from evalsuite.scoring import score as score_module
 from evalsuite.scoring.plan import plan_score
-from evalsuite.scoring.score import score
+from evalsuite.scoring.score import score_plan
 from evalsuite.workers import in_order
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.sets.rendered import RenderedSet
@@ -35,7 +35,7 @@ def test_rows_hold_what_evaluate_gives(
 ) -> None:
     folder, out = make_set(), tmp_path / "scores"
     estimates = make_estimates(folder)
-    run, _ = score(plan_score(folder, estimates), out, workers=1)
+    run = score_plan(plan_score(folder, estimates), out)
     rows = read_items(out)
     mixture_id = rows[0]["id"]
     signals = [soundfile.read(estimates / mixture_id / f"est{i}.wav")[0][None] for i in (1, 2)]
@@ -198,7 +198,7 @@ def test_workers_change_nothing(make_set: Make, make_estimates: Make, tmp_path: 
     folder = make_set(n=5)
     plan = plan_score(folder, make_estimates(folder, spread_db=5.0), metrics=FAST)
     for workers in (1, 2):
-        score(plan, tmp_path / str(workers), workers=workers)
+        score_plan(plan, tmp_path / str(workers), workers=workers)
     one, two = (tmp_path / str(workers) / "items.jsonl" for workers in (1, 2))
     assert one.read_bytes() == two.read_bytes()
     assert [row["id"] for row in read_items(tmp_path / "2")][::2] == [
@@ -212,7 +212,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     folder = make_set(n=4)
     plan = plan_score(folder, make_estimates(folder), metrics=FAST)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    score(plan, whole, workers=1)
+    score_plan(plan, whole)
     scored: list[str] = []
 
     def stop_at_the_third(job: score_mixture.Job, task: score_mixture.Task) -> Any:
@@ -223,13 +223,13 @@ def test_a_killed_run_goes_on_where_it_stopped(
 
     monkeypatch.setattr(score_module, "score_mixture", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        score(plan, resumed, workers=1)
+        score_plan(plan, resumed)
     assert not (resumed / "items.jsonl").exists()
     with (resumed / "unfinished.jsonl").open("a") as stream:
         stream.write('{"id": "test_002", "rows": [{"id')  # a line that the kill cut short
 
     scored.clear()
-    score(plan, resumed, workers=1)
+    score_plan(plan, resumed)
     assert scored == ["test_002", "test_003"]
     assert (resumed / "items.jsonl").read_bytes() == (whole / "items.jsonl").read_bytes()
     assert not (resumed / "unfinished.jsonl").exists()
@@ -242,7 +242,7 @@ def test_the_ledger_of_other_inputs_is_not_used(
     out.mkdir()
     row = '{"id": "test_000", "rows": [], "baseline": null}'
     (out / "unfinished.jsonl").write_text(f'{{"inputs_sha256": "other"}}\n{row}\n')
-    score(plan_score(folder, make_estimates(folder), metrics=FAST), out, workers=1)
+    score_plan(plan_score(folder, make_estimates(folder), metrics=FAST), out)
     assert len(read_items(out)) == 4
 
 
@@ -292,7 +292,7 @@ def test_refuses_a_manifest_that_was_changed_after_rendering(
     shutil.copy(other / "manifest.jsonl", folder / "manifest.jsonl")
     plan = plan_score(folder, make_estimates(folder), metrics=FAST)
     with pytest.raises(InputError, match="was rendered from the manifest"):
-        score(plan, tmp_path / "scores", workers=1)
+        score_plan(plan, tmp_path / "scores")
 
 
 def test_a_killed_worker_is_one_sentence() -> None:
@@ -343,4 +343,4 @@ def test_a_missing_reference_stops_the_run(
     plan = plan_score(folder, make_estimates(folder), metrics=FAST)
     shutil.rmtree(folder / "test_000")
     with pytest.raises(InputError, match="no audio file"):
-        score(plan, tmp_path / "scores", workers=1)
+        score_plan(plan, tmp_path / "scores")

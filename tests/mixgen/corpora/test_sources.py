@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mixgen.core.errors import InputError, UsageError
-from mixgen.corpora.roots import find_roots, locate, write_roots
+from mixgen.corpora.roots import find_roots, locate, parse_roots, write_roots
 from mixgen.corpora.sources import COLUMNS, SourceRow, read_sources, sources_sha256, write_sources
 
 ROW = {
@@ -126,19 +126,19 @@ def test_roots_beside_and_given(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     write_roots(tmp_path, {"a": tmp_path / "old", "b": tmp_path})
     write_roots(tmp_path, {"c": tmp_path})
-    roots = find_roots([tmp_path / "s.csv"], [f"a={tmp_path}/new"])
+    roots = find_roots([tmp_path / "s.csv"], parse_roots([f"a={tmp_path}/new"]))
     assert roots == {"a": tmp_path / "new", "b": tmp_path, "c": tmp_path}
 
 
 @pytest.mark.parametrize("word", ["a", "a=", "=x", ""])
 def test_root_words(word: str) -> None:
     with pytest.raises(UsageError, match="--root takes CORPUS=FOLDER"):
-        find_roots([], [word])
+        parse_roots([word])
 
 
 def test_root_that_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="The root of a is not a folder"):
-        find_roots([], [f"a={tmp_path}/none"])
+        find_roots([], {"a": tmp_path / "none"})
 
 
 @pytest.mark.parametrize("note", ["[]", '{"a": 3}', "{"])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.rttm import rttm_lines
-from mixgen.manifest.file import Manifest, open_manifest
+from mixgen.manifest.file import Manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
@@ -84,7 +84,7 @@ def test_on_disk_a_talker_is_as_loud_in_every_utterance(
 ) -> None:
     path = tmp_path / "manifest.jsonl"
     draw_to(path, meeting)
-    outcome = render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    outcome = render_set(path, tmp_path / "set", roots=corpus.roots)
     assert outcome.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     talkers = [row for row in open_rendered(tmp_path / "set") if row.name.startswith("s")]

@@ -25,7 +25,7 @@ from mixgen.corpora.sources import SourceRow
 from mixgen.degradations import DegradationRule
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.draw.sampler import Dealer
-from mixgen.manifest.file import Manifest, open_manifest
+from mixgen.manifest.file import Manifest
 from mixgen.recipe.read import read_recipe, shipped_folder
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
@@ -296,7 +296,7 @@ def test_empty_and_single_talker_scenes_on_disk(
     path = tmp_path / "manifest.jsonl"
     recipe = speech_recipe(sources=[group], splits=splits(12, 1), format="wav16")
     manifest = draw_to(path, recipe)
-    outcome = render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    outcome = render_set(path, tmp_path / "set", roots=corpus.roots)
     assert outcome.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     rendered = RenderedSet(tmp_path / "set")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import Manifest, open_manifest
+from mixgen.manifest.file import Manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, file_path
@@ -36,7 +36,7 @@ def rendered(
 ) -> RenderedSet:
     path = folder / "manifest.jsonl"
     draw_to(path, recipe)
-    outcome = render_set(open_manifest(path), folder / "set", corpus.roots)
+    outcome = render_set(path, folder / "set", roots=corpus.roots)
     assert outcome.failures == []
     return RenderedSet(folder / "set")
 

@@ -16,7 +16,7 @@ from mixgen.audio.levels import active_energy_db, integrated_lufs
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import Manifest, open_manifest, read_manifest, write_manifest
+from mixgen.manifest.file import Manifest, read_manifest, write_manifest
 from mixgen.manifest.mixture import Level, Mixture, Source
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import render, source_signals
@@ -209,7 +209,7 @@ def rendered(
 ) -> RenderedSet:
     path = folder / "manifest.jsonl"
     draw_to(path, recipe)
-    assert render_set(open_manifest(path), folder / "set", corpus.roots).failures == []
+    assert render_set(path, folder / "set", roots=corpus.roots).failures == []
     return RenderedSet(folder / "set")
 
 
@@ -219,7 +219,7 @@ def test_echo_sets_on_disk(
     recipe = echo_recipe(speech_recipe, mixtures=12, format="wav16")
     path = tmp_path / "manifest.jsonl"
     draw_to(path, recipe)
-    outcome = render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    outcome = render_set(path, tmp_path / "set", roots=corpus.roots)
     assert outcome.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     done = RenderedSet(tmp_path / "set")
@@ -249,7 +249,7 @@ def test_any_order_gives_the_same_files(
     header, mixtures = whole.manifest.header, whole.manifest.mixtures
     path = tmp_path / "backwards.jsonl"
     write_manifest(path, header, reversed(mixtures))
-    render_set(open_manifest(path), tmp_path / "backwards", corpus.roots)
+    render_set(path, tmp_path / "backwards", roots=corpus.roots)
     for mixture in mixtures:
         assert contents(whole.folder / mixture.id) == contents(tmp_path / "backwards" / mixture.id)
 

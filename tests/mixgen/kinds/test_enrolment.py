@@ -14,7 +14,6 @@ from mixgen.audio.read import resample
 from mixgen.core.errors import InputError
 from mixgen.dataset import RecipeDataset, RenderedDataset, collate
 from mixgen.draw.mixtures import draw_mixtures
-from mixgen.manifest.file import open_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
@@ -76,7 +75,7 @@ def test_rendered(corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, tmp_path
     path = tmp_path / "manifest.jsonl"
     recipe = enrolling(speech_recipe, limit_s=0.6)
     manifest = draw_to(path, recipe)
-    assert render_set(open_manifest(path), tmp_path / "set", corpus.roots).failures == []
+    assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     rows = {(row.id, row.name): row for row in open_rendered(tmp_path / "set")}
     done = RenderedSet(tmp_path / "set")
@@ -105,9 +104,9 @@ def test_on_the_fly_and_from_the_set_alike(
     recipe = enrolling(speech_recipe)
     path = tmp_path / "manifest.jsonl"
     draw_to(path, recipe)
-    render_set(open_manifest(path), tmp_path / "set", corpus.roots)
-    read = RenderedDataset(RenderedSet(tmp_path / "set"), "train")
-    mixed = RecipeDataset(recipe, corpus.rows, corpus.roots, "train")
+    render_set(path, tmp_path / "set", roots=corpus.roots)
+    read = RenderedDataset(tmp_path / "set", "train")
+    mixed = RecipeDataset(recipe, corpus.rows, "train", roots=corpus.roots)
     batches = [collate([dataset[i] for i in range(3)]) for dataset in (read, mixed)]
     assert batches[0]["enrolments"].shape[:2] == (3, 2)
     assert (batches[0]["enrolment_frames"] >= 4000).all()
@@ -116,7 +115,7 @@ def test_on_the_fly_and_from_the_set_alike(
 
 
 def test_a_batch_without_enrolments_has_none(corpus: Any, speech_recipe: MakeRecipe) -> None:
-    batch = collate([RecipeDataset(speech_recipe(), corpus.rows, corpus.roots, "train")[0]])
+    batch = collate([RecipeDataset(speech_recipe(), corpus.rows, "train", roots=corpus.roots)[0]])
     assert batch["enrolments"].shape == (1, 2, 0)
 
 
@@ -125,7 +124,7 @@ def test_the_report_counts_them_apart(
 ) -> None:
     path = tmp_path / "manifest.jsonl"
     draw_to(path, enrolling(speech_recipe))
-    render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    render_set(path, tmp_path / "set", roots=corpus.roots)
     page = make_report(tmp_path / "set", tmp_path / "report", examples=1)
     assert "s1_enrolment" in Path(page).read_text()
 

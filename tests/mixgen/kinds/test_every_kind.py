@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mixgen.audio.levels import LEVEL_RULES
 from mixgen.dataset import RecipeDataset
 from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import open_manifest, read_manifest, write_manifest
+from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture, Place, Source
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
@@ -214,7 +214,7 @@ def check(
         write_manifest(path, draw_header(recipe, rows), drawn)
         manifest = read_manifest(path)
         assert manifest.mixtures == drawn
-        outcome = render_set(open_manifest(path), folder / "set", roomy.roots)
+        outcome = render_set(path, folder / "set", roots=roomy.roots)
         assert outcome.failures == []
         assert verify_set(folder / "set", deep=True) == []
         for row in open_rendered(folder / "set"):
@@ -224,7 +224,7 @@ def check(
             if row.name in whole(manifest.by_id[row.id]):
                 assert got == pytest.approx(asked, abs=LEVEL_TOLERANCE_DB), row
         done = RenderedSet(folder / "set")
-        for item in RecipeDataset(recipe, rows, roomy.roots, "train"):
+        for item in RecipeDataset(recipe, rows, "train", roots=roomy.roots):
             assert np.array_equal(item.mixture, done.load_mixture(item.id))
             assert np.array_equal(item.references, done.load_references(item.id))
             for ours, written in zip(item.enrolments, done.load_enrolments(item.id), strict=True):
@@ -232,7 +232,7 @@ def check(
         # The same mixtures in another order give the same bytes.
         turned = folder / "turned.jsonl"
         write_manifest(turned, manifest.header, drawn[::-1])
-        render_set(open_manifest(turned), folder / "again", roomy.roots)
+        render_set(turned, folder / "again", roots=roomy.roots)
         audio, again = contents(folder / "set"), contents(folder / "again")
         files = [file for file in audio if not file.endswith(".jsonl")]
         assert files

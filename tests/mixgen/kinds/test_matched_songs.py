@@ -17,7 +17,7 @@ from mixgen.core.errors import InputError
 from mixgen.corpora.song_tags import SongTags
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import open_manifest, write_manifest
+from mixgen.manifest.file import write_manifest
 from mixgen.manifest.mixture import Event, Mixture, Source
 from mixgen.recipe.schema import Recipe
 from mixgen.recipe.song_match import Fit, Match, fit, on_the_beat
@@ -151,7 +151,7 @@ def test_a_matched_set_is_whole(
     recipe = matched(music_recipe)
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, corpus.roots))
-    assert render_set(open_manifest(path), tmp_path / "set", corpus.roots).failures == []
+    assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     done = RenderedSet(tmp_path / "set")
     for mixture in done.mixtures():

@@ -12,7 +12,7 @@ from mixgen.audio.formats import FORMATS
 from mixgen.core.errors import InputError
 from mixgen.dataset import RecipeDataset
 from mixgen.draw.mixtures import draw_mixtures
-from mixgen.manifest.file import open_manifest, read_manifest, write_manifest
+from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture, Place
 from mixgen.recipe.schema import Recipe
 from mixgen.render.measure import measure
@@ -123,15 +123,15 @@ def test_a_conversation_of_walking_talkers(
     path = tmp_path / "manifest.jsonl"
     manifest = draw_to(path, recipe)
     assert all(s.room.to_m for m in manifest.mixtures for s in m.sources)
-    assert render_set(open_manifest(path), tmp_path / "set", corpus.roots).failures == []
+    assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     done = RenderedSet(tmp_path / "set")
-    item = RecipeDataset(recipe, corpus.rows, corpus.roots, "train")[1]
+    item = RecipeDataset(recipe, corpus.rows, "train", roots=corpus.roots)[1]
     assert sum(len(source.events) for source in item.record.sources) == 5
     np.testing.assert_array_equal(item.mixture, done.load_mixture(item.id))
     np.testing.assert_array_equal(item.references, done.load_references(item.id))
     write_manifest(tmp_path / "back.jsonl", manifest.header, reversed(manifest.mixtures))
-    render_set(open_manifest(tmp_path / "back.jsonl"), tmp_path / "back", corpus.roots)
+    render_set(tmp_path / "back.jsonl", tmp_path / "back", roots=corpus.roots)
     for mixture in manifest.mixtures:
         assert contents(tmp_path / "set" / mixture.id) == contents(tmp_path / "back" / mixture.id)
 

@@ -14,7 +14,7 @@ from mixgen.audio.formats import FORMATS
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import open_manifest, read_manifest, write_manifest
+from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import render, source_signals
@@ -68,7 +68,7 @@ def test_references_on_disk(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Pat
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, draw_header(recipe, roomy.rows), drawn(roomy, recipe))
     manifest = read_manifest(path)
-    outcome = render_set(open_manifest(path), tmp_path / "set", roomy.roots)
+    outcome = render_set(path, tmp_path / "set", roots=roomy.roots)
     assert outcome.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     mixture = manifest.mixtures[0]

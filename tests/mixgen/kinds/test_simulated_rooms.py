@@ -15,7 +15,7 @@ from mixgen.audio.formats import FORMATS
 from mixgen.core.errors import InputError
 from mixgen.dataset import RecipeDataset
 from mixgen.draw.mixtures import draw_mixtures
-from mixgen.manifest.file import open_manifest, read_manifest
+from mixgen.manifest.file import read_manifest
 from mixgen.manifest.mixture import Mixture, Place
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import render
@@ -88,7 +88,7 @@ def test_each_source_is_heard_from_its_place(corpus: Any, mixtures: list[Mixture
 def test_rendered_and_on_the_fly(corpus: Any, recipe: Recipe, draw_to: Any, tmp_path: Path) -> None:
     path = tmp_path / "manifest.jsonl"
     manifest = draw_to(path, recipe)
-    assert render_set(open_manifest(path), tmp_path / "set", corpus.roots).failures == []
+    assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
     for row in open_rendered(tmp_path / "set"):
         if row.name in ("s1", "s2"):
@@ -98,7 +98,7 @@ def test_rendered_and_on_the_fly(corpus: Any, recipe: Recipe, draw_to: Any, tmp_
             assert row.requested["t60_s"] == mixture.room.simulation.t60_s
             assert row.measured["t60_s"] == pytest.approx(row.requested["t60_s"], rel=0.3)
     done = RenderedSet(tmp_path / "set")
-    item = RecipeDataset(recipe, corpus.rows, corpus.roots, "train")[3]
+    item = RecipeDataset(recipe, corpus.rows, "train", roots=corpus.roots)[3]
     np.testing.assert_array_equal(item.mixture, done.load_mixture(item.id))
     np.testing.assert_array_equal(item.references, done.load_references(item.id))
     assert item.record.targets == ["s1_early", "s2_early"]
@@ -175,7 +175,7 @@ def test_eight_microphones_and_a_background_outside_of_the_room(
     recipe = speech_recipe(channels=8, sources=sources, rooms={"simulate": ROOM})
     path = tmp_path / "manifest.jsonl"
     draw_to(path, recipe)
-    assert render_set(open_manifest(path), tmp_path / "set", corpus.roots).failures == []
+    assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
     rows = [row for row in open_rendered(tmp_path / "set") if row.name == "noise"]
     # As loud at the first microphone as the sources are measured there.
     for row in rows:

@@ -13,7 +13,7 @@ from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import open_manifest, write_manifest
+from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import source_signals
 from mixgen.render.set import render_set
@@ -63,7 +63,7 @@ def test_parts_of_a_stem_keep_their_balance(
 def test_on_disk(corpus: Any, recipe: Recipe, rows: list[SourceRow], tmp_path: Path) -> None:
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, corpus.roots))
-    render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    render_set(path, tmp_path / "set", roots=corpus.roots)
     assert verify_set(tmp_path / "set", deep=True) == []
     for row in open_rendered(tmp_path / "set"):
         if row.name == "bass":

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from mixgen.audio.formats import FORMATS
 from mixgen.core.files import sha256_file
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.mixture import Rendering, render
@@ -124,9 +123,9 @@ def test_a_shard_repairs_its_part_of_a_whole_set(
 def test_another_format_takes_nothing_from_an_unfinished_set(
     render_to: Callable[..., Any], tmp_path: Path, contents: Contents
 ) -> None:
-    render_to(tmp_path / "one", form=FORMATS["wav16"])
-    render_to(tmp_path / "two", form=FORMATS["wav24"], shard=(1, 2))
-    assert render_to(tmp_path / "two", form=FORMATS["wav16"]).written == 28
+    render_to(tmp_path / "one", sample_format="wav16")
+    render_to(tmp_path / "two", sample_format="wav24", shard=(1, 2))
+    assert render_to(tmp_path / "two", sample_format="wav16").written == 28
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 

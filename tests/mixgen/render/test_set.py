@@ -22,7 +22,7 @@ from mixgen.audio.formats import FORMATS, SampleFormat, read_file_samples, sampl
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import sha256_file
 from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import Manifest, open_manifest, write_manifest
+from mixgen.manifest.file import Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.journal import Block
@@ -56,7 +56,7 @@ def _check_sums(folder: Path, form: SampleFormat) -> None:
 def test_sum_is_exact_in_every_format(
     render_to: Callable[..., Any], tmp_path: Path, name: str
 ) -> None:
-    render_to(tmp_path / "set", form=FORMATS[name])
+    render_to(tmp_path / "set", sample_format=name)
     _check_sums(tmp_path / "set", FORMATS[name])
 
 
@@ -94,7 +94,7 @@ def test_sum_is_exact_for_any_recipe(
     path = folder / "m.jsonl"
     mixtures = draw_mixtures(recipe, corpus.rows, corpus.roots)
     write_manifest(path, draw_header(recipe, corpus.rows), mixtures)
-    outcome = render_set(open_manifest(path), folder / "set", corpus.roots)
+    outcome = render_set(path, folder / "set", roots=corpus.roots)
     assert outcome.failures == []
     _check_sums(folder / "set", form)
 
@@ -153,7 +153,7 @@ def test_a_wrong_last_line_is_found_before_the_work(
     for wrong in ('{"id": \n', lines[-1]):
         path.write_text("".join([*lines, wrong]))
         with pytest.raises(InputError, match=r"line 9 is not valid JSON|'test-000001' twice"):
-            render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+            render_set(path, tmp_path / "set", roots=corpus.roots)
         assert list(tmp_path.iterdir()) == [path]
 
 
@@ -177,7 +177,7 @@ def test_few_mixtures_are_in_memory(
         return BlockOutcome()
 
     monkeypatch.setattr(mixgen.render.set, "render_block", count)
-    render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    render_set(path, tmp_path / "set", roots=corpus.roots)
     assert mixgen.render.journal.BLOCK <= most <= 3 * mixgen.render.journal.BLOCK
 
 
@@ -229,7 +229,7 @@ def test_another_manifest_is_refused(
     path = tmp_path / "other.jsonl"
     draw_to(path, speech_recipe(seed=1))
     with pytest.raises(InputError, match="holds a set of another manifest"):
-        render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+        render_set(path, tmp_path / "set", roots=corpus.roots)
 
 
 def test_a_second_manifest_takes_nothing_from_an_unfinished_set(
@@ -247,7 +247,7 @@ def test_a_second_manifest_takes_nothing_from_an_unfinished_set(
     path = tmp_path / "other.jsonl"
     draw_to(path, speech_recipe(seed=5))
     for folder in ("set", "fresh"):
-        render_set(open_manifest(path), tmp_path / folder, corpus.roots)
+        render_set(path, tmp_path / folder, roots=corpus.roots)
     assert contents(tmp_path / "set") == contents(tmp_path / "fresh")
 
 
@@ -277,7 +277,7 @@ def test_links_out_of_the_set_are_not_followed(
 def test_another_format_is_refused(render_to: Callable[..., Any], tmp_path: Path) -> None:
     render_to(tmp_path)
     with pytest.raises(InputError, match="holds this set as flac16, not wav24"):
-        render_to(tmp_path, form=FORMATS["wav24"])
+        render_to(tmp_path, sample_format="wav24")
 
 
 def test_a_wrong_format_in_the_header_is_not_followed(
@@ -309,12 +309,12 @@ def test_altered_source_fails_its_mixtures_alone(
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes((corpus.roots["speech"] / row.path).read_bytes())
     (tmp_path / "speech" / used).write_bytes((tmp_path / "speech" / used).read_bytes() + b"x")
-    outcome = render_set(open_manifest(path), tmp_path / "set", roots)
+    outcome = render_set(path, tmp_path / "set", roots=roots)
     failed = {m.id for m in manifest.mixtures if used in {s.events[0].path for s in m.sources}}
     assert {mixture_id for mixture_id, _ in outcome.failures} == failed
     assert all("is not the file that the manifest was drawn from" in r for _, r in outcome.failures)
     assert {p.name for p in (tmp_path / "set").iterdir() if p.is_dir()}.isdisjoint(failed)
-    restored = render_set(open_manifest(path), tmp_path / "set", corpus.roots)
+    restored = render_set(path, tmp_path / "set", roots=corpus.roots)
     assert restored.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
 
@@ -348,9 +348,9 @@ def test_killed_run_goes_on_to_the_same_bytes(
     stale = tmp_path / "killed" / "train-000090" / ".tmp.s1.abc.flac"
     stale.parent.mkdir(exist_ok=True)
     stale.write_bytes(b"half a file")
-    outcome = render_set(open_manifest(path), tmp_path / "killed", corpus.roots)
+    outcome = render_set(path, tmp_path / "killed", roots=corpus.roots)
     assert outcome.written < 400
-    render_set(open_manifest(path), tmp_path / "whole", corpus.roots)
+    render_set(path, tmp_path / "whole", roots=corpus.roots)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 

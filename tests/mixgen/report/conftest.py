@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mixgen.core.files import sha256_bytes
-from mixgen.manifest.file import Header, Manifest, open_manifest, write_manifest
+from mixgen.manifest.file import Header, Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
@@ -133,5 +133,5 @@ def kept_set(  # type: ignore[no-untyped-def]
     folder = tmp_path_factory.mktemp("kept")
     path = folder / "drawn.jsonl"
     draw_to(path, speech_recipe())
-    render_set(open_manifest(path), folder / "set", corpus.roots)
+    render_set(path, folder / "set", roots=corpus.roots)
     return folder / "set"

@@ -11,7 +11,7 @@ import soundfile
 
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
-from mixgen.manifest.file import Manifest, open_manifest
+from mixgen.manifest.file import Manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.verify import Problem, verdict, verify_set
@@ -27,7 +27,7 @@ def whole(
     """The tiny speech set, rendered; to be copied."""
     folder = tmp_path_factory.mktemp("whole")
     draw_to(folder / "m.jsonl", speech_recipe(format="wav16"))
-    render_set(open_manifest(folder / "m.jsonl"), folder / "set", corpus.roots)
+    render_set(folder / "m.jsonl", folder / "set", roots=corpus.roots)
     return folder / "set"
 
 
