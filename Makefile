@@ -3,12 +3,13 @@
 python := .venv/bin/python
 benchmarks := $(wildcard benchmarks/*_parity.py benchmarks/*_speed.py benchmarks/*_memory.py)
 
-.PHONY: help setup demo test check bench parity clean
+.PHONY: help setup demo test check tables bench parity clean
 
 help:
 	@echo "make demo     the whole chain on a corpus made here: writes demo/leaderboard.csv"
 	@echo "make test     every test that needs nothing but this project's environment"
 	@echo "make check    format, lint and types"
+	@echo "make tables   tables in the docs and of \`baselines list\`, written from the registries"
 	@echo "make bench    this project beside others: agreement and speed"
 	@echo "make parity   networks beside other implementations, in an environment of its own"
 	@echo "make setup    .venv and the programs espeak-ng and sox (the others do it when needed)"
@@ -31,6 +32,9 @@ check: setup
 	$(python) -m ruff format --check .
 	$(python) -m ruff check .
 	$(python) -m mypy
+
+tables: setup
+	$(python) docs/tables.py
 
 bench: setup $(benchmarks:%=run/%)
 

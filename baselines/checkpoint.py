@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from baselines.registry import system
+from baselines.registry import model_spec
 from baselines.separator import Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import (
@@ -189,7 +189,7 @@ def load(folder: str | Path) -> Separator:
     folder = Path(folder)
     meta = read_meta(folder)
     try:
-        separator = system(meta.model).separator.from_config(meta.config)
+        separator = model_spec(meta.model).separator.from_config(meta.config)
     except (SuiteError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder} is of no separator known here: {error}") from None
     fill(separator, load_weights(folder), folder / MODEL_FILE)

@@ -1,10 +1,11 @@
 """What the terminal shows: the leaderboard and the gate's verdicts as aligned text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from evalsuite.gate import CheckResult, MetricCheck
 from evalsuite.leaderboard import Row
+from mixgen.core.console import aligned
 
 _MORE_METRICS = (
     "si_sdr_mean",
@@ -17,20 +18,6 @@ _MORE_METRICS = (
 )
 _MOST_METRICS = 4
 _MOST_LINES = 10
-
-
-def aligned(
-    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = ()
-) -> str:
-    """Return lines in columns: those whose header is in `left` to the left, others to the right."""
-    table = [list(header), *map(list, rows)]
-    columns = [_padded(column, column[0] in left) for column in zip(*table, strict=True)]
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
-
-
-def _padded(cells: Sequence[str], to_the_left: bool) -> list[str]:
-    width = max(map(len, cells))
-    return [cell.ljust(width) if to_the_left else cell.rjust(width) for cell in cells]
 
 
 def leaderboard_text(rows: Sequence[Row]) -> str:

@@ -17,6 +17,7 @@ app = new_app(
 )
 
 _SHOWN = 20
+_EXPORTERS = [name for name in names_in("mixgen.export") if name != "exporter"]
 
 Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
 RootWords = Annotated[
@@ -102,6 +103,25 @@ def index(
     else:
         typer.echo(f"{len(result.rows)} files, {hours:.2f} h, in {out}.")
     _report_failures("left out", result.refused, others=True)
+
+
+@app.command("layouts")
+def list_layouts(as_json: AsJson = False) -> None:
+    """List the corpus layouts that `index` knows: what each is for, licence and home page.
+
+    Example: mixgen layouts
+    """
+    from mixgen.core.console import aligned
+    from mixgen.core.files import to_json
+    from mixgen.corpora.layout import layouts
+
+    names = ("name", "summary", "licence", "citation", "home")
+    rows = [{name: getattr(entry, name) for name in names} for entry in layouts().values()]
+    if as_json:
+        typer.echo(to_json(rows))
+        return
+    shown = ("name", "summary", "licence", "home")
+    typer.echo(aligned(shown, [[row[name] or "-" for name in shown] for row in rows], left=shown))
 
 
 @app.command()
@@ -263,34 +283,33 @@ def report(
 @app.command()
 def export(
     manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of JAMS files, or the RTTM file.")],
-    jams: Annotated[bool, typer.Option("--jams", help="One Scaper JAMS file per mixture.")] = False,
-    rttm: Annotated[bool, typer.Option("--rttm", help="Who is active when, as one RTTM.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="Format (default: jams): " + ", ".join(_EXPORTERS))
+    ] = None,
+    jams: Annotated[bool, typer.Option("--jams", help="The same as --to jams.")] = False,
+    rttm: Annotated[bool, typer.Option("--rttm", help="The same as --to rttm.")] = False,
     root: RootWords = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
 ) -> None:
-    """Export a manifest as JAMS files that stock Scaper renders, or its activity as RTTM.
+    """Export a manifest to the format of another program.
 
-    Example: mixgen export set.jsonl --jams --out jams
+    jams: one JAMS file per mixture, which stock Scaper renders. rttm: who is active when.
+
+    Example: mixgen export set.jsonl --to jams --out jams
     """
-    from mixgen.core.progress import track
+    from mixgen.core.registry import choose
     from mixgen.corpora.roots import find_roots, parse_roots
-    from mixgen.export.jams import write_jams
-    from mixgen.export.rttm import write_rttm
+    from mixgen.export.exporter import exporters
     from mixgen.manifest.file import read_manifest
 
-    if jams and rttm:
-        raise typer.BadParameter("choose one of --jams and --rttm")
-    drawn = read_manifest(manifest)
-    mixtures = drawn.of_split(split)
-    if rttm:
-        write_rttm(out, mixtures)
-        typer.echo(f"Activity in {len(mixtures)} mixtures in {out}.")
-        return
+    chosen = [name for name in (to, jams and "jams", rttm and "rttm") if name]
+    if len(chosen) > 1:
+        raise typer.BadParameter("choose one of --to, --jams and --rttm")
+    exporter = choose(exporters(), chosen[0] if chosen else "jams", "format")
+    mixtures = read_manifest(manifest).of_split(split)
     roots = find_roots([manifest], parse_roots(root or ()))
-    for mixture in track(mixtures, "exporting"):
-        write_jams(out / f"{mixture.id}.jams", mixture, roots)
-    typer.echo(f"{len(mixtures)} JAMS files in {out}.")
+    typer.echo(exporter.write(out, mixtures, roots))
 
 
 def _report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:

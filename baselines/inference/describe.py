@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import baselines
 from baselines.checkpoint import checkpoint_sha256, count_parameters, load, read_meta
-from baselines.registry import build, system
+from baselines.registry import build, model_spec
 from baselines.separator import Separator
+
+SYSTEMS_FILE = Path(baselines.__file__).with_name("systems.json")
+"""`describe` of every variant, written by `docs/tables.py`, so that listing needs no torch."""
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -30,7 +34,7 @@ def describe_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def _facts(name: str, separator: Separator) -> dict[str, Any]:
-    entry = system(name)
+    entry = model_spec(name)
     return {
         "title": entry.title,
         "task": _task(separator),

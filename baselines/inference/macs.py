@@ -5,8 +5,10 @@ transforms are not. One MAC is one multiplication with its addition (many papers
 FLOP, some as two).
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import singledispatch
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +20,11 @@ def count_macs(module: nn.Module, *inputs: Tensor) -> int:
     """Multiply-accumulates that `module(*inputs)` makes in evaluation mode."""
     total = 0
 
-    def add(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+    def add(layer: nn.Module, given: tuple[Tensor, ...], output: Any) -> None:
         nonlocal total
-        total += _RULES[type(layer)](layer, given[0], output)
+        total += layer_macs(layer, given[0], output) or 0
 
-    layers = [layer for layer in module.modules() if type(layer) in _RULES]
-    hooks = [layer.register_forward_hook(add) for layer in layers]
+    hooks = [layer.register_forward_hook(add) for layer in dict.fromkeys(_layers(module))]
     was_training = module.training
     try:
         with torch.no_grad():
@@ -35,6 +36,14 @@ def count_macs(module: nn.Module, *inputs: Tensor) -> int:
     return total
 
 
+def _layers(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield a module and what is inside it, but nothing inside a layer that counts itself."""
+    yield module
+    if not hasattr(module, "macs"):
+        for child in module.children():
+            yield from _layers(child)
+
+
 def macs_per_second(separator: Separator) -> float:
     """Multiply-accumulates per second of audio, measured on one second at the model's rate."""
     parameter = next(separator.parameters(), None)
@@ -44,31 +53,37 @@ def macs_per_second(separator: Separator) -> float:
     return float(count_macs(separator, torch.zeros(shape, device=parameter.device)))
 
 
-def _convolution(layer: nn.Module, _input: Tensor, output: Tensor) -> int:
+@singledispatch
+def layer_macs(layer: nn.Module, given: Tensor, output: Any) -> int | None:
+    """Multiply-accumulates of one call of a layer; None for a kind of layer that is not counted.
+
+    A layer that a model's file defines may count itself: `macs(given, output) -> int`.
+    """
+    own = getattr(layer, "macs", None)
+    return None if own is None else int(own(given, output))
+
+
+@layer_macs.register(nn.Conv1d)
+@layer_macs.register(nn.Conv2d)
+def _(layer: nn.Conv1d | nn.Conv2d, _given: Tensor, output: Tensor) -> int:
     return output.numel() * layer.in_channels // layer.groups * prod(layer.kernel_size)
 
 
-def _transposed_convolution(layer: nn.Module, given: Tensor, _output: Tensor) -> int:
+@layer_macs.register(nn.ConvTranspose1d)
+@layer_macs.register(nn.ConvTranspose2d)
+def _(layer: nn.ConvTranspose1d | nn.ConvTranspose2d, given: Tensor, _output: Tensor) -> int:
     return given.numel() * layer.out_channels // layer.groups * prod(layer.kernel_size)
 
 
-def _linear(layer: nn.Module, _input: Tensor, output: Tensor) -> int:
+@layer_macs.register
+def _(layer: nn.Linear, _given: Tensor, output: Tensor) -> int:
     return output.numel() * layer.in_features
 
 
-def _recurrent(layer: nn.RNNBase, given: Tensor, _output: object) -> int:
+@layer_macs.register(nn.LSTM)
+@layer_macs.register(nn.GRU)
+def _(layer: nn.RNNBase, given: Tensor, _output: Any) -> int:
     """Each time step multiplies every weight matrix once."""
     steps = given.numel() // layer.input_size
     weights = (weight for name, weight in layer.named_parameters() if name.startswith("weight"))
     return steps * sum(weight.numel() for weight in weights)
-
-
-_RULES: dict[type[nn.Module], Callable[..., int]] = {
-    nn.Conv1d: _convolution,
-    nn.Conv2d: _convolution,
-    nn.ConvTranspose1d: _transposed_convolution,
-    nn.ConvTranspose2d: _transposed_convolution,
-    nn.Linear: _linear,
-    nn.LSTM: _recurrent,
-    nn.GRU: _recurrent,
-}

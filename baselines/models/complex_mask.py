@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from baselines.layers.stft import Stft
 from baselines.losses import si_sdr_loss
-from baselines.registry import System
+from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator
 
 # Magnitudes are those of a signal of unit RMS; these floors lie some 50 dB below it.
@@ -105,7 +105,7 @@ def _features(spectrum: Tensor) -> Tensor:
     return features.flatten(1, 3).transpose(1, 2)
 
 
-COMPLEX_MASK = System(
+COMPLEX_MASK = ModelSpec(
     name="complex_mask",
     title="Complex mask (residual BLSTM)",
     paper="Williamson, Wang and Wang, IEEE/ACM TASLP 24(3), 2016: the mask; the network is our own",
@@ -113,6 +113,10 @@ COMPLEX_MASK = System(
     separator=ComplexMask,
     expected_parameters=14_649_348,
     not_reproduced="Network and training of the paper: see the head of the module.",
+    tiny=lambda: ComplexMaskHyperparameters(
+        n_fft=128, hop_length=64, width=16, hidden_size=16, n_layers=1
+    ),
+    training={"batch_size": 8, "learning_rate": 1e-3, "slowest": 0.9, "fastest": 1.1},
 )
 
 
@@ -122,7 +126,17 @@ def full() -> Hyperparameters:
     return ComplexMaskHyperparameters()
 
 
-@COMPLEX_MASK.variant("small")
+@COMPLEX_MASK.variant(
+    "small",
+    batch_size=8,
+    segment_s=2.0,
+    learning_rate=2e-3,
+    warmup=0.02,
+    beta2=0.98,
+    average_decay=0.995,
+    slowest=0.8,
+    fastest=1.25,
+)
 def small() -> Hyperparameters:
     """For laptops: long frames, hence few, and two layers of half the width."""
     return ComplexMaskHyperparameters(

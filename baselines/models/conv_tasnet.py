@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.losses import si_sdr_loss
-from baselines.registry import System
+from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, Sc skip, H hidden, k frames.
@@ -222,7 +222,7 @@ def fit_level(mixture: Tensor, estimates: Tensor) -> Tensor:
     return estimates * gains[..., None]
 
 
-CONV_TASNET = System(
+CONV_TASNET = ModelSpec(
     name="conv_tasnet",
     title="Conv-TasNet",
     paper="Luo and Mesgarani, IEEE/ACM TASLP 27(8), 2019, arXiv 1809.07454",
@@ -230,6 +230,8 @@ CONV_TASNET = System(
     separator=ConvTasNet,
     expected_parameters=5_050_545,
     not_reproduced="The WSJ0-2mix score: that corpus is not free. Skip connections can only be on.",
+    tiny=lambda: ConvTasNetHyperparameters(N=32, L=16, B=16, H=32, X=3, R=1),
+    training={"batch_size": 4, "segment_s": 4.0, "schedule": "plateau", "average_decay": 0.0},
 )
 
 
@@ -245,7 +247,15 @@ def causal() -> Hyperparameters:
     return ConvTasNetHyperparameters(causal=True, norm="cLN", level="network")
 
 
-@CONV_TASNET.variant("small")
+@CONV_TASNET.variant(
+    "small",
+    batch_size=4,
+    segment_s=2.0,
+    learning_rate=2e-3,
+    beta2=0.98,
+    slowest=0.8,
+    fastest=1.25,
+)
 def small() -> Hyperparameters:
     """For laptops: four times longer frames, hence fewer, and fewer, narrower blocks."""
     return ConvTasNetHyperparameters(N=256, L=64, B=96, H=192, X=5, R=2)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.layers.stft import Stft
 from baselines.losses import magnitude_l1_loss, si_sdr_loss
-from baselines.registry import System
+from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
 
 LOSSES = ("magnitude_l1", "si_sdr")
@@ -108,7 +108,7 @@ def _initialise(blstm: nn.LSTM, mask: nn.Linear) -> None:
             bias.data[size : 2 * size] = 1.0
 
 
-MASK_INFERENCE = System(
+MASK_INFERENCE = ModelSpec(
     name="mask_inference",
     title="Mask inference (BLSTM)",
     paper=(
@@ -119,6 +119,10 @@ MASK_INFERENCE = System(
     separator=MaskInference,
     expected_parameters=29_767_460,
     not_reproduced="Published scores: WSJ0-2mix is not free.",
+    tiny=lambda: MaskInferenceHyperparameters(
+        n_fft=128, hop_length=64, hidden_size=16, n_layers=1, dropout=0.0
+    ),
+    training={"batch_size": 8, "segment_s": 3.2, "slowest": 0.9, "fastest": 1.1},
 )
 
 
@@ -128,7 +132,15 @@ def paper() -> Hyperparameters:
     return MaskInferenceHyperparameters()
 
 
-@MASK_INFERENCE.variant("small")
+@MASK_INFERENCE.variant(
+    "small",
+    batch_size=8,
+    segment_s=2.0,
+    learning_rate=2e-3,
+    beta2=0.98,
+    slowest=0.8,
+    fastest=1.25,
+)
 def small() -> Hyperparameters:
     """For laptops: half the frames, two layers, and the loss that learns fastest."""
     return MaskInferenceHyperparameters(

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from baselines.registry import System
+from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator
 
 
@@ -18,7 +18,7 @@ class Mixture(Separator):
         return mixture[:, None].repeat(1, self.n_src, 1, 1)
 
 
-MIXTURE = System(
+MIXTURE = ModelSpec(
     name="mixture",
     title="The unseparated mixture",
     paper="No paper; the starting point of every improvement measure",

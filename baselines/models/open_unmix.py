@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from baselines.layers.stft import Stft
 from baselines.layers.wiener import wiener_filter
-from baselines.registry import System
+from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -138,7 +138,7 @@ class OpenUnmix(Separator):
         return nn.functional.mse_loss(estimates, references)
 
 
-OPEN_UNMIX = System(
+OPEN_UNMIX = ModelSpec(
     name="open_unmix",
     title="Open-Unmix",
     paper="Stöter, Uhlich, Liutkus and Mitsufuji, JOSS 4(41), 2019, doi 10.21105/joss.01667",
@@ -149,6 +149,14 @@ OPEN_UNMIX = System(
         "The input statistics that the original takes from the training set before it starts "
         "(they are learned from 0 and 1 instead); zeros instead of a mirror image at the ends."
     ),
+    tiny=lambda: OpenUnmixHyperparameters(n_fft=256, hop_length=128, hidden_size=16, n_layers=1),
+    training={
+        "batch_size": 16,
+        "segment_s": 6.0,
+        "weight_decay": 1e-5,
+        "schedule": "plateau",
+        "gain_spread_db": 6.0,
+    },
 )
 
 
@@ -158,7 +166,14 @@ def paper() -> Hyperparameters:
     return OpenUnmixHyperparameters()
 
 
-@OPEN_UNMIX.variant("small")
+@OPEN_UNMIX.variant(
+    "small",
+    batch_size=8,
+    segment_s=4.0,
+    weight_decay=1e-5,
+    gain_spread_db=3.0,
+    valid_items=10,
+)
 def small() -> Hyperparameters:
     """For laptops: half the bins and frames, one layer of 128 per stem."""
     return OpenUnmixHyperparameters(n_fft=2048, hop_length=1024, hidden_size=128, n_layers=1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from baselines.layers.stft import Stft
 from baselines.layers.wiener import expectation_maximisation
-from baselines.registry import System
+from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
 
 MASKS = ("ibm", "irm", "psm", "mwf")
@@ -93,7 +93,7 @@ def phase_sensitive_mask(spectrum: Tensor, sources: Tensor) -> Tensor:
     return (in_phase / power.clamp(min=torch.finfo(power.dtype).tiny)).clamp(0, 1)
 
 
-ORACLE = System(
+ORACLE = ModelSpec(
     name="oracle",
     title="Ideal masks from the references",
     paper=(

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from baselines.registry import variant
 from mixgen.core.records import Record, parse_record
 
 Schedule = Literal["constant", "cosine", "plateau"]
@@ -56,63 +57,15 @@ class TrainingConfig(Record):
         return self
 
 
-# What differs from the record's own values, by variant or by system.
-RECIPES: dict[str, dict[str, Any]] = {
-    "conv_tasnet": {"batch_size": 4, "segment_s": 4.0, "schedule": "plateau", "average_decay": 0.0},
-    "conv_tasnet:small": {
-        "batch_size": 4,
-        "segment_s": 2.0,
-        "learning_rate": 2e-3,
-        "beta2": 0.98,
-        "slowest": 0.8,
-        "fastest": 1.25,
-    },
-    "complex_mask": {"batch_size": 8, "learning_rate": 1e-3, "slowest": 0.9, "fastest": 1.1},
-    "complex_mask:small": {
-        "batch_size": 8,
-        "segment_s": 2.0,
-        "learning_rate": 2e-3,
-        "warmup": 0.02,
-        "beta2": 0.98,
-        "average_decay": 0.995,
-        "slowest": 0.8,
-        "fastest": 1.25,
-    },
-    "mask_inference": {"batch_size": 8, "segment_s": 3.2, "slowest": 0.9, "fastest": 1.1},
-    "mask_inference:small": {
-        "batch_size": 8,
-        "segment_s": 2.0,
-        "learning_rate": 2e-3,
-        "beta2": 0.98,
-        "slowest": 0.8,
-        "fastest": 1.25,
-    },
-    "open_unmix": {
-        "batch_size": 16,
-        "segment_s": 6.0,
-        "weight_decay": 1e-5,
-        "schedule": "plateau",
-        "gain_spread_db": 6.0,
-    },
-    "open_unmix:small": {
-        "batch_size": 8,
-        "segment_s": 4.0,
-        "weight_decay": 1e-5,
-        "gain_spread_db": 3.0,
-        "valid_items": 10,
-    },
-}
-
-
 def training_config(model: str, **chosen: Any) -> TrainingConfig:
-    """The training of a separator by its recipe, changed where something was chosen (not None).
+    """The training that a model's file declares, changed where something was chosen (not None).
 
     Raises:
+        UsageError: there is no such separator.
         InputError: a value is not allowed, or two that exclude each other are given.
     """
-    recipe = RECIPES.get(model, RECIPES.get(model.split(":")[0], {}))
     given = {key: value for key, value in chosen.items() if value is not None}
     config: TrainingConfig = parse_record(
-        TrainingConfig, {"model": model, **recipe, **given}, "The training"
+        TrainingConfig, {"model": model, **variant(model).training, **given}, "The training"
     )
     return config

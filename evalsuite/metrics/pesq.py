@@ -30,7 +30,7 @@ LONGEST_S = 30.0
 NARROW_RATE, WIDE_RATE = 8000, 16000
 
 # -P keeps this folder, where `pesq` would be this very file, off the worker's module path.
-_WORKER = (sys.executable, "-P", str(Path(__file__).with_name("pesq_worker.py")))
+_WORKER = (sys.executable, "-P", str(Path(__file__).with_name("_pesq_worker.py")))
 _REASONS = {"BufferTooShortError": Reason.TOO_SHORT, "NoUtterancesError": Reason.SILENT_REFERENCE}
 
 

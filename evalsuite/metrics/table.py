@@ -5,46 +5,32 @@ A new metric is a function and a row in a family file; nothing else has to be ed
 
 import hashlib
 import json
-import pkgutil
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 
 from evalsuite.metrics.metric import KINDS, Metric
 from mixgen.core.errors import UsageError
-
-# Run as a script in a process of its own; importing it would import the C code it isolates.
-_SCRIPTS = {"pesq_worker"}
+from mixgen.core.registry import add, choose, collect
 
 
 @cache
 def table() -> dict[str, Metric]:
     """Return all metrics by name, sorted; refuse a name or column that is there twice."""
-    rows: list[Metric] = []
-    for module in sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)])):
-        if module not in _SCRIPTS:
-            rows += getattr(import_module(f"{__package__}.{module}"), "METRICS", ())
-    return by_name(rows)
+    metrics = collect(__package__, Metric)
+    check_columns(metrics.values())
+    return metrics
 
 
-def by_name(rows: Iterable[Metric]) -> dict[str, Metric]:
-    """Return rows by name.
+def check_columns(metrics: Iterable[Metric]) -> None:
+    """Check that no two metrics fill one column.
 
     Raises:
-        UsageError: two rows share a name or a column.
+        SuiteError: two of them do.
     """
-    metrics: dict[str, Metric] = {}
     owner: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: row.name):
-        if row.name in metrics:
-            raise UsageError(f"Two metrics are named {row.name}: rename one.")
-        metrics[row.name] = row
-        for column in row.all_columns:
-            if column in owner:
-                raise UsageError(f"{row.name} and {owner[column]} both fill {column}: rename one.")
-            owner[column] = row.name
-    return metrics
+    for metric in metrics:
+        for column in metric.all_columns:
+            add(owner, column, metric.name, "the columns of the metrics")
 
 
 def select(
@@ -65,11 +51,7 @@ def select(
     if metrics is None:
         rows = table().values()
         return tuple(row for row in rows if kind in row.kinds and row.applies_at(sample_rate))
-    unknown = [name for name in metrics if name not in table()]
-    if unknown:
-        allowed = ", ".join(table())
-        raise UsageError(f"There is no metric {', '.join(unknown)}; allowed are {allowed}.")
-    return tuple(table()[name] for name in dict.fromkeys(metrics))
+    return tuple(choose(table(), name, "metric") for name in dict.fromkeys(metrics))
 
 
 def spec(metrics: Iterable[Metric] | None = None) -> list[dict[str, object]]:

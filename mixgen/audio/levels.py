@@ -4,16 +4,40 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
 import pyloudnorm
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 from scipy.signal import sosfilt
 
 from mixgen.audio.read import Samples
+from mixgen.core.registry import add, unknown
 
-LevelRule = Literal["lufs", "energy", "active_energy", "p56"]
+Measure = Callable[[Samples, int], float]
+"""(samples of shape (channels, time), sample rate in Hz) -> level in dB."""
+
+LEVEL_RULES: dict[str, Measure] = {}
+
+
+def level_rule(name: str) -> Callable[[Measure], Measure]:
+    """Register a function under the name by which recipes and manifests ask for it."""
+
+    def register(measure: Measure) -> Measure:
+        add(LEVEL_RULES, name, measure, "LEVEL_RULES")
+        return measure
+
+    return register
+
+
+def _check_level_rule(name: str) -> str:
+    if name not in LEVEL_RULES:
+        raise ValueError(unknown(LEVEL_RULES, name, "level rule").rstrip("."))
+    return name
+
+
+LevelRule = Annotated[str, AfterValidator(_check_level_rule)]
 
 # Scaper's constants: shorter signals are repeated to 0.5 s, and silence counts as -70 LUFS.
 _SHORTEST_S = 0.5
@@ -38,6 +62,7 @@ def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
     return np.array([np.concatenate([stage.b * stage.passband_gain, stage.a]) for stage in stages])
 
 
+@level_rule("lufs")
 def integrated_lufs(samples: Samples, sample_rate: int) -> float:
     """Measure the gated loudness of (channels, time) samples in LUFS, at least -70.
 
@@ -95,6 +120,7 @@ def _to_lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(-0.691 + 10.0 * np.log10(power))
 
 
+@level_rule("energy")
 def energy_db(samples: Samples, sample_rate: int) -> float:  # noqa: ARG001 - one signature for all
     """Measure the mean power of (channels, time) samples in dB re full scale, at least -70."""
     power = float(np.mean(np.square(samples)))
@@ -115,6 +141,7 @@ def frame_energies(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     return np.asarray(np.add.reduceat(energy, np.arange(0, samples.shape[1], width)))
 
 
+@level_rule("active_energy")
 def active_energy_db(samples: Samples, sample_rate: int) -> float:
     """Measure the mean power of the active frames of (channels, time) samples in dB, at least -70.
 
@@ -131,6 +158,7 @@ def active_energy_db(samples: Samples, sample_rate: int) -> float:
     return max(10.0 * math.log10(power), _FLOOR_DB)
 
 
+@level_rule("p56")
 def active_speech_level(samples: Samples, sample_rate: int) -> float:
     """Measure the active speech level of (channels, time) samples in dB full scale, at least -70.
 
@@ -173,11 +201,3 @@ def _between(above: tuple[float, float] | None, below: tuple[float, float]) -> f
         return below[0]
     share = (_MARGIN_DB - above[1]) / (below[1] - above[1])
     return above[0] + share * (below[0] - above[0])
-
-
-LEVEL_RULES: dict[str, Callable[[Samples, int], float]] = {
-    "lufs": integrated_lufs,
-    "energy": energy_db,
-    "active_energy": active_energy_db,
-    "p56": active_speech_level,
-}

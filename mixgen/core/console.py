@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -43,6 +43,20 @@ def new_app(name: str, summary: str) -> typer.Typer:
         pass
 
     return app
+
+
+def aligned(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, left: Collection[str] = ()
+) -> str:
+    """Return lines in columns: those whose header is in `left` to the left, others to the right."""
+    table = [list(header), *map(list, rows)]
+    columns = [_padded(column, column[0] in left) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _padded(cells: Sequence[str], to_the_left: bool) -> list[str]:
+    width = max(map(len, cells))
+    return [cell.ljust(width) if to_the_left else cell.rjust(width) for cell in cells]
 
 
 def run(app: Callable[[], object]) -> None:

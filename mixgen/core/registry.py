@@ -34,19 +34,19 @@ def names_in(package: str) -> list[str]:
 
 
 def collect(package: str, kind: type[Entry]) -> dict[str, Entry]:
-    """Return, by name, every `kind` that a module of the package defines at its top level.
+    """Return, by name, every `kind` that the modules of a package define.
+
+    It stands at the top level of its module, by itself or in a tuple.
 
     Raises:
-        SuiteError: two of them have one name, or a module defines none.
+        SuiteError: two of them have one name.
     """
     found: dict[str, Entry] = {}
     for module in names_in(package):
-        content = vars(importlib.import_module(f"{package}.{module}")).values()
-        entries = [value for value in content if isinstance(value, kind)]
-        if not entries:
-            raise SuiteError(f"{package}.{module} registers no {kind.__name__}.")
-        for entry in entries:
-            add(found, entry.name, entry, kind.__name__)
+        for value in vars(importlib.import_module(f"{package}.{module}")).values():
+            for entry in value if isinstance(value, tuple) else (value,):
+                if isinstance(entry, kind):
+                    add(found, entry.name, entry, kind.__name__)
     return dict(sorted(found.items()))
 
 
@@ -57,7 +57,7 @@ def add(entries: dict[str, Value], name: str, entry: Value, what: str) -> None:
         SuiteError: another entry has the name.
     """
     if entries.setdefault(name, entry) is not entry:
-        raise SuiteError(f"Two of {what} are called {name!r}: rename one.")
+        raise SuiteError(f"Two entries of {what} are called {name!r}: rename one.")
 
 
 def choose(entries: Mapping[str, Value], name: str, what: str) -> Value:

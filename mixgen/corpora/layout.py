@@ -4,18 +4,14 @@ There is one module per layout in `mixgen.corpora.layouts`. Each defines `LAYOUT
 being there; to add a layout, add a file.
 """
 
-import difflib
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mixgen.audio.read import AUDIO_SUFFIXES
-from mixgen.core.errors import SuiteError, UsageError
+from mixgen.core.registry import choose, collect
 from mixgen.core.vocabulary import Kind
-from mixgen.corpora import layouts as _folder
 
 # What corpora call their splits, and what these are called here.
 SPLITS = {
@@ -41,41 +37,40 @@ class Found:
     licence: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A corpus layout: its name, what it is for, its usual licence, and how files are found."""
+    """A corpus layout: what it is for, where the corpus comes from, and how its files are found.
+
+    Attributes:
+        name: as it is asked for; also the name of its file.
+        summary: what it is for, in a few words.
+        licence: that the corpus usually has; empty where the user has to say.
+        citation: the paper or the publisher's page; empty for layouts of no corpus in particular.
+        home: address from which the corpus comes, or empty.
+        find: (root, kind asked for by the user) -> the files, in any order.
+    """
 
     name: str
     summary: str
-    licence: str
+    licence: str = ""
+    citation: str = ""
+    home: str = ""
     find: Callable[[Path, Kind], Iterator[Found]]
-    """(root, kind asked for by the user) -> the files, in any order."""
 
 
 @functools.cache
 def layouts() -> dict[str, Layout]:
     """Return every layout under its name."""
-    found: dict[str, Layout] = {}
-    for module in pkgutil.iter_modules(_folder.__path__):
-        layout: Layout = importlib.import_module(f"{_folder.__name__}.{module.name}").LAYOUT
-        if layout.name in found:
-            raise SuiteError(f"Two corpus layouts are called {layout.name!r}.")
-        found[layout.name] = layout
-    return found
+    return collect("mixgen.corpora.layouts", Layout)
 
 
 def get_layout(name: str) -> Layout:
     """Return the layout called `name`.
 
     Raises:
-        UsageError: there is none; the nearest name is told.
+        UsageError: there is none; the sentence has the nearest name.
     """
-    known = layouts()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"There is no layout {name!r}: choose one of {', '.join(known)}.{hint}")
-    return known[name]
+    return choose(layouts(), name, "layout")
 
 
 def audio_files(root: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from scipy.signal import butter, sosfiltfilt
 
 from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError
-from mixgen.degradations._base import BaseDegradation, BaseRule
+from mixgen.degradations.degradation import BaseDegradation, BaseRule, DegradationKind
 from mixgen.scenes.distributions import Distribution
 from mixgen.scenes.draws import Draws
 
@@ -89,4 +89,4 @@ class BandRule(BaseRule):
         )
 
 
-RECORD, RULE = Band, BandRule
+DEGRADATION = DegradationKind(record=Band, rule=BandRule)

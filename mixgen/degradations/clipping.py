@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mixgen.audio.read import Samples, peak
-from mixgen.degradations._base import BaseDegradation, BaseRule, Options
+from mixgen.degradations.degradation import BaseDegradation, BaseRule, DegradationKind, Options
 from mixgen.scenes.distributions import Distribution
 from mixgen.scenes.draws import Draws
 
@@ -80,4 +80,4 @@ class ClippingRule(BaseRule):
         )
 
 
-RECORD, RULE = Clipping, ClippingRule
+DEGRADATION = DegradationKind(record=Clipping, rule=ClippingRule)

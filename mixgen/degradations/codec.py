@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 from mixgen.audio.read import Samples, resample
 from mixgen.core.errors import MachineError
 from mixgen.core.files import scratch_file
-from mixgen.degradations._base import BaseDegradation, BaseRule, Options
+from mixgen.degradations.degradation import BaseDegradation, BaseRule, DegradationKind, Options
 from mixgen.scenes.distributions import Distribution, constant
 from mixgen.scenes.draws import Draws
 
@@ -144,4 +144,4 @@ class CodecRule(BaseRule):
         return Codec(name="codec", codec=codec, quality=quality)
 
 
-RECORD, RULE = Codec, CodecRule
+DEGRADATION = DegradationKind(record=Codec, rule=CodecRule)

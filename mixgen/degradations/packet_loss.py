@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from mixgen.audio.read import Samples
-from mixgen.degradations._base import BaseDegradation, BaseRule, Options, Seed
+from mixgen.degradations.degradation import (
+    BaseDegradation,
+    BaseRule,
+    DegradationKind,
+    Options,
+    Seed,
+)
 from mixgen.scenes.distributions import Distribution, constant
 from mixgen.scenes.draws import Draws
 
@@ -109,4 +115,4 @@ class PacketLossRule(BaseRule):
         )
 
 
-RECORD, RULE = PacketLoss, PacketLossRule
+DEGRADATION = DegradationKind(record=PacketLoss, rule=PacketLossRule)

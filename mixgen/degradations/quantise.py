@@ -12,7 +12,13 @@ import numpy as np
 from pydantic import Field
 
 from mixgen.audio.read import Samples
-from mixgen.degradations._base import BaseDegradation, BaseRule, Options, Seed
+from mixgen.degradations.degradation import (
+    BaseDegradation,
+    BaseRule,
+    DegradationKind,
+    Options,
+    Seed,
+)
 from mixgen.scenes.distributions import Distribution
 from mixgen.scenes.draws import Draws
 
@@ -55,4 +61,4 @@ class QuantiseRule(BaseRule):
         )
 
 
-RECORD, RULE = Quantise, QuantiseRule
+DEGRADATION = DegradationKind(record=Quantise, rule=QuantiseRule)

@@ -1,12 +1,15 @@
 """Records as Scaper's JAMS files and back, so that stock Scaper can render what we render."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mixgen.core.errors import InputError
 from mixgen.core.files import read_json, write_json
+from mixgen.core.progress import track
 from mixgen.core.records import parse_record
 from mixgen.corpora.roots import Roots, locate
+from mixgen.export.exporter import Exporter
 from mixgen.manifest.mixture import Mixture
 from mixgen.scenes.draws import seconds_of
 
@@ -133,3 +136,16 @@ def read_jams(path: Path) -> Mixture:
         raise InputError(f"{path} is not a JAMS file with a mixture record in it.") from None
     mixture: Mixture = parse_record(Mixture, record, str(path))
     return mixture
+
+
+def _export(out: Path, mixtures: Sequence[Mixture], roots: Roots) -> str:
+    for mixture in track(mixtures, "exporting"):
+        write_jams(out / f"{mixture.id}.jams", mixture, roots)
+    return f"{len(mixtures)} JAMS files in {out}."
+
+
+EXPORTER = Exporter(
+    name="jams",
+    summary="a folder with one JAMS file per mixture, which stock Scaper renders",
+    write=_export,
+)

@@ -1,9 +1,11 @@
 """Who is active when, as RTTM: the format of NIST's Rich Transcription 2009 evaluation plan."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mixgen.core.files import write_text
+from mixgen.corpora.roots import Roots
+from mixgen.export.exporter import Exporter
 from mixgen.manifest.mixture import Mixture
 
 
@@ -24,3 +26,13 @@ def rttm_lines(mixture: Mixture) -> Iterator[str]:
         talker = label.replace(" ", "_")
         times = f"{start_s:.4f} {duration_s:.4f}"
         yield f"SPEAKER {mixture.id} 1 {times} <NA> <NA> {talker} <NA> <NA>"
+
+
+def _export(out: Path, mixtures: Sequence[Mixture], _roots: Roots) -> str:
+    write_rttm(out, mixtures)
+    return f"Activity in {len(mixtures)} mixtures in {out}."
+
+
+EXPORTER = Exporter(
+    name="rttm", summary="one RTTM file that says who is active when", write=_export
+)

@@ -118,7 +118,7 @@ def _all_keys() -> list[str]:
         EchoRule,
         LoudspeakerRule,
     ]
-    models += [rule for _, rule in DEGRADATIONS.values()]
+    models += [kind.rule for kind in DEGRADATIONS.values()]
     return sorted({name for model in models for name in model.model_fields})
 
 

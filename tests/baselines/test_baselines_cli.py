@@ -73,7 +73,7 @@ def test_separate_one_file(speech, trained, tmp_path):
 @pytest.mark.parametrize(
     ("words", "exit_code", "sentence"),
     [
-        (["info", "conv_tasnot"], 2, "did you mean 'conv_tasnet'"),
+        (["info", "conv_tasnot"], 2, "Did you mean 'conv_tasnet'"),
         (["train", "--out", "{tmp}/x"], 2, "Say which separator"),
         (["train", "conv_tasnet", "--out", "{tmp}/x", "--steps", "1"], 3, "--set"),
         (

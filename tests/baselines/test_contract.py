@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from baselines.inference.long import separate_long
-from baselines.registry import build, names, system
+from baselines.registry import build, model_spec, names
 from mixgen.core.errors import UsageError
 
-TRAINABLE = [name for name in names() if system(name).expected_parameters]
+TRAINABLE = [name for name in names() if model_spec(name).expected_parameters]
 
 
 @pytest.mark.parametrize("time", [1, 2, 15, 257, 4801])
@@ -114,7 +114,7 @@ def test_unknown_hyperparameters_are_refused(separator):
 @pytest.mark.parametrize("name", [name for name in names() if ":" not in name])
 def test_paper_configuration_has_the_published_size(separator, name):
     parameters = sum(parameter.numel() for parameter in separator.parameters())
-    assert parameters == (system(name).expected_parameters or 0)
+    assert parameters == (model_spec(name).expected_parameters or 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -151,7 +151,7 @@ def test_a_short_recording_is_separated_whole(separator, separate, references_fo
 
 @pytest.mark.parametrize("name", names())
 def test_registration_says_where_a_system_comes_from(name):
-    entry = system(name)
+    entry = model_spec(name)
     assert entry.title
     assert entry.paper
     assert entry.reference_licence

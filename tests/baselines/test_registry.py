@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from baselines import models
-from baselines.registry import System, build, names, system
-from baselines.separator import Hyperparameters, Separator
-from mixgen.core.errors import UsageError
+from baselines import models as folder
+from baselines.registry import build, model_spec, models, names
+from baselines.separator import Hyperparameters
+from mixgen.core.errors import SuiteError, UsageError
 
 
 def test_every_model_file_registers_a_system():
-    files = {path.stem for path in Path(models.__path__[0]).glob("[a-z]*.py")}
+    files = {path.stem for path in Path(folder.__path__[0]).glob("[a-z]*.py")}
     assert {name.partition(":")[0] for name in names()} == files
 
 
@@ -24,18 +24,24 @@ def test_variants_have_the_names_they_are_known_by():
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(UsageError, match="did you mean 'conv_tasnet:small'"):
+    with pytest.raises(UsageError, match="Did you mean 'conv_tasnet:small'"):
         build("convtasnet:small")
 
 
-def test_a_second_system_of_one_name_is_refused():
-    with pytest.raises(ValueError, match="Two systems"):
-        System(name="mixture", title="", paper="", reference_licence="", separator=Separator)
-
-
 def test_a_second_variant_of_one_name_is_refused():
-    with pytest.raises(ValueError, match="Two variants"):
-        system("mixture").variant()(Hyperparameters)
+    with pytest.raises(SuiteError, match="entries of mixture are called 'mixture'"):
+        model_spec("mixture").variant()(Hyperparameters)
+
+
+@pytest.mark.parametrize("name", [name for name, model in models().items() if model.tiny])
+def test_a_tiny_one_is_built_by_name_and_not_listed(name):
+    assert f"{name}:tiny" not in names()
+    assert sum(p.numel() for p in build(f"{name}:tiny").parameters()) < 50_000
+
+
+def test_every_model_that_is_trained_has_a_tiny_size():
+    trained = {name for name, model in models().items() if model.expected_parameters}
+    assert trained == {name for name, model in models().items() if model.tiny}
 
 
 def test_source_names_set_the_number_of_sources():

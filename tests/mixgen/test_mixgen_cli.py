@@ -430,7 +430,7 @@ def test_export_of_activity(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> N
     assert out.read_text().startswith("SPEAKER test-000000 1 0.0000 0.5000 ")
     both = mixgen("export", manifest, "--rttm", "--jams", "--out", out)
     assert both.exit_code == 2
-    assert "choose one of --jams and --rttm" in both.err
+    assert "choose one of --to, --jams and --rttm" in both.err
 
 
 def test_tolerance_of_what_was_asked_for(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:

@@ -58,4 +58,11 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
     return read_table(path, ("client_id", "path", "sentence"), delimiter="\t", quoted=False)
 
 
-LAYOUT = Layout("common_voice", "Common Voice, one or more languages", "CC0 1.0", _find)
+LAYOUT = Layout(
+    name="common_voice",
+    summary="Common Voice, one or more languages",
+    licence="CC0 1.0",
+    citation="Ardila et al., Common Voice: A Massively-Multilingual Speech Corpus, LREC 2020",
+    home="https://commonvoice.mozilla.org",
+    find=_find,
+)

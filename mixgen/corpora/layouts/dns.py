@@ -51,4 +51,12 @@ def _speech(path: Path, folder: str) -> Found:
     return Found(path.as_posix(), "speech", label, group)
 
 
-LAYOUT = Layout("dns", "speech and noise of the DNS Challenges", "", _find)
+LAYOUT = Layout(
+    name="dns",
+    summary="speech and noise of the DNS Challenges",
+    citation=(
+        "Reddy et al., The INTERSPEECH 2020 Deep Noise Suppression Challenge, Interspeech 2020"
+    ),
+    home="https://github.com/microsoft/DNS-Challenge",
+    find=_find,
+)

@@ -42,4 +42,11 @@ def _clips(table: Path) -> dict[str, dict[str, str]]:
     return {row["filename"]: row for row in read_table(table, _COLUMNS)}
 
 
-LAYOUT = Layout("esc50", "ESC-50", "CC BY-NC 3.0", _find)
+LAYOUT = Layout(
+    name="esc50",
+    summary="ESC-50",
+    licence="CC BY-NC 3.0",
+    citation="Piczak, ESC: Dataset for Environmental Sound Classification, ACM MM 2015",
+    home="https://github.com/karolpiczak/ESC-50",
+    find=_find,
+)

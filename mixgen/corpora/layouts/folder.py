@@ -14,4 +14,8 @@ def _find(root: Path, kind: Kind) -> Iterator[Found]:
         yield Found(path.as_posix(), kind, label, group=path.with_suffix("").as_posix())
 
 
-LAYOUT = Layout("folder", "any folder of audio; the innermost folder is the label", "", _find)
+LAYOUT = Layout(
+    name="folder",
+    summary="any folder of audio; the innermost folder is the label",
+    find=_find,
+)

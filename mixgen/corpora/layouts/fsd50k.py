@@ -82,4 +82,13 @@ def _licence(address: str) -> str:
     return f"{_NAMES.get(known[1], known[1])} {known[2]}" if known else ""
 
 
-LAYOUT = Layout("fsd50k", "FSD50K, each clip under its own licence", "", _find)
+LAYOUT = Layout(
+    name="fsd50k",
+    summary="FSD50K, each clip under its own licence",
+    citation=(
+        "Fonseca et al., FSD50K: an Open Dataset of Human-Labeled Sound Events, IEEE/ACM "
+        "TASLP 30, 2022"
+    ),
+    home="https://zenodo.org/records/4060432",
+    find=_find,
+)

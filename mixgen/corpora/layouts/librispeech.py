@@ -47,4 +47,14 @@ def _transcripts(path: Path) -> dict[str, str]:
     return {name: text for name, _, text in (line.partition(" ") for line in lines)}
 
 
-LAYOUT = Layout("librispeech", "LibriSpeech and its excerpts", "CC BY 4.0", _find)
+LAYOUT = Layout(
+    name="librispeech",
+    summary="LibriSpeech and its excerpts",
+    licence="CC BY 4.0",
+    citation=(
+        "Panayotov et al., Librispeech: an ASR corpus based on public domain audio "
+        "books, ICASSP 2015"
+    ),
+    home="https://www.openslr.org/12",
+    find=_find,
+)

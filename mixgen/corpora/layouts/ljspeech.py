@@ -33,4 +33,11 @@ def _texts(path: Path | None) -> dict[str, str]:
     return {row["name"]: row["normalised"] for row in rows}
 
 
-LAYOUT = Layout("ljspeech", "LJ Speech, one talker", "Public domain", _find)
+LAYOUT = Layout(
+    name="ljspeech",
+    summary="LJ Speech, one talker",
+    licence="Public domain",
+    citation="Ito and Johnson, The LJ Speech Dataset, 2017",
+    home="https://keithito.com/LJ-Speech-Dataset",
+    find=_find,
+)

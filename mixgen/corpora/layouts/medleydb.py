@@ -47,4 +47,14 @@ def _name(instrument: object) -> str:
     return ", ".join(map(str, instrument)) if isinstance(instrument, list) else str(instrument)
 
 
-LAYOUT = Layout("medleydb", "MedleyDB songs without bleed", "CC BY-NC-SA 4.0", _find)
+LAYOUT = Layout(
+    name="medleydb",
+    summary="MedleyDB songs without bleed",
+    licence="CC BY-NC-SA 4.0",
+    citation=(
+        "Bittner et al., MedleyDB: A Multitrack Dataset for Annotation-Intensive MIR "
+        "Research, ISMIR 2014"
+    ),
+    home="https://medleydb.weebly.com",
+    find=_find,
+)

@@ -39,4 +39,11 @@ def _split(folder: str) -> str:
     return folder if folder == "omitted" else SPLITS.get(folder, "")
 
 
-LAYOUT = Layout("slakh", "Slakh2100, Slakh2100-redux, BabySlakh", "CC BY 4.0", _find)
+LAYOUT = Layout(
+    name="slakh",
+    summary="Slakh2100, Slakh2100-redux, BabySlakh",
+    licence="CC BY 4.0",
+    citation="Manilow et al., Cutting Music Source Separation Some Slakh, WASPAA 2019",
+    home="http://www.slakh.com",
+    find=_find,
+)

@@ -32,4 +32,10 @@ def _refuse_compressed(root: Path) -> None:
             )
 
 
-LAYOUT = Layout("stems", "songs as folders of vocals, drums, bass, other (MUSDB18-HQ)", "", _find)
+LAYOUT = Layout(
+    name="stems",
+    summary="songs as folders of vocals, drums, bass, other (MUSDB18-HQ)",
+    citation="Rafii et al., MUSDB18-HQ, 2019, doi 10.5281/zenodo.3338373",
+    home="https://sigsep.github.io/datasets/musdb.html",
+    find=_find,
+)

@@ -31,4 +31,11 @@ def _text(audio: Path, name: str) -> str:
     return path.read_text(encoding="utf-8-sig", errors="replace").strip() if path.is_file() else ""
 
 
-LAYOUT = Layout("vctk", "VCTK 0.92 or older, first microphone", "CC BY 4.0", _find)
+LAYOUT = Layout(
+    name="vctk",
+    summary="VCTK 0.92 or older, first microphone",
+    licence="CC BY 4.0",
+    citation="Yamagishi, Veaux and MacDonald, CSTR VCTK Corpus 0.92, 2019, doi 10.7488/ds/2645",
+    home="https://datashare.ed.ac.uk/handle/10283/3443",
+    find=_find,
+)

@@ -35,4 +35,13 @@ def _locations(table: Path) -> dict[str, str]:
     return {row["utterance_id"].removesuffix(".wav"): row["Location ID"] for row in rows}
 
 
-LAYOUT = Layout("wham", "noise of WHAM! and WHAMR!", "CC BY-NC 4.0", _find)
+LAYOUT = Layout(
+    name="wham",
+    summary="noise of WHAM! and WHAMR!",
+    licence="CC BY-NC 4.0",
+    citation=(
+        "Wichern et al., WHAM!: Extending Speech Separation to Noisy Environments, Interspeech 2019"
+    ),
+    home="http://wham.whisper.ai",
+    find=_find,
+)

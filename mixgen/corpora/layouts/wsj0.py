@@ -39,4 +39,11 @@ def _refuse_sphere(root: Path) -> None:
         )
 
 
-LAYOUT = Layout("wsj0", "WSJ0 converted to WAV, first microphone", "LDC User Agreement", _find)
+LAYOUT = Layout(
+    name="wsj0",
+    summary="WSJ0 converted to WAV, first microphone",
+    licence="LDC User Agreement",
+    citation="Garofolo et al., CSR-I (WSJ0) Complete, LDC93S6A, 1993",
+    home="https://catalog.ldc.upenn.edu/LDC93S6A",
+    find=_find,
+)

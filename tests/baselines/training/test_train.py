@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from baselines.checkpoint import load, load_history, read_meta
+from baselines.model import Variant
 from baselines.registry import names
 from baselines.training import train as training
-from baselines.training.config import RECIPES, TrainingConfig, training_config
+from baselines.training.config import TrainingConfig, training_config
 from baselines.training.train import Trainer, load_feed, resume, train
 from mixgen.core.errors import InputError, MachineError, UsageError
 
@@ -65,7 +66,7 @@ def test_dropout_resumes_exactly(speech, tmp_path, monkeypatch):
     monkeypatch.setitem(
         MASK_INFERENCE.variants,
         name,
-        lambda: MaskInferenceHyperparameters(hidden_size=8, n_layers=2, dropout=0.5),
+        Variant(lambda: MaskInferenceHyperparameters(hidden_size=8, n_layers=2, dropout=0.5), {}),
     )
     config = training_config(
         name, rendered=str(speech.rendered), steps=4, batch_size=2, segment_s=0.25, device="cpu"
@@ -233,7 +234,15 @@ def test_choices_that_make_no_sense_are_refused(chosen, problem):
         training_config("conv_tasnet:small", **chosen)
 
 
-def test_recipes_are_of_registered_separators_and_valid():
-    assert set(RECIPES) <= set(names())
-    for name in RECIPES:
-        assert isinstance(training_config(name, manifest="m", steps=1), TrainingConfig)
+@pytest.mark.parametrize("name", names())
+def test_the_training_that_a_model_declares_is_valid(name):
+    assert isinstance(training_config(name, manifest="m", steps=1), TrainingConfig)
+
+
+def test_variants_without_training_of_their_own_take_the_plain_one():
+    plain, causal = (
+        training_config(name, manifest="m", steps=1)
+        for name in ("conv_tasnet", "conv_tasnet:causal")
+    )
+    assert causal == plain.model_copy(update={"model": "conv_tasnet:causal"})
+    assert plain.schedule == "plateau"

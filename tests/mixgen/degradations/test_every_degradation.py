@@ -17,7 +17,9 @@ from mixgen import degradations
 from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError, SuiteError
 from mixgen.core.records import Record, parse_record
-from mixgen.degradations import DEGRADATIONS, Degradation, DegradationRule, find_degradations
+from mixgen.core.registry import collect
+from mixgen.degradations import DEGRADATIONS, Degradation, DegradationRule
+from mixgen.degradations.degradation import DegradationKind
 
 Signal = Callable[[int, int, int], Samples]
 
@@ -79,7 +81,8 @@ def test_every_degradation_has_an_example_and_a_rule_here() -> None:
 
 
 def test_names_are_those_of_the_modules_and_of_both_records() -> None:
-    for name, (record, rule) in DEGRADATIONS.items():
+    for name, kind in DEGRADATIONS.items():
+        record, rule = kind.record, kind.rule
         assert record.__module__ == rule.__module__ == f"mixgen.degradations.{name}"
         assert record.model_fields["name"].annotation == rule.model_fields["name"].annotation
         assert record.model_fields["name"].is_required()
@@ -87,10 +90,12 @@ def test_names_are_those_of_the_modules_and_of_both_records() -> None:
 
 
 def test_two_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "again.py").write_text("from mixgen.degradations.band import RECORD, RULE\n")
+    again = "import dataclasses\nfrom mixgen.degradations import band\n"
+    again += "DEGRADATION = dataclasses.replace(band.DEGRADATION)\n"
+    (tmp_path / "again.py").write_text(again)
     monkeypatch.setattr(degradations, "__path__", [*degradations.__path__, str(tmp_path)])
-    with pytest.raises(SuiteError, match="Two degradations are called 'band'"):
-        find_degradations()
+    with pytest.raises(SuiteError, match="Two entries of DegradationKind are called 'band'"):
+        collect("mixgen.degradations", DegradationKind)
     sys.modules.pop("mixgen.degradations.again")
 
 
@@ -201,7 +206,7 @@ def test_refused(given: dict[str, Any], said: str) -> None:
 def test_draws_are_records_that_depend_on_the_seed_alone(rule: dict[str, Any]) -> None:
     drawn = [read_rule(rule).draw(seed) for seed in range(20)]
     assert drawn == [read_rule(rule).draw(seed) for seed in range(20)]
-    assert {type(record) for record in drawn} == {DEGRADATIONS[rule["name"]][0]}
+    assert {type(record) for record in drawn} == {DEGRADATIONS[rule["name"]].record}
     assert len({repr(record) for record in drawn}) > 5
 
 

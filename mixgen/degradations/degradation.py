@@ -1,7 +1,8 @@
 """What all degradations share: the record in a manifest, the rule in a recipe, the draw between."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -67,3 +68,17 @@ class BaseRule(Record, ABC):
     @abstractmethod
     def _drawn(self, draws: Draws) -> BaseDegradation:
         """Return the record with every parameter drawn."""
+
+
+@dataclass(frozen=True)
+class DegradationKind:
+    """What a degradation's file registers: its record, and the rule that draws such records."""
+
+    record: type[BaseDegradation]
+    rule: type[BaseRule]
+
+    @property
+    def name(self) -> str:
+        """The one name that records and rules of this kind have."""
+        (name,) = get_args(self.record.model_fields["name"].annotation)
+        return str(name)
