@@ -16,7 +16,7 @@ def stem_names(mixtures: Sequence[Mixture]) -> tuple[str, ...] | None:
     """
     targets = mixtures[0].targets
     for mixture in mixtures:
-        of = {name: source for source in mixture.sources for name in source.heard_names}
+        of = {file.name: source for source in mixture.sources for file in source.files}
         if mixture.targets != targets or any(of[name].name != of[name].label for name in targets):
             return None
     return tuple(targets)

@@ -174,7 +174,7 @@ def worst_snr_db(ours_folder: Path, peer_folder: Path) -> float:
     return float(worst)
 
 
-def step_seconds(mixture: Mixture, roots: Roots, form: SampleFormat, folder: Path) -> dict:
+def step_seconds(mixture: Mixture, roots: Roots, sample_format: SampleFormat, folder: Path) -> dict:
     """Return the CPU seconds of every step of one mixture, and of the bare libraries under them."""
     started = time.process_time()
     steps: dict[str, float] = {}
@@ -199,19 +199,27 @@ def step_seconds(mixture: Mixture, roots: Roots, form: SampleFormat, folder: Pat
         lap("resample: soxr alone")
         rule(np.ascontiguousarray(samples.T[: mixture.channels]), mixture.sample_rate)
         lap("level")
-    rendering = render(mixture, roots, form)
+    rendering = render(mixture, roots, sample_format)
     lap("render: all of it")
     measure(mixture, rendering, roots)
     lap("measure")
     for name, grid in rendering.steps.items():
-        samples = file_samples(grid, form)
+        samples = file_samples(grid, sample_format)
         lap("sample format")
         samples_sha256(samples)
         lap("hash of samples")
-        write_samples(folder / f"{name}.{form.extension}", samples, mixture.sample_rate, form)
+        write_samples(
+            folder / f"{name}.{sample_format.extension}",
+            samples,
+            mixture.sample_rate,
+            sample_format,
+        )
         lap("write: encode, hash, write")
         soundfile.write(
-            folder / f"bare.{form.extension}", samples, mixture.sample_rate, form.subtype
+            folder / f"bare.{sample_format.extension}",
+            samples,
+            mixture.sample_rate,
+            sample_format.subtype,
         )
         lap("write: soundfile alone")
     return steps
@@ -219,10 +227,10 @@ def step_seconds(mixture: Mixture, roots: Roots, form: SampleFormat, folder: Pat
 
 def step_rows(kind: Kind, rounds: Sequence[Round], roots: Roots, work: Path) -> list[list[str]]:
     """Return each step's CPU time per mixture and its share of ours."""
-    form = FORMATS["wav24"]
+    sample_format = FORMATS["wav24"]
     mixtures = [m for scenes in rounds for m in read_manifest(scenes.manifest).mixtures]
     work.mkdir(parents=True)
-    laps = [step_seconds(mixture, roots, form, work) for mixture in mixtures][SCENES:]
+    laps = [step_seconds(mixture, roots, sample_format, work) for mixture in mixtures][SCENES:]
     mean = {name: statistics.fmean(lap[name] for lap in laps) for name in laps[0]}
     read, resampled, level = (
         mean.pop(name) for name in ("read: soundfile alone", "resample: soxr alone", "level")
@@ -272,12 +280,12 @@ def ratio_rows(
         snr_db = min(
             worst_snr_db(work / "wav24" / str(n), work / peer / str(n)) for n in range(len(rounds))
         )
-        for form in OUR_FORMATS:
-            us, them = taken[form], taken[peer]
+        for sample_format in OUR_FORMATS:
+            us, them = taken[sample_format], taken[peer]
             times = (us.wall, them.wall, us.cpu, them.cpu)
             yield [
                 kind.name,
-                form,
+                sample_format,
                 peer,
                 *(f"{1e3 * seconds:.1f}" for seconds in times),
                 f"{them.wall / us.wall:.1f}",

@@ -27,7 +27,7 @@ from mixgen.corpora.sources import SourceRow
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.mixture import Event, Mixture
-from mixgen.render.mixture import source_signals
+from mixgen.render.mixture import SourceRenderer
 from mixgen.scenes.scene import load_scaper
 
 SAME_RATE = 16000
@@ -71,7 +71,7 @@ def pairs(mixture: Mixture, roots: Roots, folder: Path) -> Iterator[tuple[str, P
     total = np.zeros((mixture.channels, mixture.frames))
     clipped = ""
     for source in mixture.sources:
-        ours = source_signals(mixture, source, roots)[source.name]
+        ours = SourceRenderer(mixture, source, roots).signals()[source.name]
         total += ours
         event = source.events[0]
         theirs = scapers[str(locate(roots, event.corpus, event.path))]

@@ -23,7 +23,7 @@ from mixgen.corpora.sources import SourceRow, open_sources
 from mixgen.draw.mixtures import deal_files, draw_mixture
 from mixgen.draw.sampler import Deal, Dealer
 from mixgen.manifest.file import read_manifest
-from mixgen.manifest.mixture import Mixture
+from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import render
@@ -203,18 +203,22 @@ class RenderedDataset:
         return Item(mixture.astype(np.float32), references.astype(np.float32), record, enrolments)
 
 
-def rendered_item(record: Mixture, roots: Roots, form: SampleFormat) -> Item:
+def rendered_item(record: Mixture, roots: Roots, sample_format: SampleFormat) -> Item:
     """Render a record in memory.
 
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
-    steps = render(record, roots, form).steps
+    steps = render(record, roots, sample_format).steps
     references = np.empty((len(record.targets), record.channels, record.frames), np.float32)
     for place, name in enumerate(record.targets):
-        references[place] = from_grid(steps[name], form)
-    mixture = from_grid(steps["mixture"], form).astype(np.float32)
-    enrolments = [from_grid(steps[n], form).astype(np.float32) for n in record.enrolment_names]
+        references[place] = from_grid(steps[name], sample_format)
+    mixture = from_grid(steps[MIXTURE], sample_format).astype(np.float32)
+    enrolments = [
+        from_grid(steps[file.name], sample_format).astype(np.float32)
+        for file in record.source_files
+        if file.part == "enrolment"
+    ]
     return Item(mixture, references, record, enrolments)
 
 

@@ -20,6 +20,7 @@ from mixgen.audio.read import read_audio
 from mixgen.corpora.roots import Roots
 from mixgen.dataset import rendered_item
 from mixgen.manifest.file import Manifest
+from mixgen.manifest.mixture import MIXTURE
 from mixgen.sets.rendered import RenderedSet
 
 Signal = NDArray[np.float32]
@@ -58,7 +59,7 @@ class RenderedItems:
         """A segment of mixture and references; raises InputError for a file that cannot be read."""
         mixture = self.mixtures[_shuffled(self.seed, index, len(self.mixtures))]
         start = _start(self.seed, index, mixture.frames, self.frames)
-        names = ["mixture", *mixture.targets]
+        names = [MIXTURE, *mixture.targets]
         signals = np.stack([self._read(mixture.id, name, start, mixture.frames) for name in names])
         return signals[0], signals[1:]
 
@@ -81,14 +82,14 @@ class RecordItems:
     ) -> None:
         self.mixtures = manifest.of_split(split)
         self.roots = roots
-        self.form = FORMATS[manifest.header.format]
+        self.sample_format = FORMATS[manifest.header.format]
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
 
     def item(self, index: int) -> Item:
         """A segment of mixture and references; raises InputError for a file that cannot be read."""
         record = self.mixtures[_shuffled(self.seed, index, len(self.mixtures))]
-        whole = rendered_item(record, self.roots, self.form)
+        whole = rendered_item(record, self.roots, self.sample_format)
         start = _start(self.seed, index, record.frames, self.frames)
         return self._cut(whole.mixture, start), self._cut(whole.references, start)
 

@@ -207,7 +207,7 @@ def can_be_mixed_afresh(mixtures: Sequence[Mixture]) -> bool:
     expected = [source.name for source in mixtures[0].sources]
     return all(
         [source.name for source in mixture.sources] == expected
-        and not mixture.effects
+        and not mixture.degradations
         and all(_is_plain(source) for source in mixture.sources)
         for mixture in mixtures
     )

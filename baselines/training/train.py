@@ -105,7 +105,7 @@ def resume(out: Path, *, steps: int | None = None, minutes: float | None = None)
     )
     set_threads(config.threads)
     feed = load_feed(config)
-    if feed.manifest.sha256 != meta.manifest_sha256:
+    if not feed.manifest.file.has_sha256(meta.manifest_sha256 or ""):
         raise InputError(f"The manifest is not the one that {out} was trained on: start afresh.")
     trainer = Trainer(config, feed, Path(out))
     trainer.restore(meta)

@@ -83,11 +83,12 @@ def plan_score(
 
 
 def _check_manifest(rendered: RenderedSet, folder: Path, estimates: EstimatesRun) -> None:
-    expected = rendered.manifest.sha256
-    if estimates.manifest_sha256 != expected:
+    manifest = rendered.manifest
+    if not manifest.file.has_sha256(estimates.manifest_sha256):
         raise InputError(
             f"{folder} was made for the manifest {estimates.manifest_sha256[:12]}, but "
-            f"{rendered.folder} has {expected[:12]}: separate this set, or give the other one."
+            f"{rendered.folder} has {manifest.sha256[:12]}: separate this set, or give the other "
+            "one."
         )
 
 

@@ -94,7 +94,7 @@ def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int
     return ScoresRun(
         model=estimates.model,
         checkpoint_sha256=estimates.checkpoint_sha256,
-        manifest_sha256=estimates.manifest_sha256,
+        manifest_sha256=plan.rendered.manifest.sha256,
         set=header.name,
         split=plan.split,
         task=header.task,

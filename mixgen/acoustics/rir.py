@@ -9,7 +9,7 @@ from scipy.signal import oaconvolve
 
 from mixgen.audio.read import Samples
 
-Path = Literal["image", "early", "dry"]
+RirPart = Literal["image", "early", "dry"]
 
 _DIRECT_S = 0.0025
 _RISE = 0.5
@@ -31,16 +31,16 @@ def _arrival(magnitude: NDArray[np.float64]) -> int:
     return begin + int(magnitude[begin : begin + _RISE_SAMPLES].argmax())
 
 
-def along(path: Path, response: Samples, sample_rate: int, early_s: float) -> Samples:
+def rir_part(part: RirPart, response: Samples, sample_rate: int, early_s: float) -> Samples:
     """Return the part of a response (channels, taps) that a reference is heard through.
 
     "image" is all of it; "early" ends `early_s` after the direct sound; "dry" is the direct sound
     alone, as one sample per channel, so that such a reference is the source itself, delayed and
     scaled as it arrives.
     """
-    if path == "image":
+    if part == "image":
         return response
-    if path == "early":
+    if part == "early":
         return response[:, : int(arrivals(response).min()) + round(early_s * sample_rate) + 1]
     arrival = arrivals(response)
     direct = np.zeros((len(response), int(arrival.max()) + 1))

@@ -57,26 +57,26 @@ def format_called(name: str) -> SampleFormat:
     return FORMATS[name]
 
 
-def to_grid(samples: NDArray[np.float64], form: SampleFormat) -> NDArray[np.int32]:
+def to_grid(samples: NDArray[np.float64], sample_format: SampleFormat) -> NDArray[np.int32]:
     """Round samples (any shape, full scale 1.0) to whole steps of `form`."""
-    steps = samples / form.step
+    steps = samples / sample_format.step
     return np.rint(steps, out=steps).astype(np.int32)
 
 
-def from_grid(steps: NDArray[np.int32], form: SampleFormat) -> NDArray[np.float64]:
+def from_grid(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArray[np.float64]:
     """Return the sample values of whole `steps`, full scale 1.0."""
-    return np.asarray(steps * form.step, dtype=np.float64)
+    return np.asarray(steps * sample_format.step, dtype=np.float64)
 
 
-def file_samples(steps: NDArray[np.int32], form: SampleFormat) -> NDArray[Any]:
+def file_samples(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArray[Any]:
     """Return what soundfile is handed for (channels, time) `steps`: shape (time, channels).
 
     The SHA-256 of a file's samples is taken over the little-endian bytes of this array.
     """
     frames_first = np.ascontiguousarray(steps.T)
-    if form.subtype == "FLOAT":
-        return from_grid(frames_first, form).astype("<f4")
-    if form.bits == 16:
+    if sample_format.subtype == "FLOAT":
+        return from_grid(frames_first, sample_format).astype("<f4")
+    if sample_format.bits == 16:
         return frames_first.astype("<i2")
     return (frames_first << 8).astype("<i4")
 
@@ -86,7 +86,9 @@ def samples_sha256(samples: NDArray[Any]) -> str:
     return sha256_bytes(np.ascontiguousarray(samples).data)
 
 
-def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> str:
+def write_samples(
+    path: Path, samples: NDArray[Any], sample_rate: int, sample_format: SampleFormat
+) -> str:
     """Write an array from `file_samples` to `path`; the file is whole or absent.
 
     Returns:
@@ -96,20 +98,22 @@ def write_samples(path: Path, samples: NDArray[Any], sample_rate: int, form: Sam
         InputError: the format cannot hold such samples or such a rate.
         MachineError: the disk is full or the folder cannot be written.
     """
-    content = encode_samples(samples, sample_rate, form)
+    content = encode_samples(samples, sample_rate, sample_format)
     write_bytes(path, content, flush=False)
     return sha256_bytes(content)
 
 
-def encode_samples(samples: NDArray[Any], sample_rate: int, form: SampleFormat) -> bytes:
+def encode_samples(samples: NDArray[Any], sample_rate: int, sample_format: SampleFormat) -> bytes:
     """Return the file that holds an array from `file_samples`; the same bytes for the same samples.
 
     Raises:
         InputError: the format cannot hold such samples or such a rate.
     """
-    if form.extension == "wav":
-        return encode_wav(samples, sample_rate, 32 if form.subtype == "FLOAT" else form.bits)
-    return encode_flac(samples, sample_rate, form.subtype)
+    if sample_format.extension == "wav":
+        return encode_wav(
+            samples, sample_rate, 32 if sample_format.subtype == "FLOAT" else sample_format.bits
+        )
+    return encode_flac(samples, sample_rate, sample_format.subtype)
 
 
 def encode_flac(samples: NDArray[Any], sample_rate: int, subtype: str) -> bytes:
@@ -128,13 +132,13 @@ def encode_flac(samples: NDArray[Any], sample_rate: int, subtype: str) -> bytes:
         return stream.read()
 
 
-def read_file_samples(path: Path, form: SampleFormat) -> NDArray[Any]:
+def read_file_samples(path: Path, sample_format: SampleFormat) -> NDArray[Any]:
     """Read a rendered file as `file_samples` made it, shape (time, channels).
 
     Raises:
         soundfile.LibsndfileError: the file cannot be decoded.
     """
-    dtype = {"FLOAT": "float32", "PCM_16": "int16", "PCM_24": "int32"}[form.subtype]
+    dtype = {"FLOAT": "float32", "PCM_16": "int16", "PCM_24": "int32"}[sample_format.subtype]
     samples, _ = soundfile.read(path, dtype=dtype, always_2d=True)
     return np.asarray(samples)
 

@@ -79,7 +79,7 @@ def index_corpus(
         if isinstance(outcome, str):
             refused.append((item.path, outcome))
         else:
-            rows.append(outcome)
+            rows.append(outcome.model_copy(update={"layout": layout.name}))
     if not rows:
         raise InputError(
             f"None of the {len(refused)} audio files below {root} is usable. "

@@ -23,7 +23,8 @@ from mixgen.corpora.roots import Roots, find_roots
 class SourceRow(Record):
     """One audio file; `path` is relative to the root of its corpus.
 
-    `active` says when there is sound in it; it is empty in lists made before it was measured.
+    `active` says when there is sound in it, and `layout` is the one that found the file; both are
+    empty in lists made before there were such columns.
     """
 
     source_id: str
@@ -42,6 +43,7 @@ class SourceRow(Record):
     licence: str
     text: str
     active: str = ""
+    layout: str = ""
 
     @property
     def owner(self) -> str:

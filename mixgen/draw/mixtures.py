@@ -80,6 +80,7 @@ def draw_header(recipe: Recipe, rows: Sequence[SourceRow], seed: int | None = No
         sources_sha256=sources_sha256(rows),
         seed=recipe.seed if seed is None else seed,
         created_by=created_by(),
+        layouts={row.corpus: row.layout for row in rows if row.layout},
     )
 
 
@@ -161,7 +162,7 @@ def _mixture(
         level=Level(reference_db=reference_db),
         fade_s=recipe.fade_s,
         room=around.room if around else None,
-        effects=_degradations(recipe, dealer, index),
+        degradations=_degradations(recipe, dealer, index),
         clip=recipe.clip,
         targets=[reference_of(recipe.rooms, s) for s in sources if s.role == "target"],
     )
@@ -310,7 +311,7 @@ def _source(recipe: Recipe, part: Part, drawn: Sequence[DrawnEvent], seed: int) 
         events=[_event(row, event) for row, event in zip(part.rows, drawn, strict=True)],
         gain=Gain(
             rule=part.group.level_rule or recipe.level_rule,
-            together=len(part.rows) > 1 and not part.starts_s,
+            shared=len(part.rows) > 1 and not part.starts_s,
         ),
         echo=part.group.echo.draw(seed) if part.group.echo else None,
         enrolment=_enrolment(part),

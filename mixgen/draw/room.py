@@ -8,7 +8,7 @@ from mixgen.acoustics.image_source import engine_and_version
 from mixgen.acoustics.room import draw_walked_room
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
-from mixgen.manifest.mixture import Place, Response, Room, Simulation, Source
+from mixgen.manifest.mixture import Position, Response, Room, Simulation, Source, file_name
 from mixgen.recipe.schema import Rooms, SourceGroup
 
 _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
@@ -19,7 +19,7 @@ class RoomOfMixture:
     """The room that a mixture is in, and what each of the sources in it is heard through."""
 
     room: Room
-    through: Sequence[Response | Place]
+    through: Sequence[Response | Position]
 
 
 def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
@@ -64,7 +64,8 @@ def room_to_simulate(
     )
     room = Room(name=name, early_s=rule.early_s, simulation=simulation)
     places = [
-        Place(position_m=start, to_m=end) for start, end in zip(plan.sources_m, ends, strict=True)
+        Position(position_m=start, to_m=end)
+        for start, end in zip(plan.sources_m, ends, strict=True)
     ]
     return RoomOfMixture(room, places)
 
@@ -72,7 +73,7 @@ def room_to_simulate(
 def reference_of(rule: Rooms | None, source: Source) -> str:
     """Return the name of the file that a separator is to give for a target."""
     first = rule.references[0] if rule else "image"
-    return source.name if first == "image" else f"{source.name}_{first}"
+    return file_name(source.name, first)
 
 
 def place(
@@ -94,10 +95,10 @@ def place(
     ]
 
 
-def _heard_from(source: Source, drawn: Response | Place) -> Response | Place:
+def _heard_from(source: Source, drawn: Response | Position) -> Response | Position:
     """Return where a source is heard from: loudspeakers do not walk."""
-    if source.echo is not None and isinstance(drawn, Place):
-        return Place(position_m=drawn.position_m)
+    if source.echo is not None and isinstance(drawn, Position):
+        return Position(position_m=drawn.position_m)
     return drawn
 
 

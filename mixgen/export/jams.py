@@ -1,6 +1,6 @@
 """Records as Scaper's JAMS files and back, so that stock Scaper can render what we render."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from mixgen.core.progress import track
 from mixgen.core.records import parse_record
 from mixgen.corpora.roots import Roots, locate
 from mixgen.export.exporter import Exporter
+from mixgen.manifest.file import upgraded
 from mixgen.manifest.mixture import Mixture
 from mixgen.scenes.draws import seconds_of
 
@@ -30,33 +31,42 @@ def write_jams(path: Path, mixture: Mixture, roots: Roots) -> None:
     write_json(path, jams_dict(mixture, roots))
 
 
+# What Scaper cannot express: how it is found, the reason, and what can be exported.
+_INEXPRESSIBLE: tuple[tuple[Callable[[Mixture], object], str, str], ...] = (
+    (
+        lambda mixture: any(source.gain.rule != "lufs" for source in mixture.sources),
+        "has a level rule other than 'lufs'",
+        "only that rule can be exported",
+    ),
+    (
+        lambda mixture: any(source.gain.shared for source in mixture.sources),
+        "has a stem of several files with one level",
+        "only stems of one file can be exported",
+    ),
+    (
+        lambda mixture: any(source.echo for source in mixture.sources),
+        "has an echo with an amplifier and a loudspeaker",
+        "only mixtures without one can be exported",
+    ),
+    (
+        lambda mixture: mixture.degradations,
+        "is degraded after its sources are summed",
+        "only mixtures without degradations can be exported",
+    ),
+    (
+        lambda mixture: mixture.room,
+        "is in a room with a response for each source",
+        "only dry mixtures can be exported",
+    ),
+)
+
+
 def _check_expressible(mixture: Mixture) -> None:
-    rules = {source.gain.rule for source in mixture.sources}
-    if rules - {"lufs"}:
-        raise InputError(
-            f"Mixture {mixture.id} uses the level rule {sorted(rules - {'lufs'})[0]!r}, which "
-            "Scaper does not have: only the rule 'lufs' can be exported."
-        )
-    if any(source.gain.together for source in mixture.sources):
-        raise InputError(
-            f"Mixture {mixture.id} has a stem of several files with one level, which Scaper cannot "
-            "express: only stems of one file can be exported."
-        )
-    if any(source.echo for source in mixture.sources):
-        raise InputError(
-            f"Mixture {mixture.id} has an echo, whose amplifier and loudspeaker Scaper cannot "
-            "express: only mixtures without one can be exported."
-        )
-    if mixture.effects:
-        raise InputError(
-            f"Mixture {mixture.id} is degraded after its sources are summed, which Scaper cannot "
-            "express: only mixtures without effects can be exported."
-        )
-    if mixture.room is not None:
-        raise InputError(
-            f"Mixture {mixture.id} is in a room with a response for each source, which Scaper "
-            "cannot express: only dry mixtures can be exported."
-        )
+    for has, reason, allowed in _INEXPRESSIBLE:
+        if has(mixture):
+            raise InputError(
+                f"Mixture {mixture.id} {reason}, which Scaper cannot express: {allowed}."
+            )
 
 
 def jams_dict(mixture: Mixture, roots: Roots) -> dict[str, Any]:
@@ -134,7 +144,7 @@ def read_jams(path: Path) -> Mixture:
         record = data["annotations"][0]["sandbox"]["mixgen"]
     except (KeyError, IndexError, TypeError):
         raise InputError(f"{path} is not a JAMS file with a mixture record in it.") from None
-    mixture: Mixture = parse_record(Mixture, record, str(path))
+    mixture: Mixture = parse_record(Mixture, upgraded(record), str(path))
     return mixture
 
 

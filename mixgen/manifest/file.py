@@ -1,7 +1,10 @@
 """The manifest file: one header line, then one record per mixture."""
 
 import functools
+import hashlib
+import itertools
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +14,20 @@ import numpy as np
 from pydantic import Field
 
 from mixgen.core.errors import InputError
-from mixgen.core.files import read_lines, sha256_file, write_jsonl
-from mixgen.core.records import Record, read_header, read_records
+from mixgen.core.files import read_lines, sha256_file, stream_jsonl, to_json, write_jsonl
+from mixgen.core.records import Record, parse_record, read_header
 from mixgen.core.vocabulary import FormatName
 from mixgen.manifest.mixture import Mixture
 
-SCHEMA = "manifest/1"
+SCHEMA = "manifest/2"
+FIRST_SCHEMA = "manifest/1"
 
 
 class Header(Record):
-    """The first line of a manifest: where the records come from."""
+    """The first line of a manifest: where the records come from.
+
+    `layouts` has the layout that each corpus was indexed with, where that is known.
+    """
 
     schema_: str = Field(alias="schema", default=SCHEMA)
     name: str
@@ -30,42 +37,71 @@ class Header(Record):
     sources_sha256: str
     seed: int
     created_by: dict[str, str]
+    layouts: dict[str, str] = Field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON-able data under the names used in the file."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Return plain JSON-able data without what equals its default, under this schema."""
+        plain = self.model_dump(mode="json", exclude={"schema_"}, exclude_defaults=True)
+        return {"schema": SCHEMA, **plain}
 
 
-@dataclass(frozen=True)
 class ManifestFile:
-    """A manifest on disk: its header, its hash, and its mixtures, read and checked one at a time.
+    """A manifest on disk: its header, and its mixtures, read and checked one at a time.
 
     Every iteration reads the file again. It raises InputError where a record is not valid or an id
-    comes back; the line or the mixture is named.
+    comes back; the sentence names the line or the mixture.
     """
 
-    path: Path
-    header: Header
-    sha256: str
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.header = header
+        self._sha256: str | None = None
 
     def __iter__(self) -> Iterator[Mixture]:
         """Yield the mixtures in the order of the file."""
-        hashes = array("q")  # 8 bytes for an id: there may be millions
-        for mixture in read_records(self.path, Mixture):
-            hashes.append(hash(mixture.id.lower()))
+        ids = array("q")  # 8 bytes for an id: there may be millions
+        digest = hashlib.sha256(_line(self.header))
+        for mixture in self._records():
+            ids.append(hash(mixture.id.lower()))
             _check_mixture(self.path, mixture)
+            if self._sha256 is None:
+                digest.update(_line(mixture))
             yield mixture
-        ordered = np.sort(hashes)
+        ordered = np.sort(ids)
         if (ordered[1:] == ordered[:-1]).any():
             self._check_ids()
+        self._sha256 = self._sha256 or digest.hexdigest()
+
+    def _records(self) -> Iterator[Mixture]:
+        old = self.header.schema_ == FIRST_SCHEMA
+        for where, data in itertools.islice(stream_jsonl(self.path), 1, None):
+            yield parse_record(Mixture, upgraded(data) if old else data, where)
 
     def _check_ids(self) -> None:
         seen: set[str] = set()
-        for mixture in read_records(self.path, Mixture):
+        for mixture in self._records():
             # Two ids that differ in case alone are one folder on some file systems.
             if mixture.id.lower() in seen:
                 raise InputError(f"{self.path} holds the mixture id {mixture.id!r} twice.")
             seen.add(mixture.id.lower())
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the manifest in the form that `write_manifest` gives it.
+
+        What equals its default and the version of the schema do not count: an old file and the same
+        one written again have one hash. It takes a reading of the file if there was none yet.
+        """
+        if self._sha256 is None:
+            deque(self, maxlen=0)
+        return str(self._sha256)
+
+    def has_sha256(self, sha256: str) -> bool:
+        """Tell whether a hash that was noted earlier is of this manifest.
+
+        Notes from before `manifest/2` hold the hash of the file's bytes.
+        """
+        return sha256 in (self.sha256, sha256_file(self.path))
 
     def count(self) -> int:
         """Return how many mixtures there are, without reading what they are."""
@@ -74,11 +110,20 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A header and its mixtures, and the hash of the file that they stand in."""
+    """A manifest file with all of its mixtures in memory."""
 
-    header: Header
+    file: ManifestFile
     mixtures: list[Mixture]
-    sha256: str
+
+    @property
+    def header(self) -> Header:
+        """The first line."""
+        return self.file.header
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the manifest; see `ManifestFile.sha256`."""
+        return self.file.sha256
 
     @functools.cached_property
     def by_id(self) -> dict[str, Mixture]:
@@ -100,6 +145,11 @@ class Manifest:
         return chosen
 
 
+def _line(record: Header | Mixture) -> bytes:
+    """Return the line of a header or mixture, as `write_manifest` writes it."""
+    return f"{to_json(record.as_dict())}\n".encode()
+
+
 def write_manifest(path: Path, header: Header, mixtures: Iterable[Mixture]) -> None:
     """Write a manifest atomically, one line of strict JSON per record."""
 
@@ -118,9 +168,30 @@ def open_manifest(path: Path) -> ManifestFile:
         InputError: the file is missing, of another schema, or its header is not valid.
     """
     header = read_header(path, Header)
-    if header.schema_ != SCHEMA:
-        raise InputError(f"{path} has schema {header.schema_!r}; this version reads {SCHEMA!r}.")
-    return ManifestFile(path, header, sha256_file(path))
+    if header.schema_ not in (SCHEMA, FIRST_SCHEMA):
+        raise InputError(
+            f"{path} has schema {header.schema_!r}; this version reads {SCHEMA!r} and "
+            f"{FIRST_SCHEMA!r}."
+        )
+    return ManifestFile(path, header)
+
+
+def upgraded(record: Any) -> Any:
+    """Return a record of `manifest/1` with the keys of `manifest/2`."""
+    if not isinstance(record, dict) or "effects" not in record:
+        return record
+    renamed = {"degradations" if key == "effects" else key: v for key, v in record.items()}
+    sources = [
+        {**source, "gain": _renamed_gain(source["gain"])} if "gain" in source else source
+        for source in renamed.get("sources", ())
+    ]
+    return {**renamed, "sources": sources}
+
+
+def _renamed_gain(gain: Any) -> Any:
+    if not isinstance(gain, dict) or "together" not in gain:
+        return gain
+    return {"shared" if key == "together" else key: value for key, value in gain.items()}
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -131,7 +202,7 @@ def read_manifest(path: Path) -> Manifest:
             named.
     """
     manifest = open_manifest(path)
-    return Manifest(manifest.header, list(manifest), manifest.sha256)
+    return Manifest(manifest, list(manifest))
 
 
 def _check_mixture(path: Path, mixture: Mixture) -> None:
@@ -140,8 +211,7 @@ def _check_mixture(path: Path, mixture: Mixture) -> None:
     names = [name.lower() for name in mixture.file_names]
     if len(set(names)) < len(names):
         raise InputError(f"{path}: mixture {mixture.id} has two sources or references of one name.")
-    heard = {name for source in mixture.sources for name in source.heard_names}
-    unknown = set(mixture.targets) - heard
+    unknown = set(mixture.targets) - {f.name for f in mixture.source_files if f.is_mixed}
     if unknown:
         raise InputError(f"{path}: mixture {mixture.id} has no source {sorted(unknown)[0]!r}.")
     longest_s = mixture.duration_s + 1 / mixture.sample_rate

@@ -1,6 +1,7 @@
 """The manifest: one header line, then one record per mixture with nothing random left in it."""
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,19 @@ from mixgen.core.records import Record, RelativePath, as_value_error
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.degradations import Degradation
 
+MIXTURE = "mixture"
 UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
-FAR_END = "far_end"  # the part of an echo that a canceller is given
-ENROLMENT = "enrolment"  # another utterance of a talker, which an extractor is given
+
+Part = Literal["image", "early", "dry", "far_end", "enrolment"]
+"""What a file of a source holds.
+
+- image: the source as it is in the mixture;
+- early, dry: parts of the image, cut from its room response;
+- far_end: the signal that an echo is of, which an echo canceller gets;
+- enrolment: another utterance of the talker, which an extractor gets.
+"""
+
+_UNMIXED: tuple[Part, ...] = ("far_end", "enrolment")
 
 _SET_FILES = ("manifest.jsonl", "rendered.jsonl")
 _LONGEST_FRAMES = 48000 * 24 * 3600
@@ -26,7 +37,7 @@ Decibels = Annotated[float, Field(ge=-300, le=300)]
 
 
 def _check_source_name(name: str) -> str:
-    if name.lower() in ("mixture", UNDEGRADED):
+    if name.lower() in (MIXTURE, UNDEGRADED):
         raise ValueError(f"a source cannot be called {name!r}, which is another file")
     return as_value_error(check_name, name)
 
@@ -56,11 +67,11 @@ class Event(Record):
 class Gain(Record):
     """How an event gets its level: measured by `rule`, set to reference_db + the event's snr.
 
-    Events that are levelled `together` are parts of one stem and keep their balance.
+    Events with a `shared` gain are parts of one stem and keep their balance.
     """
 
     rule: LevelRule
-    together: bool = False
+    shared: bool = False
 
 
 class Response(Record):
@@ -73,7 +84,7 @@ class Response(Record):
     licence: str = ""
 
 
-class Place(Record):
+class Position(Record):
     """Where a source stands in a simulated room, in metres.
 
     With `to_m` it walks from there to here, straight and at one speed, while the mixture lasts.
@@ -81,6 +92,29 @@ class Place(Record):
 
     position_m: Point
     to_m: Point | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that a source is rendered to: its name without extension, and what it holds."""
+
+    name: str
+    part: Part
+
+    @property
+    def is_in_sum(self) -> bool:
+        """Whether the mixture is the sum of such files."""
+        return self.part == "image"
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the microphones pick it up: the image, and parts of it."""
+        return self.part not in _UNMIXED
+
+
+def file_name(source: str, part: Part) -> str:
+    """Return the name of a source's file: the source's, followed by the part if not the image."""
+    return source if part == "image" else f"{source}_{part}"
 
 
 class Source(Record):
@@ -97,7 +131,7 @@ class Source(Record):
     kind: Kind
     events: list[Event]
     gain: Gain
-    room: Response | Place | None = None
+    room: Response | Position | None = None
     references: list[Literal["early", "dry"]] = Field(default_factory=list)
     echo: Echo | None = None
     enrolment: Event | None = None
@@ -111,29 +145,14 @@ class Source(Record):
         return self
 
     @property
-    def file_names(self) -> list[str]:
-        """Names of the files of the source: itself, its references, what is apart from both."""
-        return [*self.heard_names, *self.apart_names]
-
-    @property
-    def heard_names(self) -> list[str]:
-        """Names of the source and of its references, which are parts of it."""
-        return [self.name, *(f"{self.name}_{part}" for part in self.references)]
-
-    @property
-    def apart_names(self) -> list[str]:
-        """Names of the files with signals that the microphones do not hear."""
-        return [name for name in (self.far_end_name, self.enrolment_name) if name is not None]
-
-    @property
-    def far_end_name(self) -> str | None:
-        """Name of the file of the far-end signal, which an echo has."""
-        return None if self.echo is None else f"{self.name}_{FAR_END}"
-
-    @property
-    def enrolment_name(self) -> str | None:
-        """Name of the file of the enrolment utterance, where there is one."""
-        return None if self.enrolment is None else f"{self.name}_{ENROLMENT}"
+    def files(self) -> list[SourceFile]:
+        """The files that the source is rendered to, the image first."""
+        parts: list[Part] = ["image", *self.references]
+        if self.echo is not None:
+            parts.append("far_end")
+        if self.enrolment is not None:
+            parts.append("enrolment")
+        return [SourceFile(file_name(self.name, part), part) for part in parts]
 
 
 class Simulation(Record):
@@ -182,7 +201,7 @@ class Mixture(Record):
     level: Level
     fade_s: float = Field(default=0.0, ge=0)
     room: Room | None = None
-    effects: list[Degradation] = Field(default_factory=list)
+    degradations: list[Degradation] = Field(default_factory=list)
     clip: Clip = Clip()
     targets: list[str]
 
@@ -196,7 +215,7 @@ class Mixture(Record):
     @model_validator(mode="after")
     def _places_are_in_a_simulated_room(self) -> "Mixture":
         simulation = self.room.simulation if self.room else None
-        if any(isinstance(s.room, Place) for s in self.sources) != (simulation is not None):
+        if any(isinstance(s.room, Position) for s in self.sources) != (simulation is not None):
             raise ValueError("sources with a place and the `simulation` of a room need each other")
         if simulation and len(simulation.microphones_m) < self.channels:
             raise ValueError("the simulated room has fewer microphones than the mixture channels")
@@ -208,20 +227,27 @@ class Mixture(Record):
         return self.frames / self.sample_rate
 
     @property
-    def file_names(self) -> list[str]:
-        """Names of the files that the mixture is rendered to, without extension."""
-        sources = (name for source in self.sources for name in source.file_names)
-        return ["mixture", *([UNDEGRADED] if self.effects else []), *sources]
+    def source_files(self) -> list[SourceFile]:
+        """The files of all sources, in the order of the sources."""
+        return [file for source in self.sources for file in source.files]
 
     @property
-    def enrolment_names(self) -> list[str]:
-        """Names of the files of enrolment utterances, in the order of the sources."""
-        return [source.enrolment_name for source in self.sources if source.enrolment_name]
+    def file_names(self) -> list[str]:
+        """Names of the files that the mixture is rendered to, without extension."""
+        sums = [MIXTURE, UNDEGRADED] if self.degradations else [MIXTURE]
+        return [*sums, *(file.name for file in self.source_files)]
 
     @property
     def sum_name(self) -> str:
         """Name of the file that is exactly the sum of the sources."""
-        return UNDEGRADED if self.effects else "mixture"
+        return UNDEGRADED if self.degradations else MIXTURE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data without what equals its default.
+
+        Keys that later versions add therefore change neither the line nor the manifest's hash.
+        """
+        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 _FRAME_S = 0.02

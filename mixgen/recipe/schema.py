@@ -13,7 +13,7 @@ from mixgen.core.paths import check_name
 from mixgen.core.records import Record, as_value_error
 from mixgen.core.vocabulary import FormatName, Kind, Role
 from mixgen.degradations import DegradationRule
-from mixgen.manifest.mixture import ENROLMENT, FAR_END, Clip, SourceName
+from mixgen.manifest.mixture import Clip, Part, SourceName, file_name
 from mixgen.recipe.song_match import Match
 from mixgen.scenes.distributions import Count, CountOfSome, Distribution, constant, values_of
 
@@ -362,12 +362,14 @@ class Recipe(Record):
 
     def _file_names(self, group: SourceGroup) -> list[str]:
         """Return the names of the files that a group gives at most."""
-        parts = [FAR_END] if group.echo else []
+        parts: list[Part] = ["image"]
         if self.rooms and group.role == "target":
-            parts = [part for part in self.rooms.references if part != "image"]
-        parts += [ENROLMENT] if group.enrolment else []
-        names = self.source_names(group)
-        return names + [f"{name}_{part}" for name in names for part in parts]
+            parts += [part for part in self.rooms.references if part != "image"]
+        if group.echo:
+            parts.append("far_end")
+        if group.enrolment:
+            parts.append("enrolment")
+        return [file_name(name, part) for part in parts for name in self.source_names(group)]
 
     @property
     def sha256(self) -> str:

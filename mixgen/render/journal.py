@@ -40,9 +40,9 @@ class Ledger:
     The blocks of each manifest and format are in a folder of their own: another one's tell nothing.
     """
 
-    def __init__(self, folder: Path, manifest_sha256: str, form: SampleFormat) -> None:
+    def __init__(self, folder: Path, manifest_sha256: str, sample_format: SampleFormat) -> None:
         self._set = folder
-        self._folder = folder / LEDGER / manifest_sha256[:_DIGITS] / form.name
+        self._folder = folder / LEDGER / manifest_sha256[:_DIGITS] / sample_format.name
         self._in_order = True
 
     @property

@@ -1,4 +1,4 @@
-"""What was asked of a rendered file beside what is in it."""
+"""What was requested of a rendered file, and what is measured in it."""
 
 import math
 from statistics import fmean
@@ -9,16 +9,24 @@ from mixgen.acoustics.rir import direct_to_reverberant_db, reverberation_time_s
 from mixgen.audio.levels import LEVEL_RULES, active_frames
 from mixgen.audio.read import Samples
 from mixgen.corpora.roots import Roots
-from mixgen.manifest.mixture import Mixture, Response, Source, overlap_of, planned_overlap
-from mixgen.render.mixture import Rendering, heard_part, levelled_part
-from mixgen.render.room import response_of
+from mixgen.manifest.mixture import (
+    MIXTURE,
+    Mixture,
+    Part,
+    Response,
+    Source,
+    overlap_of,
+    planned_overlap,
+)
+from mixgen.render.mixture import Rendering, event_span, level_channels
+from mixgen.render.room import SourceInRoom
 
 Values = dict[str, float | None]
+Pair = tuple[Values, Values]
+"""(requested, measured)"""
 
 
-def measure(
-    mixture: Mixture, rendering: Rendering, roots: Roots
-) -> dict[str, tuple[Values, Values]]:
+def measure(mixture: Mixture, rendering: Rendering, roots: Roots) -> dict[str, Pair]:
     """Return (requested, measured) by file name; of references, nothing is measured.
 
     Sources have `level_db` by their level rule as it is in the file (the mean over their events;
@@ -28,98 +36,115 @@ def measure(
     of the time with any source in which two or more are active, background left out. Far-end
     signals and enrolments have a level alone.
     """
-    total = rendering.total
-    files = rendering.stems
-    stems = {source.name: files[source.name] for source in mixture.sources}
-    values: dict[str, tuple[Values, Values]] = {name: ({}, {}) for name in mixture.file_names}
+    stems, total = rendering.stems, rendering.total
+    values: dict[str, Pair] = {name: ({}, {}) for name in mixture.file_names}
     for source in mixture.sources:
-        requested = _requested_level(mixture, source, rendering.clip_gain_db)
-        stem = stems[source.name]
-        response = response_of(mixture, source, roots) if source.room else None
-        measured = _measured_level(mixture, source, stem, response, rendering.clip_gain_db)
-        measured |= _energy_ratio(stem, total)
-        if response is not None:
-            requested |= {"t60_s": _requested_t60_s(mixture, source)}
-            measured |= _room_values(response, mixture.sample_rate)
-        values[source.name] = (requested, measured)
-        if source.far_end_name is not None:
-            far_end = files[source.far_end_name]
-            values[source.far_end_name] = _far_end_values(mixture, source, far_end)
-        if source.enrolment_name is not None:
-            enrolment = files[source.enrolment_name]
-            values[source.enrolment_name] = _enrolment_values(mixture, source, enrolment)
-    heard = [stems[source.name] for source in mixture.sources if source.role != "background"]
-    activity = np.array([active_frames(stem, mixture.sample_rate) for stem in heard])
-    values["mixture"] = ({"overlap": planned_overlap(mixture)}, {"overlap": overlap_of(activity)})
+        meter = _SourceMeter(mixture, source, roots, rendering.clip_gain_db)
+        for file in source.files:
+            values[file.name] = meter.measure(file.part, stems[file.name], total)
+    active = [
+        active_frames(stems[source.name], mixture.sample_rate)
+        for source in mixture.sources
+        if source.role != "background"
+    ]
+    overlap = overlap_of(np.array(active))
+    values[MIXTURE] = ({"overlap": planned_overlap(mixture)}, {"overlap": overlap})
     return values
 
 
-def _requested_t60_s(mixture: Mixture, source: Source) -> float | None:
-    if isinstance(source.room, Response):
-        return source.room.t60_s
-    return mixture.room.simulation.t60_s if mixture.room and mixture.room.simulation else None
+class _SourceMeter:
+    """Measures the files of one source of a mixture."""
+
+    def __init__(self, mixture: Mixture, source: Source, roots: Roots, clip_gain_db: float) -> None:
+        self._mixture = mixture
+        self._source = source
+        self._roots = roots
+        self._clip_gain_db = clip_gain_db
+        self._rule = LEVEL_RULES[source.gain.rule]
+
+    def measure(self, part: Part, signal: Samples, total: Samples) -> Pair:
+        """Return (requested, measured) of the file that holds a part.
+
+        Args:
+            part: of the source.
+            signal: of the file, shape (channels, frames).
+            total: the sum of all sources, shape (channels, frames).
+        """
+        match part:
+            case "image":
+                return self._image(signal, total)
+            case "far_end":
+                return self._far_end(signal)
+            case "enrolment":
+                return self._enrolment(signal)
+            case _:
+                return {}, {}
+
+    def _image(self, signal: Samples, total: Samples) -> Pair:
+        response = None
+        if self._source.room is not None:
+            response = SourceInRoom(self._mixture, self._source, self._roots).response()
+        requested = self._requested_level()
+        measured = self._measured_level(signal, 0 if response is None else response.shape[1] - 1)
+        measured |= {"energy_ratio_db": _energy_ratio_db(signal, total - signal)}
+        if response is not None:
+            rate = self._mixture.sample_rate
+            requested |= {"t60_s": self._requested_t60_s()}
+            measured |= {
+                "t60_s": _rounded(reverberation_time_s(response, rate)),
+                "drr_db": _rounded(direct_to_reverberant_db(response, rate)),
+            }
+        return requested, measured
+
+    def _requested_level(self) -> Values:
+        if not self._source.events:
+            return {"level_db": None, "snr_db": None}
+        snr_db = fmean(event.snr for event in self._source.events)
+        level_db = self._mixture.level.reference_db + snr_db + self._clip_gain_db
+        return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
+
+    def _measured_level(self, signal: Samples, tail: int) -> Values:
+        if not self._source.events or not signal.any():
+            return {"level_db": None, "snr_db": None}
+        echo = self._source.echo
+        delay = echo.delay(self._mixture.sample_rate) if echo else 0
+        level_db = self._mean_level_db(signal, delay=delay, tail=tail)
+        snr_db = level_db - self._clip_gain_db - self._mixture.level.reference_db
+        return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
+
+    def _mean_level_db(self, signal: Samples, **span: int) -> float:
+        """Return the mean level of the spans in which the events of the source sound."""
+        spans = (event_span(self._mixture, e, signal, **span) for e in self._source.events)
+        measured = (level_channels(self._mixture, samples) for samples in spans if samples.size)
+        return fmean(self._rule(samples, self._mixture.sample_rate) for samples in measured)
+
+    def _requested_t60_s(self) -> float | None:
+        if isinstance(self._source.room, Response):
+            return self._source.room.t60_s
+        room = self._mixture.room
+        return room.simulation.t60_s if room and room.simulation else None
+
+    def _far_end(self, signal: Samples) -> Pair:
+        """Return (requested, measured) of a far-end signal, on which there is no clip gain."""
+        if self._source.echo is None or not signal.any():
+            return {"level_db": None}, {"level_db": None}
+        requested_db = self._source.echo.far_end_db
+        measured_db = self._mean_level_db(signal)
+        return {"level_db": round(requested_db, 3)}, {"level_db": round(measured_db, 3)}
+
+    def _enrolment(self, signal: Samples) -> Pair:
+        """Return (requested, measured) of an enrolment, on which there is no clip gain."""
+        if self._source.enrolment is None or not signal.any():
+            return {"level_db": None}, {"level_db": None}
+        requested_db = self._mixture.level.reference_db + self._source.enrolment.snr
+        measured_db = self._rule(signal, self._mixture.sample_rate)
+        return {"level_db": round(requested_db, 3)}, {"level_db": round(measured_db, 3)}
 
 
-def _room_values(response: Samples, sample_rate: int) -> Values:
-    values = {
-        "t60_s": reverberation_time_s(response, sample_rate),
-        "drr_db": direct_to_reverberant_db(response, sample_rate),
-    }
-    return {key: value if value is None else round(value, 3) for key, value in values.items()}
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
-def _requested_level(mixture: Mixture, source: Source, clip_gain_db: float) -> Values:
-    if not source.events:
-        return {"level_db": None, "snr_db": None}
-    snr_db = fmean(event.snr for event in source.events)
-    level_db = mixture.level.reference_db + snr_db + clip_gain_db
-    return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
-
-
-def _measured_level(
-    mixture: Mixture,
-    source: Source,
-    stem: Samples,
-    response: Samples | None,
-    clip_gain_db: float,
-) -> Values:
-    if not source.events or not stem.any():
-        return {"level_db": None, "snr_db": None}
-    tail = 0 if response is None else response.shape[1] - 1
-    delay = source.echo.delay(mixture.sample_rate) if source.echo else 0
-    level_db = _mean_level(mixture, source, stem, delay=delay, tail=tail)
-    snr_db = level_db - clip_gain_db - mixture.level.reference_db
-    return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
-
-
-def _mean_level(mixture: Mixture, source: Source, signal: Samples, **span: int) -> float:
-    """Return the mean level in dB of the parts in which the events of a source are heard."""
-    rule = LEVEL_RULES[source.gain.rule]
-    parts = (heard_part(mixture, event, signal, **span) for event in source.events)
-    heard = (levelled_part(mixture, part) for part in parts if part.size)
-    return fmean(rule(part, mixture.sample_rate) for part in heard)
-
-
-def _far_end_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[Values, Values]:
-    """Return (requested, measured) of a far-end signal, which no gain of the mixture touches."""
-    if source.echo is None or not signal.any():
-        return {"level_db": None}, {"level_db": None}
-    measured_db = _mean_level(mixture, source, signal)
-    asked_db = source.echo.far_end_db
-    return {"level_db": round(asked_db, 3)}, {"level_db": round(measured_db, 3)}
-
-
-def _enrolment_values(mixture: Mixture, source: Source, signal: Samples) -> tuple[Values, Values]:
-    """Return (requested, measured) of an enrolment, which no gain of the mixture touches."""
-    if source.enrolment is None or not signal.any():
-        return {"level_db": None}, {"level_db": None}
-    asked_db = mixture.level.reference_db + source.enrolment.snr
-    measured_db = LEVEL_RULES[source.gain.rule](signal, mixture.sample_rate)
-    return {"level_db": round(asked_db, 3)}, {"level_db": round(measured_db, 3)}
-
-
-def _energy_ratio(stem: Samples, total: Samples) -> Values:
-    rest = total - stem
-    over, under = float(np.vdot(stem, stem)), float(np.vdot(rest, rest))
-    ratio_db = 10 * math.log10(over / under) if over > 0 and under > 0 else None
-    return {"energy_ratio_db": ratio_db if ratio_db is None else round(ratio_db, 3)}
+def _energy_ratio_db(signal: Samples, rest: Samples) -> float | None:
+    over, under = float(np.vdot(signal, signal)), float(np.vdot(rest, rest))
+    return round(10 * math.log10(over / under), 3) if over > 0 and under > 0 else None

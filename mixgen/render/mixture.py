@@ -1,7 +1,13 @@
 """Render one mixture in memory: a record in, stems that add up to the mixture out. No randomness.
 
-Levels, fades, placing and tiling follow stock Scaper 1.6.5 sample for sample; rounding to the
-file's grid and the joint clip rule come after it.
+A record takes this way, top to bottom in this file:
+
+1. `render` asks a `SourceRenderer` for the files of each source, at their levels;
+2. it puts one clip gain on all files that the microphones pick up, and rounds every file to the
+   grid of the sample format;
+3. the mixture is the sum of the rounded images, degraded where the record says so.
+
+Levels, fades, starts and tiling follow stock Scaper 1.6.5 sample for sample.
 """
 
 import functools
@@ -21,8 +27,8 @@ from mixgen.audio.read import Samples, excerpt_bounds, peak, read_excerpt, resam
 from mixgen.audio.sox import pitch_and_stretch
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots, drawn_file
-from mixgen.manifest.mixture import UNDEGRADED, Event, Mixture, Source
-from mixgen.render.room import through_room
+from mixgen.manifest.mixture import MIXTURE, UNDEGRADED, Event, Mixture, Part, Source
+from mixgen.render.room import SourceInRoom
 
 _Number = TypeVar("_Number", np.float64, np.int32)
 
@@ -31,13 +37,15 @@ _Number = TypeVar("_Number", np.float64, np.int32)
 class Rendering:
     """One rendered mixture, on the grid of a sample format.
 
-    `steps` holds whole grid steps, shape (channels, frames), by file name. "mixture" is the sum of
-    the sources, or that sum degraded, and "undegraded" is the sum then. `clip_gain` is the factor
-    that the joint clip rule put on every file.
+    Attributes:
+        steps: whole grid steps, shape (channels, frames), by file name: the mixture, the clean sum
+            as `undegraded` where the mixture is degraded, and the files of all sources.
+        sample_format: whose grid it is.
+        clip_gain: the factor that the joint clip rule put on every mixed file.
     """
 
     steps: dict[str, NDArray[np.int32]]
-    form: SampleFormat
+    sample_format: SampleFormat
     clip_gain: float
 
     @property
@@ -48,24 +56,24 @@ class Rendering:
     @property
     def mixture(self) -> Samples:
         """The mixture's samples, shape (channels, frames), full scale 1.0."""
-        return from_grid(self.steps["mixture"], self.form)
+        return from_grid(self.steps[MIXTURE], self.sample_format)
 
     @property
     def total(self) -> Samples:
         """The exact sum of the sources, shape (channels, frames)."""
-        return from_grid(self.steps.get(UNDEGRADED, self.steps["mixture"]), self.form)
+        return from_grid(self.steps.get(UNDEGRADED, self.steps[MIXTURE]), self.sample_format)
 
     @property
     def stems(self) -> dict[str, Samples]:
-        """The samples of sources and references by name, each of shape (channels, frames)."""
+        """The samples of the sources' files by name, each of shape (channels, frames)."""
         return {
-            name: from_grid(steps, self.form)
+            name: from_grid(steps, self.sample_format)
             for name, steps in self.steps.items()
-            if name not in ("mixture", UNDEGRADED)
+            if name not in (MIXTURE, UNDEGRADED)
         }
 
 
-def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
+def render(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> Rendering:
     """Render a mixture from its record.
 
     Raises:
@@ -73,136 +81,199 @@ def render(mixture: Mixture, roots: Roots, form: SampleFormat) -> Rendering:
     """
     signals: dict[str, Samples] = {}
     for source in mixture.sources:
-        signals |= source_signals(mixture, source, roots)
-    summed = [source.name for source in mixture.sources]
+        signals |= SourceRenderer(mixture, source, roots).signals()
+    files = mixture.source_files
+    summed = [file.name for file in files if file.is_in_sum]
+    mixed = [file.name for file in files if file.is_mixed]
     # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
-    limit = mixture.clip.peak - len(summed) * form.step / 2
-    # What the microphones do not hear has a level of its own.
-    apart = {name for source in mixture.sources for name in source.apart_names}
-    joint = {name: signal for name, signal in signals.items() if name not in apart}
-    clip_gain = _joint_clip_gain(joint, summed, limit)
+    limit = mixture.clip.peak - len(summed) * sample_format.step / 2
+    clip_gain = _joint_clip_gain([signals[n] for n in mixed], [signals[n] for n in summed], limit)
+    steps = {}
     for name, signal in signals.items():
-        gain = clip_gain if name in joint else _limiting_gain(peak(signal), limit)
-        signals[name] = signal * gain if gain < 1.0 else signal
-    steps = {name: to_grid(signal, form) for name, signal in signals.items()}
+        # Files that no microphone picks up have levels of their own.
+        gain = clip_gain if name in mixed else _limiting_gain(peak(signal), limit)
+        steps[name] = to_grid(signal * gain if gain < 1.0 else signal, sample_format)
     silence = np.zeros((mixture.channels, mixture.frames), np.int32)
     total = _sum(steps[name] for name in summed) if summed else silence
-    if not mixture.effects:
-        return Rendering({"mixture": total, **steps}, form, clip_gain)
-    heard = to_grid(_degrade(mixture, from_grid(total, form), form), form)
-    return Rendering({"mixture": heard, UNDEGRADED: total, **steps}, form, clip_gain)
-
-
-def _degrade(mixture: Mixture, samples: Samples, form: SampleFormat) -> Samples:
-    """Return (channels, time) samples after the mixture's effects, clipped at full scale."""
-    for effect in mixture.effects:
-        samples = effect.apply(samples, mixture.sample_rate)
-    return np.clip(samples, -1.0, 1.0 - form.step)
+    if not mixture.degradations:
+        return Rendering({MIXTURE: total, **steps}, sample_format, clip_gain)
+    samples = from_grid(total, sample_format)
+    for degradation in mixture.degradations:
+        samples = degradation.apply(samples, mixture.sample_rate)
+    degraded = to_grid(np.clip(samples, -1.0, 1.0 - sample_format.step), sample_format)
+    return Rendering({MIXTURE: degraded, UNDEGRADED: total, **steps}, sample_format, clip_gain)
 
 
 def _sum(signals: Iterable[NDArray[_Number]]) -> NDArray[_Number]:
     return functools.reduce(np.add, signals)
 
 
-def _joint_clip_gain(signals: dict[str, Samples], summed: Sequence[str], limit: float) -> float:
-    """Return the one gain for all files that keeps every peak at or below `limit`."""
+def _joint_clip_gain(mixed: Sequence[Samples], summed: Sequence[Samples], limit: float) -> float:
+    """Return the one gain for all mixed files that keeps their peaks and their sum's in `limit`."""
     if not summed:
         return 1.0
-    total = _sum(signals[name] for name in summed)
-    highest = max(peak(signal) for signal in (total, *signals.values()))
-    return _limiting_gain(highest, limit)
+    return _limiting_gain(max(peak(signal) for signal in (_sum(summed), *mixed)), limit)
 
 
 def _limiting_gain(highest: float, limit: float) -> float:
     return limit / highest if highest > limit else 1.0
 
 
-def source_signals(mixture: Mixture, source: Source, roots: Roots) -> dict[str, Samples]:
-    """Return the files of one source before clip rule and rounding, each (channels, frames).
+class SourceRenderer:
+    """Makes the signals of one source of a mixture, at their levels, before clip rule and rounding.
 
-    The first is the source as it is in the mixture, the others are its references. An enrolment
-    comes last, has one channel and its own length.
+    Raises:
+        InputError: from any method: a source file is missing, unreadable or not the one that was
+            drawn.
     """
-    if source.echo is not None:
-        signals = dict(
-            zip(source.file_names, _echo_signals(mixture, source, source.echo, roots), strict=True)
+
+    def __init__(self, mixture: Mixture, source: Source, roots: Roots) -> None:
+        self._mixture = mixture
+        self._source = source
+        self._roots = roots
+        self._rate = mixture.sample_rate
+        # A room response makes the channels of what goes through it.
+        self._channels = 1 if source.room else mixture.channels
+
+    def signals(self) -> dict[str, Samples]:
+        """Return the signal of every file of the source by its name, each (channels, frames).
+
+        An enrolment has one channel and a length of its own.
+        """
+        parts = self._echo(self._source.echo) if self._source.echo else self._events()
+        if self._source.enrolment is not None:
+            level_db = self._mixture.level.reference_db + self._source.enrolment.snr
+            parts["enrolment"] = self._alone(self._source.enrolment, level_db, channels=1)
+        return {file.name: parts[file.part] for file in self._source.files}
+
+    def _events(self) -> dict[Part, Samples]:
+        """Return the image of a source and the parts of it that are references."""
+        shape = (self._mixture.channels, self._mixture.frames)
+        parts: list[Part] = ["image", *self._source.references]
+        signals = {part: np.zeros(shape) for part in parts}
+        events = self._source.events
+        for together in [events] if self._source.gain.shared else [[event] for event in events]:
+            levelled = self._levelled(together)
+            for signal, samples in zip(signals.values(), levelled, strict=True):
+                _add(signal, samples, self._start(together[0]))
+        return signals
+
+    def _levelled(self, events: Sequence[Event]) -> list[Samples]:
+        """Return the sum of events at its level with its fades, and references of it.
+
+        Each has shape (channels, time).
+        """
+        background = self._source.role == "background"
+        excerpts = [self._excerpt(event, self._channels, tile=background) for event in events]
+        shortest = min(samples.shape[1] for samples in excerpts)
+        samples = _sum(excerpt[:, :shortest] for excerpt in excerpts)
+        if self._source.room is None:
+            samples *= self._gain(events[0], samples)
+            self._fade(samples)
+            return [samples]
+        self._fade(samples)
+        room = SourceInRoom(self._mixture, self._source, self._roots)
+        parts = room.sound(samples, start=self._start(events[0]))
+        gain = self._gain(events[0], parts[0])
+        return [part * gain for part in parts]
+
+    def _echo(self, echo: Echo) -> dict[Part, Samples]:
+        """Return an echo and the far-end signal that it is of.
+
+        One gain brings the mean of all events to its level, because an echo canceller has to learn
+        one path for all of them.
+        """
+        far_end = self._far_end(echo)
+        delay, tail = echo.delay(self._rate), 0
+        sound = np.pad(echo.sound_of(far_end, self._rate), ((0, 0), (delay, 0)))
+        if self._source.room is not None:
+            dry_frames = sound.shape[1]
+            (sound,) = SourceInRoom(self._mixture, self._source, self._roots).sound(sound)
+            tail = sound.shape[1] - dry_frames
+        gains = [
+            self._gain(event, part)
+            for event in self._source.events
+            if (part := event_span(self._mixture, event, sound, delay=delay, tail=tail)).size
+        ]
+        image = sound[:, : self._mixture.frames] * (geometric_mean(gains) if gains else 0.0)
+        return {"image": image, "far_end": to_channels(far_end, self._mixture.channels)}
+
+    def _far_end(self, echo: Echo) -> Samples:
+        """Return what the far end sends, with every event at its level: (channels, frames)."""
+        signal = np.zeros((self._channels, self._mixture.frames))
+        for event in self._source.events:
+            samples = self._alone(event, echo.far_end_db, self._channels)
+            _add(signal, samples, self._start(event))
+        return signal
+
+    def _alone(self, event: Event, level_db: float, channels: int) -> Samples:
+        """Return an event at a level, with its fades, in no room: (channels, time)."""
+        samples = self._excerpt(event, channels, tile=False)
+        samples *= self._factor(samples, level_db)
+        self._fade(samples)
+        return samples
+
+    def _start(self, event: Event) -> int:
+        """Return the sample of the mixture at which an event starts, as Scaper places it."""
+        return int(self._rate * event.event_time)
+
+    def _gain(self, event: Event, samples: Samples) -> float:
+        """Return the factor that brings (channels, time) samples to the event's level."""
+        return self._factor(samples, self._mixture.level.reference_db + event.snr)
+
+    def _factor(self, samples: Samples, level_db: float) -> float:
+        """Return the factor that brings samples (channels, time) to a level by the rule."""
+        rule = LEVEL_RULES[self._source.gain.rule]
+        measured_db = rule(level_channels(self._mixture, samples), self._rate)
+        return float(10.0 ** ((level_db - measured_db) / 20.0))
+
+    def _fade(self, samples: Samples) -> None:
+        """Fade (channels, time) samples in and out with a quarter sine, in place.
+
+        Backgrounds have no fades.
+        """
+        frames = min(int(self._mixture.fade_s * self._rate), samples.shape[1])
+        if frames > 0 and self._source.role != "background":
+            window = np.sin(np.linspace(0, np.pi / 2, frames))
+            samples[:, :frames] *= window
+            samples[:, -frames:] *= window[::-1]
+
+    def _excerpt(self, event: Event, channels: int, *, tile: bool) -> Samples:
+        """Read an event and convert it to the mixture's rate: (channels, time).
+
+        With `tile`, a file that is too short is repeated.
+        """
+        path = drawn_file(self._roots, event)
+        samples, rate = read_excerpt(path, event.source_time, event.event_duration, to_end=tile)
+        if samples.shape[1] > 0:
+            if tile:
+                start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
+                samples = _repeat_to(samples, stop - start)
+            samples = self._converted(event, samples, rate, channels)
+        if samples.shape[1] == 0:
+            raise InputError(
+                f"{path}: the excerpt of mixture {self._mixture.id} is shorter than a sample."
+            )
+        return samples
+
+    def _converted(self, event: Event, samples: Samples, rate: int, channels: int) -> Samples:
+        """Bring (channels, time) samples to the mixture's rate, shifted and stretched."""
+        if event.pitch_shift is None and event.time_stretch is None:
+            return resample(to_channels(samples, channels), rate, self._rate)
+        return pitch_and_stretch(
+            samples,
+            rate,
+            self._rate,
+            channels,
+            pitch_shift=event.pitch_shift,
+            time_stretch=event.time_stretch,
         )
-    else:
-        signals = _heard_signals(mixture, source, roots)
-    if source.enrolment is not None and source.enrolment_name is not None:
-        level_db = mixture.level.reference_db + source.enrolment.snr
-        signals[source.enrolment_name] = _levelled_alone(
-            mixture, source, source.enrolment, roots, channels=1, level_db=level_db
-        )
-    return signals
 
 
-def _heard_signals(mixture: Mixture, source: Source, roots: Roots) -> dict[str, Samples]:
-    """Return a source as it is in the mixture, and its references: (channels, frames)."""
-    signals = {name: np.zeros((mixture.channels, mixture.frames)) for name in source.heard_names}
-    levelled = [source.events] if source.gain.together else [[event] for event in source.events]
-    for events in levelled:
-        parts = _levelled(mixture, source, events, roots)
-        for signal, samples in zip(signals.values(), parts, strict=True):
-            _add(signal, samples, int(mixture.sample_rate * events[0].event_time))
-    return signals
-
-
-def _add(signal: Samples, samples: Samples, start: int) -> None:
-    """Add samples (channels, time) to a signal from `start` on, as far as it goes, in place."""
-    heard = samples[:, : max(0, signal.shape[1] - start)]
-    signal[:, start : start + heard.shape[1]] += heard
-
-
-def _echo_signals(
-    mixture: Mixture, source: Source, echo: Echo, roots: Roots
-) -> tuple[Samples, Samples]:
-    """Return an echo and the far-end signal that it is of, each (channels, frames).
-
-    All events go one way, as a canceller must learn it: one gain brings their mean to its level.
-    """
-    far_end = _far_end(mixture, source, echo, roots)
-    delay, tail = echo.delay(mixture.sample_rate), 0
-    sound = np.pad(echo.sound_of(far_end, mixture.sample_rate), ((0, 0), (delay, 0)))
-    if source.room is not None:
-        dry_frames = sound.shape[1]
-        (sound,) = through_room(mixture, source, sound, roots)
-        tail = sound.shape[1] - dry_frames
-    gains = [
-        _gain(mixture, source, event, part)
-        for event in source.events
-        if (part := heard_part(mixture, event, sound, delay=delay, tail=tail)).size
-    ]
-    heard = sound[:, : mixture.frames] * (geometric_mean(gains) if gains else 0.0)
-    return heard, to_channels(far_end, mixture.channels)
-
-
-def _far_end(mixture: Mixture, source: Source, echo: Echo, roots: Roots) -> Samples:
-    """Return what the far end sends, with every event at its level: (channels, frames)."""
-    channels = _channels_before_room(mixture, source)
-    signal = np.zeros((channels, mixture.frames))
-    for event in source.events:
-        samples = _levelled_alone(
-            mixture, source, event, roots, channels=channels, level_db=echo.far_end_db
-        )
-        _add(signal, samples, int(mixture.sample_rate * event.event_time))
-    return signal
-
-
-def _levelled_alone(
-    mixture: Mixture, source: Source, event: Event, roots: Roots, *, channels: int, level_db: float
-) -> Samples:
-    """Return an event at a level, with its fades, in no room: (channels, time)."""
-    samples = _event_samples(mixture, event, roots, channels=channels, tile=False)
-    samples *= _factor(mixture, source, samples, level_db)
-    _fade(samples, int(mixture.fade_s * mixture.sample_rate))
-    return samples
-
-
-def heard_part(
+def event_span(
     mixture: Mixture, event: Event, signal: Samples, *, delay: int = 0, tail: int = 0
 ) -> Samples:
-    """Return the part of a signal in which an event is heard, `delay` samples late.
+    """Return the span of a signal in which an event sounds, `delay` samples late.
 
     It ends `tail` samples after the event; it is empty where the mixture is over by then.
     """
@@ -211,95 +282,21 @@ def heard_part(
     return signal[:, start : start + math.ceil(stretched * mixture.sample_rate) + tail]
 
 
-def _levelled(
-    mixture: Mixture, source: Source, events: Sequence[Event], roots: Roots
-) -> list[Samples]:
-    """Return the sum of events at its level with its fades, and references: (channels, time)."""
-    background, event = source.role == "background", events[0]
-    channels = _channels_before_room(mixture, source)
-    heard = [_event_samples(mixture, e, roots, channels=channels, tile=background) for e in events]
-    shortest = min(samples.shape[1] for samples in heard)
-    samples = _sum(samples[:, :shortest] for samples in heard)
-    fade = 0 if background else int(mixture.fade_s * mixture.sample_rate)
-    if source.room is None:
-        samples *= _gain(mixture, source, event, samples)
-        _fade(samples, fade)
-        return [samples]
-    _fade(samples, fade)
-    start = int(mixture.sample_rate * event.event_time)
-    parts = through_room(mixture, source, samples, roots, start=start)
-    gain = _gain(mixture, source, event, parts[0])
-    return [part * gain for part in parts]
+def level_channels(mixture: Mixture, signal: Samples) -> Samples:
+    """Return the channels of a signal of which a level is measured.
 
-
-def _gain(mixture: Mixture, source: Source, event: Event, samples: Samples) -> float:
-    """Return the factor that brings (channels, time) samples to the event's level."""
-    return _factor(mixture, source, samples, mixture.level.reference_db + event.snr)
-
-
-def _factor(mixture: Mixture, source: Source, samples: Samples, level_db: float) -> float:
-    """Return the factor that brings (channels, time) samples to a level by the source's rule."""
-    measured_db = LEVEL_RULES[source.gain.rule](
-        levelled_part(mixture, samples), mixture.sample_rate
-    )
-    return float(10.0 ** ((level_db - measured_db) / 20.0))
-
-
-def _channels_before_room(mixture: Mixture, source: Source) -> int:
-    """Return the channels of a source before the response that it is heard through, if any."""
-    return 1 if source.room else mixture.channels
-
-
-def levelled_part(mixture: Mixture, signal: Samples) -> Samples:
-    """Return the channels of a signal that a level is measured of.
-
-    Microphones in a room hear a source once each: the first one tells how loud it is.
+    In a room that is the first microphone, because every microphone picks up the source once.
     """
     return signal[:1] if mixture.room else signal
 
 
-def _event_samples(
-    mixture: Mixture, event: Event, roots: Roots, *, channels: int, tile: bool
-) -> Samples:
-    """Read an event and convert it to the mixture's rate: (channels, time)."""
-    path = drawn_file(roots, event)
-    samples, rate = read_excerpt(path, event.source_time, event.event_duration, to_end=tile)
-    if samples.shape[1] > 0:
-        if tile:
-            start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
-            samples = _repeat_to(samples, stop - start)
-        samples = _converted(event, samples, rate, mixture.sample_rate, channels)
-    if samples.shape[1] == 0:
-        raise InputError(f"{path}: the excerpt of mixture {mixture.id} is shorter than a sample.")
-    return samples
-
-
-def _converted(
-    event: Event, samples: Samples, from_rate: int, to_rate: int, channels: int
-) -> Samples:
-    """Bring (channels, time) samples to a rate and channel count, shifted and stretched."""
-    if event.pitch_shift is None and event.time_stretch is None:
-        return resample(to_channels(samples, channels), from_rate, to_rate)
-    return pitch_and_stretch(
-        samples,
-        from_rate,
-        to_rate,
-        channels,
-        pitch_shift=event.pitch_shift,
-        time_stretch=event.time_stretch,
-    )
+def _add(signal: Samples, samples: Samples, start: int) -> None:
+    """Add samples (channels, time) to a signal from `start` on, as far as it goes, in place."""
+    fitting = samples[:, : max(0, signal.shape[1] - start)]
+    signal[:, start : start + fitting.shape[1]] += fitting
 
 
 def _repeat_to(samples: Samples, frames: int) -> Samples:
     """Repeat a background that is shorter than `frames`; leave a long one as it is."""
     repeats = max(1, -(-frames // samples.shape[1]))
     return samples if repeats == 1 else np.tile(samples, (1, repeats))[:, :frames]
-
-
-def _fade(samples: Samples, frames: int) -> None:
-    """Fade (channels, time) samples in and out over `frames` with a quarter sine, in place."""
-    frames = min(frames, samples.shape[1])
-    if frames > 0:
-        window = np.sin(np.linspace(0, np.pi / 2, frames))
-        samples[:, :frames] *= window
-        samples[:, -frames:] *= window[::-1]

@@ -1,4 +1,4 @@
-"""The sound of a source in its room: the file of its response, and the parts that are wanted."""
+"""A source in the room of its mixture: its response, and its sound through that."""
 
 import functools
 from pathlib import Path
@@ -6,89 +6,122 @@ from pathlib import Path
 import numpy as np
 
 from mixgen.acoustics.image_source import Walls, engine_and_version, simulate_with_walls
-from mixgen.acoustics.rir import along, convolve
+from mixgen.acoustics.rir import convolve, rir_part
 from mixgen.acoustics.room import RoomPlan
-from mixgen.acoustics.trajectory import Walk, Way
+from mixgen.acoustics.trajectory import MovingSource, Trajectory
 from mixgen.audio.read import Samples, read_audio, resample
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots, drawn_file
-from mixgen.manifest.mixture import Mixture, Place, Response, Source
+from mixgen.manifest.mixture import Mixture, Position, Response, Source
 
 
-def through_room(
-    mixture: Mixture, source: Source, samples: Samples, roots: Roots, *, start: int = 0
-) -> list[Samples]:
-    """Return samples (1, time) of a source in its room: its image, then its references in order.
-
-    Each has shape (channels, time + taps - 1); references may stop earlier. `start` is the sample
-    of the mixture at which they begin, which tells where a source is that walks.
+class SourceInRoom:
+    """A source of a mixture, and what it sounds like in the mixture's room.
 
     Raises:
-        InputError: the mixture has no room, or the response is missing, altered or has too few
-            channels.
+        InputError: the mixture or the source is in no room.
     """
-    if mixture.room is None:
-        raise InputError(f"Mixture {mixture.id} is in no room.")
-    rate, early_s = mixture.sample_rate, mixture.room.early_s
-    if isinstance(source.room, Place) and source.room.to_m is not None:
-        walk = _walk(mixture, source.room)
-        return walk.sound(samples, start, ["image", *source.references], early_s)
-    response = response_of(mixture, source, roots)
-    parts = [response, *(along(part, response, rate, early_s) for part in source.references)]
-    return [convolve(samples, part) for part in parts]
+
+    def __init__(self, mixture: Mixture, source: Source, roots: Roots) -> None:
+        if mixture.room is None or source.room is None:
+            raise InputError(f"Source {source.name!r} of mixture {mixture.id} is in no room.")
+        self._mixture = mixture
+        self._source = source
+        self._roots = roots
+        self._room = mixture.room
+        self._heard_from = source.room
+
+    def sound(self, samples: Samples, *, start: int = 0) -> list[Samples]:
+        """Return samples (1, time) in the room: the image, then the references in their order.
+
+        Each has shape (channels, time + taps - 1); references may stop earlier. `start` is the
+        sample of the mixture at which they begin: it says where a moving source is.
+
+        Raises:
+            InputError: as `response`.
+        """
+        rate, early_s = self._mixture.sample_rate, self._room.early_s
+        moving = self._moving()
+        if moving is not None:
+            return moving.sound(samples, start, ["image", *self._source.references], early_s)
+        response = self.response()
+        references = self._source.references
+        parts = [response, *(rir_part(part, response, rate, early_s) for part in references)]
+        return [convolve(samples, part) for part in parts]
+
+    def response(self) -> Samples:
+        """Return the response from the source to the microphones: (channels, taps).
+
+        For a moving source it is the one at the start of the mixture, as long as all others.
+
+        Raises:
+            InputError: the file is missing, altered or has too few channels; or the response cannot
+                be simulated here as it was drawn.
+        """
+        if isinstance(self._heard_from, Response):
+            return self._load(self._heard_from)
+        moving = self._moving()
+        if moving is not None:
+            return moving.response(0)[: self._mixture.channels]
+        index = [s.name for s in _positioned(self._mixture)].index(self._source.name)
+        _, responses = _simulated(_plan(self._mixture), self._mixture.sample_rate)
+        return responses[index][: self._mixture.channels]
+
+    def _moving(self) -> MovingSource | None:
+        """Return the responses along the trajectory of the source; None if it stands still."""
+        if not isinstance(self._heard_from, Position) or self._heard_from.to_m is None:
+            return None
+        trajectory = Trajectory(
+            start_m=self._heard_from.position_m,
+            end_m=self._heard_from.to_m,
+            frames=self._mixture.frames,
+        )
+        return _moving_source(
+            _plan(self._mixture), trajectory, self._mixture.sample_rate, self._mixture.channels
+        )
+
+    def _load(self, response: Response) -> Samples:
+        path, channels = drawn_file(self._roots, response), self._mixture.channels
+        samples = _read(path, self._mixture.sample_rate, path.stat().st_mtime_ns)
+        if len(samples) < channels:
+            raise InputError(
+                f"{path} has {len(samples)} channel(s), and the mixture {channels}: choose "
+                "responses of as many microphones, or fewer channels."
+            )
+        return samples[:channels]
 
 
-def response_of(mixture: Mixture, source: Source, roots: Roots) -> Samples:
-    """Return the response that a source is heard through: (channels, taps).
-
-    Of a source that walks it is the one at the start of the mixture, as long as that of any place.
-
-    Raises:
-        InputError: the source is in no room; the file is missing, altered or has too few channels;
-            or the response cannot be simulated here as it was drawn.
-    """
-    if source.room is None:
-        raise InputError(f"Source {source.name!r} of mixture {mixture.id} is in no room.")
-    if isinstance(source.room, Response):
-        return _load_response(source.room, mixture.channels, mixture.sample_rate, roots)
-    if source.room.to_m is not None:
-        return _walk(mixture, source.room).response(0)[: mixture.channels]
-    number = [other.name for other in mixture.sources if isinstance(other.room, Place)]
-    _, responses = _simulated(_plan(mixture), mixture.sample_rate)
-    return responses[number.index(source.name)][: mixture.channels]
-
-
-def _walk(mixture: Mixture, room: Place) -> Walk:
-    """Return the responses along the way of a source of a mixture."""
-    end_m = room.to_m or room.position_m
-    way = Way(start_m=room.position_m, end_m=end_m, frames=mixture.frames)
-    return _kept_walk(_plan(mixture), way, mixture.sample_rate, mixture.channels)
+def _positioned(mixture: Mixture) -> list[Source]:
+    """Return the sources of a mixture that have a position in its simulated room."""
+    return [source for source in mixture.sources if isinstance(source.room, Position)]
 
 
 def _plan(mixture: Mixture) -> str:
-    """Return the room of a mixture and the places of all sources in it, as JSON.
+    """Return the room of a mixture and the positions of all sources in it, as JSON.
 
     Raises:
         InputError: this machine has another version of the engine.
     """
     simulation = mixture.room.simulation if mixture.room else None
     if mixture.room is None or simulation is None:
-        raise InputError(f"Mixture {mixture.id} has a source with a place, and no room around it.")
+        raise InputError(
+            f"Mixture {mixture.id} has a source with a position, and no room around it."
+        )
     here = engine_and_version()["version"]
     if simulation.version != here:
         raise InputError(
             f"The rooms were drawn for {simulation.engine} {simulation.version}, and {here} is "
             "installed: other versions give other responses. Install that one, or draw again."
         )
-    places = [
-        source.room.position_m for source in mixture.sources if isinstance(source.room, Place)
+    positions = [
+        source.room.position_m for source in mixture.sources if isinstance(source.room, Position)
     ]
     return RoomPlan(
         name=mixture.room.name,
         size_m=simulation.size_m,
         t60_s=simulation.t60_s,
         microphones_m=simulation.microphones_m,
-        sources_m=places,
+        sources_m=positions,
     ).model_dump_json()
 
 
@@ -99,22 +132,13 @@ def _simulated(plan: str, sample_rate: int) -> tuple[Walls, list[Samples]]:
 
 
 @functools.lru_cache(maxsize=8)
-def _kept_walk(plan: str, way: Way, sample_rate: int, channels: int) -> Walk:
+def _moving_source(
+    plan: str, trajectory: Trajectory, sample_rate: int, channels: int
+) -> MovingSource:
     walls, _ = _simulated(plan, sample_rate)
     room = RoomPlan.model_validate_json(plan)
     heard = room.model_copy(update={"microphones_m": room.microphones_m[:channels]})
-    return Walk(heard, walls, sample_rate, way)
-
-
-def _load_response(room: Response, channels: int, sample_rate: int, roots: Roots) -> Samples:
-    path = drawn_file(roots, room)
-    response = _read(path, sample_rate, path.stat().st_mtime_ns)
-    if len(response) < channels:
-        raise InputError(
-            f"{path} has {len(response)} channel(s), and the mixture {channels}: choose responses "
-            "of as many microphones, or fewer channels."
-        )
-    return response[:channels]
+    return MovingSource(heard, walls, sample_rate, trajectory)
 
 
 @functools.lru_cache(maxsize=64)

@@ -25,6 +25,7 @@ from mixgen.core.files import (
     has_sha256,
     machine_errors,
     sha256_bytes,
+    sha256_file,
     write_bytes,
 )
 from mixgen.core.paths import leads_out
@@ -61,7 +62,7 @@ class Site:
 
     folder: Path
     roots: Roots
-    form: SampleFormat
+    sample_format: SampleFormat
 
 
 @dataclass
@@ -131,17 +132,17 @@ def render_set(
         raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
     opened, folder = open_manifest(Path(manifest)), Path(out)
     known_roots = find_roots([opened.path], roots)
-    form = format_called(sample_format or opened.header.format)
-    return _bring_up_to_date(opened, Site(folder, known_roots, form), workers, shard)
+    site = Site(folder, known_roots, format_called(sample_format or opened.header.format))
+    return _bring_up_to_date(opened, site, workers, shard)
 
 
 def _bring_up_to_date(
     manifest: ManifestFile, site: Site, workers: int, shard: tuple[int, int]
 ) -> Outcome:
-    folder, form = site.folder, site.form
+    folder, sample_format = site.folder, site.sample_format
     size = _checked_size(manifest)
-    record = Ledger(folder, manifest.sha256, form)
-    _open_set(manifest, size, folder, form, record.header)
+    record = Ledger(folder, manifest.sha256, sample_format)
+    _open_set(manifest, size, folder, sample_format, record.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
     blocks = record.blocks(manifest, shard)
@@ -151,7 +152,7 @@ def _bring_up_to_date(
         if rendered.written or rendered.rows != block.rows:
             record.write(block.number, rendered.rows)
     if not record.is_settled:
-        _settle(record, manifest, size, folder, form)
+        _settle(record, manifest, size, folder, sample_format)
     return outcome
 
 
@@ -168,7 +169,7 @@ def _open_set(
     manifest: ManifestFile,
     size: _Size,
     folder: Path,
-    form: SampleFormat,
+    sample_format: SampleFormat,
     there: RenderedHeader | None,
 ) -> None:
     """Make the folder and its manifest, or check that they are of this manifest.
@@ -177,28 +178,40 @@ def _open_set(
         InputError: the folder holds another set, or this one in another format.
     """
     kept = folder / MANIFEST_FILE
-    same = has_sha256(kept, manifest.sha256)
+    same = _is_copy(kept, manifest)
     # Where only the set's copy of the manifest was altered or lost, it is put back.
-    ours = there.manifest_sha256 == manifest.sha256 if there else same or not kept.exists()
+    ours = manifest.has_sha256(there.manifest_sha256) if there else same or not kept.exists()
     if not ours:
         raise InputError(f"{folder} holds a set of another manifest: choose another folder.")
-    if there and there.format != form.name:
+    if there and there.format != sample_format.name:
         check_format(open_rendered(folder))
         raise InputError(
-            f"{folder} holds this set as {there.format}, not {form.name}: give --format "
+            f"{folder} holds this set as {there.format}, not {sample_format.name}: give --format "
             f"{there.format}, or another folder."
         )
     if same:
         return
     with machine_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _check_space(size.samples, folder, form)
+        _check_space(size.samples, folder, sample_format)
         copy_file(manifest.path, kept)
 
 
-def _check_space(samples: int, folder: Path, form: SampleFormat) -> None:
-    width = 4 if form.subtype == "FLOAT" else form.bits // 8
-    ratio = _FLAC_RATIO if form.extension == "flac" else 1.0
+def _is_copy(kept: Path, manifest: ManifestFile) -> bool:
+    """Tell whether a file holds this manifest, in whatever form."""
+    if not kept.is_file():
+        return False
+    if sha256_file(kept) == sha256_file(manifest.path):
+        return True
+    try:
+        return open_manifest(kept).sha256 == manifest.sha256
+    except InputError:
+        return False
+
+
+def _check_space(samples: int, folder: Path, sample_format: SampleFormat) -> None:
+    width = 4 if sample_format.subtype == "FLOAT" else sample_format.bits // 8
+    ratio = _FLAC_RATIO if sample_format.extension == "flac" else 1.0
     needed = int(samples * width * ratio)
     free = shutil.disk_usage(folder).free
     if needed + _RESERVE_BYTES > free:
@@ -239,7 +252,7 @@ def render_block(block: Block, site: Site) -> BlockOutcome:
     }
     done = BlockOutcome()
     for mixture in block.mixtures:
-        rows = _own_rows(mixture, known.get(mixture.id, ()), site.form)
+        rows = _own_rows(mixture, known.get(mixture.id, ()), site.sample_format)
         if rows.keys() == set(mixture.file_names) and not _damaged(rows.values(), site.folder):
             done.rows += rows.values()
             continue
@@ -253,9 +266,13 @@ def render_block(block: Block, site: Site) -> BlockOutcome:
     return done
 
 
-def _own_rows(mixture: Mixture, rows: Iterable[FileRow], form: SampleFormat) -> dict[str, FileRow]:
+def _own_rows(
+    mixture: Mixture, rows: Iterable[FileRow], sample_format: SampleFormat
+) -> dict[str, FileRow]:
     """Return the rows by name, without those that speak of a file somewhere else."""
-    return {row.name: row for row in rows if row.path == file_path(mixture, row.name, form)}
+    return {
+        row.name: row for row in rows if row.path == file_path(mixture, row.name, sample_format)
+    }
 
 
 def _damaged(rows: Iterable[FileRow], folder: Path) -> bool:
@@ -269,19 +286,19 @@ def _render_files(
     if leads_out(site.folder, mixture.id):
         link = site.folder / mixture.id
         raise InputError(f"{link} is a link that leads out of {site.folder}: remove the link.")
-    rendering = render(mixture, site.roots, site.form)
+    rendering = render(mixture, site.roots, site.sample_format)
     for stale in (site.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
         stale.unlink(missing_ok=True)
     values = measure(mixture, rendering, site.roots)
     rows = []
     written = 0
     for name, steps in rendering.steps.items():
-        samples = file_samples(steps, site.form)
+        samples = file_samples(steps, site.sample_format)
         sha256 = samples_sha256(samples)
         row = known.get(name)
         if row is None or row.sha256 != sha256 or not is_whole(row, site.folder):
-            content = encode_samples(samples, mixture.sample_rate, site.form)
-            path = site.folder / file_path(mixture, name, site.form)
+            content = encode_samples(samples, mixture.sample_rate, site.sample_format)
+            path = site.folder / file_path(mixture, name, site.sample_format)
             written += _bring_to(path, content)
             row = _row(mixture, name, rendering, values[name], (sha256, sha256_bytes(content)))
         rows.append(row)
@@ -307,11 +324,11 @@ def _row(
     return FileRow(
         id=mixture.id,
         name=name,
-        path=file_path(mixture, name, rendering.form),
+        path=file_path(mixture, name, rendering.sample_format),
         frames=steps.shape[1],
         sample_rate=mixture.sample_rate,
         channels=steps.shape[0],
-        peak=round(peak(steps) * rendering.form.step, 6),
+        peak=round(peak(steps) * rendering.sample_format.step, 6),
         sha256=hashes[0],
         file_sha256=hashes[1],
         clip_gain_db=rendering.clip_gain_db,
@@ -321,11 +338,11 @@ def _row(
 
 
 def _settle(
-    record: Ledger, manifest: ManifestFile, size: _Size, folder: Path, form: SampleFormat
+    record: Ledger, manifest: ManifestFile, size: _Size, folder: Path, sample_format: SampleFormat
 ) -> None:
     """Write rendered.jsonl if every block of every shard has been through; drop the ledger."""
     header = RenderedHeader(
-        manifest_sha256=manifest.sha256, format=form.name, created_by=created_by()
+        manifest_sha256=manifest.sha256, format=sample_format.name, created_by=created_by()
     )
     blocks = track(record.blocks(manifest), "recording blocks", size.blocks)
     try:

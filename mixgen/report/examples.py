@@ -118,7 +118,7 @@ def describe(mixture: Mixture, rows: Rows, files: list[Excerpt]) -> dict[str, An
 def _origins(mixture: Mixture) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (file name, what it is and of whom) of every file of a mixture."""
     yield "mixture", {"what": "degraded sum"}
-    # Without effects this is the mixture itself.
+    # Without degradations this is the mixture itself.
     yield mixture.sum_name, {"what": "sum of all sources"}
     for source in mixture.sources:
         for name, what in files_of(source).items():

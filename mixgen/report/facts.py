@@ -1,8 +1,10 @@
 """The numbers of a report: one pass over the mixtures, every table fed at once."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from mixgen.core.progress import track
+from mixgen.corpora.layout import layouts
 from mixgen.report.examples import EvenlySpaced
 from mixgen.report.leakage import Leakage
 from mixgen.report.licences import Licences
@@ -36,7 +38,16 @@ def gather(given: Given, chosen: EvenlySpaced) -> dict[str, Any]:
         "quantities": quantities.as_data(),
         "usage": usage.as_data(),
         **licences.as_data(),
+        "citations": list(_citations(given)),
     }
+
+
+def _citations(given: Given) -> Iterator[dict[str, str]]:
+    """Yield what to cite for each corpus whose layout is known and is of one corpus."""
+    for corpus, name in sorted(given.header.layouts.items()):
+        layout = layouts().get(name)
+        if layout is not None and layout.citation:
+            yield {"corpus": corpus, "citation": layout.citation, "home": layout.home}
 
 
 def _identity(given: Given) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixgen.manifest.mixture import Mixture, Place, Response, Room, Simulation
+from mixgen.manifest.mixture import Mixture, Position, Response, Room, Simulation
 from mixgen.report.rows import Rows
 
 _DECIMALS = 4
@@ -62,8 +62,8 @@ class _Origin:
         }
 
 
-def _walks(place: Response | Place | None) -> bool:
-    return isinstance(place, Place) and place.to_m is not None
+def _walks(place: Response | Position | None) -> bool:
+    return isinstance(place, Position) and place.to_m is not None
 
 
 def _t60s(mixture: Mixture, room: Room) -> Iterator[float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mixgen.core.errors import InputError
 from mixgen.manifest.file import Header, ManifestFile, open_manifest
-from mixgen.manifest.mixture import ENROLMENT, Event, Mixture, Response, Source
+from mixgen.manifest.mixture import Event, Mixture, Response, Source
 from mixgen.sets.rendered import MANIFEST_FILE, RENDERED_FILE, FileRow, RowsInOrder, open_rendered
 
 Rows = dict[str, FileRow]  # of one mixture, by file name; empty where it is not rendered
@@ -55,7 +55,7 @@ def _check_rendered(given: Given, folder: Path) -> None:
             f"{folder} has no {RENDERED_FILE}: finish the set with `mixgen render`, or "
             f"report on {given.manifest.path} alone."
         )
-    if open_rendered(folder).header.manifest_sha256 != given.sha256:
+    if not given.manifest.has_sha256(open_rendered(folder).header.manifest_sha256):
         raise InputError(
             f"{folder} was rendered from another manifest than its {MANIFEST_FILE}: "
             "`mixgen render` with the right one repairs it."
@@ -101,20 +101,19 @@ def parts_of(mixture: Mixture) -> Iterator[Part]:
         for event in source.events:
             yield _part(source.kind, event, event.event_duration)
         if source.enrolment:
-            yield _part(ENROLMENT, source.enrolment, source.enrolment.event_duration)
+            yield _part("enrolment", source.enrolment, source.enrolment.event_duration)
         if isinstance(source.room, Response):
             yield _part("rir", source.room)
 
 
 def files_of(source: Source) -> dict[str, str]:
     """Return what each rendered file of a source is, by its name: "target", "target, early"."""
-    files: dict[str, str] = {source.name: "echo" if source.echo else source.role}
-    files |= {f"{source.name}_{part}": f"{source.role}, {part}" for part in source.references}
-    if source.far_end_name is not None:
-        files[source.far_end_name] = "far-end signal"
-    if source.enrolment_name is not None:
-        files[source.enrolment_name] = ENROLMENT
-    return files
+    words = {
+        "image": "echo" if source.echo else source.role,
+        "far_end": "far-end signal",
+        "enrolment": "enrolment",
+    }
+    return {file.name: words.get(file.part, f"{source.role}, {file.part}") for file in source.files}
 
 
 def _part(kind: str, file: Event | Response, duration_s: float = 0.0) -> Part:

@@ -19,7 +19,7 @@ from mixgen.core.paths import leads_out
 from mixgen.core.records import Record, RelativePath, read_header, read_records
 from mixgen.core.vocabulary import FormatName
 from mixgen.manifest.file import Manifest, ManifestFile, open_manifest, read_manifest
-from mixgen.manifest.mixture import Mixture
+from mixgen.manifest.mixture import MIXTURE, Mixture
 
 SCHEMA = "rendered/1"
 MANIFEST_FILE = "manifest.jsonl"
@@ -56,9 +56,9 @@ class FileRow(Record):
     measured: dict[str, float | None]
 
 
-def file_path(mixture: Mixture, name: str, form: SampleFormat) -> str:
+def file_path(mixture: Mixture, name: str, sample_format: SampleFormat) -> str:
     """Return where a file of a mixture is, relative to the set."""
-    return f"{mixture.id}/{name}.{form.extension}"
+    return f"{mixture.id}/{name}.{sample_format.extension}"
 
 
 def is_whole(row: FileRow, folder: Path) -> bool:
@@ -111,22 +111,26 @@ def check_format(record: RenderedFile) -> None:
     Raises:
         InputError: it is not, so the header is wrong.
     """
-    folder, form = record.path.parent, FORMATS[record.header.format]
+    folder, sample_format = record.path.parent, FORMATS[record.header.format]
     row = next(iter(record), None)
-    if row is not None and is_whole(row, folder) and not _is_of_format(folder / row.path, form):
+    if (
+        row is not None
+        and is_whole(row, folder)
+        and not _is_of_format(folder / row.path, sample_format)
+    ):
         raise InputError(
-            f"The header of {record.path} says {form.name}, which {row.path} is not: remove "
+            f"The header of {record.path} says {sample_format.name}, which {row.path} is not: remove "
             f"{RENDERED_FILE} and run `mixgen render` with the set's manifest and format; files "
             "that are whole stay."
         )
 
 
-def _is_of_format(path: Path, form: SampleFormat) -> bool:
+def _is_of_format(path: Path, sample_format: SampleFormat) -> bool:
     try:
         info = soundfile.info(path)
     except soundfile.LibsndfileError:
         return False
-    return (info.format, info.subtype) == (form.extension.upper(), form.subtype)
+    return (info.format, info.subtype) == (sample_format.extension.upper(), sample_format.subtype)
 
 
 def write_rendered(folder: Path, header: RenderedHeader, rows: Iterable[FileRow]) -> None:
@@ -206,7 +210,7 @@ class RenderedSet:
 
     def mixture_path(self, mixture_id: str) -> Path:
         """Return the file of a mixture."""
-        return self.reference_path(mixture_id, "mixture")
+        return self.reference_path(mixture_id, MIXTURE)
 
     def reference_path(self, mixture_id: str, name: str) -> Path:
         """Return the file of one source of a mixture.
@@ -233,8 +237,12 @@ class RenderedSet:
 
     def load_enrolments(self, mixture_id: str) -> list[Samples]:
         """Return a mixture's enrolment utterances in the order of its sources, each (1, time)."""
-        names = self.manifest.by_id[mixture_id].enrolment_names
-        return [read_audio(self.reference_path(mixture_id, name))[0] for name in names]
+        files = self.manifest.by_id[mixture_id].source_files
+        return [
+            read_audio(self.reference_path(mixture_id, file.name))[0]
+            for file in files
+            if file.part == "enrolment"
+        ]
 
 
 def set_sha256(rendered: RenderedSet) -> str:
@@ -244,7 +252,7 @@ def set_sha256(rendered: RenderedSet) -> str:
         InputError: the set was not finished, or its manifest was changed after rendering.
     """
     recorded = rendered.record.header.manifest_sha256
-    if recorded != rendered.manifest.sha256:
+    if not rendered.manifest.file.has_sha256(recorded):
         raise InputError(
             f"{rendered.folder} was rendered from the manifest {recorded[:12]}, but "
             f"holds {rendered.manifest.sha256[:12]}: run `mixgen render` again."

@@ -65,10 +65,10 @@ def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> l
     """
     folder = Path(folder)
     rendered = RenderedSet(folder)
-    manifest, form = rendered.manifest_file, rendered.format
+    manifest, sample_format = rendered.manifest_file, rendered.format
     check_format(rendered.record)
     problems = []
-    if rendered.record.header.manifest_sha256 != manifest.sha256:
+    if not manifest.has_sha256(rendered.record.header.manifest_sha256):
         detail = "not the manifest that the files were rendered from"
         problems.append(Problem(MANIFEST_FILE, "altered", detail))
     rows = RowsInOrder(rendered.record)
@@ -80,7 +80,7 @@ def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> l
             yield _Recorded(mixture, rows.of(mixture.id))
 
     def check(item: _Recorded) -> list[Problem]:
-        return _check_mixture(folder, item, form, deep=deep)
+        return _check_mixture(folder, item, sample_format, deep=deep)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
         checked = in_window(pool, check, recorded(), _MIXTURES_PER_WORKER * max(1, workers))
@@ -93,24 +93,24 @@ def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> l
 
 
 def _check_mixture(
-    folder: Path, item: _Recorded, form: SampleFormat, *, deep: bool
+    folder: Path, item: _Recorded, sample_format: SampleFormat, *, deep: bool
 ) -> list[Problem]:
     problems = []
     rows = {row.path: row for row in item.rows}
     for name in item.mixture.file_names:
-        path = file_path(item.mixture, name, form)
+        path = file_path(item.mixture, name, sample_format)
         row = rows.get(path)
         if row is None:
             problems.append(Problem(path, "unrecorded", f"{RENDERED_FILE} has no line for it"))
         else:
-            problems += _check_file(folder, item.mixture, row, form)
+            problems += _check_file(folder, item.mixture, row, sample_format)
     if deep and not problems:
-        problems += _check_sum(folder, item.mixture, form)
-    return [*problems, *_unknown_in_mixture(folder, item.mixture, form)]
+        problems += _check_sum(folder, item.mixture, sample_format)
+    return [*problems, *_unknown_in_mixture(folder, item.mixture, sample_format)]
 
 
 def _check_file(
-    folder: Path, mixture: Mixture, row: FileRow, form: SampleFormat
+    folder: Path, mixture: Mixture, row: FileRow, sample_format: SampleFormat
 ) -> Iterator[Problem]:
     path = folder / row.path
     if not _fits(row, mixture):
@@ -120,19 +120,20 @@ def _check_file(
     elif not path.is_file():
         yield Problem(row.path, "missing", "there is no such file")
     elif sha256_file(path) != row.file_sha256:
-        yield Problem(row.path, "altered", _what_changed(path, row, form))
+        yield Problem(row.path, "altered", _what_changed(path, row, sample_format))
 
 
 def _fits(row: FileRow, mixture: Mixture) -> bool:
     """Tell whether a file is said to be as long and wide as its mixture; enrolments need not be."""
-    own_size = row.name in mixture.enrolment_names
+    enrolments = {f.name for f in mixture.source_files if f.part == "enrolment"}
+    own_size = row.name in enrolments
     size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
     return row.sample_rate == mixture.sample_rate and (own_size or size_fits)
 
 
-def _what_changed(path: Path, row: FileRow, form: SampleFormat) -> str:
+def _what_changed(path: Path, row: FileRow, sample_format: SampleFormat) -> str:
     try:
-        samples = read_file_samples(path, form)
+        samples = read_file_samples(path, sample_format)
     except (soundfile.LibsndfileError, RuntimeError):
         return "it cannot be decoded"
     if len(samples) != row.frames:
@@ -142,20 +143,24 @@ def _what_changed(path: Path, row: FileRow, form: SampleFormat) -> str:
     return "its bytes differ, its samples do not"
 
 
-def _check_sum(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
+def _check_sum(folder: Path, mixture: Mixture, sample_format: SampleFormat) -> Iterator[Problem]:
     files = {
-        name: read_file_samples(folder / file_path(mixture, name, form), form).astype(np.float64)
-        for name in (mixture.sum_name, *(source.name for source in mixture.sources))
+        name: read_file_samples(
+            folder / file_path(mixture, name, sample_format), sample_format
+        ).astype(np.float64)
+        for name in (mixture.sum_name, *(f.name for f in mixture.source_files if f.is_in_sum))
     }
     total = files.pop(mixture.sum_name)
     if not np.array_equal(total, sum(files.values(), np.zeros_like(total))):
-        path = file_path(mixture, mixture.sum_name, form)
+        path = file_path(mixture, mixture.sum_name, sample_format)
         yield Problem(path, "inconsistent", "it is not the sum of its sources")
 
 
-def _unknown_in_mixture(folder: Path, mixture: Mixture, form: SampleFormat) -> Iterator[Problem]:
+def _unknown_in_mixture(
+    folder: Path, mixture: Mixture, sample_format: SampleFormat
+) -> Iterator[Problem]:
     """Find sound and temporary files in a mixture's folder that are none of its own."""
-    own = {folder / file_path(mixture, name, form) for name in mixture.file_names}
+    own = {folder / file_path(mixture, name, sample_format) for name in mixture.file_names}
     if leads_out(folder, mixture.id):  # which was said of every file in it
         return
     for path in _files_below(folder / mixture.id):

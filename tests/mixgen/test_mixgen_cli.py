@@ -251,9 +251,9 @@ def test_links_that_leave_the_root(
         ('"path": "', '"path": "/', "line 2 is not valid: sources.0.events.0.path"),
         ('"path": "', '"path": "\\u0000', "line 2 is not valid: sources.0.events.0.path"),
         (
-            '"manifest/1"',
+            '"manifest/2"',
             '"manifest/9"',
-            "has schema 'manifest/9'; this version reads 'manifest/1'",
+            "has schema 'manifest/9'; this version reads 'manifest/2'",
         ),
         ('{"id": "train-000001"', '{"id": "train-000001', "is not valid JSON (Expecting"),
         ('"train-000001"', '"train-000000"', "holds the mixture id 'train-000000' twice"),
@@ -353,18 +353,20 @@ def test_full_disk(
     manifest: Path,
     tiny_disk: Path,
     monkeypatch: pytest.MonkeyPatch,
-    form: str,
+    sample_format: str,
 ) -> None:
     monkeypatch.setattr("mixgen.render.set._check_space", lambda *_: None)
     padding = tiny_disk / "padding"
     padding.write_bytes(b"x" * (80 << 10))
     answer = mixgen(
-        "render", manifest, "--out", tiny_disk / "set", "--format", form, "--workers", 1
+        "render", manifest, "--out", tiny_disk / "set", "--format", sample_format, "--workers", 1
     )
     _is_one_sentence(answer, 6, "No space left on the disk")
     assert not list(tiny_disk.rglob(".tmp.*"))
     padding.unlink()
-    again = mixgen("render", manifest, "--out", tiny_disk / "set", "--format", form, "--workers", 1)
+    again = mixgen(
+        "render", manifest, "--out", tiny_disk / "set", "--format", sample_format, "--workers", 1
+    )
     if again.exit_code == 0:
         assert mixgen("verify", tiny_disk / "set", "--deep").exit_code == 0
 

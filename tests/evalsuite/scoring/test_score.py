@@ -324,7 +324,7 @@ def test_refuses_bad_records_of_estimates(
 
 def test_refuses_unknown_metrics_and_tasks(make_set: Make, make_estimates: Make) -> None:
     folder = make_set(n=1)
-    with pytest.raises(UsageError, match="no metric sdr"):
+    with pytest.raises(UsageError, match="no metric 'sdr'"):
         plan_score(folder, make_estimates(folder), metrics=["sdr"])
     odd = make_set("odd", n=1, task="karaoke")
     with pytest.raises(InputError, match="karaoke"):

@@ -19,7 +19,7 @@ from mixgen.acoustics.image_source import (
 )
 from mixgen.acoustics.rir import arrivals, convolve
 from mixgen.acoustics.room import RoomPlan, SimulatedRoom, draw_room, draw_walked_room
-from mixgen.acoustics.trajectory import STEP_M, STRIDE, Walk, Way
+from mixgen.acoustics.trajectory import STEP_M, STRIDE, MovingSource, Trajectory
 from mixgen.core.errors import InputError
 from mixgen.corpora.rir_bank import read_room_recipe
 
@@ -44,8 +44,8 @@ PLAN = RoomPlan(
 START, END = (1.8, 1.6, 1.4), (2.4, 1.6, 1.4)
 
 
-def way(frames: int = RATE, end_m: tuple[float, float, float] = END) -> Way:
-    return Way(start_m=START, end_m=end_m, frames=frames)
+def way(frames: int = RATE, end_m: tuple[float, float, float] = END) -> Trajectory:
+    return Trajectory(start_m=START, end_m=end_m, frames=frames)
 
 
 @functools.cache
@@ -53,13 +53,13 @@ def walls() -> Walls:
     return simulate_with_walls(PLAN, RATE)[0]
 
 
-def walk(through: Way) -> Walk:
-    return Walk(PLAN, walls(), RATE, through)
+def walk(through: Trajectory) -> MovingSource:
+    return MovingSource(PLAN, walls(), RATE, through)
 
 
-def still(through: Way, number: int) -> np.ndarray:
+def still(through: Trajectory, number: int) -> np.ndarray:
     """The response of one place, simulated as a whole."""
-    (response,) = raw_responses(PLAN, walls(), RATE, [through.place(number)])
+    (response,) = raw_responses(PLAN, walls(), RATE, [through.point(number)])
     return without_lowest_tones(response, RATE)
 
 
@@ -69,7 +69,7 @@ def error_db(signal: np.ndarray, truth: np.ndarray) -> float:
 
 def test_places_are_near_each_other_and_reach_the_end() -> None:
     through = way()
-    places = [through.place(number) for number in range(through.steps + 1)]
+    places = [through.point(number) for number in range(through.steps + 1)]
     assert through.steps % STRIDE == 0
     np.testing.assert_allclose(places[0], START)
     np.testing.assert_allclose(places[-1], END)
@@ -80,7 +80,7 @@ def test_places_are_near_each_other_and_reach_the_end() -> None:
 def test_the_parts_of_a_sound_add_up_to_it(start: int, frames: int) -> None:
     samples = np.random.default_rng(0).standard_normal((1, frames))
     total = np.zeros_like(samples)
-    for _, first, part in way().cut(samples, start):
+    for _, first, part in way().windows(samples, start):
         total[:, first : first + part.shape[1]] += part
     np.testing.assert_allclose(total, samples, atol=1e-12)
 
@@ -88,7 +88,7 @@ def test_the_parts_of_a_sound_add_up_to_it(start: int, frames: int) -> None:
 def test_a_sound_counts_at_the_places_where_it_is_made() -> None:
     """One that is made in the second half of the mixture is not heard from the first of the way."""
     through = way()
-    numbers = [number for number, *_ in through.cut(np.ones((1, 2000)), 4000)]
+    numbers = [number for number, *_ in through.windows(np.ones((1, 2000)), 4000)]
     assert numbers == list(range(through.steps // 2, 3 * through.steps // 4 + 1))
 
 
@@ -163,7 +163,7 @@ def test_only_the_places_of_a_sound_are_simulated(monkeypatch: pytest.MonkeyPatc
     for _ in range(2):
         responses.sound(np.ones((1, 100)), 0, ["image"], 0.05)
     whole = [place for order, place in simulated if order == walls().order]
-    assert whole == [through.place(number) for number in (0, through.steps, STRIDE)]
+    assert whole == [through.point(number) for number in (0, through.steps, STRIDE)]
     assert len(simulated) == len(set(simulated)) < 10
 
 

@@ -28,23 +28,23 @@ ALL = pytest.mark.parametrize("name", sorted(FORMATS))
 
 @ALL
 def test_files_give_back_every_step(tmp_path: Path, name: str) -> None:
-    form = FORMATS[name]
-    top = 2 ** (form.bits - 1) - 1
+    sample_format = FORMATS[name]
+    top = 2 ** (sample_format.bits - 1) - 1
     steps = np.random.default_rng(1).integers(-top, top, (2, 500), endpoint=True)
-    samples = file_samples(steps, form)
-    path = tmp_path / f"x.{form.extension}"
-    write_samples(path, samples, 16000, form)
-    np.testing.assert_array_equal(read_file_samples(path, form), samples)
+    samples = file_samples(steps, sample_format)
+    path = tmp_path / f"x.{sample_format.extension}"
+    write_samples(path, samples, 16000, sample_format)
+    np.testing.assert_array_equal(read_file_samples(path, sample_format), samples)
     values, rate = soundfile.read(path, dtype="float64", always_2d=True)
     assert rate == 16000
-    assert soundfile.info(path).subtype == form.subtype
-    np.testing.assert_array_equal(values.T, from_grid(steps, form))
+    assert soundfile.info(path).subtype == sample_format.subtype
+    np.testing.assert_array_equal(values.T, from_grid(steps, sample_format))
 
 
 @ALL
 def test_hash_is_of_the_little_endian_samples(name: str) -> None:
-    form = FORMATS[name]
-    samples = file_samples(np.array([[1, -2, 3]], np.int32), form)
+    sample_format = FORMATS[name]
+    samples = file_samples(np.array([[1, -2, 3]], np.int32), sample_format)
     assert samples_sha256(samples) == hashlib.sha256(samples.tobytes()).hexdigest()
     assert samples.dtype.str in ("<i2", "<i4", "<f4")
 
@@ -52,18 +52,20 @@ def test_hash_is_of_the_little_endian_samples(name: str) -> None:
 @ALL
 @given(st.data())
 def test_rounding_is_at_most_half_a_step(name: str, data: st.DataObject) -> None:
-    form = FORMATS[name]
+    sample_format = FORMATS[name]
     samples = data.draw(arrays(np.float64, (2, 8), elements=st.floats(-1, 1)))
-    error = from_grid(to_grid(samples, form), form) - samples
-    assert np.abs(error).max() <= form.step / 2
+    error = from_grid(to_grid(samples, sample_format), sample_format) - samples
+    assert np.abs(error).max() <= sample_format.step / 2
 
 
 @ALL
 def test_nothing_is_left_of_a_failed_write(tmp_path: Path, name: str) -> None:
-    form = FORMATS[name]
-    samples = file_samples(np.array([[1, -2, 3]], np.int32), form)
+    sample_format = FORMATS[name]
+    samples = file_samples(np.array([[1, -2, 3]], np.int32), sample_format)
     with pytest.raises(MachineError, match="too long"):
-        write_samples(tmp_path / f"{'x' * 300}.{form.extension}", samples, 8000, form)
+        write_samples(
+            tmp_path / f"{'x' * 300}.{sample_format.extension}", samples, 8000, sample_format
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -40,7 +40,7 @@ def _write(path: Path, *rows: dict[str, str], columns: tuple[str, ...] = COLUMNS
 def test_columns_are_the_contract() -> None:
     assert ", ".join(COLUMNS) == (
         "source_id, corpus, path, kind, label, group, split, duration_s, sample_rate, channels, "
-        "peak, loudness_lufs, sha256, licence, text, active"
+        "peak, loudness_lufs, sha256, licence, text, active, layout"
     )
 
 

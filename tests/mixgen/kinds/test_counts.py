@@ -251,7 +251,7 @@ def test_records_hold_what_was_dealt(plenty: Plenty, name: str, split: str) -> N
         assert [source.name for source in mixture.sources] == [part.name for part in parts]
         files = [[event.sha256 for event in source.events] for source in mixture.sources]
         assert files == [[row.source_id for row in part.rows] for part in parts]
-        assert [effect.name for effect in mixture.effects] == [
+        assert [effect.name for effect in mixture.degradations] == [
             rule.name
             for place, rule in enumerate(recipe.degradations)
             if happens(dealer, index, f"degradation/{place}", rule.probability)

@@ -47,9 +47,9 @@ def test_the_sum_stays_beside_the_degraded_mixture(
     speech_recipe: MakeRecipe,
     draw_to: Callable[..., Manifest],
     tmp_path: Path,
-    form: str,
+    sample_format: str,
 ) -> None:
-    recipe = speech_recipe(degradations=CHAIN, format=form)
+    recipe = speech_recipe(degradations=CHAIN, format=sample_format)
     done = rendered(recipe, corpus, draw_to, tmp_path)
     assert verify_set(done.folder, deep=True) == []
     for mixture in done.mixtures():
@@ -81,10 +81,10 @@ def test_probabilities_and_parameters_are_drawn(corpus: Any, speech_recipe: Make
     splits = {"train": {"mixtures": 60, "sources": {"speech": "train"}}}
     recipe = speech_recipe(degradations=CHAIN, splits=splits)
     drawn = list(draw_mixtures(recipe, corpus.rows, corpus.roots))
-    lost = sum(any(e.name == "packet_loss" for e in m.effects) for m in drawn)
+    lost = sum(any(e.name == "packet_loss" for e in m.degradations) for m in drawn)
     assert 15 < lost < 45
-    assert {m.effects[0].name for m in drawn} == {"band"}
-    assert len({m.effects[0].high_hz for m in drawn}) == 60
+    assert {m.degradations[0].name for m in drawn} == {"band"}
+    assert len({m.degradations[0].high_hz for m in drawn}) == 60
     undegraded = speech_recipe(splits=splits)
     for one, other in zip(drawn, draw_mixtures(undegraded, corpus.rows, corpus.roots), strict=True):
         assert one.sources == other.sources

@@ -19,7 +19,7 @@ from mixgen.export.jams import write_jams
 from mixgen.manifest.file import Manifest, read_manifest, write_manifest
 from mixgen.manifest.mixture import Level, Mixture, Source
 from mixgen.recipe.schema import Recipe
-from mixgen.render.mixture import render, source_signals
+from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
@@ -118,7 +118,7 @@ def test_a_linear_echo_is_the_far_end_delayed(corpus: Any, speech_recipe: MakeRe
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
     source, echo = echo_of(mixture)
     assert (echo.amplifier_clip, echo.loudspeaker) == (None, None)
-    heard, far_end = source_signals(mixture, source, corpus.roots).values()
+    heard, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
     samples, _ = soundfile.read(corpus.roots["speech"] / source.events[0].path)
     begin = round(0.1 * RATE)
     sent = far_end[0, begin : begin + len(samples)]
@@ -141,7 +141,7 @@ def test_an_echo_in_a_room_is_the_bent_far_end_through_its_response(
     source, echo = echo_of(mixture)
     assert (echo.amplifier_clip, echo.loudspeaker) == (0.8, BENT)
     assert source.room is not None
-    heard, far_end = source_signals(mixture, source, roomy.roots).values()
+    heard, far_end = SourceRenderer(mixture, source, roomy.roots).signals().values()
     assert heard.shape == far_end.shape == (channels, mixture.frames)
     response, _ = soundfile.read(roomy.roots["rooms"] / source.room.path)
     x = np.clip(far_end[0] / np.abs(far_end[0]).max(), -0.8, 0.8)
@@ -159,7 +159,7 @@ def test_levels_of_echo_and_far_end(corpus: Any, speech_recipe: MakeRecipe) -> N
     recipe = only_echo(speech_recipe, echo=rule, level_rule="active_energy", snr=["const", -4])
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
     source, _ = echo_of(mixture)
-    heard, far_end = source_signals(mixture, source, corpus.roots).values()
+    heard, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
     length = int(source.events[0].event_duration * RATE)
     assert active_energy_db(heard[:, :length], RATE) == pytest.approx(-36, abs=1e-9)
     assert active_energy_db(far_end[:, :length], RATE) == pytest.approx(-30, abs=1e-9)
@@ -266,7 +266,7 @@ def test_a_conversation_at_the_far_end_has_one_echo_path(
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
     source, _ = echo_of(mixture)
     assert len(source.events) == 3
-    heard, far_end = source_signals(mixture, source, corpus.roots).values()
+    heard, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
     gain = np.abs(heard).max() / np.abs(far_end).max()
     np.testing.assert_allclose(heard[:, 160:], gain * far_end[:, :-160], atol=1e-12)
 
@@ -285,11 +285,13 @@ def test_an_event_after_the_end_is_not_heard(corpus: Any, speech_recipe: MakeRec
     source, _ = echo_of(mixture)
     late = source.events[0].model_copy(update={"event_time": 2.0})
     late_only, both = (
-        source_signals(mixture, source.model_copy(update={"events": events}), corpus.roots)
+        SourceRenderer(
+            mixture, source.model_copy(update={"events": events}), corpus.roots
+        ).signals()
         for events in ([late], [*source.events, late])
     )
     assert not any(signal.any() for signal in late_only.values())
-    expected = source_signals(mixture, source, corpus.roots)
+    expected = SourceRenderer(mixture, source, corpus.roots).signals()
     np.testing.assert_array_equal(list(both.values()), list(expected.values()))
 
 

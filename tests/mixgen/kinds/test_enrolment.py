@@ -49,7 +49,8 @@ def test_it_is_another_utterance_of_the_talker(mixtures: list[Mixture]) -> None:
     for mixture in mixtures:
         check_talkers(mixture)
         assert mixture.targets == ["s1", "s2"]
-        assert mixture.enrolment_names == ["s1_enrolment", "s2_enrolment"]
+        enrolments = [file.name for file in mixture.source_files if file.part == "enrolment"]
+        assert enrolments == ["s1_enrolment", "s2_enrolment"]
     assert all(mixture.sources[-1].enrolment is None for mixture in mixtures)
 
 

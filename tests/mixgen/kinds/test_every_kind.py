@@ -19,7 +19,7 @@ from mixgen.audio.levels import LEVEL_RULES
 from mixgen.dataset import RecipeDataset
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import read_manifest, write_manifest
-from mixgen.manifest.mixture import Mixture, Place, Source
+from mixgen.manifest.mixture import Mixture, Position, Source
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
@@ -186,14 +186,14 @@ def music_recipes(draw: st.DrawFn) -> Recipe:
 def whole(mixture: Mixture) -> set[str]:
     """Return the names of what is heard to its end, reverberation included."""
     heard = {source.name for source in mixture.sources if is_whole(mixture, source)}
-    return heard | set(mixture.enrolment_names)
+    return heard | {file.name for file in mixture.source_files if file.part == "enrolment"}
 
 
 def is_whole(mixture: Mixture, source: Source) -> bool:
     """Tell whether a source is heard to its end."""
     late_s = source.echo.delay_s if source.echo else 0.0
     if source.room:
-        late_s += SIMULATED_TAIL_S if isinstance(source.room, Place) else TAIL_S
+        late_s += SIMULATED_TAIL_S if isinstance(source.room, Position) else TAIL_S
     stops = [
         event.event_time + event.event_duration * (event.time_stretch or 1.0) + late_s
         for event in source.events

@@ -13,10 +13,10 @@ from mixgen.core.errors import InputError
 from mixgen.dataset import RecipeDataset
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import read_manifest, write_manifest
-from mixgen.manifest.mixture import Mixture, Place
+from mixgen.manifest.mixture import Mixture, Position
 from mixgen.recipe.schema import Recipe
 from mixgen.render.measure import measure
-from mixgen.render.mixture import render, source_signals
+from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
 from mixgen.sets.verify import verify_set
@@ -45,33 +45,33 @@ def mixture(corpus: Any, recipe: Recipe) -> Mixture:
     return next(iter(draw_mixtures(recipe, corpus.rows, corpus.roots)))
 
 
-def walking(mixture: Mixture, to: Callable[[Place], Any]) -> Mixture:
+def walking(mixture: Mixture, to: Callable[[Position], Any]) -> Mixture:
     """The mixture with other ends of its ways."""
     sources = [
         source.model_copy(update={"room": source.room.model_copy(update={"to_m": to(source.room)})})
-        if isinstance(source.room, Place)
+        if isinstance(source.room, Position)
         else source
         for source in mixture.sources
     ]
     return mixture.model_copy(update={"sources": sources})
 
 
-def stay(place: Place) -> None:
+def stay(place: Position) -> None:
     """Stand still."""
 
 
-def return_at_once(place: Place) -> Any:
-    """Walk from the place to the place."""
+def return_at_once(place: Position) -> Any:
+    """MovingSource from the place to the place."""
     return place.position_m
 
 
-def carry(place: Place) -> Any:
+def carry(place: Position) -> Any:
     """Be carried a little."""
     return tuple(np.add(place.position_m, (0.1, 0.0, 0.0)))
 
 
 def signals(mixture: Mixture, corpus: Any) -> dict[str, np.ndarray]:
-    return source_signals(mixture, mixture.sources[0], corpus.roots)
+    return SourceRenderer(mixture, mixture.sources[0], corpus.roots).signals()
 
 
 def test_a_way_of_no_length_is_standing_still(corpus: Any, mixture: Mixture) -> None:
@@ -85,10 +85,10 @@ def test_a_way_of_no_length_is_standing_still(corpus: Any, mixture: Mixture) -> 
 
 
 def test_values_in_a_room_are_those_of_the_start(corpus: Any, mixture: Mixture) -> None:
-    form = FORMATS["wav24"]
+    sample_format = FORMATS["wav24"]
     stays = walking(mixture, stay)
     (_, here), (_, there) = (
-        measure(some, render(some, corpus.roots, form), corpus.roots)["s1"]
+        measure(some, render(some, corpus.roots, sample_format), corpus.roots)["s1"]
         for some in (mixture, stays)
     )
     assert here["t60_s"] == pytest.approx(there["t60_s"], abs=1e-3)
@@ -156,16 +156,16 @@ def echo_mixture(corpus: Any, speech_recipe: MakeRecipe) -> Mixture:
 def test_loudspeakers_are_not_drawn_to_walk(corpus: Any, speech_recipe: MakeRecipe) -> None:
     mixture = echo_mixture(corpus, speech_recipe)
     near, echo = (source.room for source in mixture.sources)
-    assert isinstance(near, Place)
+    assert isinstance(near, Position)
     assert near.to_m is not None
-    assert isinstance(echo, Place)
+    assert isinstance(echo, Position)
     assert echo.to_m is None
 
 
 def test_an_echo_of_a_loudspeaker_that_is_carried(corpus: Any, speech_recipe: MakeRecipe) -> None:
     mixture = echo_mixture(corpus, speech_recipe)
     mixtures = [walking(mixture, to) for to in (stay, return_at_once, carry)]
-    stays, same, moves = (source_signals(m, m.sources[1], corpus.roots) for m in mixtures)
+    stays, same, moves = (SourceRenderer(m, m.sources[1], corpus.roots).signals() for m in mixtures)
     np.testing.assert_allclose(same["echo"], stays["echo"], atol=1e-12)
     assert np.abs(moves["echo"] - stays["echo"]).max() > 1e-4
     np.testing.assert_array_equal(moves["echo_far_end"], stays["echo_far_end"])

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
-from mixgen.acoustics.rir import along, convolve, direct_to_reverberant_db, reverberation_time_s
+from mixgen.acoustics.rir import convolve, direct_to_reverberant_db, reverberation_time_s, rir_part
 from mixgen.audio.formats import FORMATS
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_header, draw_mixtures
@@ -17,7 +17,7 @@ from mixgen.export.jams import write_jams
 from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
-from mixgen.render.mixture import render, source_signals
+from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
@@ -93,7 +93,7 @@ def test_images_are_the_sources_through_their_responses(
     recipe = recipe.model_copy(update={"channels": channels, "sample_rate": RATE, "fade_s": 0.0})
     mixture = drawn(roomy, recipe)[0]
     source = mixture.sources[0]
-    signals = source_signals(mixture, source, roomy.roots)
+    signals = SourceRenderer(mixture, source, roomy.roots).signals()
     assert list(signals) == ["s1", "s1_early", "s1_dry"]
     (event,) = source.events
     assert source.room is not None
@@ -116,10 +116,10 @@ def test_images_are_the_sources_through_their_responses(
 
 def test_early_part_ends_in_time(decaying: Decaying) -> None:
     response = decaying(0.4, RATE)
-    early = along("early", response, RATE, early_s=0.05)
+    early = rir_part("early", response, RATE, early_s=0.05)
     assert early.shape[1] == round(0.005 * RATE) + round(0.05 * RATE) + 1
     np.testing.assert_array_equal(early, response[:, : early.shape[1]])
-    assert along("image", response, RATE, early_s=0.05) is response
+    assert rir_part("image", response, RATE, early_s=0.05) is response
 
 
 @pytest.mark.parametrize("t60_s", [0.2, 0.5, 1.0])

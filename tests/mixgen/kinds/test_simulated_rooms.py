@@ -16,10 +16,10 @@ from mixgen.core.errors import InputError
 from mixgen.dataset import RecipeDataset
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import read_manifest
-from mixgen.manifest.mixture import Mixture, Place
+from mixgen.manifest.mixture import Mixture, Position
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import render
-from mixgen.render.room import response_of
+from mixgen.render.room import SourceInRoom
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
@@ -60,7 +60,7 @@ def test_the_record_holds_the_room_and_its_engine(mixtures: list[Mixture]) -> No
         )
         assert 0.2 <= simulation.t60_s <= 0.3
         assert len(simulation.microphones_m) == 2
-        places = [s.room.position_m for s in mixture.sources if isinstance(s.room, Place)]
+        places = [s.room.position_m for s in mixture.sources if isinstance(s.room, Position)]
         assert len(set(places)) == 2  # the background is as it was recorded
         for place in places:
             distance_m = np.linalg.norm(np.subtract(place, simulation.microphones_m[0]))
@@ -76,10 +76,10 @@ def test_each_source_is_heard_from_its_place(corpus: Any, mixtures: list[Mixture
         size_m=mixture.room.simulation.size_m,
         t60_s=mixture.room.simulation.t60_s,
         microphones_m=mixture.room.simulation.microphones_m,
-        sources_m=[s.room.position_m for s in mixture.sources if isinstance(s.room, Place)],
+        sources_m=[s.room.position_m for s in mixture.sources if isinstance(s.room, Position)],
     )
     for source, expected in zip(mixture.sources, simulate(plan, 8000), strict=False):
-        response = response_of(mixture, source, corpus.roots)
+        response = SourceInRoom(mixture, source, corpus.roots).response()
         np.testing.assert_array_equal(response, expected)
         measured_s = reverberation_time_s(response, 8000)
         assert measured_s == pytest.approx(plan.t60_s, rel=0.3)
@@ -151,7 +151,7 @@ def test_a_record_that_contradicts_itself_is_refused(
 
 def test_a_source_outside_of_its_room_is_told(corpus: Any, mixtures: list[Mixture]) -> None:
     mixture = mixtures[0]
-    far = mixture.sources[1].model_copy(update={"room": Place(position_m=(50.0, 1.0, 1.0))})
+    far = mixture.sources[1].model_copy(update={"room": Position(position_m=(50.0, 1.0, 1.0))})
     moved = mixture.model_copy(update={"sources": [mixture.sources[0], far]})
     with pytest.raises(InputError, match="outside of it"):
         render(moved, corpus.roots, FORMATS["wav24"])

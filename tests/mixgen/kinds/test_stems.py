@@ -15,7 +15,7 @@ from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe
-from mixgen.render.mixture import source_signals
+from mixgen.render.mixture import SourceRenderer
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import open_rendered
 from mixgen.sets.verify import verify_set
@@ -46,8 +46,8 @@ def test_parts_of_a_stem_keep_their_balance(
     for mixture in draw_mixtures(recipe, rows, corpus.roots):
         vocals, _, bass = mixture.sources
         assert (len(vocals.events), len(bass.events)) == (1, 2)
-        assert not vocals.gain.together
-        assert bass.gain.together
+        assert not vocals.gain.shared
+        assert bass.gain.shared
         first, second = bass.events
         assert Path(first.path).parent == Path(second.path).parent
         assert first.source_time == second.source_time
@@ -55,7 +55,7 @@ def test_parts_of_a_stem_keep_their_balance(
         files = [soundfile.read(corpus.roots["songs"] / e.path)[0].T for e in bass.events]
         both = sum(file[:, start : start + mixture.frames] for file in files)
         gain = 10 ** ((mixture.level.reference_db + 2 - integrated_lufs(both, 16000)) / 20)
-        ours = source_signals(mixture, bass, corpus.roots)["bass"]
+        ours = SourceRenderer(mixture, bass, corpus.roots).signals()["bass"]
         middle = slice(200, mixture.frames - 200)  # between the fades
         np.testing.assert_allclose(ours[:, middle], gain * both[:, middle], atol=1e-12)
 

@@ -14,7 +14,7 @@ from mixgen.audio.levels import energy_db, integrated_lufs
 from mixgen.core.errors import InputError, MachineError
 from mixgen.core.files import sha256_file
 from mixgen.manifest.mixture import Mixture
-from mixgen.render.mixture import render, source_signals
+from mixgen.render.mixture import SourceRenderer, render
 
 RATE = 8000
 Render = Callable[..., Any]
@@ -75,7 +75,7 @@ def _noise(seconds: float, seed: int = 0, channels: int = 1) -> np.ndarray:
 
 def _signal(mixture: Mixture, folder: Path, number: int = 0) -> np.ndarray:
     source = mixture.sources[number]
-    return source_signals(mixture, source, {"c": folder})[source.name]
+    return SourceRenderer(mixture, source, {"c": folder}).signals()[source.name]
 
 
 @pytest.mark.parametrize(("rule", "measure"), [("lufs", integrated_lufs), ("energy", energy_db)])

@@ -33,14 +33,14 @@ from mixgen.sets.verify import verify_set
 Contents = Callable[[Path], dict[str, bytes]]
 
 
-def _check_sums(folder: Path, form: SampleFormat) -> None:
+def _check_sums(folder: Path, sample_format: SampleFormat) -> None:
     manifest = RenderedSet(folder).manifest
     rows = {row.path: row for row in open_rendered(folder)}
     for mixture in manifest.mixtures:
         files = {}
         for name in mixture.file_names:
-            path = f"{mixture.id}/{name}.{form.extension}"
-            samples = read_file_samples(folder / path, form)
+            path = f"{mixture.id}/{name}.{sample_format.extension}"
+            samples = read_file_samples(folder / path, sample_format)
             assert samples.shape == (mixture.frames, mixture.channels)
             assert samples_sha256(samples) == rows[path].sha256
             assert sha256_file(folder / path) == rows[path].file_sha256
@@ -77,7 +77,7 @@ def test_sum_is_exact_for_any_recipe(
     data: st.DataObject,
 ) -> None:
     count = data.draw(st.integers(1, 4))
-    form = FORMATS[data.draw(st.sampled_from(sorted(FORMATS)))]
+    sample_format = FORMATS[data.draw(st.sampled_from(sorted(FORMATS)))]
     recipe = speech_recipe(
         sample_rate=data.draw(st.sampled_from([8000, 11025, 16000, 44100])),
         channels=data.draw(st.integers(1, 2)),
@@ -86,7 +86,7 @@ def test_sum_is_exact_for_any_recipe(
         level_rule=data.draw(st.sampled_from(["lufs", "energy"])),
         clip={"peak": data.draw(st.sampled_from([0.05, 0.5, 0.99]))},
         seed=data.draw(st.integers(0, 2**40)),
-        format=form.name,
+        format=sample_format.name,
         sources=[{"name": "s", "kind": "speech", "count": count, "snr": data.draw(SNR)}],
         splits={"any": {"mixtures": 1, "sources": {}}},
     )
@@ -96,7 +96,7 @@ def test_sum_is_exact_for_any_recipe(
     write_manifest(path, draw_header(recipe, corpus.rows), mixtures)
     outcome = render_set(path, folder / "set", roots=corpus.roots)
     assert outcome.failures == []
-    _check_sums(folder / "set", form)
+    _check_sums(folder / "set", sample_format)
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -73,7 +73,7 @@ def test_files_are_captioned_as_what_they_are(build: Any) -> None:
 
 def test_degraded_mixture_is_beside_its_sum(build: Any) -> None:
     effects = [{"name": "quantise", "bits": 8}]
-    captions = _captions(build.mixture("train-0", effects=effects))
+    captions = _captions(build.mixture("train-0", degradations=effects))
     assert captions["mixture"][1] == "degraded sum"
     assert captions["undegraded"][1] == "sum of all sources"
 

@@ -1,5 +1,6 @@
 """The numbers of a report, against manifests counted by hand and rows summed another way."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -175,3 +176,18 @@ def test_mixtures_that_failed_to_render_are_told(
     errors = [found["text"] for found in facts["findings"] if found["severity"] == "error"]
     assert any("1 of 7 mixtures are not rendered" in text for text in errors)
     assert {file["problem"] for file in facts["examples"][0]["files"]} == {"It is not rendered."}
+
+
+def test_known_layouts_are_cited(
+    manifest_of: Callable[..., Path], build: Any, tmp_path: Path
+) -> None:
+    path = manifest_of(build.mixture("train-0"))
+    header, record = (json.loads(line) for line in path.read_text().splitlines())
+    header["layouts"] = {"libri": "librispeech", "mine": "folder", "later": "a layout to come"}
+    path.write_text(f"{json.dumps(header)}\n{json.dumps(record)}\n")
+    make_report(path, tmp_path / "report")
+    (cited,) = json.loads((tmp_path / "report" / "report.json").read_text())["citations"]
+    assert cited["corpus"] == "libri"
+    assert "Panayotov" in cited["citation"]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "libri: Panayotov et al., Librispeech" in page

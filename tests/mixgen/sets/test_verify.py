@@ -55,6 +55,19 @@ def test_a_whole_set(rendered: Path, deep: bool) -> None:
     assert verify_set(rendered, deep=deep, workers=2) == []
 
 
+def test_a_set_with_a_manifest_of_the_first_schema_is_whole(rendered: Path) -> None:
+    header, *records = (
+        json.loads(line) for line in (rendered / "manifest.jsonl").read_text().splitlines()
+    )
+    old = [header | {"schema": "manifest/1"}, *(record | {"effects": []} for record in records)]
+    (rendered / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
+    noted = sha256_file(rendered / "manifest.jsonl")  # as sets noted it then
+    _edit_rows(rendered, lambda rows: rows[0].update(manifest_sha256=noted))
+    assert verify_set(rendered, deep=True) == []
+    _edit_rows(rendered, lambda rows: rows[0].update(manifest_sha256="0" * 64))
+    assert [problem.path for problem in verify_set(rendered)] == ["manifest.jsonl"]
+
+
 def test_flipped_truncated_deleted(rendered: Path) -> None:
     _flip(rendered / "train-000001/s1.wav", -100)
     cut = rendered / "train-000003/noise.wav"
