@@ -40,7 +40,7 @@ class Pair:
     """
 
     id: str
-    reference: str
+    reference: str | None
     base: float | None
     candidate: float | None
     difference: float
@@ -102,7 +102,7 @@ class WorstItem(Record):
     """An item that lost much; `difference` below 0 is worse."""
 
     id: str
-    reference: str
+    reference: str | None
     base: float
     candidate: float
     difference: float

@@ -12,6 +12,7 @@ from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.statistics import Interval, mean_interval, median_interval
 from mixgen.core.errors import InputError
 from mixgen.core.files import write_csv
+from mixgen.core.vocabulary import ALL_TASKS, STEM_TASKS, Task
 
 Row = dict[str, Any]
 
@@ -68,16 +69,16 @@ class Headline:
         return _INTERVALS[self.average](values)
 
 
-HEADLINES = {
-    "speech": (Headline("si_sdri"),),
-    "music": (Headline("sdr_v4_med", "median"), Headline("si_sdri")),
-}
+HEADLINES: tuple[tuple[frozenset[Task], Headline], ...] = (
+    (STEM_TASKS, Headline("sdr_v4_med", "median")),
+    (ALL_TASKS, Headline("si_sdri")),
+)
 
 
 def headline_of(scores: ScoreFolder) -> Headline:
-    """Return the headline for the kind of content; the first column where that was not scored."""
-    for headline in HEADLINES.get(scores.run.kind, ()):
-        if headline.column in scores.columns:
+    """Return the first headline of the task that was scored; the first column if none was."""
+    for tasks, headline in HEADLINES:
+        if scores.run.task in tasks and headline.column in scores.columns:
             return headline
     return Headline(scores.columns[0])
 
@@ -201,6 +202,7 @@ def _metrics(scores: ScoreFolder, headline: Headline) -> Row:
         row |= _average(scores, Headline(column), prefix=column)
         row[f"{column}_n"] = len(scores.values(column))
         row[f"{column}_nfail"] = scores.n_failed(column)
+    row |= scores.run.set_scores
     for stem in scores.stems:
         values = scores.values(headline.column, stem)
         row[f"{headline.name}_{stem}"] = headline.of(list(values.values()))

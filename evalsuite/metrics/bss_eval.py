@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, linalg
 
-from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric, mean_over_channels
+from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
+from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS
 
 TAPS = 512
 
@@ -134,7 +135,7 @@ class DelaySpans:
         return float((2.0 * power.sum() - once) / self.n_fft)
 
 
-def _one_channel(item: Item, channel: int, index: int, estimate: Array) -> Scores:
+def _one_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
     active = np.asarray(item.references[:, channel].any(axis=-1))
     if not active[index]:
         return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_REFERENCE))
@@ -147,7 +148,7 @@ def _one_channel(item: Item, channel: int, index: int, estimate: Array) -> Score
     return scores
 
 
-def _spans(item: Item) -> list[DelaySpans]:
+def _spans(item: ScoringItem) -> list[DelaySpans]:
     """One set of spans per channel; notes it when a system was not positive definite."""
     channels = np.moveaxis(item.references, 1, 0)  # (channels, n_src, time)
     spans = [DelaySpans(channel[channel.any(axis=-1)]) for channel in channels]
@@ -158,12 +159,12 @@ def _spans(item: Item) -> list[DelaySpans]:
 
 
 METRICS = (
-    Metric(
+    ReferenceMetric(
         name="bss512",
         columns=COLUMNS,
         score=mean_over_channels(_one_channel),
         unit="dB",
-        kinds=frozenset({"speech", "sound"}),
+        tasks=SPEECH_TASKS | SOUND_TASKS,
         parameters={
             "taps": TAPS,
             "delays": "0 to 511 samples, causal",

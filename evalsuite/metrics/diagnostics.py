@@ -6,10 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import signal
 
-from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric, each_pair
+from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.metric import ReferenceMetric, each_pair
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from evalsuite.metrics.si_sdr import energy
+from mixgen.core.vocabulary import ALL_TASKS, SOUND_TASKS, SPEECH_TASKS
 
 
 def lag_samples(*, reference: Array, estimate: Array) -> Score:
@@ -44,7 +45,7 @@ def leak_db(*, estimate: Array, mixture: Array) -> Score:
     return 10.0 * math.log10(energy(estimate) / energy(mixture))
 
 
-def _leak(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+def _leak(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
     """Fill `leak_db` where the reference is silent; other references have no such column."""
     return {
         index: {}
@@ -55,22 +56,22 @@ def _leak(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
 
 
 METRICS = (
-    Metric(
+    ReferenceMetric(
         name="lag",
         columns=(),
         score=each_pair("lag_samples", lag_samples),
         unit="samples",
-        kinds=frozenset({"speech", "sound"}),
+        tasks=SPEECH_TASKS | SOUND_TASKS,
         parameters={"peak": "largest magnitude of the cross-correlation"},
         source="cross-correlation",
         diagnostics=("lag_samples",),
     ),
-    Metric(
+    ReferenceMetric(
         name="leak",
         columns=(),
         score=_leak,
         unit="dB",
-        kinds=frozenset({"speech", "music", "sound"}),
+        tasks=ALL_TASKS,
         parameters={"reference": "silent", "relative_to": "mixture"},
         source="10 log10(|e|^2 / |mixture|^2)",
         diagnostics=("leak_db",),

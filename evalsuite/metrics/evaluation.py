@@ -1,6 +1,6 @@
 """All metrics of one mixture: the one call that scoring is built from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evalsuite.metrics.diagnostics import leak_db
-from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.metric import Metric, MixtureMetric, ReferenceMetric, SetMetric
 from evalsuite.metrics.outcome import Missing, Reason, Scores, reason_of
 from evalsuite.metrics.permutation import Permutation, best_permutation, in_order
 from evalsuite.metrics.table import select
 from mixgen.core.errors import UsageError
+from mixgen.manifest.mixture import Mixture
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,21 @@ class ReferenceScores:
 
 
 @dataclass(frozen=True)
+class MixtureScores:
+    """What metrics with the scope of a mixture or a set give for one mixture.
+
+    Attributes:
+        values: column of a mixture to value.
+        reasons: column to reason, for every None in `values`.
+        tallies: number to its value; the sums over all mixtures give the columns of the set.
+    """
+
+    values: dict[str, float | None] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    tallies: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ItemScores:
     """Scores of one item.
 
@@ -47,15 +63,17 @@ class ItemScores:
         reason: why it failed.
         permutation: for each reference the index of its estimate, or None.
         references: one entry per reference.
+        mixture: columns of the mixture as a whole.
         extra: estimates that no reference got.
         baseline: the mixture scored as the estimate of each reference; can be passed in again.
-        notes: anything a metric did that it does not do as a rule.
+        notes: anything that a metric did differently from its definition.
     """
 
     status: Literal["ok", "failed"]
     reason: str | None
     permutation: tuple[int | None, ...]
     references: tuple[ReferenceScores, ...]
+    mixture: MixtureScores = field(default_factory=MixtureScores)
     extra: tuple[ReferenceScores, ...] = ()
     baseline: tuple[ReferenceScores, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
@@ -68,43 +86,52 @@ def evaluate(
     mixture: ArrayLike,
     sample_rate: int,
     names: Sequence[str] | None = None,
-    kind: str = "speech",
+    task: str = "speech_separation",
     metrics: Sequence[str] | None = None,
     baseline: Sequence[ReferenceScores] | None = None,
+    record: Mixture | None = None,
+    read: Callable[[str], Array] | None = None,
 ) -> ItemScores:
     """Score the estimates of one mixture with every metric, under one permutation.
 
     Args:
         references: shape (n_ref, channels, time), float.
-        estimates: n_est arrays of shape (channels, time); None for one that is not there.
+        estimates: n_est arrays of shape (channels, time); None for one that is missing.
         mixture: shape (channels, time).
         sample_rate: in Hz.
         names: of the references, when estimate number i is known to be of reference number i; no
             permutation is searched then. By default the best one is.
-        kind: speech, music or sound; it decides which metrics are on.
+        task: decides which metrics are on.
         metrics: names of metrics to compute instead.
         baseline: `evaluate_mixture` of the same item; computed here by default.
+        record: of the mixture in its manifest, for metrics that need more than signals.
+        read: returns another file of the mixture by its name.
 
     Raises:
         InputError: references or mixture are not what they should be. Bad estimates do not raise:
-            the item fails and says why.
-        UsageError: no such kind or metric, or names that do not fit.
+            the item fails with a reason.
+        UsageError: no such task or metric, or names that do not fit.
     """
-    item = Item.checked(references=references, mixture=mixture, sample_rate=sample_rate)
-    rows = select(kind=kind, sample_rate=sample_rate, metrics=metrics)
+    item = ScoringItem.checked(
+        references=references, mixture=mixture, sample_rate=sample_rate, record=record, read=read
+    )
+    chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     labels = _labels(item, names)
     signals = [None if e is None else np.asarray(e, dtype=np.float64) for e in estimates]
     problem = _problem(item, signals, named=names is not None)
     if problem is not None:
-        return _failed(labels, rows, problem)
-    pairing = _pairing(item, signals, named=names is not None)
-    base = _baseline(item, rows, labels) if baseline is None else tuple(baseline)
-    _check_baseline(base, rows, len(labels))
-    scores = _score_matched(item, rows, signals, pairing)
+        return _failed(labels, chosen, problem)
+    if names is None:
+        pairing = best_permutation(references=item.references, estimates=signals)
+    else:
+        pairing = in_order(signals)
+    base = _baseline(item, chosen, labels) if baseline is None else tuple(baseline)
+    _check_baseline(base, chosen, len(labels))
+    scores = _score_matched(item, chosen, signals, pairing)
     for index, scored in scores.items():
-        scored.update(_improvements(rows, scored, base[index]))
+        scored.update(_improvements(chosen, scored, base[index]))
     for index in pairing.missing:
-        scores[index] = _nothing(rows, Missing(Reason.MISSING_ESTIMATE))
+        scores[index] = _nothing(of_reference(chosen), Missing(Reason.MISSING_ESTIMATE))
     return ItemScores(
         status="ok",
         reason=None,
@@ -112,6 +139,7 @@ def evaluate(
         references=tuple(
             _written(label, pairing.estimate_of[i], scores[i]) for i, label in enumerate(labels)
         ),
+        mixture=_score_mixture(item, chosen, signals),
         extra=tuple(
             _extra(item, i, e)
             for i, e in enumerate(signals)
@@ -127,7 +155,7 @@ def evaluate_mixture(
     references: ArrayLike,
     mixture: ArrayLike,
     sample_rate: int,
-    kind: str = "speech",
+    task: str = "speech_separation",
     metrics: Sequence[str] | None = None,
 ) -> tuple[ReferenceScores, ...]:
     """Score the unprocessed mixture against each reference, for `evaluate(baseline=...)`.
@@ -135,12 +163,17 @@ def evaluate_mixture(
     It depends on the set and the metrics alone, so one result serves every system. Arguments and
     errors are those of `evaluate`.
     """
-    item = Item.checked(references=references, mixture=mixture, sample_rate=sample_rate)
-    rows = select(kind=kind, sample_rate=sample_rate, metrics=metrics)
-    return _baseline(item, rows, _labels(item, None))
+    item = ScoringItem.checked(references=references, mixture=mixture, sample_rate=sample_rate)
+    chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
+    return _baseline(item, chosen, _labels(item, None))
 
 
-def _labels(item: Item, names: Sequence[str] | None) -> list[str]:
+def of_reference(metrics: Iterable[Metric]) -> list[ReferenceMetric]:
+    """Return the metrics that score a reference and its estimate."""
+    return [metric for metric in metrics if isinstance(metric, ReferenceMetric)]
+
+
+def _labels(item: ScoringItem, names: Sequence[str] | None) -> list[str]:
     n_ref = len(item.references)
     if names is None:
         return [f"s{number}" for number in range(1, n_ref + 1)]
@@ -152,8 +185,10 @@ def _labels(item: Item, names: Sequence[str] | None) -> list[str]:
     return list(names)
 
 
-def _problem(item: Item, estimates: Sequence[Array | None], *, named: bool) -> Missing | None:
-    """What makes the whole item fail: a wrong number, a wrong shape, NaN or infinity."""
+def _problem(
+    item: ScoringItem, estimates: Sequence[Array | None], *, named: bool
+) -> Missing | None:
+    """Return what makes the whole item fail: a wrong number, a wrong shape, NaN or infinity."""
     n_ref = len(item.references)
     if named and len(estimates) != n_ref:
         return Missing(Reason.WRONG_COUNT, f"{len(estimates)} estimates of {n_ref} names")
@@ -168,22 +203,27 @@ def _problem(item: Item, estimates: Sequence[Array | None], *, named: bool) -> M
     return None
 
 
-def _failed(labels: Sequence[str], rows: Sequence[Metric], problem: Missing) -> ItemScores:
-    nothing = _nothing(rows, problem)
-    references = tuple(_written(label, None, nothing) for label in labels)
-    return ItemScores("failed", str(problem), (None,) * len(labels), references)
+def _failed(labels: Sequence[str], metrics: Sequence[Metric], problem: Missing) -> ItemScores:
+    nothing = _nothing(of_reference(metrics), problem)
+    return ItemScores(
+        status="failed",
+        reason=str(problem),
+        permutation=(None,) * len(labels),
+        references=tuple(_written(label, None, nothing) for label in labels),
+        mixture=failed_mixture(metrics, problem),
+    )
 
 
-def _pairing(item: Item, estimates: Sequence[Array | None], *, named: bool) -> Permutation:
-    if named:
-        return in_order(estimates)
-    return best_permutation(references=item.references, estimates=estimates)
+def failed_mixture(metrics: Iterable[Metric], problem: Missing) -> MixtureScores:
+    """Return the columns of a mixture of which no estimate could be scored."""
+    of_mixture = [metric for metric in metrics if isinstance(metric, MixtureMetric)]
+    return MixtureScores(*values_and_reasons(_nothing(of_mixture, problem)))
 
 
 def _baseline(
-    item: Item, rows: Sequence[Metric], labels: Sequence[str]
+    item: ScoringItem, metrics: Sequence[Metric], labels: Sequence[str]
 ) -> tuple[ReferenceScores, ...]:
-    improved = [row for row in rows if row.improvements]
+    improved = [metric for metric in of_reference(metrics) if metric.improvements]
     scores = _score(item, improved, dict.fromkeys(range(len(labels)), item.mixture))
     columns = _improved_columns(improved)
     return tuple(
@@ -192,8 +232,8 @@ def _baseline(
     )
 
 
-def _check_baseline(base: Sequence[ReferenceScores], rows: Sequence[Metric], n_ref: int) -> None:
-    columns = set(_improved_columns(rows))
+def _check_baseline(base: Sequence[ReferenceScores], metrics: Sequence[Metric], n_ref: int) -> None:
+    columns = set(_improved_columns(metrics))
     if len(base) != n_ref or any(columns - set(scores.values) for scores in base):
         raise UsageError(
             f"The baseline has {len(base)} references for {n_ref}, or lacks a column; pass what "
@@ -202,37 +242,53 @@ def _check_baseline(base: Sequence[ReferenceScores], rows: Sequence[Metric], n_r
 
 
 def _score_matched(
-    item: Item, rows: Sequence[Metric], estimates: Sequence[Array | None], pairing: Permutation
+    item: ScoringItem,
+    metrics: Sequence[Metric],
+    estimates: Sequence[Array | None],
+    pairing: Permutation,
 ) -> dict[int, Scores]:
     matched = {
         index: estimate
         for index, number in enumerate(pairing.estimate_of)
         if number is not None and (estimate := estimates[number]) is not None
     }
-    return _score(item, rows, matched)
+    return _score(item, of_reference(metrics), matched)
 
 
-def _score(item: Item, rows: Iterable[Metric], estimates: dict[int, Array]) -> dict[int, Scores]:
+def _score(
+    item: ScoringItem, metrics: Iterable[ReferenceMetric], estimates: Mapping[int, Array]
+) -> dict[int, Scores]:
     scores: dict[int, Scores] = {index: {} for index in estimates}
-    for row in rows:
-        if row.applies_at(item.sample_rate):
-            found = row.score(item, estimates)
+    for metric in metrics:
+        if metric.applies_at(item.sample_rate):
+            found = metric.score(item, estimates)
         else:
-            found = dict.fromkeys(estimates, _not_applicable(row, item.sample_rate))
+            found = dict.fromkeys(estimates, metric.not_applicable(item.sample_rate))
         for index, columns in found.items():
             scores[index].update(columns)
     return scores
 
 
-def _not_applicable(row: Metric, sample_rate: int) -> Scores:
-    below = "" if row.highest_rate is None else f" and below {row.highest_rate} Hz"
-    detail = f"defined from {row.lowest_rate} Hz on{below}, given {sample_rate} Hz"
-    why = Missing(Reason.NOT_APPLICABLE, detail)
-    return {column: why for column in row.columns}
+def _score_mixture(
+    item: ScoringItem, metrics: Iterable[Metric], estimates: Sequence[Array | None]
+) -> MixtureScores:
+    scores: Scores = {}
+    tallies: dict[str, float] = {}
+    for metric in metrics:
+        if isinstance(metric, MixtureMetric):
+            applies = metric.applies_at(item.sample_rate)
+            scores |= (
+                metric.score(item, estimates)
+                if applies
+                else metric.not_applicable(item.sample_rate)
+            )
+        elif isinstance(metric, SetMetric) and metric.applies_at(item.sample_rate):
+            tallies |= metric.tally(item, estimates)
+    return MixtureScores(*values_and_reasons(scores), tallies)
 
 
-def _improvements(rows: Iterable[Metric], scores: Scores, base: ReferenceScores) -> Scores:
-    return {f"{c}i": _improvement(scores, base, c) for c in _improved_columns(rows)}
+def _improvements(metrics: Iterable[Metric], scores: Scores, base: ReferenceScores) -> Scores:
+    return {f"{c}i": _improvement(scores, base, c) for c in _improved_columns(metrics)}
 
 
 def _improvement(scores: Scores, base: ReferenceScores, column: str) -> float | Missing:
@@ -244,20 +300,25 @@ def _improvement(scores: Scores, base: ReferenceScores, column: str) -> float | 
     return score - of_mixture
 
 
-def _improved_columns(rows: Iterable[Metric]) -> list[str]:
-    return [column for row in rows for column in row.improvements]
+def _improved_columns(metrics: Iterable[Metric]) -> list[str]:
+    return [column for metric in metrics for column in metric.improvements]
 
 
-def _nothing(rows: Iterable[Metric], why: Missing) -> Scores:
-    return {column: why for row in rows for column in row.columns + row.improvement_columns}
+def _nothing(metrics: Iterable[Metric], why: Missing) -> Scores:
+    return {c: why for metric in metrics for c in metric.columns + metric.improvement_columns}
 
 
-def _extra(item: Item, index: int, estimate: Array) -> ReferenceScores:
+def _extra(item: ScoringItem, index: int, estimate: Array) -> ReferenceScores:
     level = {"leak_db": leak_db(estimate=estimate, mixture=item.mixture)}
     return _written(f"extra{index + 1}", index, level)
 
 
 def _written(name: str, estimate: int | None, scores: Scores) -> ReferenceScores:
+    return ReferenceScores(name, estimate, *values_and_reasons(scores))
+
+
+def values_and_reasons(scores: Scores) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return columns with None for what is missing, and the reasons for these."""
     values = {c: None if isinstance(s, Missing) else s for c, s in scores.items()}
     reasons = {c: str(s) for c, s in scores.items() if isinstance(s, Missing)}
-    return ReferenceScores(name, estimate, values, reasons)
+    return values, reasons

@@ -1,4 +1,4 @@
-"""One mixture with its references: what every metric is given, checked once.
+"""One mixture with its references: what every metric gets, checked once.
 
 Axes: references (n_src, channels, time), mixture and every estimate (channels, time), float64.
 """
@@ -11,38 +11,61 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixgen.core.errors import InputError
+from mixgen.manifest.mixture import Mixture
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Item:
-    """References and mixture of one item, and what metrics work out from them only once."""
+class ScoringItem:
+    """References and mixture of one item, and what metrics compute from them only once.
+
+    Attributes:
+        references: shape (n_src, channels, time).
+        mixture: shape (channels, time).
+        sample_rate: in Hz.
+        record: of the mixture in its manifest: who is active when, transcripts, true count; None
+            where the signals come from elsewhere.
+        read: returns another file of the mixture by its name (a far-end signal, an enrolment),
+            shape (channels, time).
+        notes: anything that a metric did differently from its definition.
+    """
 
     references: Array
     mixture: Array
     sample_rate: int
+    record: Mixture | None = None
+    read: Callable[[str], Array] | None = None
     notes: dict[str, str] = field(default_factory=dict)
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def checked(cls, *, references: ArrayLike, mixture: ArrayLike, sample_rate: int) -> "Item":
+    def checked(
+        cls,
+        *,
+        references: ArrayLike,
+        mixture: ArrayLike,
+        sample_rate: int,
+        record: Mixture | None = None,
+        read: Callable[[str], Array] | None = None,
+    ) -> "ScoringItem":
         """Build an item from arrays of any real type.
 
-        Args:
-            references: shape (n_src, channels, time).
-            mixture: shape (channels, time).
-            sample_rate: in Hz.
-
         Raises:
-            InputError: a shape is wrong, nothing is there, or a sample is not finite.
+            InputError: a shape is wrong, an axis is empty, or a sample is not finite.
         """
-        item = cls(_floats(references), _floats(mixture), int(sample_rate))
+        item = cls(
+            np.asarray(references, dtype=np.float64),
+            np.asarray(mixture, dtype=np.float64),
+            int(sample_rate),
+            record,
+            read,
+        )
         _check(item)
         return item
 
-    def shared(self, make: Callable[["Item"], T]) -> T:
+    def shared(self, make: Callable[["ScoringItem"], T]) -> T:
         """Return `make(self)`, computed at the first call and kept for all estimates."""
         if make not in self._shared:
             self._shared[make] = make(self)
@@ -50,11 +73,7 @@ class Item:
         return value
 
 
-def _floats(samples: ArrayLike) -> Array:
-    return np.asarray(samples, dtype=np.float64)
-
-
-def _check(item: Item) -> None:
+def _check(item: ScoringItem) -> None:
     shape = item.references.shape
     if item.references.ndim != 3 or item.references.size == 0:
         raise InputError(

@@ -1,32 +1,33 @@
-"""The row of the metrics table: what a family file declares for each of its metrics."""
+"""What a family's file declares for each of its metrics, and how its functions become metrics.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+A metric has a scope. Most score one reference and its estimate. Some score a mixture as a whole
+(how many talkers a system found), and some a whole set (a diarisation error is a ratio of sums over
+all mixtures).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Protocol
 
 import numpy as np
 
-from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.outcome import Missing, Score, Scores
+from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from mixgen.core.vocabulary import Task
 
-# Gives every reference index of `estimates` its scores; estimates are (channels, time).
-ScoreFunction = Callable[[Item, Mapping[int, Array]], dict[int, Scores]]
 Value = str | int | float
 
-KINDS = ("speech", "music", "sound")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric: its function, the columns that the function fills, and its definition.
+    """One metric: the columns that it fills, and its definition.
 
     Attributes:
         name: what a user asks for.
-        columns: the values that can be ranked; more is better in all of them.
-        score: the function.
+        columns: the values that can be ranked.
         unit: of every column in `columns`.
-        kinds: for which kinds of content it is on by default.
+        tasks: for which tasks it is on by default.
         parameters: every number that the definition depends on.
         source: the paper or standard.
         improvements: columns that also get `<column>i`, the gain over the unprocessed mixture.
@@ -38,9 +39,8 @@ class Metric:
 
     name: str
     columns: tuple[str, ...]
-    score: ScoreFunction
     unit: str
-    kinds: frozenset[str]
+    tasks: frozenset[Task]
     parameters: Mapping[str, Value]
     source: str
     improvements: tuple[str, ...] = ()
@@ -48,12 +48,18 @@ class Metric:
     higher_is_better: bool = True
     lowest_rate: int = 1
     highest_rate: int | None = None
-    libraries: tuple[str, ...] = field(default=())
+    libraries: tuple[str, ...] = ()
 
     def applies_at(self, sample_rate: int) -> bool:
-        """Tell whether the metric is defined at `sample_rate` (Hz)."""
+        """Return whether the metric is defined at `sample_rate` (Hz)."""
         below = self.highest_rate is None or sample_rate < self.highest_rate
         return self.lowest_rate <= sample_rate and below
+
+    def not_applicable(self, sample_rate: int) -> Scores:
+        """Return, for every column, the reason why there is no value at `sample_rate` (Hz)."""
+        below = "" if self.highest_rate is None else f" and below {self.highest_rate} Hz"
+        detail = f"defined from {self.lowest_rate} Hz on{below}, given {sample_rate} Hz"
+        return dict.fromkeys(self.columns, Missing(Reason.NOT_APPLICABLE, detail))
 
     @property
     def improvement_columns(self) -> tuple[str, ...]:
@@ -62,19 +68,19 @@ class Metric:
 
     @property
     def all_columns(self) -> tuple[str, ...]:
-        """Every column of a result row that belongs to this metric."""
+        """Every column of a result that belongs to this metric."""
         return self.columns + self.improvement_columns + self.diagnostics
 
     def spec(self) -> dict[str, object]:
         """Return the definition as plain data: two equal ones give comparable numbers."""
         return {
             "name": self.name,
+            "scope": self.scope,
             "columns": list(self.columns),
             "improvements": list(self.improvement_columns),
             "diagnostics": list(self.diagnostics),
             "unit": self.unit,
             "higher_is_better": self.higher_is_better,
-            "kinds": sorted(self.kinds),
             "lowest_rate": self.lowest_rate,
             "highest_rate": self.highest_rate,
             "parameters": dict(sorted(self.parameters.items())),
@@ -82,17 +88,68 @@ class Metric:
             "libraries": {name: installed_version(name) for name in self.libraries},
         }
 
+    @property
+    def scope(self) -> str:
+        """What one value is of: a reference, a mixture or a set."""
+        raise NotImplementedError
 
-def installed_version(distribution: str) -> str:
-    """Return the version of an installed distribution without importing it."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
+@dataclass(frozen=True, kw_only=True)
+class ReferenceMetric(Metric):
+    """A metric of a reference and its estimate.
+
+    Attributes:
+        score: (item, estimate of each reference index that has one, shape (channels, time)) ->
+            columns of each of these references.
+    """
+
+    score: "ReferenceFunction"
+
+    @property
+    def scope(self) -> str:
+        """What one value is of."""
+        return "reference"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureMetric(Metric):
+    """A metric of all estimates of a mixture together.
+
+    Attributes:
+        score: (item, all estimates in the order of the system's outputs, each of shape (channels,
+            time), None for one that is missing) -> columns of the mixture.
+    """
+
+    score: Callable[[ScoringItem, Sequence[Array | None]], Scores]
+
+    @property
+    def scope(self) -> str:
+        """What one value is of."""
+        return "mixture"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetMetric(Metric):
+    """A metric of a whole set, from sums over its mixtures.
+
+    Attributes:
+        tally: (item, all estimates as in `MixtureMetric`) -> numbers that add up over mixtures.
+        score: sums of these numbers over all mixtures -> columns of the set.
+    """
+
+    tally: Callable[[ScoringItem, Sequence[Array | None]], Mapping[str, float]]
+    score: Callable[[Mapping[str, float]], Scores]
+
+    @property
+    def scope(self) -> str:
+        """What one value is of."""
+        return "set"
+
+
+ReferenceFunction = Callable[[ScoringItem, Mapping[int, Array]], dict[int, Scores]]
 
 # Scores the estimate (time,) of reference number `index` in channel number `channel`.
-ChannelFunction = Callable[[Item, int, int, Array], Scores]
+ChannelFunction = Callable[[ScoringItem, int, int, Array], Scores]
 
 
 class PairFunction(Protocol):
@@ -101,10 +158,10 @@ class PairFunction(Protocol):
     def __call__(self, *, reference: Array, estimate: Array) -> Score: ...
 
 
-def each_pair(column: str, function: PairFunction) -> ScoreFunction:
+def each_pair(column: str, function: PairFunction) -> ReferenceFunction:
     """Fill `column` with the value of every pair."""
 
-    def score(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+    def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
         return {
             index: {column: function(reference=item.references[index], estimate=estimate)}
             for index, estimate in estimates.items()
@@ -113,10 +170,10 @@ def each_pair(column: str, function: PairFunction) -> ScoreFunction:
     return score
 
 
-def mean_over_channels(function: ChannelFunction) -> ScoreFunction:
+def mean_over_channels(function: ChannelFunction) -> ReferenceFunction:
     """Score every channel by itself and take the mean; one missing channel makes it missing."""
 
-    def score(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+    def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
         return {
             index: _mean([function(item, channel, index, e) for channel, e in enumerate(estimate)])
             for index, estimate in estimates.items()
@@ -133,3 +190,11 @@ def _mean_score(scores: list[Score]) -> Score:
     values = [score for score in scores if not isinstance(score, Missing)]
     missing = [score for score in scores if isinstance(score, Missing)]
     return missing[0] if missing else float(np.mean(values))
+
+
+def installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution without importing it."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric
+from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.metric import ReferenceMetric
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from mixgen.core.vocabulary import STEM_TASKS
 
 WINDOW_S = 1.0
 COMPAT, STRICT = "sdr_v4_med", "sdr_v4_strict_med"
@@ -55,7 +56,7 @@ def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
     return silent
 
 
-def _score(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+def _score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
     silent_reference: Mask = np.logical_or.reduce(item.shared(_silent_references), axis=0)
     silent = silent_reference.copy()
     for estimate in estimates.values():
@@ -67,12 +68,12 @@ def _score(item: Item, estimates: Mapping[int, Array]) -> dict[int, Scores]:
     }
 
 
-def _silent_references(item: Item) -> Mask:
+def _silent_references(item: ScoringItem) -> Mask:
     return _silent_for_museval(item.references, item.sample_rate)
 
 
 def _one_reference(
-    item: Item, index: int, estimate: Array, silent: Mask, silence: Reason
+    item: ScoringItem, index: int, estimate: Array, silent: Mask, silence: Reason
 ) -> Scores:
     """Scores of one reference; `silent` are the frames museval leaves out because of any source."""
     reference = item.references[index]
@@ -95,12 +96,12 @@ def _median(sdr: Array, nothing: Missing) -> Score:
 
 
 METRICS = (
-    Metric(
+    ReferenceMetric(
         name="sdr_v4",
         columns=(COMPAT, STRICT),
         score=_score,
         unit="dB",
-        kinds=frozenset({"music"}),
+        tasks=STEM_TASKS,
         parameters={
             "window_s": WINDOW_S,
             "hop_s": WINDOW_S,

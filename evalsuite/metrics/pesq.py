@@ -20,10 +20,11 @@ from typing import IO
 
 import numpy as np
 
-from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric, installed_version, mean_over_channels
+from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.metric import ReferenceMetric, installed_version, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from mixgen.audio.read import resample
+from mixgen.core.vocabulary import SPEECH_TASKS
 
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0
@@ -165,20 +166,20 @@ def _mean_of_speech(parts: list[Score]) -> Score:
 
 
 def _one_channel(
-    item: Item, channel: int, index: int, estimate: Array, *, column: str, mode: str
+    item: ScoringItem, channel: int, index: int, estimate: Array, *, column: str, mode: str
 ) -> Scores:
     reference = item.references[index, channel]
     value = pesq(reference=reference, estimate=estimate, sample_rate=item.sample_rate, mode=mode)
     return {column: value}
 
 
-def _metric(column: str, mode: str, rate: int, highest_rate: int | None) -> Metric:
-    return Metric(
+def _metric(column: str, mode: str, rate: int, highest_rate: int | None) -> ReferenceMetric:
+    return ReferenceMetric(
         name=column,
         columns=(column,),
         score=mean_over_channels(partial(_one_channel, column=column, mode=mode)),
         unit="MOS-LQO",
-        kinds=frozenset({"speech"}),
+        tasks=SPEECH_TASKS,
         lowest_rate=rate,
         highest_rate=highest_rate,
         parameters={

@@ -7,8 +7,9 @@ Several channels are one long vector: a level error between channels is an error
 import numpy as np
 
 from evalsuite.metrics.item import Array
-from evalsuite.metrics.metric import Metric, each_pair
+from evalsuite.metrics.metric import ReferenceMetric, each_pair
 from evalsuite.metrics.outcome import Missing, Reason, Score, decibels
+from mixgen.core.vocabulary import ALL_TASKS
 
 # A float64 residual of rounding errors alone lies 300 dB below the signal and deeper.
 LIMIT_DB = 280.0
@@ -68,22 +69,22 @@ def energy(samples: Array) -> float:
 
 
 METRICS = (
-    Metric(
+    ReferenceMetric(
         name="si_sdr",
         columns=("si_sdr",),
         score=each_pair("si_sdr", si_sdr),
         unit="dB",
-        kinds=frozenset({"speech", "music", "sound"}),
+        tasks=ALL_TASKS,
         parameters={"mean": "removed from both", "channels": "one vector", "limit_db": LIMIT_DB},
         source="Le Roux et al., ICASSP 2019, arXiv:1811.02508",
         improvements=("si_sdr",),
     ),
-    Metric(
+    ReferenceMetric(
         name="snr",
         columns=("snr",),
         score=each_pair("snr", snr),
         unit="dB",
-        kinds=frozenset({"speech", "music", "sound"}),
+        tasks=ALL_TASKS,
         parameters={"mean": "kept", "channels": "one vector", "limit_db": LIMIT_DB},
         source="10 log10(|s|^2 / |s - e|^2)",
         improvements=("snr",),

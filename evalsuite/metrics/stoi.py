@@ -13,9 +13,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, signal
 
-from evalsuite.metrics.item import Array, Item
-from evalsuite.metrics.metric import Metric, mean_over_channels
+from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from mixgen.core.vocabulary import SPEECH_TASKS
 
 SAMPLE_RATE = 10_000
 FRAME, HOP, N_FFT = 256, 128, 512
@@ -143,18 +144,18 @@ def _norm(samples: Array, axis: int) -> Array:
     return np.asarray(np.linalg.norm(samples, axis=axis, keepdims=True))
 
 
-def _one_channel(item: Item, channel: int, index: int, estimate: Array) -> Scores:
+def _one_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
     reference = item.references[index, channel]
     return stoi(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
 
 
 METRICS = (
-    Metric(
+    ReferenceMetric(
         name="stoi",
         columns=COLUMNS,
         score=mean_over_channels(_one_channel),
         unit="1",
-        kinds=frozenset({"speech"}),
+        tasks=SPEECH_TASKS,
         lowest_rate=8000,
         parameters={
             "sample_rate": SAMPLE_RATE,

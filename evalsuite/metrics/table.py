@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from evalsuite.metrics.metric import KINDS, Metric
+from evalsuite.metrics.metric import Metric
 from mixgen.core.errors import UsageError
-from mixgen.core.registry import add, choose, collect
+from mixgen.core.registry import add, choose, collect, unknown
+from mixgen.core.vocabulary import ALL_TASKS
 
 
 @cache
@@ -34,24 +35,24 @@ def check_columns(metrics: Iterable[Metric]) -> None:
 
 
 def select(
-    *, kind: str, sample_rate: int, metrics: Sequence[str] | None = None
+    *, task: str, sample_rate: int, metrics: Sequence[str] | None = None
 ) -> tuple[Metric, ...]:
-    """Return the metrics named, or those that are on by default for a kind of content and rate.
+    """Return the metrics named, or those that are on by default for a task and rate.
 
     Args:
-        kind: speech, music or sound.
+        task: of the set, as its recipe states it.
         sample_rate: in Hz; it decides among the defaults, never among named metrics.
-        metrics: names of rows of the table.
+        metrics: names of metrics.
 
     Raises:
-        UsageError: there is no such kind or metric.
+        UsageError: there is no such task or metric.
     """
-    if kind not in KINDS:
-        raise UsageError(f"There is no kind {kind!r}; allowed are {', '.join(KINDS)}.")
-    if metrics is None:
-        rows = table().values()
-        return tuple(row for row in rows if kind in row.kinds and row.applies_at(sample_rate))
-    return tuple(choose(table(), name, "metric") for name in dict.fromkeys(metrics))
+    if task not in ALL_TASKS:
+        raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
+    if metrics is not None:
+        return tuple(choose(table(), name, "metric") for name in dict.fromkeys(metrics))
+    on = (metric for metric in table().values() if task in metric.tasks)
+    return tuple(metric for metric in on if metric.applies_at(sample_rate))
 
 
 def spec(metrics: Iterable[Metric] | None = None) -> list[dict[str, object]]:

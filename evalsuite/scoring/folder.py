@@ -58,8 +58,9 @@ class ScoreFolder:
 
     @cached_property
     def columns(self) -> list[str]:
-        """The columns that can be ranked, in the order of the metrics table."""
-        return [column for metric in self.run.metrics for column in _ranked(metric)]
+        """The columns that can be ranked and have a value per mixture, by name of metric."""
+        metrics = (metric for metric in self.run.metrics if metric.get("scope") != "set")
+        return [column for metric in metrics for column in _ranked(metric)]
 
     @cached_property
     def unit_of(self) -> dict[str, str]:
@@ -76,14 +77,16 @@ class ScoreFolder:
         }
 
     @cached_property
-    def rows(self) -> dict[tuple[str, str], ItemRow]:
-        """The rows under (mixture id, reference)."""
+    def rows(self) -> dict[tuple[str, str | None], ItemRow]:
+        """The rows under (mixture id, reference); the reference of a whole mixture is None."""
         return {(row.id, row.reference): row for row in self.items}
 
     @property
     def stems(self) -> list[str]:
         """Names of the references in their order, where estimates carry them; else nothing."""
-        return list(dict.fromkeys(row.reference for row in self.items)) if self.run.named else []
+        if not self.run.named:
+            return []
+        return list(dict.fromkeys(row.reference for row in self.items if row.reference))
 
     def values(self, column: str, reference: str | None = None) -> dict[str, float]:
         """Return `column` by mixture id: the mean over references, or the value of one of them.

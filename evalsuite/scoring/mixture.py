@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from evalsuite.metrics import ItemScores, ReferenceScores, evaluate, select
+from evalsuite.metrics import ItemScores, Metric, ReferenceScores, evaluate, select
+from evalsuite.metrics.evaluation import MixtureScores, failed_mixture, of_reference
 from evalsuite.metrics.item import Array
 from evalsuite.metrics.outcome import Missing, Reason
 from evalsuite.scoring.estimates import Estimate, estimate_path, load_estimate
 from evalsuite.scoring.records import ItemRow
+from mixgen.audio.read import read_audio
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet
 
@@ -17,17 +19,17 @@ Baseline = tuple[ReferenceScores, ...]
 
 
 @dataclass(frozen=True)
-class Job:
+class ScoringJob:
     """What is the same for all mixtures of a run.
 
     Attributes:
         set_folder: the rendered set.
-        manifest_sha256: of that set, so that a set rendered anew is not taken for the old one.
+        manifest_sha256: of that set, so that a set rendered anew is not mistaken for the old one.
         estimates_folder: with one folder of estimates per mixture.
         estimate_names: file names of the estimates, without extension.
         named: the estimates carry the names of the targets and are not permuted.
-        kind: of content: speech, music or sound.
-        metrics: names of rows of the metrics table.
+        task: of the set.
+        metrics: names of metrics.
     """
 
     set_folder: Path
@@ -35,12 +37,12 @@ class Job:
     estimates_folder: Path
     estimate_names: tuple[str, ...]
     named: bool
-    kind: str
+    task: str
     metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Task:
+class PendingMixture:
     """One mixture to score: its id, why the separator gave up on it, its known baseline."""
 
     id: str
@@ -57,27 +59,14 @@ class Scored:
     baseline: Baseline | None
 
 
-def score_mixture(job: Job, task: Task) -> Scored:
+def score_mixture(job: ScoringJob, pending: PendingMixture) -> Scored:
     """Score the estimates of one mixture against its references.
 
     Raises:
         InputError: a file of the set cannot be used. Bad estimates make the item fail instead.
     """
     rendered = _opened(job.set_folder, job.manifest_sha256)
-    mixture = rendered.manifest.by_id[task.id]
-    names = tuple(mixture.targets) if job.named else job.estimate_names
-    if task.failure is not None:
-        why = Missing(Reason.MISSING_ESTIMATE, f"the separator failed: {task.failure}")
-        return Scored(task.id, _failed_rows(job, mixture, 0, why), task.baseline)
-    estimates = [_load(job, mixture, name) for name in names]
-    n_est = sum(estimate is not None for estimate in estimates)
-    unusable = next((e for e in estimates if isinstance(e, Missing)), None)
-    if unusable is not None:
-        return Scored(task.id, _failed_rows(job, mixture, n_est, unusable), task.baseline)
-    signals = [None if isinstance(e, Missing) else e for e in estimates]
-    scores = _evaluate(job, rendered, mixture, signals, task.baseline)
-    rows = _scored_rows(job, mixture, names, n_est, scores)
-    return Scored(task.id, rows, scores.baseline or task.baseline)
+    return _MixtureScorer(job, rendered, rendered.manifest.by_id[pending.id]).score(pending)
 
 
 @lru_cache(maxsize=1)
@@ -85,88 +74,170 @@ def _opened(folder: Path, manifest_sha256: str) -> RenderedSet:  # noqa: ARG001 
     return RenderedSet(folder)
 
 
-def _load(job: Job, mixture: Mixture, name: str) -> Estimate:
-    if name not in job.estimate_names:
-        return None
-    path = estimate_path(job.estimates_folder, mixture.id, name)
-    return load_estimate(path, mixture.sample_rate)
+class _MixtureScorer:
+    """Scores one mixture and writes its rows."""
 
+    def __init__(self, job: ScoringJob, rendered: RenderedSet, mixture: Mixture) -> None:
+        self._job = job
+        self._rendered = rendered
+        self._mixture = mixture
+        self._names = tuple(mixture.targets) if job.named else job.estimate_names
 
-def _evaluate(
-    job: Job,
-    rendered: RenderedSet,
-    mixture: Mixture,
-    estimates: Sequence[Array | None],
-    baseline: Baseline | None,
-) -> ItemScores:
-    return evaluate(
-        references=rendered.load_references(mixture.id),
-        estimates=estimates,
-        mixture=rendered.load_mixture(mixture.id),
-        sample_rate=mixture.sample_rate,
-        names=mixture.targets if job.named else None,
-        kind=job.kind,
-        metrics=job.metrics,
-        baseline=baseline,
-    )
+    def score(self, pending: PendingMixture) -> Scored:
+        """Return the rows, and the baseline that came with `pending` or was computed for them."""
+        if pending.failure is not None:
+            why = Missing(Reason.MISSING_ESTIMATE, f"the separator failed: {pending.failure}")
+            return Scored(pending.id, self._failed_rows(0, why), pending.baseline)
+        estimates = [self._load(name) for name in self._names]
+        n_est = sum(estimate is not None for estimate in estimates)
+        unusable = next((e for e in estimates if isinstance(e, Missing)), None)
+        if unusable is not None:
+            return Scored(pending.id, self._failed_rows(n_est, unusable), pending.baseline)
+        signals = [None if isinstance(e, Missing) else e for e in estimates]
+        scores = self._evaluate(signals, pending.baseline)
+        rows = self._scored_rows(n_est, scores)
+        return Scored(pending.id, rows, scores.baseline or pending.baseline)
 
+    def _load(self, name: str) -> Estimate:
+        if name not in self._job.estimate_names:
+            return None
+        path = estimate_path(self._job.estimates_folder, self._mixture.id, name)
+        return load_estimate(path, self._mixture.sample_rate)
 
-def _scored_rows(
-    job: Job, mixture: Mixture, names: Sequence[str], n_est: int, scores: ItemScores
-) -> tuple[ItemRow, ...]:
-    columns = _columns(job, mixture)
-    extra = {names[e.estimate]: e.values["leak_db"] for e in scores.extra if e.estimate is not None}
-    rows = []
-    for name, scored in zip(mixture.targets, scores.references, strict=True):
-        missing = scored.estimate is None
-        rows.append(
-            ItemRow(
-                id=mixture.id,
-                reference=name,
-                label=_label(mixture, name),
-                estimate=None if scored.estimate is None else names[scored.estimate],
-                n_ref=len(mixture.targets),
-                n_est=n_est,
-                permutation=list(scores.permutation),
-                duration_s=mixture.duration_s,
-                status="failed" if missing else "ok",
-                reason=(scores.reason or str(Reason.MISSING_ESTIMATE)) if missing else None,
-                values={column: scored.values.get(column) for column in columns},
-                reasons=scored.reasons,
-                extra=extra,
-                notes=scores.notes,
+    def _evaluate(self, estimates: Sequence[Array | None], baseline: Baseline | None) -> ItemScores:
+        mixture = self._mixture
+        return evaluate(
+            references=self._rendered.load_references(mixture.id),
+            estimates=estimates,
+            mixture=self._rendered.load_mixture(mixture.id),
+            sample_rate=mixture.sample_rate,
+            names=mixture.targets if self._job.named else None,
+            task=self._job.task,
+            metrics=self._job.metrics,
+            baseline=baseline,
+            record=mixture,
+            read=self._read,
+        )
+
+    def _read(self, name: str) -> Array:
+        """Return a file of the mixture, shape (channels, time)."""
+        return read_audio(self._rendered.reference_path(self._mixture.id, name))[0]
+
+    @cached_property
+    def _metrics(self) -> tuple[Metric, ...]:
+        return select(
+            task=self._job.task,
+            sample_rate=self._mixture.sample_rate,
+            metrics=self._job.metrics,
+        )
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        """Every column of a reference's row."""
+        return [c for metric in of_reference(self._metrics) for c in metric.all_columns]
+
+    def _scored_rows(self, n_est: int, scores: ItemScores) -> tuple[ItemRow, ...]:
+        extra = {
+            self._names[e.estimate]: e.values["leak_db"]
+            for e in scores.extra
+            if e.estimate is not None
+        }
+        permutation = list(scores.permutation)
+        rows = []
+        for name, scored in zip(self._mixture.targets, scores.references, strict=True):
+            missing = scored.estimate is None
+            rows.append(
+                self._row(
+                    name,
+                    n_est,
+                    estimate=None if scored.estimate is None else self._names[scored.estimate],
+                    permutation=permutation,
+                    reason=(scores.reason or str(Reason.MISSING_ESTIMATE)) if missing else None,
+                    values={column: scored.values.get(column) for column in self._columns},
+                    reasons=scored.reasons,
+                    extra=extra,
+                    notes=scores.notes,
+                )
             )
-        )
-    return tuple(rows)
+        return (*rows, *self._mixture_row(n_est, scores.mixture, permutation, None))
 
+    def _failed_rows(self, n_est: int, why: Missing) -> tuple[ItemRow, ...]:
+        """Return rows of a mixture of which no estimate could be scored: nothing but the reason."""
+        scored = [
+            column
+            for metric in of_reference(self._metrics)
+            for column in metric.columns + metric.improvement_columns
+        ]
+        permutation: list[int | None] = [None] * len(self._mixture.targets)
+        rows = [
+            self._row(
+                name,
+                n_est,
+                estimate=None,
+                permutation=permutation,
+                reason=str(why),
+                values=dict.fromkeys(self._columns),
+                reasons=dict.fromkeys(scored, str(why)),
+            )
+            for name in self._mixture.targets
+        ]
+        failed = failed_mixture(self._metrics, why)
+        return (*rows, *self._mixture_row(n_est, failed, permutation, str(why)))
 
-def _failed_rows(job: Job, mixture: Mixture, n_est: int, why: Missing) -> tuple[ItemRow, ...]:
-    """Rows of a mixture of which no estimate could be scored: nothing but the reason."""
-    rows = select(kind=job.kind, sample_rate=mixture.sample_rate, metrics=job.metrics)
-    scored = [column for row in rows for column in row.columns + row.improvement_columns]
-    return tuple(
-        ItemRow(
-            id=mixture.id,
-            reference=name,
-            label=_label(mixture, name),
+    def _mixture_row(
+        self,
+        n_est: int,
+        scores: MixtureScores,
+        permutation: list[int | None],
+        reason: str | None,
+    ) -> list[ItemRow]:
+        """Return the row of the mixture as a whole, where a metric has that scope."""
+        if all(metric.scope == "reference" for metric in self._metrics):
+            return []
+        row = self._row(
+            None,
+            n_est,
             estimate=None,
-            n_ref=len(mixture.targets),
-            n_est=n_est,
-            permutation=[None] * len(mixture.targets),
-            duration_s=mixture.duration_s,
-            status="failed",
-            reason=str(why),
-            values=dict.fromkeys(_columns(job, mixture)),
-            reasons=dict.fromkeys(scored, str(why)),
+            permutation=permutation,
+            reason=reason,
+            values=scores.values,
+            reasons=scores.reasons,
+            tallies=scores.tallies,
         )
-        for name in mixture.targets
-    )
+        return [row]
 
+    def _row(
+        self,
+        reference: str | None,
+        n_est: int,
+        *,
+        estimate: str | None,
+        permutation: list[int | None],
+        reason: str | None,
+        values: dict[str, float | None],
+        reasons: dict[str, str],
+        extra: dict[str, float | None] | None = None,
+        notes: dict[str, str] | None = None,
+        tallies: dict[str, float] | None = None,
+    ) -> ItemRow:
+        return ItemRow(
+            id=self._mixture.id,
+            reference=reference,
+            label=self._label(reference),
+            estimate=estimate,
+            n_ref=len(self._mixture.targets),
+            n_est=n_est,
+            permutation=permutation,
+            duration_s=self._mixture.duration_s,
+            status="ok" if reason is None else "failed",
+            reason=reason,
+            values=values,
+            reasons=reasons,
+            extra=extra or {},
+            notes=notes or {},
+            tallies=tallies or {},
+        )
 
-def _columns(job: Job, mixture: Mixture) -> list[str]:
-    rows = select(kind=job.kind, sample_rate=mixture.sample_rate, metrics=job.metrics)
-    return [column for row in rows for column in row.all_columns]
-
-
-def _label(mixture: Mixture, name: str) -> str:
-    return next((s.label for s in mixture.sources if s.name == name), name)
+    def _label(self, reference: str | None) -> str:
+        sources = (s.label for s in self._mixture.sources if s.name == reference)
+        return next(sources, reference or "")

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalsuite.metrics import Metric, select, spec_sha256
-from evalsuite.scoring.mixture import Job
+from evalsuite.scoring.mixture import ScoringJob
 from evalsuite.scoring.records import RUN_FILE, EstimatesRun, read_estimates_run
 from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, sha256_bytes, sha256_file
+from mixgen.core.vocabulary import ALL_TASKS
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet, set_sha256
-
-KIND_OF_TASK = {"speech_separation": "speech", "music_separation": "music"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Plan:
     estimates: EstimatesRun
     split: str | None
     mixtures: list[Mixture]
-    kind: str
+    task: str
     metrics: tuple[Metric, ...]
 
     @property
@@ -39,16 +38,16 @@ class Plan:
         return sha256_bytes(canonical_json(inputs).encode())
 
     @property
-    def job(self) -> Job:
+    def job(self) -> ScoringJob:
         """The part that every mixture needs."""
-        return Job(
+        return ScoringJob(
             set_folder=self.rendered.folder,
             manifest_sha256=self.rendered.manifest.sha256,
             estimates_folder=self.estimates_folder,
             estimate_names=tuple(self.estimates.estimates),
             named=self.estimates.named,
-            kind=self.kind,
-            metrics=tuple(row.name for row in self.metrics),
+            task=self.task,
+            metrics=tuple(metric.name for metric in self.metrics),
         )
 
 
@@ -65,7 +64,7 @@ def plan_score(
         set_folder: a rendered set.
         estimates_folder: with run.json and one folder per mixture.
         split: to score; by default the one that was separated.
-        metrics: names of rows of the metrics table; by default those for the set's task.
+        metrics: names of metrics; by default those for the set's task.
 
     Raises:
         InputError: estimates and set do not belong together, or the set has two sample rates.
@@ -77,9 +76,14 @@ def plan_score(
     split = _checked_split(estimates_folder, estimates, split)
     mixtures = rendered.mixtures(split)
     sample_rate = _sample_rate(set_folder, mixtures, estimates)
-    kind = _kind(rendered.manifest.header.task)
-    rows = select(kind=kind, sample_rate=sample_rate, metrics=metrics)
-    return Plan(rendered, estimates_folder, estimates, split, mixtures, kind, rows)
+    task = rendered.manifest.header.task
+    if task not in ALL_TASKS:
+        raise InputError(
+            f"The manifest's task is {task!r}; scores are defined for "
+            f"{', '.join(sorted(ALL_TASKS))}."
+        )
+    chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
+    return Plan(rendered, estimates_folder, estimates, split, mixtures, task, chosen)
 
 
 def _check_manifest(rendered: RenderedSet, folder: Path, estimates: EstimatesRun) -> None:
@@ -114,11 +118,3 @@ def _sample_rate(set_folder: Path, mixtures: list[Mixture], estimates: Estimates
             "separate the set at its own rate."
         )
     return rates[0]
-
-
-def _kind(task: str) -> str:
-    if task not in KIND_OF_TASK:
-        raise InputError(
-            f"The manifest's task is {task!r}; scores are defined for {', '.join(KIND_OF_TASK)}."
-        )
-    return KIND_OF_TASK[task]

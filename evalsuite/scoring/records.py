@@ -54,12 +54,16 @@ class EstimatesRun(Record):
 class ItemRow(Record):
     """One line of items.jsonl: a reference of a mixture and the estimate scored against it.
 
-    In the file the columns of `values` stand beside the other keys; `reasons` says for a null why.
-    `extra` holds the level in dB (against the mixture) of estimates that no reference got.
+    Where a metric scores mixtures or the set, each mixture has one more line without a reference;
+    its `tallies` add up over the mixtures of a set.
+
+    In the file the columns of `values` stand beside the other keys; `reasons` has the reason for
+    each null. `extra` holds the level in dB (against the mixture) of estimates that no reference
+    got.
     """
 
     id: str
-    reference: str
+    reference: str | None
     label: str
     estimate: str | None
     n_ref: int
@@ -72,12 +76,15 @@ class ItemRow(Record):
     reasons: dict[str, str]
     extra: dict[str, float | None] = Field(default_factory=dict)
     notes: dict[str, str] = Field(default_factory=dict)
+    tallies: dict[str, float] = Field(default_factory=dict)
 
     def as_line(self) -> dict[str, Any]:
         """Return the row as it stands in the file, every metric column a key of its own."""
         plain = self.as_dict()
         values = plain.pop("values")
-        last = {key: plain.pop(key) for key in ("reasons", "extra", "notes")}
+        last = {key: plain.pop(key) for key in ("reasons", "extra", "notes", "tallies")}
+        if not self.tallies:
+            del last["tallies"]
         return {**plain, **values, **last}
 
 
@@ -115,7 +122,12 @@ class Separation(Record):
 
 
 class ScoresRun(Record):
-    """SCORES/run.json: what was scored by which definitions, and on what machine."""
+    """SCORES/run.json: what was scored by which definitions, and on what machine.
+
+    Keys of other versions are left alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     schema_: Literal["scores/1"] = Field(alias="schema", default="scores/1")
     model: str
@@ -124,7 +136,6 @@ class ScoresRun(Record):
     set: str
     split: str | None
     task: str
-    kind: str
     named: bool
     sample_rate: int
     metric_spec_sha256: str
@@ -141,6 +152,10 @@ class ScoresRun(Record):
     versions: dict[str, str]
     date: str
     metrics: list[dict[str, Any]]
+    set_scores: dict[str, float | None] = Field(default_factory=dict)
+    """Columns of metrics whose scope is the set."""
+    set_reasons: dict[str, str] = Field(default_factory=dict)
+    """The reason for each null in `set_scores`."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON-able data under the names used in the file."""

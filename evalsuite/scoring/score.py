@@ -1,15 +1,19 @@
 """Scores of a folder of estimates against a rendered set: SCORES/items.jsonl and run.json."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from evalsuite.metrics import Reason, reason_of, spec, spec_sha256
+from evalsuite.metrics import Reason, SetMetric, reason_of, spec, spec_sha256
+from evalsuite.metrics.evaluation import values_and_reasons
+from evalsuite.metrics.outcome import Scores
 from evalsuite.scoring.baseline import cache_path, read_cache, write_cache
 from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.scoring.journal import Ledger
-from evalsuite.scoring.mixture import Baseline, Task, score_mixture
+from evalsuite.scoring.mixture import Baseline, PendingMixture, score_mixture
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.provenance import hardware, versions
 from evalsuite.scoring.records import ITEMS_FILE, RUN_FILE, Counts, ItemRow, ScoresRun, Separation
@@ -81,12 +85,12 @@ def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
     return run
 
 
-def _tasks(plan: Plan, ledger: Ledger, baselines: dict[str, Baseline]) -> list[Task]:
+def _tasks(plan: Plan, ledger: Ledger, baselines: dict[str, Baseline]) -> list[PendingMixture]:
     failures = {failure.id: failure.reason for failure in plan.estimates.failures}
     pending = [mixture.id for mixture in plan.mixtures if mixture.id not in ledger.done]
     if ledger.done:
         say(f"score: {len(ledger.done)} mixtures are done already, {len(pending)} are left")
-    return [Task(i, failures.get(i), baselines.get(i)) for i in pending]
+    return [PendingMixture(i, failures.get(i), baselines.get(i)) for i in pending]
 
 
 def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int) -> ScoresRun:
@@ -98,7 +102,6 @@ def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int
         set=header.name,
         split=plan.split,
         task=header.task,
-        kind=plan.kind,
         named=estimates.named,
         sample_rate=estimates.sample_rate,
         metric_spec_sha256=spec_sha256(plan.metrics),
@@ -118,14 +121,33 @@ def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int
         versions=versions(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         metrics=spec(plan.metrics),
+        **_set_scores(plan, rows),
     )
+
+
+def _set_scores(plan: Plan, rows: list[ItemRow]) -> dict[str, Any]:
+    """Return the columns of the set, and the reasons for what is missing among them."""
+    tallies: Counter[str] = Counter()
+    for row in rows:
+        tallies.update(row.tallies)
+    scores: Scores = {}
+    for metric in plan.metrics:
+        if isinstance(metric, SetMetric):
+            applies = metric.applies_at(plan.estimates.sample_rate)
+            scores |= (
+                metric.score(tallies)
+                if applies
+                else metric.not_applicable(plan.estimates.sample_rate)
+            )
+    values, reasons = values_and_reasons(scores)
+    return {"set_scores": values, "set_reasons": reasons}
 
 
 def _counts(rows: list[ItemRow]) -> Counts:
     return Counts(
         n=len({row.id for row in rows}),
         n_failed=len({row.id for row in rows if row.status == "failed"}),
-        n_references=len(rows),
+        n_references=sum(row.reference is not None for row in rows),
         n_inf=sum(
             any(reason_of(text) in _INFINITE for text in row.reasons.values()) for row in rows
         ),

@@ -11,7 +11,7 @@ from mixgen.audio.levels import LevelRule
 from mixgen.core.files import canonical_json, sha256_bytes
 from mixgen.core.paths import check_name
 from mixgen.core.records import Record, as_value_error
-from mixgen.core.vocabulary import FormatName, Kind, Role
+from mixgen.core.vocabulary import FormatName, Kind, Role, Task
 from mixgen.degradations import DegradationRule
 from mixgen.manifest.mixture import Clip, Part, SourceName, file_name
 from mixgen.recipe.song_match import Match
@@ -263,7 +263,7 @@ class Recipe(Record):
     """A whole recipe; see docs/recipe.md for every key."""
 
     name: str
-    task: Literal["speech_separation", "music_separation"]
+    task: Task
     description: str = ""
     sample_rate: int = Field(ge=8000, le=48000)
     channels: int = Field(default=1, ge=1, le=8)

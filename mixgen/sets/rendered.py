@@ -119,9 +119,9 @@ def check_format(record: RenderedFile) -> None:
         and not _is_of_format(folder / row.path, sample_format)
     ):
         raise InputError(
-            f"The header of {record.path} says {sample_format.name}, which {row.path} is not: remove "
-            f"{RENDERED_FILE} and run `mixgen render` with the set's manifest and format; files "
-            "that are whole stay."
+            f"{record.path} has the format {sample_format.name} in its header, which {row.path} is "
+            f"not: remove {RENDERED_FILE} and run `mixgen render` with the set's manifest and "
+            "format; files that are whole stay."
         )
 
 

@@ -124,7 +124,7 @@ def test_wrong_usage_ends_with_2(evalsuite: Call, make_set: Make, make_estimates
     arguments = ("--set", folder, "--estimates", estimates, "--out", folder / "s")
     code, _, err = evalsuite("score", *arguments, "--metrics", "sdr")
     assert code == 2
-    assert "There is no metric sdr" in err
+    assert "There is no metric 'sdr'" in err
     assert evalsuite("score")[0] == 2
     assert evalsuite("check", folder)[0] == 2
 

@@ -347,7 +347,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("form", ["flac16", "wav16", "wav_float"])
+@pytest.mark.parametrize("sample_format", ["flac16", "wav16", "wav_float"])
 def test_full_disk(
     mixgen: Mixgen,
     manifest: Path,

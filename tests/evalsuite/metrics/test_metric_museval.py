@@ -94,7 +94,7 @@ def test_a_stem_that_is_always_silent(song: tuple[Array, Array]) -> None:
         mixture=references.sum(axis=0),
         sample_rate=RATE,
         names=["vocals", "drums"],
-        kind="music",
+        task="music_separation",
     )
     assert scores.references[0].reasons[STRICT] == "silent_reference"
     assert scores.references[0].values["leak_db"] == pytest.approx(-20.0)

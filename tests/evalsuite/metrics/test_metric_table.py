@@ -4,12 +4,12 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from evalsuite.metrics import (
-    KINDS,
     ItemScores,
     Metric,
     evaluate,
@@ -21,6 +21,7 @@ from evalsuite.metrics import (
 )
 from evalsuite.metrics.table import check_columns
 from mixgen.core.errors import SuiteError, UsageError
+from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS, STEM_TASKS, Task
 
 RATE = 16_000
 Case = Callable[[np.ndarray], list[np.ndarray]]
@@ -131,24 +132,30 @@ def test_a_column_filled_twice_is_refused() -> None:
         check_columns([snr, other])
 
 
-def test_defaults_follow_kind_and_rate() -> None:
-    def columns(kind: str, rate: int) -> set[str]:
-        return {c for row in select(kind=kind, sample_rate=rate) for c in row.columns}
+def test_defaults_follow_task_and_rate() -> None:
+    def columns(task: str, rate: int) -> set[str]:
+        return {c for row in select(task=task, sample_rate=rate) for c in row.columns}
 
     bss = {"sdr_bss512", "sir_bss512", "sar_bss512"}
     speech = {"si_sdr", "snr", "stoi", "estoi"} | bss
-    assert columns("speech", 8_000) == speech | {"pesq_nb8k"}
-    assert columns("speech", 16_000) == speech | {"pesq_nb16k", "pesq_wb16k"}
-    assert columns("music", 44_100) == {"si_sdr", "snr", "sdr_v4_med", "sdr_v4_strict_med"}
-    assert columns("sound", 44_100) == {"si_sdr", "snr"} | bss
-    assert all(set(row.kinds) <= set(KINDS) for row in table().values())
+    for task in SPEECH_TASKS:
+        assert columns(task, 8_000) == speech | {"pesq_nb8k"}
+        assert columns(task, 16_000) == speech | {"pesq_nb16k", "pesq_wb16k"}
+    for task in STEM_TASKS:
+        assert columns(task, 44_100) == {"si_sdr", "snr", "sdr_v4_med", "sdr_v4_strict_med"}
+    assert columns("universal_separation", 16_000) == {"si_sdr", "snr"} | bss
+
+
+def test_every_task_has_a_place() -> None:
+    assert set(get_args(Task)) == SPEECH_TASKS | STEM_TASKS | SOUND_TASKS
+    assert all(row.tasks <= set(get_args(Task)) for row in table().values())
 
 
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match="no metric 'sdr': choose one of bss512"):
-        select(kind="speech", sample_rate=8000, metrics=["sdr"])
-    with pytest.raises(UsageError, match="no kind 'birds'"):
-        select(kind="birds", sample_rate=8000)
+        select(task="speech_separation", sample_rate=8000, metrics=["sdr"])
+    with pytest.raises(UsageError, match="no task 'birds'"):
+        select(task="birds", sample_rate=8000)
 
 
 def test_the_hash_follows_the_definition() -> None:

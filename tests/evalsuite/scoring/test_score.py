@@ -50,7 +50,7 @@ def test_rows_hold_what_evaluate_gives(
     assert [row["estimate"] for row in rows[:2]] == ["est2", "est1"]
     for row, reference in zip(rows[:2], expected.references, strict=True):
         assert {c: row[c] for c in reference.values} == reference.values
-    assert run.metric_spec_sha256 == spec_sha256(select(kind="speech", sample_rate=8000))
+    assert run.metric_spec_sha256 == spec_sha256(select(task="speech_separation", sample_rate=8000))
 
 
 def test_every_row_has_every_column_and_the_contract_keys(
@@ -58,7 +58,7 @@ def test_every_row_has_every_column_and_the_contract_keys(
 ) -> None:
     folder = make_set(n=2)
     rows = read_items(make_scores(folder, make_estimates(folder), metrics=None))
-    columns = [c for m in select(kind="speech", sample_rate=8000) for c in m.all_columns]
+    columns = [c for m in select(task="speech_separation", sample_rate=8000) for c in m.all_columns]
     contract = {"id", "reference", "label", "estimate", "n_ref", "n_est", "permutation"}
     contract |= {"duration_s", "status", "reason", "reasons", *columns}
     assert all(contract <= row.keys() for row in rows)
@@ -215,7 +215,7 @@ def test_a_killed_run_goes_on_where_it_stopped(
     score_plan(plan, whole)
     scored: list[str] = []
 
-    def stop_at_the_third(job: score_mixture.Job, task: score_mixture.Task) -> Any:
+    def stop_at_the_third(job: score_mixture.ScoringJob, task: score_mixture.PendingMixture) -> Any:
         if len(scored) == 2:
             raise KeyboardInterrupt
         scored.append(task.id)

@@ -41,7 +41,7 @@ def rendered(
     return RenderedSet(folder / "set")
 
 
-@pytest.mark.parametrize("form", ["flac16", "wav24", "wav_float"])
+@pytest.mark.parametrize("sample_format", ["flac16", "wav24", "wav_float"])
 def test_the_sum_stays_beside_the_degraded_mixture(
     corpus: Any,
     speech_recipe: MakeRecipe,

@@ -287,7 +287,10 @@ def test_a_wrong_format_in_the_header_is_not_followed(
     whole, times = contents(tmp_path), _times(tmp_path)
     record = tmp_path / "rendered.jsonl"
     record.write_text(record.read_text().replace('"format": "flac16"', '"format": "wav24"'))
-    with pytest.raises(InputError, match=r"says wav24, which .* is not: remove rendered\.jsonl"):
+    with pytest.raises(
+        InputError,
+        match=r"has the format wav24 in its header, which .* is not: remove rendered\.jsonl",
+    ):
         render_to(tmp_path)
     record.unlink()
     assert render_to(tmp_path).written == 0
