@@ -2,7 +2,11 @@
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -32,3 +36,55 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real recordings: set SEPARATION_DATA, {folder} is not a folder")
     return folder
+
+
+# Ctrl-C has its usual effect also where the tests run in the background of a shell, whose children
+# ignore it.
+_START = """
+import importlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+program = sys.argv.pop(1)
+importlib.import_module(f"{program}.cli").main()
+"""
+
+
+def _group(leader: int) -> set[int]:
+    """Return the living processes of a process group."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return {int(pid) for pid, group, state in rows if int(group) == leader and state[0] != "Z"}
+
+
+def _wait_for(happened: Callable[[], object], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def signalled() -> Callable[..., tuple[int, str]]:
+    """Run a command with two workers and send it a signal; its exit code, and its stderr.
+
+    All processes of the command have to end.
+    """
+
+    def run(
+        command: Sequence[str | Path], number: signal.Signals, *, to_all: bool
+    ) -> tuple[int, str]:
+        words = [sys.executable, "-c", _START, *map(str, command), "--workers", "2"]
+        with subprocess.Popen(
+            words,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            # The program, Python's resource tracker, and two workers.
+            _wait_for(lambda: len(_group(process.pid)) >= 4, 60)
+            (os.killpg if to_all else os.kill)(process.pid, number)
+            _, errors = process.communicate(timeout=60)
+            _wait_for(lambda: not _group(process.pid), 20)
+        return process.returncode, errors
+
+    return run

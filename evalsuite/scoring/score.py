@@ -17,9 +17,9 @@ from evalsuite.scoring.mixture import Baseline, PendingMixture, score_mixture
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.provenance import hardware, versions
 from evalsuite.scoring.records import ITEMS_FILE, RUN_FILE, Counts, ItemRow, ScoresRun, Separation
-from evalsuite.workers import in_order
 from mixgen.core.files import sha256_file, write_json, write_jsonl
 from mixgen.core.progress import say, track
+from mixgen.core.workers import bounded_map
 
 _INFINITE = {Reason.PERFECT, Reason.ORTHOGONAL_ESTIMATE}
 
@@ -69,8 +69,8 @@ def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
     tasks = _tasks(plan, ledger, baselines)
     workers = max(1, min(workers, len(tasks)))
     try:
-        results = in_order(partial(score_mixture, plan.job), tasks, workers)
-        for scored in track(results, "score", total=len(tasks)):
+        results = bounded_map(partial(score_mixture, plan.job), tasks, workers=workers)
+        for _, scored in track(results, "score", total=len(tasks)):
             ledger.add(scored)
     finally:
         ledger.close()

@@ -17,7 +17,7 @@ from mixgen.core.files import sha256_file
 from mixgen.core.paths import check_name, inside
 from mixgen.core.progress import track
 from mixgen.core.vocabulary import Kind
-from mixgen.core.workers import in_window, process_pool
+from mixgen.core.workers import bounded_map
 from mixgen.corpora.layout import Found, Layout
 from mixgen.corpora.song_tags import TAGS_FILE, read_tags, to_text
 from mixgen.corpora.sources import SourceRow
@@ -132,13 +132,9 @@ def _measure_all(
 ) -> Iterator[SourceRow | str]:
     jobs = [(root, item, corpus) for item in found]
     workers = min(workers, len(jobs))
-    if workers <= 1:
-        yield from track(map(_measure, jobs), "indexing", len(jobs))
-        return
-    with process_pool(workers) as pool:
-        measured = in_window(pool, _measure, jobs, _FILES_PER_WORKER * workers)
-        for _, outcome in track(measured, "indexing", len(jobs)):
-            yield outcome
+    measured = bounded_map(_measure, jobs, workers=workers, window=_FILES_PER_WORKER * workers)
+    for _, outcome in track(measured, "indexing", len(jobs)):
+        yield outcome
 
 
 def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:

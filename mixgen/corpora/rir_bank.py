@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -16,7 +15,7 @@ from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, machine_errors, read_text, write_jsonl
 from mixgen.core.progress import track
 from mixgen.core.records import explain
-from mixgen.core.workers import in_window, process_pool
+from mixgen.core.workers import bounded_map
 from mixgen.corpora.index import SplitPlan, assign_splits, measure_file
 from mixgen.corpora.layout import Found
 from mixgen.corpora.roots import write_roots
@@ -68,21 +67,13 @@ def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:
     jobs = [(recipe, number, out) for number in range(recipe.rooms)]
     with machine_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    plans = list(track(_run(jobs, workers), "simulating rooms", len(jobs)))
+    simulated = bounded_map(_make_room, jobs, workers=min(workers, len(jobs)))
+    plans = [plan for _, plan in track(simulated, "simulating rooms", len(jobs))]
     write_jsonl(out / ROOMS_FILE, [{**plan.as_dict(), **engine} for plan in plans])
     rows = _rows(recipe, plans, out)
     write_sources(out / SOURCES_FILE, rows)
     write_roots(out, {recipe.name: out})
     return Bank(len(plans), len(rows))
-
-
-def _run(jobs: list[tuple[RoomRecipe, int, Path]], workers: int) -> Any:
-    workers = min(workers, len(jobs))
-    if workers == 1:
-        yield from map(_make_room, jobs)
-        return
-    with process_pool(workers) as pool:
-        yield from (plan for _, plan in in_window(pool, _make_room, jobs, 2 * workers))
 
 
 def _make_room(job: tuple[RoomRecipe, int, Path]) -> RoomPlan:

@@ -6,7 +6,6 @@ import math
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
 from mixgen.core.versions import created_by
 from mixgen.core.vocabulary import FormatName
-from mixgen.core.workers import in_window, process_pool
+from mixgen.core.workers import bounded_map
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.file import ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture
@@ -50,7 +49,6 @@ from mixgen.sets.rendered import (
     write_rendered,
 )
 
-_BLOCKS_PER_WORKER = 2  # one that is rendered and one that waits
 _FLAC_RATIO = 0.7
 _RESERVE_BYTES = 16 << 20
 _SHARD = re.compile("([0-9]{1,9})/([0-9]{1,9})")
@@ -146,7 +144,8 @@ def _bring_up_to_date(
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
     blocks = record.blocks(manifest, shard)
-    done = _render_blocks(blocks, count, site, workers)
+    work = functools.partial(render_block, site=site)
+    done = bounded_map(work, blocks, workers=min(workers, count))
     for block, rendered in track(done, "rendering blocks", count):
         outcome.add(rendered)
         if rendered.written or rendered.rows != block.rows:
@@ -223,25 +222,6 @@ def _check_space(samples: int, folder: Path, sample_format: SampleFormat) -> Non
 
 def _in_words(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{math.ceil(size / 1e6)} MB"
-
-
-def _render_blocks(
-    blocks: Iterable[Block], count: int, site: Site, workers: int
-) -> Iterator[tuple[Block, BlockOutcome]]:
-    """Yield every block and what came of it, in order."""
-    work = functools.partial(render_block, site=site)
-    workers = min(workers, count)
-    if workers <= 1:
-        yield from ((block, work(block)) for block in blocks)
-        return
-    try:
-        with process_pool(workers) as pool:
-            yield from in_window(pool, work, blocks, _BLOCKS_PER_WORKER * workers)
-    except BrokenProcessPool:
-        raise MachineError(
-            "A worker process was killed (often for memory): run the same command again with "
-            "fewer workers; what is finished is kept."
-        ) from None
 
 
 def render_block(block: Block, site: Site) -> BlockOutcome:

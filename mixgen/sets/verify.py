@@ -19,7 +19,7 @@ from mixgen.core.errors import UsageError
 from mixgen.core.files import TEMPORARY_PREFIX, sha256_file
 from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
-from mixgen.core.workers import in_window
+from mixgen.core.workers import bounded_map
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
@@ -83,7 +83,8 @@ def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> l
         return _check_mixture(folder, item, sample_format, deep=deep)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        checked = in_window(pool, check, recorded(), _MIXTURES_PER_WORKER * max(1, workers))
+        window = _MIXTURES_PER_WORKER * max(1, workers)
+        checked = bounded_map(check, recorded(), window=window, executor=pool)
         for _, found in track(checked, "verifying", manifest.count()):
             problems += found
     if rows.next_id is not None:

@@ -1,7 +1,6 @@
 """Makes the starter corpus in a folder, or completes, repairs or checks the one that is there."""
 
 import dataclasses
-import os
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +17,7 @@ from mixgen.core.files import (
     write_json,
     write_text,
 )
+from mixgen.core.workers import default_workers
 from mixgen.starter.items import Plan
 from mixgen.starter.listing import SOURCES_FILE, index_starter, is_listed
 from mixgen.starter.plan import full_plan
@@ -78,7 +78,7 @@ def make_starter(
     if summary is not None and _is_whole(out, plan):
         return summary
     write_text(out / LICENCE_FILE, LICENCE_TEXT)
-    render_missing(out, plan, workers or os.cpu_count() or 1)
+    render_missing(out, plan, workers or default_workers())
     for path, text in _transcripts(plan).items():
         write_text(out / path, text)
     return _seal(out, plan, identity)

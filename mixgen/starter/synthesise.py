@@ -1,10 +1,6 @@
 """Renders the items of a plan to files, with several workers, leaving alone what exists."""
 
 import functools
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +8,8 @@ from numpy.typing import NDArray
 
 from mixgen.audio.formats import FORMATS, to_grid, write_samples
 from mixgen.audio.read import read_audio
-from mixgen.core.errors import MachineError
 from mixgen.core.progress import track
+from mixgen.core.workers import bounded_map
 from mixgen.starter.items import SONG_RATE, SPEECH_RATE, Item, Noise, Plan, Song, Utterance
 from mixgen.starter.noise import make_noise
 from mixgen.starter.songs import play
@@ -41,31 +37,13 @@ def render_missing(out: Path, plan: Plan, workers: int) -> None:
     }
     for description, items in batches.items():
         missing = [item for item in items if not _is_there(out, item)]
-        for _ in track(_results(render, missing, workers), description, len(missing)):
+        rendered = bounded_map(render, missing, workers=min(workers, len(missing)))
+        for _ in track(rendered, description, len(missing)):
             pass
 
 
 def _is_there(out: Path, item: Item) -> bool:
     return all((out / path).exists() for path in item.paths)
-
-
-def _results(
-    render: "functools.partial[None]", items: Sequence[Item], workers: int
-) -> Iterator[None]:
-    """Yield once per rendered item, from this process or from a pool of spawned ones."""
-    workers = min(workers, len(items))
-    if workers <= 1:
-        yield from map(render, items)
-        return
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield from pool.map(render, items)
-    except BrokenProcessPool:
-        raise MachineError(
-            "A worker was stopped from outside while making the starter corpus: run again, with "
-            "fewer workers if memory is short; what is finished is kept."
-        ) from None
 
 
 def _render(out: Path, voice_paths: VoicePaths, item: Item) -> None:

@@ -1,8 +1,8 @@
 """Scoring of folders: rows, failures and their reasons, resuming, workers, refusals."""
 
 import json
-import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from evalsuite.scoring import mixture as score_mixture
 from evalsuite.scoring import score as score_module
 from evalsuite.scoring.plan import plan_score
 from evalsuite.scoring.score import score_plan
-from evalsuite.workers import in_order
-from mixgen.core.errors import InputError, MachineError, UsageError
+from mixgen.core.errors import InputError, UsageError
 from mixgen.sets.rendered import RenderedSet
 
 Make = Callable[..., Path]
@@ -295,9 +294,20 @@ def test_refuses_a_manifest_that_was_changed_after_rendering(
         score_plan(plan, tmp_path / "scores")
 
 
-def test_a_killed_worker_is_one_sentence() -> None:
-    with pytest.raises(MachineError, match="A worker process was killed"):
-        list(in_order(os._exit, [9, 9], workers=2))
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_workers_end_with_the_program(
+    make_set: Make,
+    make_estimates: Make,
+    tmp_path: Path,
+    signalled: Callable[..., tuple[int, str]],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    folder = make_set(n=300)
+    command = ["evalsuite", "score", "--set", folder, "--estimates", make_estimates(folder)]
+    assert signalled([*command, "--out", tmp_path / "scores"], number, to_all=False)[0] == code
 
 
 def test_refuses_another_split(make_set: Make, make_estimates: Make) -> None:

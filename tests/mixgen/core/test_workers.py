@@ -3,31 +3,61 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import soundfile
 
-from mixgen.core.workers import in_window, process_pool
+from mixgen.core.errors import MachineError
+from mixgen.core.workers import bounded_map, process_pool
 from mixgen.manifest.file import Manifest
 from mixgen.recipe.schema import Recipe
 
 Command = list[str | Path]
 
 
+class Signalled(Protocol):
+    """The fixture `signalled`."""
+
+    def __call__(
+        self, command: Command, number: signal.Signals, *, to_all: bool
+    ) -> tuple[int, str]: ...
+
+
 def test_jobs_are_taken_in_as_they_are_done() -> None:
     taken: list[int] = []
     jobs = (taken.append(number) or number for number in range(50))
     with ThreadPoolExecutor(3) as pool:
-        for done, (job, result) in enumerate(in_window(pool, str, jobs, 4)):
+        results = bounded_map(str, jobs, window=4, executor=pool)
+        for done, (job, result) in enumerate(results):
             assert (job, result) == (done, str(done))
             assert len(taken) <= done + 4
     assert taken == list(range(50))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_results_come_in_the_order_of_the_jobs(workers: int) -> None:
+    assert list(bounded_map(abs, [-3, 1, -2], workers=workers)) == [(-3, 3), (1, 1), (-2, 2)]
+    assert list(bounded_map(abs, [], workers=workers)) == []
+
+
+def test_a_killed_worker_is_one_sentence() -> None:
+    with pytest.raises(MachineError, match="worker process was killed"):
+        list(bounded_map(os._exit, [9, 9], workers=2))
+
+
+def test_workers_use_one_thread_and_this_process_keeps_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]
+    assert list(bounded_map(os.getenv, names, workers=2)) == [(name, "1") for name in names]
+    assert [os.environ.get(name) for name in names] == ["3", None]
 
 
 def _is_alive(process: int) -> bool:
@@ -56,7 +86,7 @@ def rendering(
     """A command that renders for a while."""
     path = tmp_path / "m.jsonl"
     draw_to(path, speech_recipe(splits={"any": {"mixtures": 600, "sources": {}}}))
-    return ["render", path, "--out", tmp_path / "set"]
+    return ["mixgen", "render", path, "--out", tmp_path / "set"]
 
 
 @pytest.fixture
@@ -67,39 +97,14 @@ def indexing(tmp_path: Path) -> Command:
     soundfile.write(root / "0.wav", [0.1, -0.1] * 80_000, 16000)
     for number in range(1, 1500):
         os.link(root / "0.wav", root / f"{number}.wav")
-    return ["index", "folder", root, "--out", tmp_path / "s.csv"]
-
-
-def _group(leader: int) -> set[int]:
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True)
-    rows = [line.split() for line in listed.stdout.splitlines()]
-    return {int(pid) for pid, group, state in rows if int(group) == leader and state[0] != "Z"}
-
-
-def _wait_for(happened: Callable[[], object], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def _signalled(command: Command, number: signal.Signals, *, to_all: bool) -> tuple[int, str]:
-    """Run a command with two workers, send the signal; return its exit code and what it said."""
-    words = [sys.executable, "-m", "mixgen.cli", *map(str, command), "--workers", "2"]
-    with subprocess.Popen(
-        words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
-    ) as process:
-        # The program, what keeps account of its semaphores, and two workers.
-        _wait_for(lambda: len(_group(process.pid)) >= 4, 60)
-        (os.killpg if to_all else os.kill)(process.pid, number)
-        _, said = process.communicate(timeout=60)
-        _wait_for(lambda: not _group(process.pid), 20)
-    return process.returncode, said
+    return ["mixgen", "index", "folder", root, "--out", tmp_path / "s.csv"]
 
 
 @pytest.mark.parametrize("work", ["rendering", "indexing"])
-def test_ctrl_c_is_one_sentence(work: str, request: pytest.FixtureRequest) -> None:
-    code, said = _signalled(request.getfixturevalue(work), signal.SIGINT, to_all=True)
+def test_ctrl_c_is_one_sentence(
+    work: str, request: pytest.FixtureRequest, signalled: Signalled
+) -> None:
+    code, said = signalled(request.getfixturevalue(work), signal.SIGINT, to_all=True)
     assert code == 130
     lines = [line for line in said.splitlines() if not line.startswith(("checking", "indexing"))]
     assert lines == [
@@ -111,6 +116,6 @@ def test_ctrl_c_is_one_sentence(work: str, request: pytest.FixtureRequest) -> No
     ("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_workers_end_with_the_program(
-    rendering: Command, number: signal.Signals, code: int
+    rendering: Command, number: signal.Signals, code: int, signalled: Signalled
 ) -> None:
-    assert _signalled(rendering, number, to_all=False)[0] == code
+    assert signalled(rendering, number, to_all=False)[0] == code
