@@ -1,13 +1,13 @@
 """Mixtures as a training loop reads them: drawn and rendered in memory, or from a rendered set.
 
-Every dataset here has a length and gives item i when it is asked for it, in any order and in any
-process, which is all that `torch.utils.data.DataLoader` wants of a map-style dataset.
+Every dataset here has a length and returns item i in any order and in any process, as
+`torch.utils.data.DataLoader` needs of a map-style dataset.
 """
 
 import copy
 import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -20,8 +20,8 @@ from mixgen.core.errors import UsageError
 from mixgen.core.vocabulary import FormatName
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.corpora.sources import SourceRow, open_sources
-from mixgen.draw.mixtures import deal_files, draw_mixture
-from mixgen.draw.sampler import Deal, Dealer
+from mixgen.draw.mixtures import MixtureDrawer
+from mixgen.draw.sampler import Selection
 from mixgen.manifest.file import read_manifest
 from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.recipe.read import open_recipe
@@ -33,7 +33,7 @@ Signal = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class MixtureItem:
     """One mixture (channels, time), its references (n_src, channels, time), and its record.
 
     Every sample of every format is a float32 without error. References are in the order of the
@@ -54,8 +54,8 @@ class Item:
 class RecipeDataset:
     """Mixtures `start` to `start + length` of a split, each as `draw` and `render` would make it.
 
-    There are as many as the recipe says unless `length` is given; a split has no end. The files of
-    all are dealt here, so that any mixture can be drawn at once in any process.
+    A split has no end: `length` may be more than the recipe's number of mixtures. The files of all
+    are selected here, so that any mixture can be drawn at once in any process.
 
     Args:
         recipe: a recipe.yaml, the name of a shipped set, or a recipe that was read.
@@ -85,12 +85,13 @@ class RecipeDataset:
         length: int | None = None,
         start: int = 0,
     ) -> None:
-        self._recipe = opened = open_recipe(recipe)
+        plan = open_recipe(recipe)
         rows, self._roots = open_sources(sources, roots)
-        self._split = split
-        self._form = format_called(sample_format or opened.format)
-        self._deals = _Deals(opened, rows, split, opened.seed if seed is None else seed)
-        self._begin(start, opened.splits[split].mixtures if length is None else length)
+        self._format = format_called(sample_format or plan.format)
+        self._selections = _Selections(
+            functools.partial(MixtureDrawer, plan, rows, self._roots, split, seed=seed)
+        )
+        self._begin(start, plan.splits[split].mixtures if length is None else length)
 
     def _begin(self, start: int, length: int) -> None:
         if start < 0 or length < 1:
@@ -99,13 +100,13 @@ class RecipeDataset:
                 f"{start} on."
             )
         self._start = start
-        self._dealt = self._deals.of(range(start, start + length))
+        self._selected = self._selections.of(range(start, start + length))
 
     def __len__(self) -> int:
-        return len(self._dealt)
+        return len(self._selected)
 
-    def __getitem__(self, index: int) -> Item:
-        return rendered_item(self.record(index), self._roots, self._form)
+    def __getitem__(self, index: int) -> MixtureItem:
+        return rendered_item(self.record(index), self._roots, self._format)
 
     def record(self, index: int) -> Mixture:
         """Draw an item's record without rendering it.
@@ -114,9 +115,7 @@ class RecipeDataset:
             IndexError: the dataset is shorter.
             InputError: as `draw_mixtures`.
         """
-        return draw_mixture(
-            self._recipe, self._deals.dealer, self._roots, self._split, self._dealt[index]
-        )
+        return self._selections.drawer.draw(self._selected[index])
 
     def epoch(self, number: int) -> "RecipeDataset":
         """Return a dataset of as many mixtures, of which no other epoch has any; 0 is this one.
@@ -131,24 +130,22 @@ class RecipeDataset:
         return other
 
 
-class _Deals:
-    """The files of a split's mixtures, which can be dealt in the order of the mixtures alone."""
+class _Selections:
+    """The files of a split's mixtures, which are selected in the order of the mixtures."""
 
-    def __init__(self, recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: int) -> None:
-        self._recipe = recipe
-        self._fresh = functools.partial(Dealer, recipe, rows, split, seed)
-        self.dealer = self._fresh()
+    def __init__(self, new_drawer: Callable[[], MixtureDrawer]) -> None:
+        self._new_drawer = new_drawer
+        self.drawer = new_drawer()
         self._next = 0
 
-    def of(self, wanted: range) -> list[Deal]:
-        """Return the files of a run of mixtures; going back deals from the first one again."""
+    def of(self, wanted: range) -> list[Selection]:
+        """Return the files of a range of mixtures; an earlier range starts again from the first."""
         if wanted.start < self._next:
-            self.dealer, self._next = self._fresh(), 0
-        indices = range(self._next, wanted.stop)
-        deals = (deal_files(self._recipe, self.dealer, index) for index in indices)
-        dealt = list(itertools.islice(deals, wanted.start - self._next, None))
+            self.drawer, self._next = self._new_drawer(), 0
+        selected = map(self.drawer.select, range(self._next, wanted.stop))
+        found = list(itertools.islice(selected, wanted.start - self._next, None))
         self._next = wanted.stop
-        return dealt
+        return found
 
 
 class ManifestDataset:
@@ -172,13 +169,13 @@ class ManifestDataset:
         opened = read_manifest(Path(manifest))
         self._records = opened.of_split(split)
         self._roots = find_roots([Path(manifest)], roots)
-        self._form = format_called(sample_format or opened.header.format)
+        self._format = format_called(sample_format or opened.header.format)
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index: int) -> Item:
-        return rendered_item(self._records[index], self._roots, self._form)
+    def __getitem__(self, index: int) -> MixtureItem:
+        return rendered_item(self._records[index], self._roots, self._format)
 
 
 class RenderedDataset:
@@ -195,15 +192,17 @@ class RenderedDataset:
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> MixtureItem:
         record = self._records[index]
         mixture = self._rendered.load_mixture(record.id)
         references = self._rendered.load_references(record.id)
         enrolments = [e.astype(np.float32) for e in self._rendered.load_enrolments(record.id)]
-        return Item(mixture.astype(np.float32), references.astype(np.float32), record, enrolments)
+        return MixtureItem(
+            mixture.astype(np.float32), references.astype(np.float32), record, enrolments
+        )
 
 
-def rendered_item(record: Mixture, roots: Roots, sample_format: SampleFormat) -> Item:
+def rendered_item(record: Mixture, roots: Roots, sample_format: SampleFormat) -> MixtureItem:
     """Render a record in memory.
 
     Raises:
@@ -211,15 +210,15 @@ def rendered_item(record: Mixture, roots: Roots, sample_format: SampleFormat) ->
     """
     steps = render(record, roots, sample_format).steps
     references = np.empty((len(record.targets), record.channels, record.frames), np.float32)
-    for place, name in enumerate(record.targets):
-        references[place] = from_grid(steps[name], sample_format)
+    for index, name in enumerate(record.targets):
+        references[index] = from_grid(steps[name], sample_format)
     mixture = from_grid(steps[MIXTURE], sample_format).astype(np.float32)
     enrolments = [
         from_grid(steps[file.name], sample_format).astype(np.float32)
         for file in record.source_files
         if file.part == "enrolment"
     ]
-    return Item(mixture, references, record, enrolments)
+    return MixtureItem(mixture, references, record, enrolments)
 
 
 class Batch(TypedDict):
@@ -239,16 +238,16 @@ class Batch(TypedDict):
     enrolment_frames: NDArray[np.int64]
 
 
-def collate(items: Sequence[Item]) -> Batch:
+def collate(items: Sequence[MixtureItem]) -> Batch:
     """Put items of any lengths and numbers of references into one batch."""
     frames = np.array([item.mixture.shape[1] for item in items])
     n_src = np.array([len(item.references) for item in items])
     channels = len(items[0].mixture)
     mixture = np.zeros((len(items), channels, frames.max()), np.float32)
     references = np.zeros((len(items), n_src.max(), channels, frames.max()), np.float32)
-    for place, item in enumerate(items):
-        mixture[place, :, : frames[place]] = item.mixture
-        references[place, : n_src[place], :, : frames[place]] = item.references
+    for index, item in enumerate(items):
+        mixture[index, :, : frames[index]] = item.mixture
+        references[index, : n_src[index], :, : frames[index]] = item.references
     enrolments, enrolment_frames = _side_by_side([item.enrolments for item in items], n_src.max())
     return Batch(
         id=[item.id for item in items],
@@ -266,10 +265,10 @@ def _side_by_side(
 ) -> tuple[Signal, NDArray[np.int64]]:
     """Return all of a batch as one array (batch, n_src, time), and their lengths (batch, n_src)."""
     frames = np.zeros((len(enrolments), n_src), np.int64)
-    for place, signals in enumerate(enrolments):
-        frames[place, : len(signals)] = [signal.shape[1] for signal in signals]
+    for index, signals in enumerate(enrolments):
+        frames[index, : len(signals)] = [signal.shape[1] for signal in signals]
     padded = np.zeros((*frames.shape, frames.max(initial=0)), np.float32)
-    for place, signals in enumerate(enrolments):
+    for index, signals in enumerate(enrolments):
         for number, signal in enumerate(signals):
-            padded[place, number, : signal.shape[1]] = signal[0]
+            padded[index, number, : signal.shape[1]] = signal[0]
     return padded, frames

@@ -1,6 +1,11 @@
-"""Which files a mixture uses: equally often, once, or independently; never two of a label.
+"""Samplers: which of the candidate files a mixture uses.
 
-All ways cost the same per mixture however many files there are.
+- `BalancedSampler` uses every file once before it uses any file again;
+- `WithoutReplacement` uses every file once;
+- `IndependentSampler` draws with replacement from each mixture's seed.
+
+None gives one mixture two files of one label where labels must differ. All cost the same per
+mixture, however many files there are.
 """
 
 import bisect
@@ -18,11 +23,11 @@ _RING_POINTS = 16
 _MOST_ROUNDS_WAITING = 2
 
 
-class EqualChoice:
-    """Deals files in rounds: each is used once before any is used again.
+class BalancedSampler:
+    """Gives out files in rounds: each is used once before any is used again.
 
-    Only where labels must differ and a file has no partner left does it wait for the next round.
-    The deal is one fixed sequence for a seed, so it must be asked in the order of the mixtures.
+    A file waits for the next round only where labels must differ and no file of another label is
+    left. The order is one fixed sequence for a seed, so mixtures have to ask in their order.
     """
 
     def __init__(self, rows: Sequence[SourceRow], seed: str, *, distinct_labels: bool) -> None:
@@ -30,13 +35,13 @@ class EqualChoice:
         self._seed = seed
         self._distinct = distinct_labels
         self._supply = _supply(rows, distinct_labels)
-        self._epoch = 0
+        self._round = 0
         self._left: deque[SourceRow] = deque()
 
     def take(
         self, count: int, _seed: str = "", others: Sequence[SourceRow] = ()
     ) -> list[SourceRow]:
-        """Return the next `count` files, of different labels (also from `others`) where wanted.
+        """Return the next `count` files, of different labels (also from `others`) where required.
 
         Raises:
             InputError: there are fewer labels (or files) than `count`.
@@ -46,43 +51,43 @@ class EqualChoice:
         passed: list[SourceRow] = []
         while len(taken) < count:
             if not self._left:
-                self._deal(passed)
+                self._begin_round(passed)
             row = self._left.popleft()
             fits = _fits(row, [*others, *taken], self._distinct)
             (taken if fits else passed).append(row)
-        # What did not fit waits at the front, so that it is used before anything comes round again.
+        # What did not fit waits at the front, so that it is used before any file comes again.
         self._left.extendleft(reversed(passed))
         return taken
 
-    def _deal(self, waiting: Sequence[SourceRow]) -> None:
-        """Deal a round; a file of a label so frequent that two rounds of it wait sits out."""
+    def _begin_round(self, waiting: Sequence[SourceRow]) -> None:
+        """Shuffle all files; one that has waited for two rounds, for a frequent label, sits out."""
         rounds = Counter(row.source_id for row in waiting)
-        digest = hashlib.sha256(f"{self._seed}/{self._epoch}".encode()).digest()
+        digest = hashlib.sha256(f"{self._seed}/{self._round}".encode()).digest()
         # The old generator, because numpy promises never to change its numbers.
         random = np.random.RandomState(np.frombuffer(digest, "<u4"))
-        dealt = (self._rows[i] for i in random.permutation(len(self._rows)))
-        self._left.extend(row for row in dealt if rounds[row.source_id] < _MOST_ROUNDS_WAITING)
-        self._epoch += 1
+        shuffled = (self._rows[i] for i in random.permutation(len(self._rows)))
+        self._left.extend(row for row in shuffled if rounds[row.source_id] < _MOST_ROUNDS_WAITING)
+        self._round += 1
 
 
-class OnceChoice(EqualChoice):
-    """Deals one round: no file comes twice."""
+class WithoutReplacement(BalancedSampler):
+    """Gives out one round: no file comes twice."""
 
-    def _deal(self, waiting: Sequence[SourceRow]) -> None:
-        if self._epoch:
+    def _begin_round(self, waiting: Sequence[SourceRow]) -> None:
+        if self._round:
             user = self._seed.rpartition("/")[2]
             raise InputError(
                 f"Of {len(self._rows)} sources for {user!r}, which may come once, not enough are "
                 "left: make fewer mixtures, or let them come again (`use: equally`)."
             )
-        super()._deal(waiting)
+        super()._begin_round(waiting)
 
 
-class IndependentChoice:
-    """Draws files with replacement from the mixture's own seed.
+class IndependentSampler:
+    """Draws files with replacement from the mixture's seed.
 
-    Files sit on a ring at hashes of their identity and a draw takes the next one, so a file that
-    is added to the corpus changes only the mixtures that use it.
+    Files sit on a ring at hashes of their identity, and a draw takes the next one. A file that is
+    added to the corpus therefore changes only the mixtures that use it.
     """
 
     def __init__(
@@ -114,46 +119,49 @@ class IndependentChoice:
         start = bisect.bisect_left(self._positions, position)
         around = itertools.chain(range(start, len(self._owners)), range(start))
         return next(
-            self._owners[place]
-            for place in around
-            if _fits(self._owners[place], taken, self._distinct)
+            self._owners[index]
+            for index in around
+            if _fits(self._owners[index], taken, self._distinct)
         )
 
 
-Choice = EqualChoice | IndependentChoice
+FileSampler = BalancedSampler | IndependentSampler
 
-CHOICES: dict[str, type[Choice]] = {
-    "equally": EqualChoice,
-    "once": OnceChoice,
-    "independently": IndependentChoice,
+SAMPLERS: dict[str, type[FileSampler]] = {
+    "equally": BalancedSampler,
+    "once": WithoutReplacement,
+    "independently": IndependentSampler,
 }
 
 
-class TalkerChoice:
-    """Chooses talkers for a conversation, and utterances of each, both in the same way.
+class TalkerSampler:
+    """Draws talkers, and utterances of each, both by the same kind of sampler.
 
-    Of every talker's files, `spare` are left over in every mixture.
+    It also serves rooms and the responses in them. Of every talker's files, `spare` are never used
+    in one mixture.
     """
 
     def __init__(
-        self, rows: Sequence[SourceRow], seed: str, choose: type[Choice], *, spare: int = 0
+        self, rows: Sequence[SourceRow], seed: str, sampler: type[FileSampler], *, spare: int = 0
     ) -> None:
         self._spare = spare
         self._files = by_owner(rows)
-        leads = [files[0] for files in self._files.values()]
-        self._talkers = choose(leads, seed, distinct_labels=True)
+        firsts = [files[0] for files in self._files.values()]
+        self._talkers = sampler(firsts, seed, distinct_labels=True)
         self._utterances = {
-            owner: choose(files, f"{seed}/{files[0].label}", distinct_labels=False)
+            owner: sampler(files, f"{seed}/{files[0].label}", distinct_labels=False)
             for owner, files in self._files.items()
         }
 
     def take(
         self, utterances: Sequence[int], seed: str, others: Sequence[SourceRow] = ()
     ) -> list[list[SourceRow]]:
-        """Return different talkers' files: as many of each as `utterances` says, or as there are.
+        """Return files of different talkers, for each as many as `utterances` asks for.
+
+        A talker with fewer files gives all of them.
 
         Raises:
-            InputError: there are fewer talkers than wanted.
+            InputError: there are fewer talkers than `utterances` has numbers.
         """
         talkers = self._talkers.take(len(utterances), seed, others)
         return [
@@ -164,27 +172,27 @@ class TalkerChoice:
         ]
 
 
-class EnrolmentChoice:
-    """Chooses, for a talker of a mixture, another utterance of this talker.
+class EnrolmentSampler:
+    """Draws, for a talker of a mixture, another utterance of this talker.
 
-    Every utterance is as likely as the others, and one that is added to the corpus changes only the
-    mixtures that use it.
+    Every utterance is equally likely, and one that is added to the corpus changes only the mixtures
+    that use it.
     """
 
     def __init__(self, rows: Sequence[SourceRow]) -> None:
         self._files = by_owner(rows)
 
-    def take(self, talker: str, heard: Collection[str], seed: str) -> SourceRow:
-        """Return an utterance by a talker (an `owner`) that is none of `heard` (source_ids).
+    def take(self, talker: str, in_mixture: Collection[str], seed: str) -> SourceRow:
+        """Return an utterance by a talker (an `owner`) that is none of `in_mixture` (source_ids).
 
         Raises:
             InputError: the talker has no other.
         """
-        others = [row for row in self._files[talker] if row.source_id not in heard]
+        others = [row for row in self._files[talker] if row.source_id not in in_mixture]
         if not others:
             raise InputError(
                 f"{talker!r} has no utterance left to enrol with: index more of each talker, or "
-                "let them say less."
+                "use fewer in a mixture."
             )
         return min(others, key=lambda row: ring_hash(f"{seed}/{row.source_id}"))
 
@@ -202,25 +210,29 @@ def ring_hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def _name(row: SourceRow, distinct_labels: bool) -> str:
-    """Return what must not come twice in a mixture: the label, or the file itself."""
+def _identity(row: SourceRow, distinct_labels: bool) -> str:
+    """Return what must not come twice in a mixture: the label, or the file."""
     return row.label if distinct_labels else row.source_id
 
 
 def _fits(row: SourceRow, taken: Sequence[SourceRow], distinct_labels: bool) -> bool:
-    name = _name(row, distinct_labels)
-    return all(name != _name(other, distinct_labels) for other in taken)
+    identity = _identity(row, distinct_labels)
+    return all(identity != _identity(other, distinct_labels) for other in taken)
 
 
 def _supply(rows: Sequence[SourceRow], distinct_labels: bool) -> frozenset[str]:
-    return frozenset(_name(row, distinct_labels) for row in rows)
+    return frozenset(_identity(row, distinct_labels) for row in rows)
 
 
 def _check_supply(
     supply: frozenset[str], count: int, others: Sequence[SourceRow], distinct_labels: bool
 ) -> None:
     # The few others are looked up among the many, so that it costs the same in any corpus.
-    left = len(supply) - len(supply.intersection(_name(row, distinct_labels) for row in others))
+    used = supply.intersection(_identity(row, distinct_labels) for row in others)
+    left = len(supply) - len(used)
     if left < count:
         what = "labels" if distinct_labels else "files"
-        raise InputError(f"{count} different {what} are wanted in one mixture; there are {left}.")
+        raise InputError(
+            f"A mixture needs {count} different {what}, and {left} are left: index more, or use "
+            "fewer sources."
+        )

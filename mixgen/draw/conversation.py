@@ -1,6 +1,6 @@
-"""When each utterance of a conversation begins, so that the wanted share of the time overlaps.
+"""When each utterance of a conversation begins, so that the requested share of the time overlaps.
 
-No more than two utterances are ever heard at once, and a talker never talks over itself.
+Two utterances at most sound at once, and a talker never overlaps with itself.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance of a conversation: whose it is, which of theirs, and when; in seconds."""
+    """One utterance of a conversation: its talker, its number among theirs, its time in seconds."""
 
     talker: int
     utterance: int
@@ -25,7 +25,7 @@ class Turn:
         return self.start_s + self.duration_s
 
 
-def lay_turns(
+def schedule_turns(
     durations_s: Sequence[Sequence[float]],
     *,
     overlap: float,
@@ -33,37 +33,40 @@ def lay_turns(
     silences_s: Sequence[float],
     random: np.random.RandomState,
 ) -> list[Turn]:
-    """Order the utterances of all talkers and place them in time, the first at zero.
+    """Order the utterances of all talkers and give each its time, the first at zero.
 
     Args:
         durations_s: lengths of the utterances, by talker.
-        overlap: wanted share of the time with speech in which two talk, 0 to below 1. Where the
-            order of turns does not allow so much, it is as high as it can be.
-        overlapping_turns: share of the changes of talker that overlap, as far as that suffices.
-        silences_s: pause at every other change of turn; as many as there are utterances, less one.
-        random: decides on the order and on which changes overlap.
+        overlap: share of the time with speech in which two talk, 0 to below 1. Where the order of
+            turns does not allow as much, it is as high as possible.
+        overlapping_turns: share of the changes of talker that overlap; more do where that does not
+            suffice for `overlap`.
+        silences_s: pause at every other change of turn; one fewer than there are utterances.
+        random: decides the order and which changes overlap.
     """
-    order = _order([len(mine) for mine in durations_s], random)
+    order = _order([len(utterances) for utterances in durations_s], random)
     lengths = [durations_s[talker][utterance] for talker, utterance in order]
-    room = [
-        0.0 if before[0] == after[0] else _room(lengths, place)
-        for place, (before, after) in enumerate(pairwise(order))
+    limits = [
+        0.0 if before[0] == after[0] else _longest_overlap(lengths, index)
+        for index, (before, after) in enumerate(pairwise(order))
     ]
-    overlaps = _overlaps(room, _seconds(overlap, lengths), overlapping_turns, random)
+    # With a sum S of lengths and O seconds of overlap there is speech for S - O seconds.
+    wanted_s = sum(lengths) * overlap / (1 + overlap)
+    overlaps = _overlaps(limits, wanted_s, overlapping_turns, random)
     turns: list[Turn] = []
     start_s = 0.0
-    for place, (talker, utterance) in enumerate(order):
-        if place > 0:
-            shared_s = overlaps[place - 1]
-            start_s = turns[-1].stop_s + (-shared_s if shared_s else silences_s[place - 1])
-        turns.append(Turn(talker, utterance, start_s, lengths[place]))
+    for index, (talker, utterance) in enumerate(order):
+        if index > 0:
+            shared_s = overlaps[index - 1]
+            start_s = turns[-1].stop_s + (-shared_s if shared_s else silences_s[index - 1])
+        turns.append(Turn(talker, utterance, start_s, lengths[index]))
     return turns
 
 
 def _order(counts: Sequence[int], random: np.random.RandomState) -> list[tuple[int, int]]:
     """Return (talker, utterance) in order; a talker follows itself only where nobody else is left.
 
-    Talkers with more utterances left are likelier to go on.
+    Talkers with more utterances left are more likely to be next.
     """
     left = list(counts)
     order: list[tuple[int, int]] = []
@@ -78,35 +81,27 @@ def _order(counts: Sequence[int], random: np.random.RandomState) -> list[tuple[i
     return order
 
 
-def _room(lengths: Sequence[float], place: int) -> float:
-    """Return how long the utterances at `place` and after it can overlap.
+def _longest_overlap(lengths: Sequence[float], index: int) -> float:
+    """Return how long the utterances at `index` and after it can overlap.
 
-    An utterance inside the conversation shares half of itself with each neighbour at most; the
-    first and the last have one neighbour alone.
+    An utterance inside the conversation shares at most half of itself with each neighbour; the
+    first and the last have one neighbour and may share all.
     """
-    before = lengths[place] if place == 0 else lengths[place] / 2
-    after = lengths[place + 1] if place + 2 == len(lengths) else lengths[place + 1] / 2
+    before = lengths[index] if index == 0 else lengths[index] / 2
+    after = lengths[index + 1] if index + 2 == len(lengths) else lengths[index + 1] / 2
     return min(before, after)
 
 
-def _seconds(overlap: float, lengths: Sequence[float]) -> float:
-    """Return how much two-talker time makes `overlap` of the time with speech.
-
-    With a sum S of lengths and O seconds heard twice there is speech for S - O seconds.
-    """
-    return sum(lengths) * overlap / (1 + overlap)
-
-
 def _overlaps(
-    room: Sequence[float], wanted_s: float, share: float, random: np.random.RandomState
+    limits: Sequence[float], wanted_s: float, share: float, random: np.random.RandomState
 ) -> list[float]:
-    """Spread the wanted overlap over some of the changes of talker, in proportion to their room."""
-    order = [int(place) for place in random.permutation(len(room)) if room[place] > 0]
+    """Spread the overlap over some of the changes of talker, in proportion to their limits."""
+    order = [int(index) for index in random.permutation(len(limits)) if limits[index] > 0]
     chosen = order[: round(share * len(order))]
-    for place in order[len(chosen) :]:
-        if sum(room[p] for p in chosen) >= wanted_s:
+    for index in order[len(chosen) :]:
+        if sum(limits[i] for i in chosen) >= wanted_s:
             break
-        chosen.append(place)
-    total = sum(room[place] for place in chosen)
+        chosen.append(index)
+    total = sum(limits[index] for index in chosen)
     factor = min(1.0, wanted_s / total) if total else 0.0
-    return [factor * room[place] if place in chosen else 0.0 for place in range(len(room))]
+    return [factor * limit if index in chosen else 0.0 for index, limit in enumerate(limits)]

@@ -1,4 +1,4 @@
-"""Which response each source of a mixture is heard through, and what its reference is."""
+"""Which response each source of a mixture goes through, and what its reference is."""
 
 import re
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class RoomOfMixture:
-    """The room that a mixture is in, and what each of the sources in it is heard through."""
+    """The room of a mixture, and the response or position of each source in it."""
 
     room: Room
-    through: Sequence[Response | Position]
+    responses: Sequence[Response | Position]
 
 
 def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
-    """Tell whether a source is heard through a response."""
+    """Return whether a source goes through a response."""
     return rule is not None and source.role in rule.roles
 
 
 def room_of_files(
     rule: Rooms, responses: Sequence[SourceRow], *, microphones: int
 ) -> RoomOfMixture:
-    """Return the room that these response files are of.
+    """Return the room of which these files are responses.
 
     Raises:
-        InputError: they are of fewer microphones.
+        InputError: they have fewer microphones than the mixture has channels.
     """
     for row in responses:
         if row.channels < microphones:
@@ -63,31 +63,27 @@ def room_to_simulate(
         engine_and_version() | plan.model_dump(include={"size_m", "t60_s", "microphones_m"})
     )
     room = Room(name=name, early_s=rule.early_s, simulation=simulation)
-    places = [
-        Position(position_m=start, to_m=end)
-        for start, end in zip(plan.sources_m, ends, strict=True)
-    ]
-    return RoomOfMixture(room, places)
+    lines = zip(plan.sources_m, ends, strict=True)
+    return RoomOfMixture(room, [Position(position_m=start, to_m=end) for start, end in lines])
 
 
 def reference_of(rule: Rooms | None, source: Source) -> str:
-    """Return the name of the file that a separator is to give for a target."""
-    first = rule.references[0] if rule else "image"
-    return file_name(source.name, first)
+    """Return the name of the file that a separator has to estimate for a target."""
+    return file_name(source.name, rule.references[0] if rule else "image")
 
 
-def place(
+def assign_responses(
     rule: Rooms | None, sources: Sequence[Source], drawn: RoomOfMixture | None
 ) -> list[Source]:
     """Give each source that is in the room its response, and each target its references."""
     if rule is None:
         return list(sources)
     written = [part for part in rule.references if part != "image"]
-    left = iter(drawn.through if drawn else ())
+    left = iter(drawn.responses if drawn else ())
     return [
         source.model_copy(
             update={
-                "room": _heard_from(source, next(left)) if in_room(rule, source) else None,
+                "room": _standing(source, next(left)) if in_room(rule, source) else None,
                 "references": written if source.role == "target" else [],
             }
         )
@@ -95,19 +91,19 @@ def place(
     ]
 
 
-def _heard_from(source: Source, drawn: Response | Position) -> Response | Position:
-    """Return where a source is heard from: loudspeakers do not walk."""
+def _standing(source: Source, drawn: Response | Position) -> Response | Position:
+    """Return the response or position of a source; a loudspeaker does not move."""
     if source.echo is not None and isinstance(drawn, Position):
         return Position(position_m=drawn.position_m)
     return drawn
 
 
 def _response(row: SourceRow) -> Response:
-    told = _T60.search(row.text)
+    t60_s = _T60.search(row.text)
     return Response(
         corpus=row.corpus,
         path=row.path,
         sha256=row.sha256,
-        t60_s=float(told[1]) if told else None,
+        t60_s=float(t60_s[1]) if t60_s else None,
         licence=row.licence,
     )

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
-from mixgen.draw.candidates import candidates, found_or_error, of_split
-from mixgen.draw.choice import CHOICES, Choice, EnrolmentChoice, TalkerChoice
-from mixgen.draw.songs import SongChoice
+from mixgen.draw.candidates import Candidates
+from mixgen.draw.choice import SAMPLERS, EnrolmentSampler, FileSampler, TalkerSampler
+from mixgen.draw.songs import SongSampler
 from mixgen.recipe.schema import Recipe, SourceGroup
 from mixgen.scenes.distributions import Count
 from mixgen.scenes.draws import LARGEST_SEED
@@ -16,12 +16,16 @@ from mixgen.scenes.scene import sample
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One source of the mixture being drawn: its name, its group in the recipe, its files.
+class DrawnSource:
+    """One source of the mixture being drawn.
 
-    There is one file, but several for a stem that a song has in parts, and for the talkers of a
-    conversation, who have one per utterance and, once turns are laid, a start for each. Talkers
-    may have another utterance to enrol with.
+    Attributes:
+        name: of the source.
+        group: of the recipe.
+        rows: its files: one; several for a stem that a song has in several files; one per utterance
+            for a talker of a conversation.
+        starts_s: when each utterance of a conversation begins, once the turns are scheduled.
+        enrolment: another utterance of the talker.
     """
 
     name: str
@@ -32,20 +36,20 @@ class Part:
 
     @property
     def row(self) -> SourceRow:
-        """The first file, which tells the label and kind of all."""
+        """The first file; all have its label and kind."""
         return self.rows[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Deal:
+class Selection:
     """The files of one mixture: those of its sources, and responses for the sources in a room."""
 
     index: int
-    parts: list[Part]
+    sources: list[DrawnSource]
     responses: list[SourceRow]
 
 
-class Dealer:
+class SourceSampler:
     """Gives every mixture of one split its files.
 
     Raises:
@@ -59,39 +63,47 @@ class Dealer:
         self._recipe = recipe
         self._counts = recipe.splits[split].counts
         self._base = f"{recipe.scene_sha256}/{seed}/{split}"
-        self._stems = [g for g in recipe.sources if g.kind == "music"]
-        pools = {g.name: candidates(recipe, g, rows, split) for g in recipe.sources}
-        self._choices = {
-            g.name: _choice(g, pools[g.name], f"{self._base}/{g.name}")
-            for g in recipe.sources
-            if g.kind != "music"
+        self._stems = [group for group in recipe.sources if group.kind == "music"]
+        candidates = Candidates(recipe, rows, split)
+        pools = {group.name: candidates.of_group(group) for group in recipe.sources}
+        self._samplers = {
+            group.name: _sampler(group, pools[group.name], f"{self._base}/{group.name}")
+            for group in recipe.sources
+            if group.kind != "music"
         }
         self._enrolments = {
-            g.name: EnrolmentChoice(pools[g.name]) for g in recipe.sources if g.enrolment
+            group.name: EnrolmentSampler(pools[group.name])
+            for group in recipe.sources
+            if group.enrolment
         }
         if self._stems:
             rows_of_stems = {row.source_id: row for g in self._stems for row in pools[g.name]}
-            self._songs = SongChoice(
+            self._songs = SongSampler(
                 recipe, self._stems, list(rows_of_stems.values()), f"{self._base}/songs"
             )
-        self._rooms = _room_choice(recipe, rows, split, f"{self._base}/rooms")
+        self._rooms: TalkerSampler | None = None
+        if recipe.rooms is not None and recipe.rooms.simulate is None:
+            responses = candidates.of_kind("rir", "the rooms")
+            sampler = SAMPLERS[recipe.rooms.use]
+            self._rooms = TalkerSampler(responses, f"{self._base}/rooms", sampler)
 
     def seed(self, index: int, purpose: str = "scene") -> int:
         """Return a seed of mixture `index`, one per purpose."""
-        return int(_digest(f"{self._base}/{index}/{purpose}"), 16) % LARGEST_SEED
+        digest = hashlib.sha256(f"{self._base}/{index}/{purpose}".encode()).hexdigest()
+        return int(digest[:16], 16) % LARGEST_SEED
 
     def coherent(self, index: int) -> bool:
-        """Tell whether the stems of mixture `index` come from one song."""
+        """Return whether the stems of mixture `index` come from one song."""
         return self.seed(index, "coherent") / LARGEST_SEED < self._recipe.songs.coherent
 
-    def parts(self, index: int) -> list[Part]:
+    def sources(self, index: int) -> list[DrawnSource]:
         """Return the sources of mixture `index` in the order of the recipe."""
         rows = self._files(index)
         if self._stems:
             seed = f"{self._base}/{index}/songs"
             rows.update(self._songs.take(seed, coherent=self.coherent(index)))
-        parts = [
-            Part(name, group, files)
+        sources = [
+            DrawnSource(name, group, files)
             for group in self._recipe.sources
             for name, files in zip(
                 self._recipe.source_names(group, len(rows[group.name])),
@@ -99,19 +111,21 @@ class Dealer:
                 strict=True,
             )
         ]
-        heard = {row.source_id for part in parts for row in part.rows}
-        return [self._enrolled(part, heard, index) for part in parts]
+        in_mixture = {row.source_id for source in sources for row in source.rows}
+        return [self._enrolled(source, in_mixture, index) for source in sources]
 
-    def _enrolled(self, part: Part, heard: Collection[str], index: int) -> Part:
-        """Give a talker an utterance that is not among those heard, where the group enrols."""
-        if part.group.enrolment is None:
-            return part
-        seed = f"{self._base}/{index}/{part.name}/enrolment"
-        choice = self._enrolments[part.group.name]
-        return replace(part, enrolment=choice.take(part.row.owner, heard, seed))
+    def _enrolled(
+        self, source: DrawnSource, in_mixture: Collection[str], index: int
+    ) -> DrawnSource:
+        """Give a talker an utterance that is not in the mixture, where the group enrols."""
+        if source.group.enrolment is None:
+            return source
+        seed = f"{self._base}/{index}/{source.name}/enrolment"
+        utterance = self._enrolments[source.group.name].take(source.row.owner, in_mixture, seed)
+        return replace(source, enrolment=utterance)
 
     def _files(self, index: int) -> dict[str, list[list[SourceRow]]]:
-        """Return the files of each source by group, but for music; talkers differ in all groups."""
+        """Return the files of each source by group, without music; talkers differ in all groups."""
         rows: dict[str, list[list[SourceRow]]] = {}
         talkers: list[SourceRow] = []
         for group in self._recipe.sources:
@@ -135,7 +149,7 @@ class Dealer:
         if len(files) < count:
             raise InputError(
                 f"The room {files[0].label!r} has {len(files)} response(s) for {count} sources: "
-                "leave it out, or index rooms with more."
+                "exclude it, or index rooms with more."
             )
         return files
 
@@ -152,41 +166,22 @@ class Dealer:
         self, group: SourceGroup, index: int, others: Sequence[SourceRow]
     ) -> list[list[SourceRow]]:
         """Return the files of each source of a group in mixture `index`, unlike `others`."""
-        choice, count = self._choices[group.name], self.count(group, index)
+        sampler, count = self._samplers[group.name], self.count(group, index)
         seed = f"{self._base}/{index}/{group.name}"
-        if isinstance(choice, TalkerChoice):
-            return choice.take(self._utterances(group, index, count), seed, others)
-        return [[row] for row in choice.take(count, seed, others)]
-
-    def _utterances(self, group: SourceGroup, index: int, talkers: int) -> list[int]:
-        """Return how many utterances each talker of a conversation has."""
-        many = group.turns.utterances if group.turns else 1
-        purposes = (f"utterances/{group.name}/{talker}" for talker in range(talkers))
-        return [self._whole(many, index, purpose) for purpose in purposes]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        if not isinstance(sampler, TalkerSampler):
+            return [[row] for row in sampler.take(count, seed, others)]
+        utterances = group.turns.utterances if group.turns else 1
+        numbers = [
+            self._whole(utterances, index, f"utterances/{group.name}/{talker}")
+            for talker in range(count)
+        ]
+        return sampler.take(numbers, seed, others)
 
 
-def _room_choice(
-    recipe: Recipe, rows: Sequence[SourceRow], split: str, seed: str
-) -> TalkerChoice | None:
-    """Return what chooses rooms and responses in them; None for a recipe that has no such files.
-
-    Raises:
-        InputError: there is no response for the split.
-    """
-    if recipe.rooms is None or recipe.rooms.simulate is not None:
-        return None
-    found = found_or_error(
-        of_split(recipe, "rir", rows, split), recipe, "rir", rows, split, "the rooms"
-    )
-    return TalkerChoice(found, seed, CHOICES[recipe.rooms.use])
-
-
-def _choice(group: SourceGroup, rows: Sequence[SourceRow], seed: str) -> Choice | TalkerChoice:
-    choose = CHOICES[group.use]
+def _sampler(
+    group: SourceGroup, rows: Sequence[SourceRow], seed: str
+) -> FileSampler | TalkerSampler:
+    sampler = SAMPLERS[group.use]
     if group.turns is not None:
-        return TalkerChoice(rows, seed, choose, spare=1 if group.enrolment else 0)
-    return choose(rows, seed, distinct_labels=group.distinct_labels)
+        return TalkerSampler(rows, seed, sampler, spare=1 if group.enrolment else 0)
+    return sampler(rows, seed, distinct_labels=group.distinct_labels)

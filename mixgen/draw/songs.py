@@ -8,9 +8,9 @@ from mixgen.audio.activity import Activity
 from mixgen.core.errors import InputError
 from mixgen.corpora.song_tags import SongTags, tags_of
 from mixgen.corpora.sources import SourceRow
-from mixgen.draw.choice import CHOICES, ring_hash
+from mixgen.draw.choice import SAMPLERS, ring_hash
 from mixgen.recipe.schema import Recipe, SourceGroup
-from mixgen.recipe.song_match import fit
+from mixgen.recipe.song_match import match_song
 
 Song = dict[str, list[SourceRow]]  # stem -> its files, of which there may be several
 
@@ -28,12 +28,12 @@ def _song_of(row: SourceRow) -> str:
     return f"{row.corpus}/{row.group}"
 
 
-class SongChoice:
+class SongSampler:
     """Gives the stems of every mixture of a split their files.
 
     Raises:
-        InputError: no song has all stems, sound in them where that is asked for, and tags where
-            songs have to match.
+        InputError: no song has all stems, with sound in them where the recipe asks for salient
+            excerpts, and with tags where songs have to match.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class SongChoice:
         self._partners: dict[tuple[str, str], list[str]] = {}
         self._tags = {name: _tags(song) for name, song in self._songs.items()}
         leads = [song[stems[0].stem][0] for song in self._songs.values()]
-        self._choice = CHOICES[recipe.songs.use](leads, seed, distinct_labels=False)
+        self._sampler = SAMPLERS[recipe.songs.use](leads, seed, distinct_labels=False)
 
     def take(self, seed: str, *, coherent: bool) -> dict[str, list[list[SourceRow]]]:
-        """Return the files of every stem by its group, of the mixture with this seed."""
+        """Return the files of every stem by its group, for the mixture with this seed."""
         if coherent or self._rule.match is None:
-            # Where there are fewer songs than stems, the songs go round.
+            # With fewer songs than stems, the songs are used in turn.
             wanted = 1 if coherent else min(len(self._stems), len(self._songs))
-            names = [_song_of(lead) for lead in self._choice.take(wanted, seed)]
+            names = [_song_of(lead) for lead in self._sampler.take(wanted, seed)]
             songs = list(itertools.islice(itertools.cycle(names), len(self._stems)))
         else:
-            (lead,) = self._choice.take(1, seed)
+            (lead,) = self._sampler.take(1, seed)
             songs = self._matching(_song_of(lead), seed)
         return {
             group.name: [self._songs[song][group.stem]]
@@ -63,9 +63,9 @@ class SongChoice:
         }
 
     def _matching(self, lead: str, seed: str) -> list[str]:
-        """Return a song for every stem: `lead`, and for the others songs that match it.
+        """Return a song for every stem: `lead`, and songs that match it for the others.
 
-        Each is a different one as long as there are some; where none matches, it is `lead` itself.
+        They differ as long as there are enough; where none matches, `lead` gives the stem, too.
         """
         songs = [lead]
         for group in self._stems[1:]:
@@ -81,13 +81,13 @@ class SongChoice:
             self._partners[lead, group] = [
                 name
                 for name, tags in self._tags.items()
-                if rule and name != lead and fit(rule, group, tags, leading) is not None
+                if rule and name != lead and match_song(rule, group, tags, leading) is not None
             ]
         return self._partners[lead, group]
 
 
 def _tags(song: Song) -> SongTags:
-    """Return the tags of a song, as the first of its files tells them."""
+    """Return the tags of a song, which are in the text of its first file."""
     return tags_of(next(iter(song.values()))[0].text)
 
 
@@ -115,7 +115,7 @@ def _usable(
 
 
 def _sounds(recipe: Recipe, stems: Sequence[SourceGroup], song: Song) -> bool:
-    """Tell whether a song has the excerpts that a recipe asks for."""
+    """Return whether a song has the excerpts that a recipe asks for."""
     files = [(song[group.stem], group.salient) for group in stems]
     together = [files] if recipe.songs.coherent > 0 else [[stem] for stem in files]
     seconds = recipe.duration.seconds or 0.0
@@ -126,14 +126,14 @@ def salient_starts(files: Sequence[SourceRow], least_share: float, seconds: floa
     """Return the starts of excerpts in which a file of a stem sounds for at least `least_share`.
 
     Raises:
-        InputError: when there is sound in a file is not known.
+        InputError: the list of sources does not say when there is sound in a file.
     """
     starts: set[float] = set()
     for row in files:
         if not row.active:
             raise InputError(
-                f"When there is sound in {row.source_id!r} is not known, and `salient` asks for "
-                "it: index its corpus again."
+                f"`salient` needs to know when there is sound in {row.source_id!r}, which its "
+                "sources.csv does not have: index its corpus again."
             )
         starts.update(Activity(row.active, row.duration_s).starts(seconds, least_share))
     return sorted(starts)
@@ -142,10 +142,10 @@ def salient_starts(files: Sequence[SourceRow], least_share: float, seconds: floa
 def common_starts(
     stems: Iterable[tuple[Sequence[SourceRow], float | None]], seconds: float
 ) -> list[float] | None:
-    """Return the starts at which every stem sounds for its share; None if none has to.
+    """Return the starts at which every stem sounds for its share; None if no stem has a share.
 
     Raises:
-        InputError: when there is sound in a file is not known.
+        InputError: as `salient_starts`.
     """
     found = [
         set(salient_starts(files, share, seconds)) for files, share in stems if share is not None

@@ -24,7 +24,7 @@ from mixgen.recipe.schema import (
     SplitRule,
     Turns,
 )
-from mixgen.recipe.song_match import Match
+from mixgen.recipe.song_match import MatchRule
 
 _LARGEST_FILE = 1 << 20
 
@@ -111,7 +111,7 @@ def _all_keys() -> list[str]:
         Duration,
         SplitRule,
         Songs,
-        Match,
+        MatchRule,
         Rooms,
         SimulatedRoom,
         Clip,

@@ -14,7 +14,7 @@ from mixgen.core.records import Record, as_value_error
 from mixgen.core.vocabulary import FormatName, Kind, Role, Task
 from mixgen.degradations import DegradationRule
 from mixgen.manifest.mixture import Clip, Part, SourceName, file_name
-from mixgen.recipe.song_match import Match
+from mixgen.recipe.song_match import MatchRule
 from mixgen.scenes.distributions import Count, CountOfSome, Distribution, constant, values_of
 
 _LONGEST_NAME = 150
@@ -196,7 +196,7 @@ class Songs(Record):
     """
 
     coherent: Share = 1.0
-    match: Match | None = None
+    match: MatchRule | None = None
     use: Use = "equally"
 
 

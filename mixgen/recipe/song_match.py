@@ -1,4 +1,4 @@
-"""Songs that go together: stems of one brought to the tempo, key and beat of another.
+"""Songs that match: stems of one, brought to the tempo, key and beat of another.
 
 The limits are those of the automatic mixes that Demucs was trained on (Defossez, "Hybrid
 Spectrogram and Waveform Source Separation", ISMIR MDX workshop 2021).
@@ -12,10 +12,10 @@ from mixgen.core.records import Record
 from mixgen.corpora.song_tags import SongTags, semitones_between
 
 
-class Match(Record):
+class MatchRule(Record):
     """How far stems may be stretched (a share of their length) and shifted (semitones) to match.
 
-    Groups in `unpitched` are not shifted, and any key will do for them.
+    Groups in `unpitched` are not shifted and match a song in any key.
     """
 
     tempo: float = Field(default=0.15, ge=0, lt=1)
@@ -24,14 +24,14 @@ class Match(Record):
 
 
 @dataclass(frozen=True)
-class Fit:
+class SongMatch:
     """What brings a stem to the tempo and key of another song: a factor and semitones."""
 
     time_stretch: float
     pitch_shift: float
 
 
-def fit(rule: Match, group: str, song: SongTags, lead: SongTags) -> Fit | None:
+def match_song(rule: MatchRule, group: str, song: SongTags, lead: SongTags) -> SongMatch | None:
     """Return what brings a group's stem of `song` to `lead`; None if beyond the rule's limits.
 
     Songs without a tempo never match, nor do pitched stems without a key.
@@ -42,7 +42,7 @@ def fit(rule: Match, group: str, song: SongTags, lead: SongTags) -> Fit | None:
     shift = 0 if group in rule.unpitched else semitones_between(song.key, lead.key)
     if shift is None or abs(shift) > rule.key or abs(stretch - 1) > rule.tempo:
         return None
-    return Fit(time_stretch=stretch, pitch_shift=float(shift))
+    return SongMatch(time_stretch=stretch, pitch_shift=float(shift))
 
 
 def on_the_beat(
@@ -51,7 +51,7 @@ def on_the_beat(
     """Return where an excerpt of `song` begins so that its beats fall on those of `lead`.
 
     That is at most one beat after `start_s`, or before it where the excerpt would begin after
-    `last_s`; `start_s` itself where a beat is not known or there is no space.
+    `last_s`; `start_s` where a beat is not known or neither place fits.
 
     Args:
         start_s: where the excerpt began, in seconds of its file.

@@ -10,7 +10,7 @@ import pytest
 from torch.utils.data import ConcatDataset, DataLoader
 
 from mixgen.core.errors import InputError, UsageError
-from mixgen.dataset import Item, ManifestDataset, RecipeDataset, RenderedDataset, collate
+from mixgen.dataset import ManifestDataset, MixtureItem, RecipeDataset, RenderedDataset, collate
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe
@@ -77,7 +77,7 @@ def drawn_and_rendered(recipe: Recipe, corpus: Any, folder: Path) -> RenderedSet
     return RenderedSet(folder / "set")
 
 
-def assert_same(item: Item, other: Item) -> None:
+def assert_same(item: MixtureItem, other: MixtureItem) -> None:
     assert item.record == other.record
     for signal, expected in (
         (item.mixture, other.mixture),

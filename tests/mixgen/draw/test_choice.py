@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
-from mixgen.draw.choice import EqualChoice, IndependentChoice, OnceChoice
+from mixgen.draw.choice import BalancedSampler, IndependentSampler, WithoutReplacement
 from mixgen.draw.songs import songs_with
 
 
@@ -46,7 +46,7 @@ def test_equal_use_after_every_whole_number_of_rounds(
     labels: int, each: int, count: int, seed: str
 ) -> None:
     rows = _rows(labels, each)
-    choice = EqualChoice(rows, seed, distinct_labels=False)
+    choice = BalancedSampler(rows, seed, distinct_labels=False)
     count = min(count, len(rows))
     used: Counter[str] = Counter()
     for taken in range(1, 6 * len(rows) + 1):
@@ -60,7 +60,7 @@ def test_equal_use_after_every_whole_number_of_rounds(
 @given(**sizes, seed=st.text(max_size=3))
 def test_once_means_no_file_twice(labels: int, each: int, count: int, seed: str) -> None:
     rows = _rows(labels, each)
-    choice = OnceChoice(rows, f"{seed}/speech", distinct_labels=False)
+    choice = WithoutReplacement(rows, f"{seed}/speech", distinct_labels=False)
     count = min(count, len(rows))
     taken = [row.source_id for _ in range(len(rows) // count) for row in choice.take(count)]
     assert len(set(taken)) == len(taken)
@@ -70,7 +70,10 @@ def test_once_means_no_file_twice(labels: int, each: int, count: int, seed: str)
 
 def test_once_begins_as_equally_does() -> None:
     rows = _rows(5, 4)
-    deals = [choose(rows, "seed", distinct_labels=True) for choose in (EqualChoice, OnceChoice)]
+    deals = [
+        choose(rows, "seed", distinct_labels=True)
+        for choose in (BalancedSampler, WithoutReplacement)
+    ]
     assert len({str([deal.take(2) for _ in range(5)]) for deal in deals}) == 1
 
 
@@ -78,7 +81,7 @@ def test_once_begins_as_equally_does() -> None:
 @given(**sizes, seed=st.text(max_size=3))
 def test_equal_use_with_distinct_labels(labels: int, each: int, count: int, seed: str) -> None:
     count = min(count, labels)
-    choice = EqualChoice(_rows(labels, each), seed, distinct_labels=True)
+    choice = BalancedSampler(_rows(labels, each), seed, distinct_labels=True)
     used: Counter[str] = Counter()
     for _ in range(5 * labels * each):
         taken = choice.take(count)
@@ -90,7 +93,7 @@ def test_equal_use_with_distinct_labels(labels: int, each: int, count: int, seed
 
 def test_one_label_with_most_of_the_files_does_not_slow_the_choice() -> None:
     rows = _rows(1, 90) + [_row("other", number) for number in range(3)]
-    choice = EqualChoice(rows, "seed", distinct_labels=True)
+    choice = BalancedSampler(rows, "seed", distinct_labels=True)
     for _ in range(400):
         assert len({row.label for row in choice.take(2)}) == 2
     assert len(choice._left) <= 2 * len(rows)
@@ -104,8 +107,8 @@ def test_a_new_file_changes_only_choices_that_hold_it(
     rows = _rows(labels, each)
     new = _row(f"spk{added}", 99)
     count = min(count, labels)
-    before = IndependentChoice(rows, distinct_labels=True)
-    after = IndependentChoice([new, *rows], distinct_labels=True)
+    before = IndependentSampler(rows, distinct_labels=True)
+    after = IndependentSampler([new, *rows], distinct_labels=True)
     for index in range(20):
         taken = after.take(count, f"{seed}/{index}")
         assert len({row.label for row in taken}) == count
@@ -114,7 +117,7 @@ def test_a_new_file_changes_only_choices_that_hold_it(
 
 def test_independent_choice_reaches_every_file() -> None:
     rows = _rows(4, 5)
-    choice = IndependentChoice(rows, distinct_labels=True)
+    choice = IndependentSampler(rows, distinct_labels=True)
     used = Counter(row.source_id for n in range(2000) for row in choice.take(2, str(n)))
     assert len(used) == len(rows)
     assert max(used.values()) < 6 * 4000 / len(rows)
@@ -122,18 +125,18 @@ def test_independent_choice_reaches_every_file() -> None:
 
 def test_independent_choice_does_not_depend_on_the_order_of_rows() -> None:
     rows = _rows(4, 5)
-    there, back = (IndependentChoice(r, distinct_labels=True) for r in (rows, rows[::-1]))
+    there, back = (IndependentSampler(r, distinct_labels=True) for r in (rows, rows[::-1]))
     assert [there.take(3, str(n)) for n in range(50)] == [back.take(3, str(n)) for n in range(50)]
 
 
 @pytest.mark.parametrize("distinct", [True, False])
 def test_too_few(distinct: bool) -> None:
     rows = _rows(1, 1)
-    words = "2 different (labels|files) are wanted in one mixture; there are 1"
+    words = "2 different (labels|files), and 1 are left"
     with pytest.raises(InputError, match=words):
-        EqualChoice(rows, "", distinct_labels=distinct).take(2)
+        BalancedSampler(rows, "", distinct_labels=distinct).take(2)
     with pytest.raises(InputError, match=words):
-        IndependentChoice(rows, distinct_labels=distinct).take(2, "")
+        IndependentSampler(rows, distinct_labels=distinct).take(2, "")
 
 
 def test_songs_need_all_stems() -> None:

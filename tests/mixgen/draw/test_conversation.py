@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixgen.draw.conversation import Turn, lay_turns
+from mixgen.draw.conversation import Turn, schedule_turns
 
 Lengths = list[list[float]]
 
@@ -18,7 +18,7 @@ conversations = st.lists(st.lists(lengths, min_size=0, max_size=6), min_size=0, 
 
 def lay(durations: Lengths, overlap: float = 0.0, share: float = 1.0, seed: int = 0) -> list[Turn]:
     many = sum(map(len, durations))
-    return lay_turns(
+    return schedule_turns(
         durations,
         overlap=overlap,
         overlapping_turns=share,

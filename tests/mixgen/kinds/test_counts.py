@@ -24,7 +24,7 @@ from mixgen.corpora.roots import Roots
 from mixgen.corpora.sources import SourceRow
 from mixgen.degradations import DegradationRule
 from mixgen.draw.mixtures import draw_mixtures
-from mixgen.draw.sampler import Dealer
+from mixgen.draw.sampler import SourceSampler
 from mixgen.manifest.file import Manifest
 from mixgen.recipe.read import read_recipe, shipped_folder
 from mixgen.recipe.schema import Recipe
@@ -144,8 +144,8 @@ def splits_with_counts() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "split"), list(splits_with_counts()))
 def test_shipped_counts(plenty: Plenty, name: str, split: str) -> None:
     recipe = SHIPPED[name]
-    dealer = Dealer(recipe, plenty[0], split, recipe.seed)
-    drawn = (tuple(dealer.count(g, index) for g in recipe.sources) for index in range(SCENES))
+    sampler = SourceSampler(recipe, plenty[0], split, recipe.seed)
+    drawn = (tuple(sampler.count(g, index) for g in recipe.sources) for index in range(SCENES))
     # Groups are independent of one another, so that shares of single and double talk follow.
     scenes = itertools.product(*(counts.items() for counts in counts_of(recipe, split)))
     pairs = (zip(*scene, strict=True) for scene in scenes)
@@ -163,9 +163,9 @@ def test_shipped_utterances(plenty: Plenty, name: str, group: str) -> None:
     recipe = SHIPPED[name]
     (turns,) = (some.turns for some in recipe.sources if some.name == group)
     assert turns is not None
-    dealer = Dealer(recipe, plenty[0], "train", recipe.seed)
+    sampler = SourceSampler(recipe, plenty[0], "train", recipe.seed)
     scenes = SCENES if isinstance(turns.utterances, list) else SCENES // 100
-    dealt = itertools.chain.from_iterable(dealer.parts(index) for index in itertools.count())
+    dealt = itertools.chain.from_iterable(sampler.sources(index) for index in itertools.count())
     utterances = (len(part.rows) for part in dealt if part.group.name == group)
     assert_as_often(itertools.islice(utterances, scenes), shares(turns.utterances))
 
@@ -176,8 +176,8 @@ MIXED_SONGS = [name for name, recipe in SHIPPED.items() if 0 < recipe.songs.cohe
 @pytest.mark.parametrize("name", MIXED_SONGS)
 def test_shipped_shares_of_coherent_songs(plenty: Plenty, name: str) -> None:
     recipe = SHIPPED[name]
-    dealer = Dealer(recipe, plenty[0], "train", recipe.seed)
-    songs = ({part.row.group for part in dealer.parts(index)} for index in range(SCENES))
+    sampler = SourceSampler(recipe, plenty[0], "train", recipe.seed)
+    songs = ({part.row.group for part in sampler.sources(index)} for index in range(SCENES))
     coherent = recipe.songs.coherent
     assert_as_often((len(some) == 1 for some in songs), {True: coherent, False: 1 - coherent})
 
@@ -192,16 +192,16 @@ def probabilities() -> Iterator[tuple[str, str, float]]:
                 yield name, f"{group.name}/echo", group.echo.nonlinear
 
 
-def happens(dealer: Dealer, index: int, purpose: str, probability: float) -> bool:
+def happens(sampler: SourceSampler, index: int, purpose: str, probability: float) -> bool:
     """Tell whether something with a probability happens in mixture `index`."""
-    return Draws(dealer.seed(index, purpose)).happens(probability)
+    return Draws(sampler.seed(index, purpose)).happens(probability)
 
 
 @pytest.mark.parametrize(("name", "purpose", "probability"), list(probabilities()))
 def test_shipped_probabilities(plenty: Plenty, name: str, purpose: str, probability: float) -> None:
     recipe = SHIPPED[name]
-    dealer = Dealer(recipe, plenty[0], "train", recipe.seed)
-    drawn = (happens(dealer, index, purpose, probability) for index in range(SCENES))
+    sampler = SourceSampler(recipe, plenty[0], "train", recipe.seed)
+    drawn = (happens(sampler, index, purpose, probability) for index in range(SCENES))
     assert_as_often(drawn, {True: probability, False: 1 - probability})
 
 
@@ -227,10 +227,10 @@ def options_of(rule: DegradationRule) -> dict[str, dict[Any, float]]:
 def test_shipped_options(plenty: Plenty, name: str, place: int) -> None:
     recipe = SHIPPED[name]
     rule = recipe.degradations[place]
-    dealer = Dealer(recipe, plenty[0], "train", recipe.seed)
+    sampler = SourceSampler(recipe, plenty[0], "train", recipe.seed)
     # Fewer, because all parameters are drawn for the few that are looked at.
     scenes = range(SCENES // 4)
-    drawn = [rule.draw(dealer.seed(index, f"degradation/{place}")) for index in scenes]
+    drawn = [rule.draw(sampler.seed(index, f"degradation/{place}")) for index in scenes]
     for parameter, wanted in options_of(rule).items():
         assert_as_often((getattr(one, parameter) for one in drawn if one), wanted)
 
@@ -244,20 +244,20 @@ RANDOM = dict.fromkeys([*(name for name, *_ in CASES), *MIXED_SONGS])
 )
 def test_records_hold_what_was_dealt(plenty: Plenty, name: str, split: str) -> None:
     recipe, (rows, roots) = SHIPPED[name], plenty
-    dealer = Dealer(recipe, rows, split, recipe.seed)
+    sampler = SourceSampler(recipe, rows, split, recipe.seed)
     drawn = draw_mixtures(recipe, rows, roots, splits=[split])
     for index, mixture in enumerate(itertools.islice(drawn, 8)):
-        parts = dealer.parts(index)
+        parts = sampler.sources(index)
         assert [source.name for source in mixture.sources] == [part.name for part in parts]
         files = [[event.sha256 for event in source.events] for source in mixture.sources]
         assert files == [[row.source_id for row in part.rows] for part in parts]
         assert [effect.name for effect in mixture.degradations] == [
             rule.name
             for place, rule in enumerate(recipe.degradations)
-            if happens(dealer, index, f"degradation/{place}", rule.probability)
+            if happens(sampler, index, f"degradation/{place}", rule.probability)
         ]
         for source, rule in zip(mixture.sources, (part.group.echo for part in parts), strict=True):
-            bent = rule and happens(dealer, index, f"{source.name}/echo", rule.nonlinear)
+            bent = rule and happens(sampler, index, f"{source.name}/echo", rule.nonlinear)
             assert (source.echo and source.echo.loudspeaker is not None) == bent
 
 
@@ -336,7 +336,7 @@ def test_counts_of_a_group_that_is_not_there(speech_recipe: MakeRecipe) -> None:
 def test_an_empty_mixture_needs_a_length(corpus, speech_recipe: MakeRecipe) -> None:
     group = {**TALKERS, "count": ["const", 0]}
     recipe = speech_recipe(sources=[group], duration={"mode": "max"})
-    with pytest.raises(InputError, match="no length of its own: add limit_s"):
+    with pytest.raises(InputError, match="has no length: add limit_s"):
         list(draw_mixtures(recipe, corpus.rows, corpus.roots))
     recipe = speech_recipe(sources=[group], duration={"mode": "max", "limit_s": 0.5})
     drawn = list(draw_mixtures(recipe, corpus.rows, corpus.roots))

@@ -20,7 +20,7 @@ from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import write_manifest
 from mixgen.manifest.mixture import Event, Mixture, Source
 from mixgen.recipe.schema import Recipe
-from mixgen.recipe.song_match import Fit, Match, fit, on_the_beat
+from mixgen.recipe.song_match import MatchRule, SongMatch, match_song, on_the_beat
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
 from mixgen.sets.verify import verify_set
@@ -102,10 +102,10 @@ def test_stems_fit_the_first_song(corpus: Any, rows: Any, music_recipe: MakeReci
 def test_limits_of_a_fit(
     song: SongTags, lead: SongTags, expected: tuple[float, float] | None
 ) -> None:
-    rule = Match(tempo=0.1001, key=3)
-    assert fit(rule, "bass", song, lead) == (expected and Fit(*expected))
+    rule = MatchRule(tempo=0.1001, key=3)
+    assert match_song(rule, "bass", song, lead) == (expected and SongMatch(*expected))
     if song.tempo_bpm == 100:
-        assert fit(rule, "drums", song, lead) == Fit(1.0, 0.0)
+        assert match_song(rule, "drums", song, lead) == SongMatch(1.0, 0.0)
 
 
 @given(
@@ -209,7 +209,7 @@ def test_salient_speech_leaves_files_out_that_are_too_quiet(
 def test_what_salient_cannot_have(corpus: Any, rows: Any, music_recipe: MakeRecipe) -> None:
     salient = [stem("vocals", salient=0.9)]
     unknown = [row.model_copy(update={"active": ""}) for row in rows]
-    with pytest.raises(InputError, match="vocals' is not known, and `salient` asks for it"):
+    with pytest.raises(InputError, match="there is sound in 'songs/song0/vocals'"):
         list(draw_mixtures(music_recipe(sources=salient), unknown, corpus.roots))
     long = {"mode": "fixed", "seconds": 1.5}
     with pytest.raises(InputError, match="No song has an excerpt in which all of vocals sound"):
