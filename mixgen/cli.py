@@ -102,7 +102,7 @@ def index(
         typer.echo(to_json({"files": len(result.rows), "hours": hours, "refused": refused}))
     else:
         typer.echo(f"{len(result.rows)} files, {hours:.2f} h, in {out}.")
-    _report_failures("left out", result.refused, others=True)
+    _report_failures("skipped", result.refused, others=True)
 
 
 @app.command("layouts")
@@ -225,16 +225,19 @@ def render(
 def verify(
     rendered_set: Annotated[Path, typer.Argument(help="Folder of a rendered set.")],
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also decode all and compare mixtures with their sums.")
+        bool,
+        typer.Option("--deep", help="Also decode all files and compare mixtures with their sums."),
     ] = False,
     tolerance: Annotated[
         list[str] | None,
-        typer.Option("--tolerance", help="QUANTITY=X: how far from the requested; repeatable."),
+        typer.Option(
+            "--tolerance", help="QUANTITY=X: allowed distance from the requested value; repeatable."
+        ),
     ] = None,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove a rendered set against its manifest, file by file.
+    """Check a rendered set against its manifest, file by file.
 
     Example: mixgen verify sets/speech --tolerance level_db=1
     """

@@ -69,8 +69,8 @@ class RecipeDataset:
 
     Raises:
         UsageError: `start` is below 0 or `length` below 1, or there is no such format.
-        InputError: the recipe has no such split, or the sources cannot fill it. An item raises it
-            where a source file is missing, unreadable or not the one that was indexed.
+        InputError: the recipe has no such split, or the sources cannot fill it. Items raise it if a
+            source file is missing, unreadable or not the one that was indexed.
     """
 
     def __init__(

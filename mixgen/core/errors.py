@@ -1,4 +1,4 @@
-"""Errors a user can act on: one sentence each, and the exit code of the command that met it."""
+"""Errors a user can act on: one sentence each, and the exit code of the command."""
 
 
 class SuiteError(Exception):

@@ -22,14 +22,14 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextlib.contextmanager
 def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it takes the place of `path`, else it goes.
+    """Yield a temporary path beside `path`; it replaces `path` on success and is removed otherwise.
 
     With `flush` the content is on the disk before the rename, so even a power cut leaves the old
-    file or the new one. Files whose hash is recorded later may do without: a torn one is found.
+    file or the new one. Files whose hash is recorded need no flush: the hash reveals a torn one.
 
     Raises:
-        MachineError: the folder cannot be made or the file not put into its place. What goes wrong
-            in the body of the `with` is left to it.
+        MachineError: the folder cannot be made, or the file cannot be renamed. Errors in the body
+            of the `with` pass unchanged.
     """
     path = Path(path)
     # A random part, because other machines may write to the same folder.
@@ -92,10 +92,10 @@ def copy_file(source: Path, path: Path) -> None:
 
 
 def scratch_file() -> BinaryIO:
-    """Return an empty file without a name, in memory where the system has such, to be closed.
+    """Return an empty, unnamed file, in memory where the system can; the caller closes it.
 
     soundfile writes to a BytesIO through callbacks, in which a KeyboardInterrupt is lost. On a disk
-    it waits for every file to be there, and hides why one failed.
+    it waits until every file is written, and hides why one failed.
     """
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("scratch"), "w+b")
@@ -122,7 +122,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Write one line of strict JSON per row, atomically and without holding all rows in memory.
 
-    What goes wrong while a row is made is no error of writing, and is passed on as it is.
+    An error while a row is made is not an error of writing, and passes unchanged.
     """
     with atomic_path(path) as temporary:
         with machine_errors(path):
@@ -239,5 +239,5 @@ def sha256_file(path: Path) -> str:
 
 
 def has_sha256(path: Path, sha256: str) -> bool:
-    """Tell whether there is a file of that SHA-256."""
+    """Return whether `path` is a file with that SHA-256."""
     return path.is_file() and sha256_file(path) == sha256

@@ -41,10 +41,10 @@ def inside(root: Path, path: str) -> Path:
 
 
 def leads_out(root: Path, path: str) -> bool:
-    """Tell whether links in a relative `path`, which has no `..`, lead out of `root`."""
+    """Return whether links in a relative `path`, which has no `..`, lead out of `root`."""
     below = itertools.accumulate(path.split("/"), os.path.join, initial=os.fspath(root))
     if not any(map(os.path.islink, itertools.islice(below, 1, None))):
-        return False  # found at a fraction of the cost
+        return False  # a path without links needs no more
     real_root = os.path.realpath(root)
     return os.path.commonpath((real_root, os.path.realpath(root / path))) != real_root
 

@@ -11,7 +11,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Yield `items` while telling standard error how far the work has come."""
+    """Yield `items`, and show on stderr how many are done."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty():
@@ -50,5 +50,5 @@ def _with_lines(items: Iterable[Item], description: str, total: int | None) -> I
 
 
 def say(line: str) -> None:
-    """Tell the person one line, on standard error."""
+    """Print one line to stderr."""
     print(line, file=sys.stderr, flush=True)

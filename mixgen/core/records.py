@@ -1,7 +1,7 @@
 """Shared base of every record that is read from or written to a file."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -30,6 +30,22 @@ def explain(error: ValidationError) -> str:
     return f"{where}: {message}"
 
 
+Rule = tuple[Callable[[Any], object], str]
+"""What a record must not have (a function of it that finds that), and the sentence for it."""
+
+
+def check_rules(record: Record, rules: Iterable[Rule]) -> None:
+    """Check a record in one of pydantic's validators; `{}` in a sentence becomes what was found.
+
+    Raises:
+        ValueError: the record breaks a rule; with the sentence of the first one.
+    """
+    for find, sentence in rules:
+        found = find(record)
+        if found:
+            raise ValueError(sentence.format(found))
+
+
 def parse_record(kind: type[Record], data: Any, where: str) -> Any:
     """Build a `kind` from plain `data`.
 
@@ -43,10 +59,10 @@ def parse_record(kind: type[Record], data: Any, where: str) -> Any:
 
 
 def as_value_error(check: Callable[[str], str], value: str) -> str:
-    """Return `check(value)` for a pydantic validator, which reports ValueErrors alone.
+    """Return `check(value)` for a pydantic validator, which reports only ValueErrors.
 
     Raises:
-        ValueError: the check refuses the value; in the same words.
+        ValueError: the check refuses the value; with the same sentence.
     """
     try:
         return check(value)
@@ -64,7 +80,7 @@ def read_header(path: Path, kind: type[Item]) -> Item:
     """Return the record on the first line.
 
     Raises:
-        InputError: the file is missing or empty, or the line is not such a record.
+        InputError: the file is missing or empty, or the line is not a record of this kind.
     """
     for where, data in stream_jsonl(path):
         header: Item = parse_record(kind, data, where)
@@ -76,7 +92,8 @@ def read_records(path: Path, kind: type[Item]) -> Iterator[Item]:
     """Yield the records that follow the header.
 
     Raises:
-        InputError: the file is missing, or a line is not such a record; the line is named.
+        InputError: the file is missing, or a line is not a record of this kind; the sentence names
+            the line.
     """
     for where, data in itertools.islice(stream_jsonl(path), 1, None):
         yield parse_record(kind, data, where)

@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 
 def names_in(package: str) -> list[str]:
-    """Return the names of the modules of a package, sorted; names with an underscore are left out.
+    """Return the names of the modules of a package, sorted, without `_private` ones.
 
     No module is imported but the package itself.
     """

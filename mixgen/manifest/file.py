@@ -49,7 +49,7 @@ class ManifestFile:
     """A manifest on disk: its header, and its mixtures, read and checked one at a time.
 
     Every iteration reads the file again. It raises InputError where a record is not valid or an id
-    comes back; the sentence names the line or the mixture.
+    comes twice; the sentence names the line or the mixture.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -89,17 +89,17 @@ class ManifestFile:
     def sha256(self) -> str:
         """Hash of the manifest in the form that `write_manifest` gives it.
 
-        What equals its default and the version of the schema do not count: an old file and the same
-        one written again have one hash. It takes a reading of the file if there was none yet.
+        Values that equal their default and the version of the schema do not count: an old file and
+        the same one rewritten have one hash. If the file was not read to its end yet, it is read.
         """
         if self._sha256 is None:
             deque(self, maxlen=0)
         return str(self._sha256)
 
     def has_sha256(self, sha256: str) -> bool:
-        """Tell whether a hash that was noted earlier is of this manifest.
+        """Return whether a hash that was recorded earlier is of this manifest.
 
-        Notes from before `manifest/2` hold the hash of the file's bytes.
+        Before `manifest/2`, the hash of the file's bytes was recorded.
         """
         return sha256 in (self.sha256, sha256_file(self.path))
 
@@ -162,7 +162,7 @@ def write_manifest(path: Path, header: Header, mixtures: Iterable[Mixture]) -> N
 
 
 def open_manifest(path: Path) -> ManifestFile:
-    """Open a manifest of any length: its header is read now, its mixtures as they are asked for.
+    """Open a manifest of any length: read its header now, and its mixtures one at a time later.
 
     Raises:
         InputError: the file is missing, of another schema, or its header is not valid.
@@ -198,8 +198,8 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check a whole manifest.
 
     Raises:
-        InputError: the file is missing, of another schema, or a record is not valid; the line is
-            named.
+        InputError: the file is missing, of another schema, or a record is not valid; the sentence
+            names the line.
     """
     manifest = open_manifest(path)
     return Manifest(manifest, list(manifest))

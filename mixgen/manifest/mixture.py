@@ -1,4 +1,4 @@
-"""The manifest: one header line, then one record per mixture with nothing random left in it."""
+"""The records of a manifest: everything that is needed to render a mixture, nothing random."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -48,7 +48,7 @@ SourceName = Annotated[str, AfterValidator(_check_source_name)]
 class Event(Record):
     """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec.
 
-    `text` is what is said in all of the file, where the corpus tells it.
+    `text` is the transcript of the whole file, where the corpus has one.
     """
 
     corpus: str
@@ -85,9 +85,10 @@ class Response(Record):
 
 
 class Position(Record):
-    """Where a source stands in a simulated room, in metres.
+    """The position of a source in a simulated room, in metres.
 
-    With `to_m` it walks from there to here, straight and at one speed, while the mixture lasts.
+    With `to_m` the source moves there from `position_m`, straight and at one speed, while the
+    mixture lasts.
     """
 
     position_m: Point
@@ -118,11 +119,11 @@ def file_name(source: str, part: Part) -> str:
 
 
 class Source(Record):
-    """One signal of a mixture: the sum of its events, through its response where it has one.
+    """One signal of a mixture: the sum of its events, through its room response if it has one.
 
-    `references` are parts of it that are written to files of their own and not summed. A source
-    with an `echo` is heard as the echo of its events, and the far-end signal is such a file too, as
-    is an `enrolment`: an utterance of the talker that is not in the mixture.
+    `references` are parts of it that get separate files and are not summed. The image of a source
+    with an `echo` is the echo of its events, and the far-end signal gets a separate file, as does
+    an `enrolment`: an utterance of the talker that is not in the mixture.
     """
 
     name: SourceName
@@ -139,7 +140,7 @@ class Source(Record):
     @model_validator(mode="after")
     def _parts_have_a_cause(self) -> "Source":
         if self.references and self.room is None:
-            raise ValueError("`references` are parts of what is heard in a room: give a `room`")
+            raise ValueError("`references` are parts of a room response: give a `room`")
         if self.echo is not None and (self.role != "far_end" or self.references):
             raise ValueError("an `echo` belongs to the role far_end, which has no `references`")
         return self
@@ -168,7 +169,7 @@ class Simulation(Record):
 class Room(Record):
     """The room of a mixture, and how long after the direct sound its early part lasts.
 
-    Its responses are files, or those of a `simulation`, in which every source has its place.
+    The responses come from files, or from a `simulation` in which every source has a position.
     """
 
     name: str
@@ -213,10 +214,12 @@ class Mixture(Record):
         return as_value_error(check_name, name)
 
     @model_validator(mode="after")
-    def _places_are_in_a_simulated_room(self) -> "Mixture":
+    def _positions_are_in_a_simulated_room(self) -> "Mixture":
         simulation = self.room.simulation if self.room else None
         if any(isinstance(s.room, Position) for s in self.sources) != (simulation is not None):
-            raise ValueError("sources with a place and the `simulation` of a room need each other")
+            raise ValueError(
+                "sources with a position need the `simulation` of a room, and vice versa"
+            )
         if simulation and len(simulation.microphones_m) < self.channels:
             raise ValueError("the simulated room has fewer microphones than the mixture channels")
         return self
@@ -278,5 +281,5 @@ def overlap_of(activity: NDArray[np.bool_]) -> float | None:
     if len(activity) == 0:
         return None
     active = activity.sum(axis=0)
-    heard = int((active > 0).sum())
-    return round(float((active > 1).sum() / heard), 4) if heard else None
+    sounding = int((active > 0).sum())
+    return round(float((active > 1).sum() / sounding), 4) if sounding else None

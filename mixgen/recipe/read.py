@@ -1,4 +1,4 @@
-"""Recipe files: read as plain YAML, and what is wrong told with its line."""
+"""Recipe files and shipped recipes: plain YAML, with the line in every error."""
 
 import difflib
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def read_recipe(path: Path) -> Recipe:
 
     Raises:
         InputError: the file is missing or too large, is not plain YAML, or a key or value is not
-            allowed; the key, its line and the nearest allowed name are told.
+            allowed; the sentence has the key, its line and the nearest allowed name.
     """
     if Path(path).is_file() and Path(path).stat().st_size > _LARGEST_FILE:
         raise InputError(f"{path} is larger than 1 MiB, which no recipe is.")
@@ -59,7 +59,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _check_keys(node: yaml.Node | None, path: Path) -> None:
-    """Refuse a key that comes twice, of which YAML would keep the last without a word."""
+    """Refuse a key that comes twice: YAML would silently keep the last one."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _check_keys(item, path)
@@ -77,7 +77,7 @@ def _check_keys(node: yaml.Node | None, path: Path) -> None:
 def _hint(error: ValidationError, tree: yaml.Node | None) -> str:
     """Return the line, the problem and, for an unknown key, the nearest allowed one."""
     problems = error.errors(include_url=False)
-    # A misspelt key is often a missing one as well; the spelling is what helps.
+    # A misspelt key is often reported as missing as well; the spelling helps more.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     keys = [str(part) for part in first["loc"] if isinstance(part, str)]
     line = _line_of(first["loc"], tree)
@@ -88,10 +88,10 @@ def _hint(error: ValidationError, tree: yaml.Node | None) -> str:
     return f"{line}: the key {keys[-1]!r} is not known{meant}"
 
 
-def _line_of(place: Sequence[int | str], node: yaml.Node | None) -> str:
-    """Return the line of a place in the file, or of the nearest thing around it that is there."""
+def _line_of(path: Sequence[int | str], node: yaml.Node | None) -> str:
+    """Return the line of a value in the file, or of the nearest thing around it that exists."""
     line = None
-    for part in place:
+    for part in path:
         if isinstance(node, yaml.MappingNode):
             found = next(((k, v) for k, v in node.value if k.value == part), None)
             if found is not None:
@@ -126,7 +126,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def open_recipe(recipe: str | Path | Recipe) -> Recipe:
-    """Return a recipe that is given as a file, by the name of a shipped set, or as it is.
+    """Return a recipe that is given as a file, by the name of a shipped set, or already read.
 
     Raises:
         InputError: as `read_recipe`, or it is neither a file nor a shipped set.

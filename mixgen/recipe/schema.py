@@ -1,6 +1,5 @@
 """The recipe: what kind of mixtures a set holds, in a few lines of YAML."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,7 +9,7 @@ from mixgen.acoustics.room import SimulatedRoom
 from mixgen.audio.levels import LevelRule
 from mixgen.core.files import canonical_json, sha256_bytes
 from mixgen.core.paths import check_name
-from mixgen.core.records import Record, as_value_error
+from mixgen.core.records import Record, Rule, as_value_error, check_rules
 from mixgen.core.vocabulary import FormatName, Kind, Role, Task
 from mixgen.degradations import DegradationRule
 from mixgen.manifest.mixture import Clip, Part, SourceName, file_name
@@ -22,19 +21,19 @@ _LONGEST_NAME = 150
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _not_default(record: Record, keys: Iterable[str]) -> list[str]:
-    """Return those of the keys that differ from their defaults; written out, these say nothing."""
+def _first_set(record: Record, *keys: str) -> str | None:
+    """Return the first of the keys whose value is not the default."""
     fields = type(record).model_fields
-    return [key for key in keys if getattr(record, key) != fields[key].default]
+    return next((key for key in keys if getattr(record, key) != fields[key].default), None)
 
 
-def _place(label: str) -> float:
-    """Return a place from 0 to 1 for a label, by its name alone."""
+def _position(label: str) -> float:
+    """Return a number from 0 to 1 that depends on a label alone."""
     return int(sha256_bytes(label.encode())[:8], 16) / 2**32
 
 
 def _check_length(name: str) -> str:
-    """Check a name to which a number or the name of a part is added."""
+    """Check the length of a name to which a number or the name of a part is added."""
     if len(name) > _LONGEST_NAME:
         raise ValueError(f"a name of {len(name)} letters is too long: use at most {_LONGEST_NAME}")
     return name
@@ -52,7 +51,7 @@ class Duration(Record):
     """How long a mixture is.
 
     `fixed` seconds, as its shortest (min) or longest (max) source, or until the last turn of a
-    conversation (content). Turns that would end later than `seconds` or `limit_s` are left out.
+    conversation (content). Turns that would end after `seconds` or `limit_s` are skipped.
     """
 
     mode: Literal["fixed", "min", "max", "content"] = "fixed"
@@ -72,7 +71,7 @@ class Turns(Record):
     """How the sources of a group take turns: a conversation of several utterances of each.
 
     `overlap` is the share of the time with speech in which two talk; `overlapping_turns` is the
-    share of the changes of talker that carry it; at all others there is a `silence` in seconds.
+    share of the changes of talker with overlap; all others have a `silence` in seconds.
     """
 
     utterances: CountOfSome
@@ -82,21 +81,21 @@ class Turns(Record):
 
 
 class Enrolment(Record):
-    """Another utterance of each talker, one that is not in the mixture, in a file of its own.
+    """Another utterance of each talker, which is not in the mixture, in a separate file.
 
-    It is all of the utterance, or its first `limit_s` seconds.
+    The file has the whole utterance, or its first `limit_s` seconds.
     """
 
     limit_s: float | None = Field(default=None, gt=0, le=3600)
 
 
 class SourceGroup(Record):
-    """One or more sources of a kind: which files they come from and where and how loud they are.
+    """One or more sources of a kind: their files, their times and their levels.
 
     A group that never gives more than one source calls it `name`; others give name1, name2, ...
-    Groups whose `label_share` do not meet never share a talker. A `salient` excerpt has sound in at
-    least this share of it, and begins anywhere where that is so. Sources are at `level_db`, or by
-    `snr` above the recipe's reference_db.
+    Groups with disjoint `label_share` never share a talker. A `salient` excerpt has sound for at
+    least this share of its length. Sources are at `level_db`, or `snr` above the recipe's
+    reference_db.
     """
 
     name: GroupName
@@ -122,77 +121,72 @@ class SourceGroup(Record):
     time_stretch: Distribution | None = None
 
     @model_validator(mode="after")
-    def _music_is_one_stem(self) -> "SourceGroup":
-        if self.kind == "music" and (self.count != 1 or len(self.labels or [self.name]) != 1):
-            raise ValueError("a music group is one stem: give count 1 and at most one label")
-        if self.kind == "music" and self.use != "equally":
-            raise ValueError("how often songs come is said by `use` of `songs`: leave it out here")
-        return self
-
-    @model_validator(mode="after")
-    def _share_is_a_range(self) -> "SourceGroup":
-        if self.label_share[0] >= self.label_share[1]:
-            raise ValueError("label_share must begin below its end")
-        return self
-
-    @model_validator(mode="after")
-    def _far_end_is_an_echo(self) -> "SourceGroup":
-        if (self.role == "far_end") != (self.echo is not None):
-            raise ValueError("`echo` belongs to the role far_end, which needs it (`{}` will do)")
-        return self
-
-    @model_validator(mode="after")
-    def _turns_are_as_long_as_their_files(self) -> "SourceGroup":
-        if self.turns is not None and self.time_stretch is not None:
-            raise ValueError("turns are laid by the lengths of their files: leave time_stretch out")
-        return self
-
-    @model_validator(mode="after")
-    def _enrolled_are_talkers(self) -> "SourceGroup":
-        if self.enrolment is not None and (self.role != "target" or self.kind != "speech"):
-            raise ValueError("`enrolment` belongs to targets of kind speech")
-        return self
-
-    @model_validator(mode="after")
-    def _one_of_level_and_snr(self) -> "SourceGroup":
-        if self.level_db is not None and _not_default(self, ("snr",)):
-            raise ValueError("level_db is the level itself, snr that above reference_db: give one")
-        return self
-
-    @model_validator(mode="after")
-    def _background_is_all_along(self) -> "SourceGroup":
-        fixed = ("snr", "level_db", "event_time", "pitch_shift", "time_stretch")
-        ignored = _not_default(self, fixed)
-        if self.role == "background" and ignored:
-            raise ValueError(
-                "a background is at reference_db from start to end: leave "
-                f"{ignored[0]} out, or make it the role noise"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _salient_excerpts_have_one_length(self) -> "SourceGroup":
-        fixed = ("source_time", "event_time", "time_stretch", "turns")
-        others = _not_default(self, fixed)
-        if self.salient is not None and others:
-            raise ValueError(f"`salient` decides where the excerpt begins: leave {others[0]} out")
+    def _keys_go_together(self) -> "SourceGroup":
+        check_rules(self, _GROUP_RULES)
         return self
 
     @property
     def stem(self) -> str:
-        """Name of the stem that a music group takes."""
+        """Name of the stem that a music group uses."""
         return self.labels[0] if self.labels else self.name
 
     def holds_label(self, label: str) -> bool:
-        """Tell whether a label is in this group's share, whatever share the split takes."""
+        """Return whether a label is in this group's share, whatever the share of the split."""
         start, stop = self.label_share
-        return start <= _place(f"group/{label}") < stop
+        return start <= _position(f"group/{label}") < stop
+
+
+_GROUP_RULES: tuple[Rule, ...] = (
+    (
+        lambda g: g.kind == "music" and (g.count != 1 or len(g.labels or [g.name]) != 1),
+        "a music group is one stem: give count 1 and at most one label",
+    ),
+    (
+        lambda g: g.kind == "music" and g.use != "equally",
+        "`use` of `songs` decides how often songs come: leave it out here",
+    ),
+    (
+        lambda g: g.label_share[0] >= g.label_share[1],
+        "label_share must begin below its end",
+    ),
+    (
+        lambda g: (g.role == "far_end") != (g.echo is not None),
+        "`echo` belongs to the role far_end, which needs it (`{{}}` will do)",
+    ),
+    (
+        lambda g: g.turns and g.time_stretch,
+        "the lengths of their files decide when turns begin: leave time_stretch out",
+    ),
+    (
+        lambda g: g.enrolment and (g.role != "target" or g.kind != "speech"),
+        "`enrolment` belongs to targets of kind speech",
+    ),
+    (
+        lambda g: g.level_db is not None and _first_set(g, "snr"),
+        "level_db is the level, and snr is relative to reference_db: give one of them",
+    ),
+    (
+        lambda g: (
+            g.role == "background"
+            and _first_set(g, "snr", "level_db", "event_time", "pitch_shift", "time_stretch")
+        ),
+        "a background is at reference_db all the time: leave {} out, or make it the role noise",
+    ),
+    (
+        lambda g: (
+            g.salient is not None
+            and _first_set(g, "source_time", "event_time", "time_stretch", "turns")
+        ),
+        "`salient` decides where the excerpt begins: leave {} out",
+    ),
+)
 
 
 class Songs(Record):
-    """How often the music stems of a mixture come from one song, at one excerpt.
+    """How often the music stems of a mixture are one excerpt of one song.
 
-    In the other mixtures each stem has its own song; with `match`, songs that match the first.
+    In the other mixtures the stems come from different songs; with `match`, from songs that match
+    the first one.
     """
 
     coherent: Share = 1.0
@@ -201,12 +195,12 @@ class Songs(Record):
 
 
 class Rooms(Record):
-    """Every mixture is in one room, and every source of these `roles` has its own response there.
+    """Every mixture is in one room, and each source of these `roles` has a response there.
 
-    Responses are sources of kind rir, whose label is the room; or each mixture has a room of its
-    own, of the kind that `simulate` says. `references` are what the
-    targets are heard through: the whole response (image), its part up to `early_s` after the direct
-    sound, or the direct sound alone (dry); the first is what separators are to give.
+    Responses are sources of kind rir, whose label is the room; with `simulate`, each mixture gets a
+    simulated room instead. `references` are the parts of a target's response that give a reference:
+    the whole response (image), its part up to `early_s` after the direct sound (early), or the
+    direct sound alone (dry). Separators have to estimate the first.
     """
 
     roles: list[Role] = Field(default=["target", "interferer", "noise", "far_end"], min_length=1)
@@ -216,22 +210,33 @@ class Rooms(Record):
     simulate: SimulatedRoom | None = None
 
     @model_validator(mode="after")
-    def _references_are_of_the_room(self) -> "Rooms":
-        if self.references != ["image"] and "target" not in self.roles:
-            raise ValueError("references other than image need the role target in the room")
-        if len(set(self.references)) < len(self.references):
-            raise ValueError("a reference comes twice")
-        if self.simulate is not None and self.use != "equally":
-            raise ValueError("`use` is about rooms from files, and `simulate` makes its own")
+    def _keys_go_together(self) -> "Rooms":
+        check_rules(self, _ROOM_RULES)
         return self
 
 
-class SplitRule(Record):
-    """How many mixtures a split has, and what feeds it, by kind.
+_ROOM_RULES: tuple[Rule, ...] = (
+    (
+        lambda rooms: rooms.references != ["image"] and "target" not in rooms.roles,
+        "references other than image need the role target in the room",
+    ),
+    (
+        lambda rooms: len(set(rooms.references)) < len(rooms.references),
+        "a reference comes twice",
+    ),
+    (
+        lambda rooms: rooms.simulate is not None and rooms.use != "equally",
+        "`use` is for rooms from files: leave it out with `simulate`",
+    ),
+)
 
-    `sources` are `split` values of sources.csv. `label_share` keeps talkers (or classes) apart that
-    one of these values holds for two splits: from 0.9 to 1 is a tenth of them. `counts` overrule
-    the number of sources of a group in this split.
+
+class SplitRule(Record):
+    """How many mixtures a split has, and from which sources, by kind.
+
+    `sources` are values of the column `split` of sources.csv. Where two splits use one of these
+    values, `label_share` gives each its own talkers (or classes): from 0.9 to 1 is a tenth of them.
+    `counts` replace the number of sources of a group in this split.
     """
 
     mixtures: int = Field(ge=1, le=10_000_000)
@@ -247,9 +252,9 @@ class SplitRule(Record):
         return [chosen] if isinstance(chosen, str) else list(chosen)
 
     def holds_label(self, kind: Kind, label: str) -> bool:
-        """Tell whether a label is in this split's share, by its name alone."""
+        """Return whether a label is in this split's share; its name alone decides."""
         start, stop = self.label_share.get(kind, (0.0, 1.0))
-        return start <= _place(label) < stop
+        return start <= _position(label) < stop
 
     @model_validator(mode="after")
     def _shares_are_ranges(self) -> "SplitRule":
@@ -281,72 +286,13 @@ class Recipe(Record):
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> "Recipe":
-        # Names become files, and on some file systems two that differ in case alone are one.
-        names = [name.lower() for group in self.sources for name in self._file_names(group)]
-        group_names = {group.name for group in self.sources}
-        if len(set(names)) < len(names) or len(group_names) < len(self.sources):
-            raise ValueError("two sources have one name, or one has that of a reference")
-        if len({split.lower() for split in self.splits}) < len(self.splits):
-            raise ValueError("two splits have names that differ in case alone")
+    def _keys_go_together(self) -> "Recipe":
+        check_rules(self, _RECIPE_RULES)
         return self
 
-    @model_validator(mode="after")
-    def _groups_make_sense(self) -> "Recipe":
-        if all(group.role == "background" for group in self.sources):
-            raise ValueError("a mixture needs a source that is not background")
-        known = {group.name: group for group in self.sources}
-        for rule in self.splits.values():
-            for name in rule.counts:
-                if name not in known or known[name].kind == "music":
-                    raise ValueError(f"counts of {name!r}: there is no such group of many sources")
-        for group in self.sources:
-            if group.role == "background" and (self.most(group) > 1 or group.turns):
-                raise ValueError("a background group has count 1 and no turns")
-        return self
-
-    @model_validator(mode="after")
-    def _excerpts_can_be_found(self) -> "Recipe":
-        if self.duration.mode != "fixed" and any(g.salient is not None for g in self.sources):
-            raise ValueError("`salient` needs the duration mode fixed")
-        return self
-
-    @model_validator(mode="after")
-    def _songs_have_stems(self) -> "Recipe":
-        stems = [group for group in self.sources if group.kind == "music"]
-        match = self.songs.match
-        if self.songs != Songs() and not stems:
-            raise ValueError("`songs` is about groups of kind music, and there is none")
-        if match is None:
-            return self
-        if self.songs.coherent == 1:
-            raise ValueError("`match` is for mixtures of several songs: give `coherent` below 1")
-        if any(group.pitch_shift or group.time_stretch for group in stems):
-            raise ValueError("songs that match are shifted and stretched by `match` alone")
-        unknown = set(match.unpitched) - {group.name for group in stems}
-        if "unpitched" in match.model_fields_set and unknown:
-            raise ValueError(f"`unpitched` names {sorted(unknown)[0]!r}, which is no music group")
-        return self
-
-    @model_validator(mode="after")
-    def _channels_have_a_cause(self) -> "Recipe":
-        if self.rooms is None and self.channels > 2:
-            raise ValueError("more than 2 channels need `rooms` with as many microphones")
-        return self
-
-    @model_validator(mode="after")
-    def _turns_fit_the_length(self) -> "Recipe":
-        conversations = [group for group in self.sources if group.turns is not None]
-        if len(conversations) > 1 or any(group.kind == "music" for group in conversations):
-            raise ValueError("one group that is not music can take turns")
-        if (
-            bool(conversations) != (self.duration.mode == "content")
-            and self.duration.mode != "fixed"
-        ):
-            raise ValueError(
-                "turns need the duration mode content or fixed, and content needs turns"
-            )
-        return self
+    def of_kind(self, kind: Kind) -> list[SourceGroup]:
+        """Return the groups of a kind."""
+        return [group for group in self.sources if group.kind == kind]
 
     def most(self, group: SourceGroup) -> int:
         """Return how many sources a group gives at most, in any split."""
@@ -360,7 +306,7 @@ class Recipe(Record):
         names = [group.name] if most == 1 else [f"{group.name}{n}" for n in range(1, most + 1)]
         return names[:count]
 
-    def _file_names(self, group: SourceGroup) -> list[str]:
+    def file_names(self, group: SourceGroup) -> list[str]:
         """Return the names of the files that a group gives at most."""
         parts: list[Part] = ["image"]
         if self.rooms and group.role == "target":
@@ -390,3 +336,83 @@ class Recipe(Record):
     def _written(self) -> dict[str, Any]:
         """Return what differs from the defaults, so that keys of later versions change no hash."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def _name_twice(recipe: Recipe) -> bool:
+    """Return whether two files of a mixture would have one name.
+
+    Names become files, and on some file systems two that differ in case alone are one.
+    """
+    files = [name.lower() for group in recipe.sources for name in recipe.file_names(group)]
+    groups = {group.name for group in recipe.sources}
+    return len(set(files)) < len(files) or len(groups) < len(recipe.sources)
+
+
+def _counted_without_group(recipe: Recipe) -> str | None:
+    """Return a name in `counts` of a split that is no group of several sources."""
+    groups = {group.name for group in recipe.sources if group.kind != "music"}
+    names = (name for rule in recipe.splits.values() for name in rule.counts)
+    return next((repr(name) for name in names if name not in groups), None)
+
+
+def _unknown_unpitched(recipe: Recipe) -> str | None:
+    """Return a name in `unpitched`, as far as the recipe gives it, that is no music group."""
+    match = recipe.songs.match
+    if match is None or "unpitched" not in match.model_fields_set:
+        return None
+    unknown = set(match.unpitched) - {group.name for group in recipe.of_kind("music")}
+    return repr(min(unknown)) if unknown else None
+
+
+_RECIPE_RULES: tuple[Rule, ...] = (
+    (_name_twice, "two sources have one name, or one has that of a reference"),
+    (
+        lambda r: len({split.lower() for split in r.splits}) < len(r.splits),
+        "two splits have names that differ in case alone",
+    ),
+    (
+        lambda r: all(group.role == "background" for group in r.sources),
+        "a mixture needs a source that is not background",
+    ),
+    (_counted_without_group, "counts of {}: the recipe has no such group of several sources"),
+    (
+        lambda r: any(g.role == "background" and (r.most(g) > 1 or g.turns) for g in r.sources),
+        "a background group has count 1 and no turns",
+    ),
+    (
+        lambda r: r.duration.mode != "fixed" and any(g.salient is not None for g in r.sources),
+        "`salient` needs the duration mode fixed",
+    ),
+    (
+        lambda r: r.songs != Songs() and not r.of_kind("music"),
+        "`songs` is about groups of kind music, and the recipe has none",
+    ),
+    (
+        lambda r: r.songs.match and r.songs.coherent == 1,
+        "`match` is for mixtures of several songs: give `coherent` below 1",
+    ),
+    (
+        lambda r: (
+            r.songs.match and any(g.pitch_shift or g.time_stretch for g in r.of_kind("music"))
+        ),
+        "`match` alone shifts and stretches songs: leave pitch_shift and time_stretch out",
+    ),
+    (_unknown_unpitched, "`unpitched` names {}, which is no music group"),
+    (
+        lambda r: r.rooms is None and r.channels > 2,
+        "more than 2 channels need `rooms` with as many microphones",
+    ),
+    (
+        lambda r: (
+            len([g for g in r.sources if g.turns]) > 1 or any(g.turns for g in r.of_kind("music"))
+        ),
+        "one group that is not music can take turns",
+    ),
+    (
+        lambda r: (
+            r.duration.mode != "fixed"
+            and any(g.turns for g in r.sources) != (r.duration.mode == "content")
+        ),
+        "turns need the duration mode content or fixed, and content needs turns",
+    ),
+)

@@ -1,4 +1,4 @@
-"""What is recorded of a set in the making: rows in rendered.jsonl, newer ones in a file a block."""
+"""The journal of a set while it is rendered: rendered.jsonl, and a file for each newer block."""
 
 import itertools
 import math
@@ -14,15 +14,15 @@ from mixgen.core.records import parse_record
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedHeader, RowsInOrder, open_rendered
 
-BLOCK = 8  # what is lost of a run that is broken off, for each of its workers
-LEDGER = ".rendering"
+BLOCK = 8  # mixtures that each worker of an interrupted run loses at most
+JOURNAL_FOLDER = ".rendering"
 
-_DIGITS = 16  # of a hash, to tell manifests apart
+_DIGITS = 16  # of a manifest's hash, in the name of its folder
 
 
 @dataclass(frozen=True)
 class Block:
-    """A run of mixtures, and what is recorded of their files; None if it was never rendered."""
+    """Consecutive mixtures, and the rows of their files; None if the block was never rendered."""
 
     number: int
     mixtures: list[Mixture]
@@ -30,19 +30,19 @@ class Block:
 
 
 def block_count(mixtures: int) -> int:
-    """Return how many blocks so many mixtures make."""
+    """Return into how many blocks a number of mixtures is divided."""
     return math.ceil(mixtures / BLOCK)
 
 
-class Ledger:
-    """The record of a set while it is rendered; what cannot be read of it is not recorded.
+class RenderJournal:
+    """What is rendered already; rows that cannot be read count as not rendered.
 
-    The blocks of each manifest and format are in a folder of their own: another one's tell nothing.
+    The blocks of each manifest and format have a separate folder.
     """
 
     def __init__(self, folder: Path, manifest_sha256: str, sample_format: SampleFormat) -> None:
         self._set = folder
-        self._folder = folder / LEDGER / manifest_sha256[:_DIGITS] / sample_format.name
+        self._folder = folder / JOURNAL_FOLDER / manifest_sha256[:_DIGITS] / sample_format.name
         self._in_order = True
 
     @property
@@ -55,8 +55,8 @@ class Ledger:
 
     @property
     def is_settled(self) -> bool:
-        """Whether rendered.jsonl says it all; known once `blocks` has come to its end."""
-        return self._in_order and not (self._set / LEDGER).exists()
+        """Whether rendered.jsonl is complete; known once `blocks` has come to its end."""
+        return self._in_order and not (self._set / JOURNAL_FOLDER).exists()
 
     def blocks(
         self, mixtures: Iterable[Mixture], shard: tuple[int, int] = (1, 1)
@@ -94,7 +94,7 @@ class Ledger:
 
     def drop(self) -> None:
         """Remove the files of blocks, also those of other manifests and formats."""
-        shutil.rmtree(self._set / LEDGER, ignore_errors=True)
+        shutil.rmtree(self._set / JOURNAL_FOLDER, ignore_errors=True)
 
 
 def _in_blocks(mixtures: Iterable[Mixture]) -> Iterator[list[Mixture]]:

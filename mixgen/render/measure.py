@@ -33,8 +33,8 @@ def measure(mixture: Mixture, rendering: Rendering, roots: Roots) -> dict[str, P
     of the first microphone in a room), `snr_db` against the mixture's reference level, and measured
     `energy_ratio_db` against all other sources together; null where the file is silent. In a room
     they have `t60_s`, and measured `drr_db` of their response. The mixture has `overlap`: the share
-    of the time with any source in which two or more are active, background left out. Far-end
-    signals and enrolments have a level alone.
+    of the time with any source in which two or more are active, without backgrounds. Far-end
+    signals and enrolments have only a level.
     """
     stems, total = rendering.stems, rendering.total
     values: dict[str, Pair] = {name: ({}, {}) for name in mixture.file_names}

@@ -5,7 +5,7 @@ A record takes this way, top to bottom in this file:
 1. `render` asks a `SourceRenderer` for the files of each source, at their levels;
 2. it puts one clip gain on all files that the microphones pick up, and rounds every file to the
    grid of the sample format;
-3. the mixture is the sum of the rounded images, degraded where the record says so.
+3. the mixture is the sum of the rounded images, then degraded if the record has degradations.
 
 Levels, fades, starts and tiling follow stock Scaper 1.6.5 sample for sample.
 """
@@ -90,7 +90,7 @@ def render(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> Rende
     clip_gain = _joint_clip_gain([signals[n] for n in mixed], [signals[n] for n in summed], limit)
     steps = {}
     for name, signal in signals.items():
-        # Files that no microphone picks up have levels of their own.
+        # Files that no microphone picks up keep their levels.
         gain = clip_gain if name in mixed else _limiting_gain(peak(signal), limit)
         steps[name] = to_grid(signal * gain if gain < 1.0 else signal, sample_format)
     silence = np.zeros((mixture.channels, mixture.frames), np.int32)
@@ -138,7 +138,7 @@ class SourceRenderer:
     def signals(self) -> dict[str, Samples]:
         """Return the signal of every file of the source by its name, each (channels, frames).
 
-        An enrolment has one channel and a length of its own.
+        An enrolment has one channel and another length.
         """
         parts = self._echo(self._source.echo) if self._source.echo else self._events()
         if self._source.enrolment is not None:
@@ -297,6 +297,6 @@ def _add(signal: Samples, samples: Samples, start: int) -> None:
 
 
 def _repeat_to(samples: Samples, frames: int) -> Samples:
-    """Repeat a background that is shorter than `frames`; leave a long one as it is."""
+    """Return samples of a background, repeated if they are shorter than `frames`."""
     repeats = max(1, -(-frames // samples.shape[1]))
     return samples if repeats == 1 else np.tile(samples, (1, repeats))[:, :frames]

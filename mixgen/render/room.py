@@ -35,7 +35,7 @@ class SourceInRoom:
         """Return samples (1, time) in the room: the image, then the references in their order.
 
         Each has shape (channels, time + taps - 1); references may stop earlier. `start` is the
-        sample of the mixture at which they begin: it says where a moving source is.
+        sample of the mixture at which they begin, which decides where a moving source is.
 
         Raises:
             InputError: as `response`.
@@ -137,14 +137,14 @@ def _moving_source(
 ) -> MovingSource:
     walls, _ = _simulated(plan, sample_rate)
     room = RoomPlan.model_validate_json(plan)
-    heard = room.model_copy(update={"microphones_m": room.microphones_m[:channels]})
-    return MovingSource(heard, walls, sample_rate, trajectory)
+    used = room.model_copy(update={"microphones_m": room.microphones_m[:channels]})
+    return MovingSource(used, walls, sample_rate, trajectory)
 
 
 @functools.lru_cache(maxsize=64)
 def _read(path: Path, sample_rate: int, _mtime_ns: int) -> Samples:
     response, rate = read_audio(path)
-    # A sample stands for a stretch of time, so fewer of them weigh more.
+    # A sample stands for a stretch of time: with fewer of them, each counts more.
     response = resample(response, rate, sample_rate) * (rate / sample_rate)
     if not np.any(response):
         raise InputError(f"{path} is silent: it is no room response.")

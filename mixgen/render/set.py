@@ -1,4 +1,4 @@
-"""Render a whole set to disk: in blocks, by worker processes, resumed and repaired file by file."""
+"""Render a whole set to disk, in blocks, by worker processes; resume it, repair single files."""
 
 import functools
 import itertools
@@ -35,7 +35,7 @@ from mixgen.core.workers import bounded_map
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.file import ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture
-from mixgen.render.journal import Block, Ledger, block_count
+from mixgen.render.journal import Block, RenderJournal, block_count
 from mixgen.render.measure import Values, measure
 from mixgen.render.mixture import Rendering, render
 from mixgen.sets.rendered import (
@@ -65,7 +65,7 @@ class Site:
 
 @dataclass
 class BlockOutcome:
-    """What came of a block: the rows of its files, how many were written, which mixtures failed."""
+    """The result of a block: rows of its files, number of files written, mixtures that failed."""
 
     rows: list[FileRow] = field(default_factory=list)
     written: int = 0
@@ -74,14 +74,14 @@ class BlockOutcome:
 
 @dataclass
 class Outcome:
-    """What rendering did: files written, files in place after it, and the mixtures that failed."""
+    """What rendering did: files written, files in place afterwards, and mixtures that failed."""
 
     written: int = 0
     in_place: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, block: BlockOutcome) -> None:
-        """Count what came of a block."""
+        """Count the result of a block."""
         self.written += block.written
         self.in_place += len(block.rows)
         self.failures += block.failures
@@ -96,7 +96,7 @@ class _Size:
 
 
 class _UnfinishedError(Exception):
-    """A block is still to be rendered, by the run of another shard."""
+    """The run of another shard has yet to render a block."""
 
 
 def render_set(
@@ -108,7 +108,7 @@ def render_set(
     workers: int = 1,
     shard: tuple[int, int] = (1, 1),
 ) -> Outcome:
-    """Bring the set in the folder `out` to what a manifest says, touching only files that differ.
+    """Write the set of a manifest to the folder `out`, touching only files that differ.
 
     However many mixtures there are, a few blocks of them are in memory.
 
@@ -139,24 +139,24 @@ def _bring_up_to_date(
 ) -> Outcome:
     folder, sample_format = site.folder, site.sample_format
     size = _checked_size(manifest)
-    record = Ledger(folder, manifest.sha256, sample_format)
-    _open_set(manifest, size, folder, sample_format, record.header)
+    journal = RenderJournal(folder, manifest.sha256, sample_format)
+    _open_set(manifest, size, folder, sample_format, journal.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
-    blocks = record.blocks(manifest, shard)
+    blocks = journal.blocks(manifest, shard)
     work = functools.partial(render_block, site=site)
     done = bounded_map(work, blocks, workers=min(workers, count))
     for block, rendered in track(done, "rendering blocks", count):
         outcome.add(rendered)
         if rendered.written or rendered.rows != block.rows:
-            record.write(block.number, rendered.rows)
-    if not record.is_settled:
-        _settle(record, manifest, size, folder, sample_format)
+            journal.write(block.number, rendered.rows)
+    if not journal.is_settled:
+        _settle(journal, manifest, size, folder, sample_format)
     return outcome
 
 
 def _checked_size(manifest: ManifestFile) -> _Size:
-    """Read the manifest once from end to end, so that a wrong record is found before the work."""
+    """Read the manifest once, so that a wrong record is found before anything is rendered."""
     mixtures = samples = 0
     for mixture in track(manifest, "checking mixtures", manifest.count()):
         mixtures += 1
@@ -171,14 +171,14 @@ def _open_set(
     sample_format: SampleFormat,
     there: RenderedHeader | None,
 ) -> None:
-    """Make the folder and its manifest, or check that they are of this manifest.
+    """Make the folder and its copy of the manifest, or check that they belong to this manifest.
 
     Raises:
         InputError: the folder holds another set, or this one in another format.
     """
     kept = folder / MANIFEST_FILE
     same = _is_copy(kept, manifest)
-    # Where only the set's copy of the manifest was altered or lost, it is put back.
+    # If only the set's copy of the manifest was altered or lost, it is restored.
     ours = manifest.has_sha256(there.manifest_sha256) if there else same or not kept.exists()
     if not ours:
         raise InputError(f"{folder} holds a set of another manifest: choose another folder.")
@@ -197,7 +197,7 @@ def _open_set(
 
 
 def _is_copy(kept: Path, manifest: ManifestFile) -> bool:
-    """Tell whether a file holds this manifest, in whatever form."""
+    """Return whether a file holds this manifest, in this or an older form."""
     if not kept.is_file():
         return False
     if sha256_file(kept) == sha256_file(manifest.path):
@@ -225,7 +225,7 @@ def _in_words(size: int) -> str:
 
 
 def render_block(block: Block, site: Site) -> BlockOutcome:
-    """Render the mixtures of a block whose files are not all there and whole."""
+    """Render the mixtures of a block that have a file missing or altered."""
     known = {
         mixture_id: list(rows)
         for mixture_id, rows in itertools.groupby(block.rows or (), lambda row: row.id)
@@ -249,7 +249,7 @@ def render_block(block: Block, site: Site) -> BlockOutcome:
 def _own_rows(
     mixture: Mixture, rows: Iterable[FileRow], sample_format: SampleFormat
 ) -> dict[str, FileRow]:
-    """Return the rows by name, without those that speak of a file somewhere else."""
+    """Return the rows by name, without those whose path is not that of the file."""
     return {
         row.name: row for row in rows if row.path == file_path(mixture, row.name, sample_format)
     }
@@ -262,7 +262,7 @@ def _damaged(rows: Iterable[FileRow], folder: Path) -> bool:
 def _render_files(
     mixture: Mixture, known: dict[str, FileRow], site: Site
 ) -> tuple[list[FileRow], int]:
-    """Render a mixture and write those of its files that are not there and whole."""
+    """Render a mixture and write those of its files that are missing or altered."""
     if leads_out(site.folder, mixture.id):
         link = site.folder / mixture.id
         raise InputError(f"{link} is a link that leads out of {site.folder}: remove the link.")
@@ -286,7 +286,7 @@ def _render_files(
 
 
 def _bring_to(path: Path, content: bytes) -> bool:
-    """Write a file, if that is not what it holds already; tell whether it was written."""
+    """Write a file unless it holds this content already; return whether it was written."""
     if not path.is_symlink() and has_sha256(path, sha256_bytes(content)):
         return False
     write_bytes(path, content, flush=False)
@@ -318,18 +318,22 @@ def _row(
 
 
 def _settle(
-    record: Ledger, manifest: ManifestFile, size: _Size, folder: Path, sample_format: SampleFormat
+    journal: RenderJournal,
+    manifest: ManifestFile,
+    size: _Size,
+    folder: Path,
+    sample_format: SampleFormat,
 ) -> None:
-    """Write rendered.jsonl if every block of every shard has been through; drop the ledger."""
+    """Write rendered.jsonl if every block of every shard is rendered; then drop the journal."""
     header = RenderedHeader(
         manifest_sha256=manifest.sha256, format=sample_format.name, created_by=created_by()
     )
-    blocks = track(record.blocks(manifest), "recording blocks", size.blocks)
+    blocks = track(journal.blocks(manifest), "recording blocks", size.blocks)
     try:
         write_rendered(folder, header, _all_rows(blocks))
     except _UnfinishedError:
         return
-    record.drop()
+    journal.drop()
 
 
 def _all_rows(blocks: Iterable[Block]) -> Iterator[FileRow]:
@@ -343,7 +347,7 @@ def parse_shard(word: str) -> tuple[int, int]:
     """Read `i/N`.
 
     Raises:
-        UsageError: it is not of that form.
+        UsageError: it has another form.
     """
     numbers = _SHARD.fullmatch(word)
     if numbers is None:

@@ -1,4 +1,4 @@
-"""A rendered set on disk: what its files are called, what is recorded of them, how to read them."""
+"""A rendered set on disk: the names of its files, the record of them, and reading them."""
 
 import contextlib
 import functools
@@ -62,7 +62,7 @@ def file_path(mixture: Mixture, name: str, sample_format: SampleFormat) -> str:
 
 
 def is_whole(row: FileRow, folder: Path) -> bool:
-    """Tell whether a recorded file is in the set, byte for byte."""
+    """Return whether a recorded file is in the set, byte for byte."""
     return not leads_out(folder, row.path) and has_sha256(folder / row.path, row.file_sha256)
 
 
@@ -70,7 +70,7 @@ def is_whole(row: FileRow, folder: Path) -> bool:
 class RenderedFile:
     """SET/rendered.jsonl: its header, and the rows of the rendered files, read one at a time.
 
-    The rows are in the order of the manifest, those of a mixture together.
+    The rows are in the order of the manifest, and the rows of a mixture follow each other.
     """
 
     path: Path
@@ -84,7 +84,7 @@ class RenderedFile:
 
 @contextlib.contextmanager
 def _remedy() -> Iterator[None]:
-    """Add to errors in rendered.jsonl what helps."""
+    """Add the remedy to errors in rendered.jsonl."""
     try:
         yield
     except InputError as error:
@@ -93,7 +93,7 @@ def _remedy() -> Iterator[None]:
 
 
 def open_rendered(folder: Path) -> RenderedFile:
-    """Open SET/rendered.jsonl; its header is read now, its rows as they are asked for.
+    """Open SET/rendered.jsonl: read its header now, and its rows one at a time later.
 
     Raises:
         InputError: it is missing or its header is not valid.
@@ -106,10 +106,10 @@ def open_rendered(folder: Path) -> RenderedFile:
 
 
 def check_format(record: RenderedFile) -> None:
-    """Check that the first file, if it is as recorded, is of the format that the header says.
+    """Check that the first file, if it is as recorded, has the format that is in the header.
 
     Raises:
-        InputError: it is not, so the header is wrong.
+        InputError: it has another one, so the header is wrong.
     """
     folder, sample_format = record.path.parent, FORMATS[record.header.format]
     row = next(iter(record), None)
@@ -140,7 +140,7 @@ def write_rendered(folder: Path, header: RenderedHeader, rows: Iterable[FileRow]
 
 
 class RowsInOrder:
-    """Rows of rendered files, handed out by mixture to one who goes through the manifest."""
+    """Rows of rendered files, returned mixture by mixture in the order of the manifest."""
 
     def __init__(self, rows: Iterable[FileRow]) -> None:
         self._groups = itertools.groupby(rows, key=lambda row: row.id)
@@ -148,11 +148,11 @@ class RowsInOrder:
 
     @property
     def next_id(self) -> str | None:
-        """The mixture that the next rows are of; None after the last."""
+        """The mixture of the next rows; None after the last."""
         return self._next[0] if self._next else None
 
     def of(self, mixture_id: str) -> list[FileRow]:
-        """Return the rows of a mixture; none where the next rows are of another one."""
+        """Return the rows of a mixture; an empty list if the next rows are of another one."""
         if self._next is None or self._next[0] != mixture_id:
             return []
         rows = list(self._next[1])
@@ -216,7 +216,7 @@ class RenderedSet:
         """Return the file of one source of a mixture.
 
         Raises:
-            InputError: the set has no such mixture.
+            InputError: the set has no mixture of that id.
         """
         mixture = self.manifest.by_id.get(mixture_id)
         if mixture is None:
@@ -246,7 +246,7 @@ class RenderedSet:
 
 
 def set_sha256(rendered: RenderedSet) -> str:
-    """Return the hash of the record of rendered files, which holds the manifest's hash and theirs.
+    """Return the hash of rendered.jsonl, which has the hashes of the manifest and of all files.
 
     Raises:
         InputError: the set was not finished, or its manifest was changed after rendering.

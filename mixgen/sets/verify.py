@@ -36,7 +36,7 @@ _MIXTURES_PER_WORKER = 8
 
 @dataclass(frozen=True)
 class Problem:
-    """One file that is not as it should be: missing, altered, unrecorded, inconsistent, unknown."""
+    """One file with a problem: missing, altered, unrecorded, inconsistent or unknown."""
 
     path: str
     kind: str
@@ -56,9 +56,10 @@ class _Recorded:
 
 
 def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> list[Problem]:
-    """Return every file of the set that is missing, altered or in no record; none proves the set.
+    """Return every file of the set that is missing, altered or not recorded.
 
-    With `deep`, files are decoded as well and each mixture compared with the sum of its sources.
+    An empty list means that the set is intact. With `deep`, files are also decoded, and each
+    mixture is compared with the sum of its sources.
 
     Raises:
         InputError: the folder holds no set, or its records cannot be read.
@@ -119,17 +120,17 @@ def _check_file(
     if leads_out(folder, row.path):
         yield Problem(row.path, "altered", "a link leads out of the set: remove the link")
     elif not path.is_file():
-        yield Problem(row.path, "missing", "there is no such file")
+        yield Problem(row.path, "missing", "the file does not exist")
     elif sha256_file(path) != row.file_sha256:
         yield Problem(row.path, "altered", _what_changed(path, row, sample_format))
 
 
 def _fits(row: FileRow, mixture: Mixture) -> bool:
-    """Tell whether a file is said to be as long and wide as its mixture; enrolments need not be."""
+    """Return whether a file is recorded with the size of its mixture; enrolments have another."""
     enrolments = {f.name for f in mixture.source_files if f.part == "enrolment"}
-    own_size = row.name in enrolments
+    other_size = row.name in enrolments
     size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
-    return row.sample_rate == mixture.sample_rate and (own_size or size_fits)
+    return row.sample_rate == mixture.sample_rate and (other_size or size_fits)
 
 
 def _what_changed(path: Path, row: FileRow, sample_format: SampleFormat) -> str:
@@ -160,9 +161,9 @@ def _check_sum(folder: Path, mixture: Mixture, sample_format: SampleFormat) -> I
 def _unknown_in_mixture(
     folder: Path, mixture: Mixture, sample_format: SampleFormat
 ) -> Iterator[Problem]:
-    """Find sound and temporary files in a mixture's folder that are none of its own."""
+    """Find audio and temporary files in a mixture's folder that do not belong to it."""
     own = {folder / file_path(mixture, name, sample_format) for name in mixture.file_names}
-    if leads_out(folder, mixture.id):  # which was said of every file in it
+    if leads_out(folder, mixture.id):  # each file in it is reported already
         return
     for path in _files_below(folder / mixture.id):
         if path not in own:
@@ -191,9 +192,9 @@ def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
     # Names that are not UTF-8 are shown with backslashes, so that they can be printed.
     place = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
     if path.name.startswith(TEMPORARY_PREFIX):
-        yield Problem(place, "unknown", "a run that was broken off left it")
+        yield Problem(place, "unknown", "an interrupted run left it")
     elif path.suffix.lower() in AUDIO_SUFFIXES:
-        yield Problem(place, "unknown", "the manifest has no such file")
+        yield Problem(place, "unknown", "the manifest does not have this file")
 
 
 def _holds(ordered: "array[int]", number: int) -> bool:
@@ -202,7 +203,7 @@ def _holds(ordered: "array[int]", number: int) -> bool:
 
 
 def verdict(folder: Path, problems: Sequence[Problem]) -> str:
-    """Say in a sentence how many problems there are, and what to do about them."""
+    """Return one sentence: how many problems there are, and what to do about them."""
     unknown = sum(problem.kind == "unknown" for problem in problems)
     parts = []
     if unknown < len(problems):
@@ -236,12 +237,12 @@ def parse_tolerances(words: Iterable[str]) -> dict[str, float]:
 
 
 def off_target(rows: Iterable[FileRow], tolerances: Mapping[str, float]) -> Iterator[Problem]:
-    """Yield every value that is further from the requested one than it may be.
+    """Yield every value that is further from the requested one than its tolerance.
 
-    Values that were not asked for, or could not be measured, are left out.
+    Values that were not requested, or could not be measured, are skipped.
 
     Raises:
-        UsageError: a tolerance is of a quantity that no file has.
+        UsageError: no file has the quantity of a tolerance.
     """
     if not tolerances:
         return
@@ -255,6 +256,6 @@ def off_target(rows: Iterable[FileRow], tolerances: Mapping[str, float]) -> Iter
     unknown = sorted(tolerances.keys() - known)
     if unknown:
         raise UsageError(
-            f"No file of the set was asked for {unknown[0]!r}: choose among "
+            f"No file of the set has a requested {unknown[0]!r}: choose among "
             f"{', '.join(sorted(known))}."
         )

@@ -153,8 +153,8 @@ def test_bad_files_are_listed_and_the_rest_is_done(mixgen: Mixgen, tmp_path: Pat
     (root / "text.flac").write_text("words")
     (root / "cut.wav").write_bytes((root / "good.wav").read_bytes()[:-999])
     answer = mixgen("index", "folder", root, "--out", tmp_path / "s.csv", "--workers", 1)
-    _is_one_sentence(answer, 4, "4 item(s) left out; the others are done.")
-    listed = [line for line in answer.err.splitlines() if line.startswith("left out: ")]
+    _is_one_sentence(answer, 4, "4 item(s) skipped; the others are done.")
+    listed = [line for line in answer.err.splitlines() if line.startswith("skipped: ")]
     assert [line.split(": ")[1] for line in listed] == [
         "cut.wav",
         "empty.wav",
@@ -171,7 +171,7 @@ def test_a_name_that_is_not_utf8_is_left_out(mixgen: Mixgen, tmp_path: Path) -> 
     shutil.copy(root / "good.wav", root / os.fsdecode(b"\xff/\xe9.wav"))
     words = ("--out", tmp_path / "s.csv", "--workers", 1, "--by", "group", "--parts", "a=1")
     answer = mixgen("index", "folder", root, *words, "--json")
-    _is_one_sentence(answer, 4, "1 item(s) left out; the others are done.")
+    _is_one_sentence(answer, 4, "1 item(s) skipped; the others are done.")
     reason = "its name is not UTF-8: rename it."
     assert json.loads(answer.out)["refused"] == [{"path": r"\xff/\xe9.wav", "reason": reason}]
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
@@ -306,7 +306,7 @@ def test_verify_lists_what_is_wrong(mixgen: Mixgen, manifest: Path, tmp_path: Pa
     (rendered / "test-000000" / "s1.flac").unlink()
     answer = mixgen("verify", rendered)
     _is_one_sentence(answer, 3, "1 file(s) of")
-    assert " ".join(answer.out.split()) == ("missing test-000000/s1.flac (there is no such file)")
+    assert " ".join(answer.out.split()) == ("missing test-000000/s1.flac (the file does not exist)")
     (problem,) = json.loads(mixgen("verify", rendered, "--json").out)
     assert (problem["path"], problem["kind"]) == ("test-000000/s1.flac", "missing")
     repaired = mixgen("render", manifest, "--out", rendered, "--workers", 1)
@@ -442,7 +442,11 @@ def test_tolerance_of_what_was_asked_for(mixgen: Mixgen, manifest: Path, tmp_pat
     strict = mixgen("verify", out, "--tolerance", "level_db=0")
     _is_one_sentence(strict, 3, "further from the requested than the tolerance")
     assert "level_db is " in strict.out
-    _is_one_sentence(mixgen("verify", out, "--tolerance", "loud=1"), 2, "asked for 'loud'")
+    _is_one_sentence(
+        mixgen("verify", out, "--tolerance", "loud=1"),
+        2,
+        "No file of the set has a requested 'loud'",
+    )
     for word in ("level_db", "level_db=x", "=1", "level_db=-1"):
         _is_one_sentence(mixgen("verify", out, "--tolerance", word), 2, "A tolerance is written")
 

@@ -282,7 +282,7 @@ def test_a_level_of_its_own_instead_of_one_above_the_reference(
 
 def test_level_and_snr_exclude_each_other(speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "snr": ["const", 1], "level_db": ["const", -30]}
-    with pytest.raises(ValidationError, match="that above reference_db: give one"):
+    with pytest.raises(ValidationError, match="relative to reference_db: give one"):
         speech_recipe(sources=[group])
 
 

@@ -329,7 +329,7 @@ def test_counts_that_are_none(speech_recipe: MakeRecipe, count: Any, words: str)
 
 
 def test_counts_of_a_group_that_is_not_there(speech_recipe: MakeRecipe) -> None:
-    with pytest.raises(ValidationError, match="counts of 'talkers': there is no such group"):
+    with pytest.raises(ValidationError, match="counts of 'talkers': the recipe has no such group"):
         speech_recipe(splits=splits(1, 1, counts={"talkers": 2}))
 
 

@@ -339,7 +339,7 @@ def test_draws_that_no_echo_takes(rule: dict[str, Any], words: str) -> None:
     ("changes", "words"),
     [
         ({"role": "target"}, "belongs to the role far_end"),
-        ({"references": ["dry"]}, "are parts of what is heard in a room"),
+        ({"references": ["dry"]}, "are parts of a room response"),
     ],
 )
 def test_records_that_make_no_sense(

@@ -232,7 +232,7 @@ def test_recipes_that_contradict_themselves(
 
 
 def test_match_leaves_no_room_for_another_stretch(music_recipe: MakeRecipe) -> None:
-    with pytest.raises(ValidationError, match="shifted and stretched by `match` alone"):
+    with pytest.raises(ValidationError, match="`match` alone shifts and stretches songs"):
         music_recipe(
             sources=[stem("vocals", pitch_shift=["const", 1])], songs={"coherent": 0, "match": {}}
         )

@@ -76,7 +76,7 @@ def test_flipped_truncated_deleted(rendered: Path) -> None:
     assert verify_set(rendered) == [
         Problem("train-000001/s1.wav", "altered", "its samples differ"),
         Problem("train-000003/noise.wav", "altered", "it has 6300 samples instead of 6400"),
-        Problem("test-000000/mixture.wav", "missing", "there is no such file"),
+        Problem("test-000000/mixture.wav", "missing", "the file does not exist"),
     ]
 
 
@@ -153,15 +153,15 @@ def test_rows_in_another_order(rendered: Path) -> None:
 
 
 UNKNOWN = {
-    "train-000000/s3.wav": "the manifest has no such file",
-    "train-000000/deeper/s1.FLAC": "the manifest has no such file",
-    "train-000001/.tmp.0f0f.s1.wav": "a run that was broken off left it",
-    ".tmp.0f0f.rendered.jsonl": "a run that was broken off left it",
-    "train-000009/mixture.wav": "the manifest has no such file",
-    "train-000009/s1.wav": "the manifest has no such file",
-    "a.wav": "the manifest has no such file",
-    "x/y/z.FLAC": "the manifest has no such file",
-    "o2/mixture.ogg": "the manifest has no such file",
+    "train-000000/s3.wav": "the manifest does not have this file",
+    "train-000000/deeper/s1.FLAC": "the manifest does not have this file",
+    "train-000001/.tmp.0f0f.s1.wav": "an interrupted run left it",
+    ".tmp.0f0f.rendered.jsonl": "an interrupted run left it",
+    "train-000009/mixture.wav": "the manifest does not have this file",
+    "train-000009/s1.wav": "the manifest does not have this file",
+    "a.wav": "the manifest does not have this file",
+    "x/y/z.FLAC": "the manifest does not have this file",
+    "o2/mixture.ogg": "the manifest does not have this file",
 }
 KEPT = [
     "roots.json",
