@@ -56,7 +56,7 @@ def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:
     """Simulate the rooms of a recipe into `out`: ROOM/SOURCE.wav, rooms.jsonl and sources.csv.
 
     The corpus has the name of the recipe; the room of a response is its label and its group. Room i
-    depends only on i and the recipe, whose number of rooms does not matter.
+    depends only on i and the recipe, not on the number of rooms.
 
     Raises:
         InputError: a room cannot be built.

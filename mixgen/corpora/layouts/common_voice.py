@@ -15,7 +15,7 @@ from mixgen.core.vocabulary import Kind
 from mixgen.corpora.layout import SPLITS, Found, Layout, audio_files
 from mixgen.corpora.tables import read_table
 
-# "validated" repeats the clips of the others; it is read first, so that these set the split.
+# The other tables repeat clips of "validated" and set their split, so they are read after it.
 _TABLES = ("validated", "train", "dev", "test")
 _COLUMNS = ("client_id", "path", "sentence")
 

@@ -3,7 +3,7 @@
 Layout source: Wichern et al., "WHAM!: Extending Speech Separation to Noisy Environments",
 Interspeech 2019, and the README in metadata/. A file has the name of the wsj0-2mix mixture that it
 belongs to. Its group is the place of the recording, which only the tables name; without the tables,
-every file is one group. The copies at other speeds in LibriMix share the group of their original.
+its group is its name. The copies at other speeds in LibriMix share the group of their original.
 """
 
 import functools
