@@ -60,6 +60,8 @@ def index_corpus(
 ) -> Index:
     """Measure every file that `layout` finds below `root`.
 
+    Files that are not usable are refused with a reason, and do not stop the others.
+
     Raises:
         InputError: the root is not a folder or holds no usable audio, or its table of tags is not
             valid.
@@ -74,8 +76,8 @@ def index_corpus(
         )
     found, refused = _with_utf8_names(found)
     found = _with_tags(found, root / TAGS_FILE)
-    found, namesakes = _without_namesakes(assign_splits(found, splits or SplitPlan()))
-    refused += namesakes
+    found, duplicates = _without_duplicate_ids(assign_splits(found, splits or SplitPlan()))
+    refused += duplicates
     # The user's licence replaces that of a file, which replaces that of the layout.
     if licence is None:
         found = [replace(item, licence=item.licence or layout.licence) for item in found]
@@ -107,8 +109,8 @@ def _with_utf8_names(found: list[Found]) -> tuple[list[Found], list[tuple[str, s
     return kept, refused
 
 
-def _without_namesakes(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
-    """Keep the first of the files that differ only in their suffix; refuse the others."""
+def _without_duplicate_ids(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
+    """Refuse all but the first of the files whose paths differ only in the suffix."""
     first: dict[Path, Found] = {}
     refused = []
     for item in found:
@@ -205,6 +207,7 @@ def assign_splits(found: list[Found], plan: SplitPlan) -> list[Found]:
 
 
 def _unit(item: Found, by: str | None) -> str:
+    """Return the name of the unit whose files stay in one split."""
     return item.label if by == "label" else item.group
 
 

@@ -2,7 +2,7 @@
 
 Layout source: Wichern et al., "WHAM!: Extending Speech Separation to Noisy Environments",
 Interspeech 2019, and the README in metadata/. A file has the name of the wsj0-2mix mixture that it
-belongs to. Its group is the place of the recording, which only the tables name; without the tables,
+belongs to. Its group is the recording location, which only the tables name; without the tables,
 its group is its name. The copies at other speeds in LibriMix share the group of their original.
 """
 
@@ -31,7 +31,7 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _locations(table: Path) -> dict[str, str]:
-    """Return the place of each recording, by its name; empty if the table is missing."""
+    """Return the location of each recording, by its name; empty if the table is missing."""
     rows = read_table(table, ("utterance_id", "Location ID")) if table.is_file() else ()
     return {row["utterance_id"].removesuffix(".wav"): row["Location ID"] for row in rows}
 

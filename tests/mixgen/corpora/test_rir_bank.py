@@ -1,6 +1,7 @@
 """Banks of simulated rooms: positions, reverberation times, files, and repeatability."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,9 @@ def test_a_bank_is_a_corpus_of_responses(tmp_path: Path) -> None:
     assert np.abs(samples).max() == pytest.approx(0.5)
 
 
-def test_a_larger_bank_begins_with_the_same_rooms(tmp_path: Path, contents: Any) -> None:
+def test_a_larger_bank_begins_with_the_same_rooms(
+    tmp_path: Path, contents: Callable[[Path], dict[str, bytes]]
+) -> None:
     make_bank(recipe(), tmp_path / "one")
     make_bank(recipe(rooms=5), tmp_path / "two", workers=2)
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
