@@ -1,1 +1,1 @@
-"""Audio on disk: layouts of corpora, the list of sources, and where their roots are."""
+"""Corpora on disk: their layouts, the list of their files (sources.csv) and their root folders."""

@@ -1,9 +1,9 @@
-"""Index a corpus: measure every audio file once, and say why any was left out."""
+"""Index a corpus: measure every audio file once, and give a reason for every file skipped."""
 
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _FILES_PER_WORKER = 32  # handed out ahead
 
 @dataclass(frozen=True)
 class Index:
-    """The rows of a corpus, and the files left out as (path, reason)."""
+    """The rows of a corpus, and the skipped files as (path, reason)."""
 
     rows: list[SourceRow]
     refused: list[tuple[str, str]]
@@ -35,9 +35,12 @@ class Index:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How files get their split: as the layout tells, all in one, or parts of the labels or groups.
+    """How files get their split: from the layout, one for all files, or by shares.
 
-    `parts` are shares by split name; every label (or group) falls into one split as a whole.
+    Attributes:
+        name: the split of all files.
+        by: what `parts` keeps together: files of one "label", otherwise files of one group.
+        parts: the share of labels (or groups) in each split, by the name of the split.
     """
 
     name: str | None = None
@@ -57,9 +60,11 @@ def index_corpus(
 ) -> Index:
     """Measure every file that `layout` finds below `root`.
 
+    Files that are not usable are refused with a reason, and do not stop the others.
+
     Raises:
-        InputError: the root is not a folder, no usable audio was found in it, or its table of tags
-            is not one.
+        InputError: the root is not a folder or holds no usable audio, or its table of tags is not
+            valid.
     """
     check_name(corpus)
     if not root.is_dir():
@@ -70,10 +75,14 @@ def index_corpus(
             f"No audio in the layout {layout.name!r} below {root}: check the folder and the layout."
         )
     found, refused = _with_utf8_names(found)
-    found = _tagged(found, root / TAGS_FILE)
-    found, namesakes = _without_namesakes(assign_splits(found, splits or SplitPlan()))
-    refused += namesakes
-    found = [replace(item, licence=_licence(item, layout, licence)) for item in found]
+    found = _with_tags(found, root / TAGS_FILE)
+    found, duplicates = _without_duplicate_ids(assign_splits(found, splits or SplitPlan()))
+    refused += duplicates
+    # The user's licence replaces that of a file, which replaces that of the layout.
+    if licence is None:
+        found = [replace(item, licence=item.licence or layout.licence) for item in found]
+    else:
+        found = [replace(item, licence=licence) for item in found]
     rows = []
     for item, outcome in zip(found, _measure_all(root, found, corpus, workers), strict=True):
         if isinstance(outcome, str):
@@ -89,7 +98,7 @@ def index_corpus(
 
 
 def _with_utf8_names(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
-    """Refuse files whose names are no text, which no list of sources can hold."""
+    """Refuse files whose names are not UTF-8, because sources.csv cannot hold them."""
     kept, refused = [], []
     for item in found:
         shown = os.fsencode(item.path).decode(errors="backslashreplace")
@@ -100,19 +109,19 @@ def _with_utf8_names(found: list[Found]) -> tuple[list[Found], list[tuple[str, s
     return kept, refused
 
 
-def _without_namesakes(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
-    """Keep the first of the files that differ in their suffix alone; refuse the others."""
+def _without_duplicate_ids(found: list[Found]) -> tuple[list[Found], list[tuple[str, str]]]:
+    """Refuse all but the first of the files whose paths differ only in the suffix."""
     first: dict[Path, Found] = {}
     refused = []
     for item in found:
         kept = first.setdefault(Path(item.path).with_suffix(""), item)
         if kept is not item:
-            refused.append((item.path, f"{kept.path} has the same name but for its suffix."))
+            refused.append((item.path, f"it has the source_id of {kept.path}: remove one."))
     return list(first.values()), refused
 
 
-def _tagged(found: list[Found], table: Path) -> list[Found]:
-    """Add what the table, if there is one, tells of songs to the text of their files."""
+def _with_tags(found: list[Found], table: Path) -> list[Found]:
+    """Append the tags in `table`, if it exists, to the text of the files of each song."""
     songs = {item.group for item in found if item.kind == "music"}
     if not songs or not table.is_file():
         return found
@@ -120,11 +129,6 @@ def _tagged(found: list[Found], table: Path) -> list[Found]:
     return [
         replace(item, text=f"{item.text} {texts.get(item.group, '')}".strip()) for item in found
     ]
-
-
-def _licence(item: Found, layout: Layout, given: str | None) -> str:
-    """Return the licence the user gave, else the file's own, else that of the corpus."""
-    return given if given is not None else item.licence or layout.licence
 
 
 def _measure_all(
@@ -146,10 +150,10 @@ def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:
 
 
 def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
-    """Read one file and return its row.
+    """Read one file, measure length, peak, loudness, activity and hash, and return its row.
 
     Raises:
-        InputError: the file is empty, cut short, not finite, silent or unreadable.
+        InputError: the file is empty, truncated, not finite, silent or unreadable.
     """
     path = inside(root, found.path)
     if path.stat().st_size == 0:
@@ -158,7 +162,7 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
     if samples.shape[1] == 0:
         raise InputError(f"{path} holds no samples.")
     if is_cut_wav(path):
-        raise InputError(f"{path} is cut short: its header promises more than is there.")
+        raise InputError(f"{path} is cut short: its header announces more samples than it holds.")
     peak = float(np.abs(samples).max())
     if peak == 0:
         raise InputError(f"{path} is digital silence from start to end.")
@@ -183,10 +187,10 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
 
 
 def assign_splits(found: list[Found], plan: SplitPlan) -> list[Found]:
-    """Give every file its split by `plan`.
+    """Return the files with the splits that `plan` gives them.
 
     Raises:
-        UsageError: the plan contradicts itself, or has more parts than there are labels or groups.
+        UsageError: the plan has both a name and parts, or more parts than labels (or groups) exist.
     """
     if plan.name is not None and plan.parts:
         raise UsageError("Give either one split for all files or parts, not both.")
@@ -194,49 +198,45 @@ def assign_splits(found: list[Found], plan: SplitPlan) -> list[Found]:
         return [replace(item, split=plan.name) for item in found]
     if not plan.parts:
         return found
-    split_of = _parts(sorted({_unit(item, plan.by) for item in found}), plan.parts)
+    split_of = _split_units(sorted({_unit(item, plan.by) for item in found}), plan.parts)
     return [replace(item, split=split_of[_unit(item, plan.by)]) for item in found]
 
 
 def _unit(item: Found, by: str | None) -> str:
+    """Return the name of the unit whose files stay in one split."""
     return item.label if by == "label" else item.group
 
 
-def _parts(units: list[str], parts: dict[str, float]) -> dict[str, str]:
-    """Deal the units, in an order that depends on their names alone, to the splits."""
+def _split_units(units: list[str], parts: dict[str, float]) -> dict[str, str]:
+    """Assign the units, in an order that depends only on their names, to the splits."""
     if len(units) < len(parts):
         raise UsageError(f"{len(units)} label(s) or group(s) cannot fill {len(parts)} splits.")
     shuffled = sorted(units, key=lambda unit: hashlib.sha256(unit.encode()).digest())
     ends = np.cumsum(list(parts.values())) / sum(parts.values()) * len(units)
-    names = list(parts)
-    dealt = {}
+    split_of = {}
     start = 0
-    for position, name in enumerate(names):
-        left_for_others = len(names) - position - 1
-        stop = min(max(round(float(ends[position])), start + 1), len(units) - left_for_others)
-        dealt.update(dict.fromkeys(shuffled[start:stop], name))
+    for index, name in enumerate(parts):
+        # Every split gets at least one unit.
+        later_splits = len(parts) - index - 1
+        stop = min(max(round(float(ends[index])), start + 1), len(units) - later_splits)
+        split_of.update(dict.fromkeys(shuffled[start:stop], name))
         start = stop
-    return dealt
+    return split_of
 
 
-def parse_parts(words: str) -> dict[str, float]:
-    """Read `train=0.8,valid=0.1,test=0.1`.
+def parse_parts(text: str) -> dict[str, float]:
+    """Read shares that are written like `train=0.8,valid=0.1,test=0.1`.
 
     Raises:
-        UsageError: it is not of that form.
+        UsageError: the text has another form, or a share is not a finite number above 0.
     """
     try:
-        pairs = [word.split("=") for word in words.split(",")]
+        pairs = [word.split("=") for word in text.split(",")]
         parts = {check_name(name): float(share) for name, share in pairs}
     except (ValueError, InputError):
         raise UsageError(
-            f"Parts are written like train=0.8,valid=0.1,test=0.1, not {words!r}."
+            f"Parts are written like train=0.8,valid=0.1,test=0.1, not {text!r}."
         ) from None
     if not all(0 < share < math.inf for share in parts.values()):
-        raise UsageError("Every part needs a share above 0.")
+        raise UsageError(f"Every part needs a finite share above 0: change {text!r}.")
     return parts
-
-
-def refusals(refused: Iterable[tuple[str, str]]) -> list[str]:
-    """Return one line per file that was left out."""
-    return [f"left out: {path}: {reason}" for path, reason in refused]

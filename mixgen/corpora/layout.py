@@ -1,7 +1,7 @@
-"""Corpus layouts: how the path of an audio file tells what is in it.
+"""Corpus layouts: they derive what an audio file contains from its path.
 
-There is one module per layout in `mixgen.corpora.layouts`. Each defines `LAYOUT` and is found by
-being there; to add a layout, add a file.
+Each module in `mixgen.corpora.layouts` defines one `LAYOUT`. To add a layout, add a module: all are
+collected.
 """
 
 import functools
@@ -13,7 +13,7 @@ from mixgen.audio.read import AUDIO_SUFFIXES
 from mixgen.core.registry import choose, collect
 from mixgen.core.vocabulary import Kind
 
-# What corpora call their splits, and what these are called here.
+# Names of splits in corpora -> names of splits here.
 SPLITS = {
     **dict.fromkeys(("train", "tr"), "train"),
     **dict.fromkeys(("valid", "validation", "val", "dev", "cv"), "valid"),
@@ -23,9 +23,10 @@ SPLITS = {
 
 @dataclass(frozen=True)
 class Found:
-    """An audio file of a corpus and what its layout tells of it; `path` is relative to the root.
+    """An audio file of a corpus, with what its layout knows about it.
 
-    `licence` is for corpora whose files differ in it; empty means that of the layout.
+    `path` is relative to the root. `licence` is for corpora whose files have different licences;
+    where it is empty, the licence of the layout applies.
     """
 
     path: str
@@ -39,15 +40,15 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A corpus layout: what it is for, where the corpus comes from, and how its files are found.
+    """A corpus layout: its name, the origin of the corpus, and a function that finds the files.
 
     Attributes:
-        name: as it is asked for; also the name of its file.
-        summary: what it is for, in a few words.
-        licence: that the corpus usually has; empty where the user has to say.
-        citation: the paper or the publisher's page; empty for layouts of no corpus in particular.
-        home: address from which the corpus comes, or empty.
-        find: (root, kind asked for by the user) -> the files, in any order.
+        name: the name that users give; also the name of its module.
+        summary: the corpora it reads, for a list of all layouts.
+        licence: the usual licence of the corpus; empty if the user has to give it.
+        citation: the paper or the publisher's page; empty if the layout fits any corpus.
+        home: web address of the corpus, or empty.
+        find: (root, kind given by the user) -> the files, in any order.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Layout:
 
 @functools.cache
 def layouts() -> dict[str, Layout]:
-    """Return every layout under its name."""
+    """Return every layout by its name."""
     return collect("mixgen.corpora.layouts", Layout)
 
 
@@ -68,13 +69,13 @@ def get_layout(name: str) -> Layout:
     """Return the layout called `name`.
 
     Raises:
-        UsageError: there is none; the sentence has the nearest name.
+        UsageError: no layout has this name; the message suggests the nearest one.
     """
     return choose(layouts(), name, "layout")
 
 
 def audio_files(root: Path) -> Iterator[Path]:
-    """Yield the audio files below `root` as paths relative to it, without hidden ones."""
+    """Yield the audio files below `root`, relative to it; hidden files and folders are skipped."""
     for path in root.rglob("*"):
         relative = path.relative_to(root)
         hidden = any(part.startswith(".") for part in relative.parts)

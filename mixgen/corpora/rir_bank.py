@@ -1,4 +1,4 @@
-"""A bank of room responses: simulated once, then data with hashes like any other corpus."""
+"""Simulate a bank of room responses, a corpus with hashes like any other."""
 
 import hashlib
 from dataclasses import dataclass
@@ -25,43 +25,41 @@ ROOMS_FILE = "rooms.jsonl"
 SOURCES_FILE = "sources.csv"
 LICENCE = "CC0-1.0"
 
-_FORM = FORMATS["wav_float"]
-_LARGEST_SEED = 2**32
+_SAMPLE_FORMAT = FORMATS["wav_float"]
+_SEED_LIMIT = 2**32
 
 
 @dataclass(frozen=True)
 class Bank:
-    """What was made: rooms and their responses."""
+    """The number of rooms and of responses in a bank."""
 
     rooms: int
     responses: int
 
 
 def read_room_recipe(path: Path) -> RoomRecipe:
-    """Read the YAML file that says what a bank holds.
+    """Read the YAML file that describes a bank.
 
     Raises:
-        InputError: it is missing, is not plain YAML, or a key or value is not allowed.
+        InputError: the file is missing or is not plain YAML, or a key or value is not allowed.
     """
     try:
         return RoomRecipe.model_validate(yaml.safe_load(read_text(path)))
-    except yaml.YAMLError:
-        raise InputError(f"{path} is not valid YAML.") from None
     except ValidationError as error:
         raise InputError(f"{path}: {explain(error)}.") from None
-    except ValueError:  # of a number with thousands of digits
-        raise InputError(f"{path} is not valid YAML.") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a number with thousands of digits
+        raise InputError(f"{path} is not valid YAML: correct it.") from None
 
 
 def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:
     """Simulate the rooms of a recipe into `out`: ROOM/SOURCE.wav, rooms.jsonl and sources.csv.
 
-    The corpus is called after the recipe, the label and group of a response are its room. Room i
-    depends on the recipe and i alone.
+    The corpus has the name of the recipe; the room of a response is its label and its group. Room i
+    depends only on i and the recipe, not on the number of rooms.
 
     Raises:
         InputError: a room cannot be built.
-        MachineError: pyroomacoustics is not installed, or the disk is full.
+        MachineError: pyroomacoustics is not installed, or `out` cannot be written.
     """
     engine = engine_and_version()
     jobs = [(recipe, number, out) for number in range(recipe.rooms)]
@@ -85,33 +83,33 @@ def _make_room(job: tuple[RoomRecipe, int, Path]) -> RoomPlan:
         microphones=recipe.microphones,
         sources=recipe.responses,
     )
-    for place, response in enumerate(simulate(plan, recipe.sample_rate)):
-        # Loud enough for any use and never clipped: what counts in a response is its shape.
+    for index, response in enumerate(simulate(plan, recipe.sample_rate)):
+        # Only the shape of a response matters: half of full scale is loud enough and never clips.
         samples = (0.5 * response / np.abs(response).max()).astype("<f4").T
-        path = out / _path(plan, place)
+        path = out / _response_path(plan, index)
         with machine_errors(path):
             path.parent.mkdir(exist_ok=True)
-        write_samples(path, np.ascontiguousarray(samples), recipe.sample_rate, _FORM)
+        write_samples(path, np.ascontiguousarray(samples), recipe.sample_rate, _SAMPLE_FORMAT)
     return plan
 
 
 def _seed(recipe: RoomRecipe, number: int) -> int:
-    deciding = recipe.model_dump(
+    """Return the seed of a room, from its number and every key of the recipe that shapes rooms."""
+    room_keys = recipe.model_dump(
         mode="json", exclude_defaults=True, exclude={"rooms", "splits", "description"}
     )
-    drawn = canonical_json(deciding)
-    digest = hashlib.sha256(f"{drawn}/{recipe.seed}/{number}".encode()).hexdigest()
-    return int(digest[:16], 16) % _LARGEST_SEED
+    text = f"{canonical_json(room_keys)}/{recipe.seed}/{number}"
+    return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) % _SEED_LIMIT
 
 
-def _path(plan: RoomPlan, place: int) -> str:
-    return f"{plan.name}/{place:02d}.wav"
+def _response_path(plan: RoomPlan, index: int) -> str:
+    return f"{plan.name}/{index:02d}.wav"
 
 
 def _rows(recipe: RoomRecipe, plans: list[RoomPlan], out: Path) -> list[SourceRow]:
     found = [
         Found(
-            _path(plan, place),
+            _response_path(plan, index),
             "rir",
             label=plan.name,
             group=plan.name,
@@ -119,7 +117,7 @@ def _rows(recipe: RoomRecipe, plans: list[RoomPlan], out: Path) -> list[SourceRo
             text=f"t60_s={plan.t60_s:.4f}",
         )
         for plan in plans
-        for place in range(len(plan.sources_m))
+        for index in range(len(plan.sources_m))
     ]
-    placed = assign_splits(found, SplitPlan(by="label", parts=recipe.splits or None))
-    return [measure_file(out, item, recipe.name) for item in placed]
+    found = assign_splits(found, SplitPlan(by="label", parts=recipe.splits or None))
+    return [measure_file(out, item, recipe.name) for item in found]

@@ -1,10 +1,10 @@
-"""Where the corpora are on this machine, and the files of records in them."""
+"""The root folders of the corpora on this machine, and the corpus files that records name."""
 
 import functools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import read_json, sha256_file, write_json
@@ -12,15 +12,13 @@ from mixgen.core.paths import inside
 
 ROOTS_FILE = "roots.json"
 
-
-_SURROGATE = re.compile("[\ud800-\udfff]")  # stands for a byte that is no UTF-8
-
+_NOT_IN_PATHS = re.compile("[\0\ud800-\udfff]")  # NUL, and surrogates for bytes that are not UTF-8
 
 Roots = dict[str, Path]  # corpus name -> its folder on this machine
 
 
 def write_roots(folder: Path, roots: Roots) -> None:
-    """Note in `folder` where the corpora are on this machine, keeping what is noted already."""
+    """Add `roots` to the roots.json in `folder`; other corpora noted there are kept."""
     noted = {**_read_roots(folder), **roots}
     write_json(folder / ROOTS_FILE, {name: str(root.resolve()) for name, root in noted.items()})
 
@@ -28,28 +26,25 @@ def write_roots(folder: Path, roots: Roots) -> None:
 def _read_roots(folder: Path) -> Roots:
     path = folder / ROOTS_FILE
     noted = read_json(path) if path.exists() else {}
-    if not isinstance(noted, dict) or not all(_is_path(root) for root in noted.values()):
+    if not isinstance(noted, dict) or not all(
+        isinstance(root, str) and not _NOT_IN_PATHS.search(root) for root in noted.values()
+    ):
         raise InputError(f"{path} should hold one folder per corpus: remove it and use --root.")
     return {name: Path(root) for name, root in noted.items()}
 
 
-def _is_path(value: Any) -> bool:
-    """Tell whether it is text that a path can be: UTF-8 without a zero."""
-    return isinstance(value, str) and "\0" not in value and not _SURROGATE.search(value)
-
-
 def find_roots(beside: Iterable[Path], given: Mapping[str, Path | str] | None = None) -> Roots:
-    """Return the corpus roots noted beside the files `beside`, and those given, which win.
+    """Return the corpus roots noted beside the files `beside`, replaced by those in `given`.
 
     Raises:
-        InputError: a given folder does not exist.
+        InputError: a roots.json is not valid, or a given root is not a folder.
     """
     roots: Roots = {}
     for path in beside:
         roots.update(_read_roots(Path(path).parent))
     for name, folder in (given or {}).items():
         if not Path(folder).is_dir():
-            raise InputError(f"The root of {name} is not a folder: {folder}.")
+            raise InputError(f"The root {folder} of {name} is not a folder: give another.")
         roots[name] = Path(folder)
     return roots
 
@@ -58,7 +53,7 @@ def parse_roots(words: Iterable[str]) -> Roots:
     """Read corpus roots that are written as CORPUS=FOLDER.
 
     Raises:
-        UsageError: a word is not of that form.
+        UsageError: a word has another form.
     """
     roots: Roots = {}
     for word in words:
@@ -70,10 +65,10 @@ def parse_roots(words: Iterable[str]) -> Roots:
 
 
 def locate(roots: Roots, corpus: str, path: str) -> Path:
-    """Return where a corpus file is on this machine.
+    """Return the path of a corpus file on this machine, whether it exists or not.
 
     Raises:
-        InputError: the root of the corpus is not known, or the path leads out of it.
+        InputError: the root of the corpus is unknown, or the path leads out of it.
     """
     if corpus not in roots:
         known = ", ".join(sorted(roots)) or "none"
@@ -85,10 +80,10 @@ def locate(roots: Roots, corpus: str, path: str) -> Path:
 
 
 def locate_file(roots: Roots, corpus: str, path: str) -> Path:
-    """Return where a corpus file is on this machine.
+    """Return the path of an existing corpus file on this machine.
 
     Raises:
-        InputError: as `locate`, or there is no such file.
+        InputError: as in `locate`, or the file is missing.
     """
     full = locate(roots, corpus, path)
     if not full.is_file():
@@ -97,7 +92,7 @@ def locate_file(roots: Roots, corpus: str, path: str) -> Path:
 
 
 class FileRef(Protocol):
-    """What names a file of a corpus and what is in it: an event or a response of a record."""
+    """Reference of a record to a corpus file and its content: of an event or a room response."""
 
     @property
     def corpus(self) -> str: ...
@@ -108,10 +103,10 @@ class FileRef(Protocol):
 
 
 def drawn_file(roots: Roots, drawn: FileRef) -> Path:
-    """Return the file that a record names.
+    """Return the path of the file that a record names, after checking its hash.
 
     Raises:
-        InputError: it is missing, or its content is not what was drawn from.
+        InputError: the file is missing, or its content has changed since the draw.
     """
     path = locate_file(roots, drawn.corpus, drawn.path)
     status = path.stat()
@@ -123,6 +118,7 @@ def drawn_file(roots: Roots, drawn: FileRef) -> Path:
     return path
 
 
+# The size and the time of the last change are arguments, so a changed file is hashed again.
 @functools.lru_cache(maxsize=65536)
 def _sha256_of(path: Path, _size: int, _mtime_ns: int) -> str:
     return sha256_file(path)

@@ -1,4 +1,4 @@
-"""Tempo, key and beat of songs: a table beside a corpus, and words in the `text` of its rows."""
+"""Tempo, key and beat of songs: read from a table beside a corpus, kept as words in `text`."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ TAGS_FILE = "tags.csv"
 
 _TONICS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}  # semitones above C
 _ACCIDENTALS = {"": 0, "#": 1, "b": -1}
-# On which semitone of a major scale the mode begins that has the same notes.
+# The semitone of a major scale on which the mode with the same notes begins.
 _MODES = {
     "major": 0,
     "dorian": 2,
@@ -30,7 +30,7 @@ _KEY = re.compile(rf"([A-G])([#b]?) ({'|'.join(_MODES)})")
 
 
 class SongTags(Record):
-    """What is known of a song; `beat_s` is the time of any one of its beats."""
+    """Tags of a song, None where unknown; `beat_s` is the time of any one of its beats."""
 
     tempo_bpm: float | None = Field(default=None, gt=0)
     key: str | None = None
@@ -52,30 +52,30 @@ _TAG = re.compile(rf"(?:^|\s)({'|'.join(SongTags.model_fields)})=(\S*)")
 
 
 def tags_of(text: str) -> SongTags:
-    """Read the tags among the words of `text`; of two tags of one name the last counts.
+    """Read the tags among the words of `text`; the last of several tags of one name counts.
 
     Raises:
         InputError: a value is not allowed.
     """
-    told = {name: value.replace("_", " ") for name, value in _TAG.findall(text)}
-    tags: SongTags = parse_record(SongTags, told, f"The text {text!r}")
+    values = {name: value.replace("_", " ") for name, value in _TAG.findall(text)}
+    tags: SongTags = parse_record(SongTags, values, f"The text {text!r}")
     return tags
 
 
 def to_text(tags: SongTags) -> str:
-    """Return the tags that are known as words that `tags_of` reads."""
-    told = tags.model_dump(exclude_none=True).items()
-    return " ".join(f"{name}={str(value).replace(' ', '_')}" for name, value in told)
+    """Return the known tags as words that `tags_of` reads."""
+    known = tags.model_dump(exclude_none=True).items()
+    return " ".join(f"{name}={str(value).replace(' ', '_')}" for name, value in known)
 
 
 def semitones_between(key_a: str | None, key_b: str | None) -> int | None:
-    """Return the shift from -5 to 6 that gives a song in `key_a` the notes of `key_b`.
+    """Return the semitones, -5 to 6, that transpose a song in `key_a` to the notes of `key_b`.
 
-    A key counts as the major key of the same notes: from C major to A minor or D dorian the shift
-    is 0, because such songs go together as they are. None where a key is not known.
+    A key counts as the major key with the same notes: from C major to A minor or D dorian it is 0
+    semitones, because songs in these keys fit together. None if a key is unknown.
 
     Raises:
-        InputError: a key is not one of `SongTags`.
+        InputError: a key is not a tonic and a mode, as `SongTags` needs it.
     """
     if key_a is None or key_b is None:
         return None
@@ -91,46 +91,46 @@ def _major_tonic(key: str) -> int:
     return _TONICS[tonic] + _ACCIDENTALS[accidental] - _MODES[mode]
 
 
-class _Line(SongTags):
+class _Row(SongTags):
     group: str
 
 
 def read_tags(path: Path, groups: Collection[str]) -> dict[str, SongTags]:
-    """Read a table `group,tempo_bpm,key,beat_s` of songs; what an empty cell tells is not known.
+    """Read a table `group,tempo_bpm,key,beat_s` of songs; the value of an empty cell is unknown.
 
     Args:
         path: the table.
-        groups: the songs that there are.
+        groups: the songs of the corpus.
 
     Raises:
-        InputError: the table is missing or has other columns, a value is not allowed, a song comes
-            twice or is none of `groups`; the line is named.
+        InputError: the table is missing or has other columns, a value is not allowed, or a song
+            occurs twice or is not in `groups`; the message names the line.
     """
     tags: dict[str, SongTags] = {}
-    for where, line in _lines(path):
-        if line.group not in groups:
-            raise InputError(f"{where}: there is no song {line.group!r} in the corpus.")
-        if line.group in tags:
-            raise InputError(f"{where}: the song {line.group!r} is listed twice.")
-        tags[line.group] = SongTags(**line.model_dump(exclude={"group"}))
+    for where, row in _rows(path):
+        if row.group not in groups:
+            raise InputError(f"{where}: the corpus has no song {row.group!r}: correct the group.")
+        if row.group in tags:
+            raise InputError(f"{where}: the song {row.group!r} is listed twice: remove a line.")
+        tags[row.group] = SongTags(**row.model_dump(exclude={"group"}))
     return tags
 
 
-def _lines(path: Path) -> Iterator[tuple[str, _Line]]:
-    """Yield every line after the header, and where it stands."""
+def _rows(path: Path) -> Iterator[tuple[str, _Row]]:
+    """Yield the location and the content of every row after the header."""
     text = read_text(path).removeprefix("\ufeff")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         if set(reader.fieldnames or ()) != set(_COLUMNS):
             raise InputError(
-                f"{path} line 1: the columns of a table of tags are {', '.join(_COLUMNS)}."
+                f"{path} line 1: the columns of a table of tags must be {', '.join(_COLUMNS)}."
             )
-        for row in reader:
+        for cells in reader:
             where = f"{path} line {reader.line_num}"
-            if None in row:
-                raise InputError(f"{where}: it has more cells than there are columns.")
-            told = {column: cell for column, cell in row.items() if cell}
-            yield where, parse_record(_Line, told, where)
+            if None in cells:
+                raise InputError(f"{where} has more cells than columns.")
+            known = {column: cell for column, cell in cells.items() if cell}
+            yield where, parse_record(_Row, known, where)
     except csv.Error as error:
         line = reader.reader.line_num
         raise InputError(f"{path} line {line} is not a table row ({error}).") from None

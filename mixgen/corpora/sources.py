@@ -1,4 +1,4 @@
-"""sources.csv: one row per audio file that mixtures can be made from, and where the roots are."""
+"""sources.csv, the list of audio files that mixtures are drawn from: its rows, reading, writing."""
 
 import csv
 import io
@@ -9,12 +9,7 @@ from pydantic import Field, field_validator
 
 from mixgen.audio.activity import check_active
 from mixgen.core.errors import InputError
-from mixgen.core.files import (
-    canonical_json,
-    read_text,
-    sha256_bytes,
-    write_csv,
-)
+from mixgen.core.files import canonical_json, read_text, sha256_bytes, write_csv
 from mixgen.core.records import Record, RelativePath, as_value_error, parse_record
 from mixgen.core.vocabulary import Kind
 from mixgen.corpora.roots import Roots, find_roots
@@ -23,8 +18,8 @@ from mixgen.corpora.roots import Roots, find_roots
 class SourceRow(Record):
     """One audio file; `path` is relative to the root of its corpus.
 
-    `active` says when there is sound in it, and `layout` is the one that found the file; both are
-    empty in lists made before there were such columns.
+    `active` holds the spans of time with sound, `layout` the name of the layout that found the
+    file. Both are empty in lists that are older than these columns.
     """
 
     source_id: str
@@ -47,7 +42,7 @@ class SourceRow(Record):
 
     @property
     def owner(self) -> str:
-        """Who is heard, or which room: two corpora may use one label for two of them."""
+        """The talker, class or room: two corpora may use one label for different ones."""
         return f"{self.corpus}/{self.label}"
 
     @field_validator("active")
@@ -70,9 +65,9 @@ def read_sources(paths: Iterable[Path]) -> list[SourceRow]:
     """Read one or more sources.csv files.
 
     Raises:
-        InputError: a file is missing, has other columns, a row is not valid, or an id comes twice.
+        InputError: a file is missing or lacks a column, a row is not valid, or an id occurs twice.
     """
-    rows = [row for path in paths for row in _read_one(path)]
+    rows = [row for path in paths for row in _read_file(path)]
     seen: set[str] = set()
     for row in rows:
         if row.source_id in seen:
@@ -86,12 +81,12 @@ def read_sources(paths: Iterable[Path]) -> list[SourceRow]:
 def open_sources(
     sources: Iterable[str | Path | SourceRow], roots: Mapping[str, Path | str] | None = None
 ) -> tuple[list[SourceRow], Roots]:
-    """Return the rows of sources.csv files, and the corpus roots noted beside these or given.
+    """Return the rows of sources.csv files, and the corpus roots noted beside them or given.
 
-    Rows that were read before are taken as they are, in their order.
+    Rows that are given instead of files are returned as they are, in their order.
 
     Raises:
-        InputError: as `read_sources`, or a given root is not a folder.
+        InputError: as in `read_sources`, or a given root is not a folder.
     """
     given = list(sources)
     rows = [source for source in given if isinstance(source, SourceRow)]
@@ -99,7 +94,7 @@ def open_sources(
     return read_sources(paths) if paths else rows, find_roots(paths, roots)
 
 
-def _read_one(path: Path) -> list[SourceRow]:
+def _read_file(path: Path) -> list[SourceRow]:
     reader = csv.DictReader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
     missing = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
     if missing:
@@ -111,7 +106,7 @@ def _read_one(path: Path) -> list[SourceRow]:
 
 
 def sources_sha256(rows: Iterable[SourceRow]) -> str:
-    """Return the hash of what the rows say, independent of which files they came in."""
-    # Lists made before a column was added keep their hash.
-    said = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
-    return sha256_bytes(canonical_json(said).encode())
+    """Return the hash of the content of the rows, whichever files they were read from."""
+    # Without defaults, a list that is older than a column keeps its hash.
+    content = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
+    return sha256_bytes(canonical_json(content).encode())

@@ -1,6 +1,6 @@
-"""What corpora tell of their files beside them: tables and YAML, read with errors in one sentence.
+"""Read the tables and YAML files that corpora hold beside their audio.
 
-No path is ever built from what such a file says: layouts look up the files that are there.
+No path is ever built from the content of these files: layouts look up the audio files they found.
 """
 
 import csv
@@ -23,17 +23,18 @@ def read_table(
     quoted: bool = True,
     header: bool = True,
 ) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table, each with at least these columns, as they are read.
+    """Yield the rows of a table one by one, each with at least the given columns.
 
     Args:
         path: UTF-8 text, with or without a byte order mark.
-        columns: their names; without a header, in their order.
-        delimiter: what stands between two fields.
-        quoted: whether a field may be quoted; if not, a quotation mark is text like any other.
+        columns: names of the needed columns; without a header, of all columns in their order.
+        delimiter: the character between two fields.
+        quoted: whether fields may be quoted; if not, a quotation mark is part of the text.
         header: whether the first line names the columns.
 
     Raises:
-        InputError: the file is missing or not such a table; the line is told.
+        InputError: the file is missing or is not a table with these columns; the message names the
+            line.
     """
     reader = csv.DictReader(
         io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""),
@@ -45,11 +46,11 @@ def read_table(
     try:
         missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
-            raise InputError(f"{path} has no column {missing[0]!r}: get the corpus's own file.")
+            raise InputError(f"{path} has no column {missing[0]!r}: restore the original file.")
         for row in reader:
             if any(row[column] is None for column in columns):
                 raise InputError(
-                    f"{path} line {reader.line_num} ends early: get the whole file again."
+                    f"{path} line {reader.line_num} ends early: restore the original file."
                 )
             yield row
     except csv.Error as error:
@@ -61,30 +62,30 @@ def read_yaml(path: Path) -> Any:
     """Return the plain values in a YAML file.
 
     Raises:
-        InputError: the file is missing or is not YAML; the line is told.
+        InputError: the file is missing or is not YAML; the message names the line.
     """
     try:
         return yaml.safe_load(read_text(path).removeprefix("\ufeff"))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line} is not valid YAML: get the corpus's own file.") from None
+        raise InputError(f"{path}{line} is not valid YAML: restore the original file.") from None
 
 
 def look_up(data: Any, path: Path, *keys: str) -> Any:
-    """Return what lies under nested `keys` in `data`, which was read from `path`.
+    """Return the value under nested `keys` in `data`, which was read from `path`.
 
     Raises:
-        InputError: there is nothing.
+        InputError: a key is missing, or the value is null.
     """
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
     if data is None:
-        raise InputError(f"{path} does not tell {'.'.join(keys)}: get the corpus's own file.")
+        raise InputError(f"{path} has no value {'.'.join(keys)}: restore the original file.")
     return data
 
 
 def nearest(root: Path, path: Path, name: str) -> Path | None:
-    """Return the file `name` in the folder of `root / path` or in one above it, up to `root`."""
+    """Return the nearest file `name` in the folder of `root / path` or above it, up to `root`."""
     candidates = (root / folder / name for folder in path.parents)
     return next((candidate for candidate in candidates if candidate.is_file()), None)

@@ -1,5 +1,5 @@
-"""A corpus made on the user's own machine: synthetic speech, songs and noise under CC0.
+"""A corpus that is synthesised on the user's machine: speech, songs and noise under CC0.
 
-The plan says what exists, one file per kind of sound makes it, and `corpus.make_starter` writes it.
-It is for learning, plumbing and regression, not for ranking models.
+`plan` lists all sounds, `speech`, `songs` and `noise` synthesise them, and `corpus.make_starter`
+writes them. The corpus is for learning, plumbing and regression tests, not for ranking models.
 """

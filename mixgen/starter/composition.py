@@ -1,4 +1,4 @@
-"""From a song's description to notes: chords, melody, bass, accompaniment and drum hits."""
+"""Compose a song from its description: chords, melody, bass, accompaniment and drum hits."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ SCALES = {
 }
 
 # A pattern is one bar in equal steps. Drums: x loud, o soft, . silent.
+_STROKE_LEVELS = {"x": 1.0, "o": 0.45}
 GROOVES = {
     "rock": {"kick": "x.....o.x.x.....", "snare": "....x.......x...", "hat": "x.o.x.o.x.o.x.o."},
     "four_floor": {
@@ -42,8 +43,8 @@ GROOVES = {
 }
 FILL = {"tom": "........xoxoxxxx", "kick": "x.......x......."}
 
-# Pitched patterns: a digit is a step of the scale above the chord's root, c the whole chord,
-# - holds the note, . is silence.
+# Pitched patterns: a digit is a step of the scale above the root of the chord, c the whole chord,
+# - holds the note, . is silent.
 BASS_PATTERNS = {
     "eighths": "0-0-0-0-0-0-0-4-",
     "offbeat": "..0-..0-..0-..7-",
@@ -81,7 +82,7 @@ _BARS_PER_PHRASE = 2
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """One note: when (in beats), how long, which MIDI pitch, how loud (0 to 1), sung how."""
+    """One note: start and length in beats, MIDI pitch, level from 0 to 1, and syllable if sung."""
 
     start: float
     length: float
@@ -93,7 +94,7 @@ class Note:
 
 @dataclasses.dataclass(frozen=True)
 class Hit:
-    """One stroke of a drum, at a beat, with a level from 0 to 1."""
+    """One stroke: start in beats, drum, and level from 0 to 1."""
 
     start: float
     drum: str
@@ -101,13 +102,13 @@ class Hit:
 
 
 def bar_count(song: Song) -> int:
-    """Return the bars that come nearest to the wanted length, in whole groups of four."""
+    """Return the number of bars nearest to the requested length, a multiple of four."""
     bar_s = song.beats_per_bar * 60 / song.tempo_bpm
     return max(1, round(song.length_s / bar_s / 4)) * 4
 
 
 def chords(song: Song) -> list[int]:
-    """Return the scale degree of every bar's chord: verse first, chorus from the middle on."""
+    """Return the scale degree of every bar's chord: the verse, then the chorus from the middle."""
     bars = bar_count(song)
     half = bars // 8 * 4
     return [
@@ -116,7 +117,7 @@ def chords(song: Song) -> list[int]:
 
 
 def scale_pitch(song: Song, degree: int) -> int:
-    """Return the MIDI pitch of a scale degree; degree 0 is the key note above C3."""
+    """Return the MIDI pitch of a scale degree; degree 0 is the tonic from C3 upwards."""
     octave, step = divmod(degree, 7)
     return 48 + song.key + 12 * octave + SCALES[song.mode][step]
 
@@ -127,7 +128,7 @@ def into_range(pitch: int, lowest: int) -> int:
 
 
 def bass_notes(song: Song) -> list[Note]:
-    """Return the bass line: the pattern over every bar's chord root, from E1 upwards."""
+    """Return the bass line: the pattern on the root of every bar's chord, from E1 upwards."""
     notes = []
     for bar, root in enumerate(chords(song)):
         low = into_range(scale_pitch(song, root), 28)
@@ -139,7 +140,7 @@ def bass_notes(song: Song) -> list[Note]:
 
 
 def accompaniment_notes(song: Song) -> list[Note]:
-    """Return the accompaniment: chords or broken chords around middle C, close to each other."""
+    """Return the accompaniment: chords or broken chords in close voicings around middle C."""
     pattern = ACCOMPANIMENT_PATTERNS[song.accompaniment_pattern]
     notes = []
     for bar, root in enumerate(chords(song)):
@@ -153,7 +154,7 @@ def accompaniment_notes(song: Song) -> list[Note]:
 
 
 def _steps(pattern: str, beats_per_bar: int) -> Iterator[tuple[float, float, str]]:
-    """Yield start and length in beats, and the symbol, of every note in a pattern."""
+    """Yield the start and the length in beats, and the symbol, of every note in a pattern."""
     beats_per_step = beats_per_bar / len(pattern)
     for step, symbol in enumerate(pattern):
         if symbol in ".-":
@@ -171,17 +172,15 @@ def drum_hits(song: Song) -> list[Hit]:
         for drum, pattern in (FILL if fills else GROOVES[song.groove]).items():
             beats_per_step = song.beats_per_bar / len(pattern)
             hits += [
-                Hit(bar * song.beats_per_bar + step * beats_per_step, drum, level)
-                for step, level in (
-                    (s, {"x": 1.0, "o": 0.45}.get(c)) for s, c in enumerate(pattern)
-                )
-                if level is not None
+                Hit(bar * song.beats_per_bar + step * beats_per_step, drum, _STROKE_LEVELS[symbol])
+                for step, symbol in enumerate(pattern)
+                if symbol in _STROKE_LEVELS
             ]
     return hits
 
 
 def melody_notes(song: Song) -> list[Note]:
-    """Return the sung melody: phrases of two bars in the form ABAC, on the chords' notes."""
+    """Return the sung melody: phrases of two bars in the form ABAC, chord notes on the beats."""
     roots = chords(song)
     half = len(roots) // 8 * 4
     notes = []
@@ -189,33 +188,34 @@ def melody_notes(song: Song) -> list[Note]:
         section = "verse" if first_bar < half else "chorus"
         letter = _PHRASE_FORM[first_bar // _BARS_PER_PHRASE % len(_PHRASE_FORM)]
         generator = generator_for("melody", song.name, section, letter)
-        notes += _phrase(song, first_bar, roots[first_bar : first_bar + 2], generator)
+        notes += _phrase(
+            song, first_bar, roots[first_bar : first_bar + _BARS_PER_PHRASE], generator
+        )
+    # The voice enters in the second bar.
     return [note for note in notes if note.start >= song.beats_per_bar]
 
 
 def _phrase(
     song: Song, first_bar: int, roots: list[int], generator: np.random.Generator
 ) -> list[Note]:
-    """Return two bars of melody that begin near the voice's centre and end with a breath."""
-    low = VOICE_CENTRES[song.voice] - 7
+    """Return two bars of melody that begin near the centre of the voice and end with a breath."""
+    rhythms = _RHYTHMS[song.beats_per_bar]
+    tonic = scale_pitch(song, 0)
+    sung_tonic = into_range(tonic, VOICE_CENTRES[song.voice] - 7)
     degree = int(generator.integers(-1, 4))
     notes = []
     for bar, root in enumerate(roots):
         beat = 0.0
-        for length in _RHYTHMS[song.beats_per_bar][
-            generator.integers(5 if song.beats_per_bar == 4 else 4)
-        ]:
+        for length in rhythms[generator.integers(len(rhythms))]:
             degree = int(np.clip(degree + generator.integers(-2, 3), -3, 7))
-            if beat == int(beat):
+            if beat.is_integer():
                 degree = _nearest_chord_tone(degree, root)
             ends_phrase = bar == len(roots) - 1 and beat + length == song.beats_per_bar
             notes.append(
                 Note(
                     start=(first_bar + bar) * song.beats_per_bar + beat,
                     length=length * (0.7 if ends_phrase else 1.0),
-                    pitch=into_range(scale_pitch(song, 0), low)
-                    + scale_pitch(song, degree)
-                    - scale_pitch(song, 0),
+                    pitch=sung_tonic + scale_pitch(song, degree) - tonic,
                     level=float(generator.uniform(0.7, 1.0)),
                     consonant=str(generator.choice(_CONSONANTS)),
                     vowel=str(generator.choice(_VOWELS)),
@@ -226,6 +226,6 @@ def _phrase(
 
 
 def _nearest_chord_tone(degree: int, root: int) -> int:
-    """Return the step of the scale nearest to `degree` that belongs to the triad on `root`."""
+    """Return the scale degree nearest to `degree` that belongs to the triad on `root`."""
     tones = [root + third + 7 * octave for octave in (-2, -1, 0, 1) for third in (0, 2, 4)]
     return min(tones, key=lambda tone: abs(tone - degree))

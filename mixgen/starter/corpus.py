@@ -1,4 +1,4 @@
-"""Makes the starter corpus in a folder, or completes, repairs or checks the one that is there."""
+"""Make the starter corpus in a folder, or complete, repair or check an existing one."""
 
 import dataclasses
 import shutil
@@ -25,7 +25,7 @@ from mixgen.starter.sentences import transcript
 from mixgen.starter.speech import espeak_version
 from mixgen.starter.synthesise import render_missing
 
-GENERATOR = 1  # raise it with every change that can be heard
+GENERATOR = 1  # increase it with every change to the sounds
 SUMMARY_FILE = "starter.json"
 SUMS_FILE = "SHA256SUMS"
 LICENCE_FILE = "LICENSE.txt"
@@ -49,7 +49,7 @@ an order of models found here need not hold on real recordings.
 
 @dataclasses.dataclass(frozen=True)
 class StarterSummary:
-    """What a starter corpus holds, as written to `starter.json`."""
+    """The content of a starter corpus, as written to `starter.json`."""
 
     identity: dict[str, Any]
     versions: dict[str, str]
@@ -61,31 +61,31 @@ class StarterSummary:
 def make_starter(
     out: Path, *, workers: int | None = None, plan: Plan | None = None
 ) -> StarterSummary:
-    """Make the starter corpus in `out`, or complete and repair the one that is there.
+    """Make the starter corpus in `out`, or complete and repair an existing one.
 
-    The same plan gives the same bytes on one machine, whatever the number of workers (all cores
-    by default). A finished corpus is only checked against its hashes, and listed again where the
-    list is an older one; one of another version of the generator, of espeak-ng or of the plan is
-    replaced.
+    The same plan gives the same bytes on one machine, whatever the number of workers (default: the
+    number of cores). A finished corpus is only checked against its hashes, and an outdated
+    sources.csv is written again. A corpus of another plan, or of another version of the generator
+    or of espeak-ng, is replaced.
 
     Raises:
-        InputError: `out` holds something that is no starter corpus.
+        InputError: `out` holds something other than a starter corpus.
         MachineError: espeak-ng is missing or fails, or the folder cannot be written.
     """
     plan = plan or full_plan()
     identity = _identity(plan)
-    summary = _claim(out, identity)
-    if summary is not None and _is_whole(out, plan):
+    summary = _prepare(out, identity)
+    if summary is not None and _is_complete(out, plan):
         return summary
     write_text(out / LICENCE_FILE, LICENCE_TEXT)
     render_missing(out, plan, workers or default_workers())
     for path, text in _transcripts(plan).items():
         write_text(out / path, text)
-    return _seal(out, plan, identity)
+    return _finish(out, plan, identity)
 
 
 def _identity(plan: Plan) -> dict[str, Any]:
-    """Return what decides every sample: corpora of equal identity hold the same sounds."""
+    """Return what determines every sample: corpora of equal identity hold the same sounds."""
     plan_json = canonical_json(dataclasses.asdict(plan))
     return {
         "generator": GENERATOR,
@@ -94,31 +94,33 @@ def _identity(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _claim(out: Path, identity: dict[str, Any]) -> StarterSummary | None:
-    """Make `out` a folder that holds nothing but (a part of) the corpus of this identity.
+def _prepare(out: Path, identity: dict[str, Any]) -> StarterSummary | None:
+    """Make `out` a folder with nothing but the corpus of this identity, or a part of it.
 
     Returns:
-        The summary, if the corpus was once complete.
+        The summary of a finished corpus, else None.
     """
-    summary = _note(out / SUMMARY_FILE)
-    unfinished = _note(out / _UNFINISHED_FILE)
-    if summary is None and unfinished is None and out.exists() and _is_foreign(out):
+    summary = _read_own_json(out / SUMMARY_FILE)
+    unfinished = _read_own_json(out / _UNFINISHED_FILE)
+    is_new = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if summary is None and unfinished is None and not is_new:
         raise InputError(
             f"{out} exists and holds no starter corpus: give a new or an empty folder."
         )
-    if summary is not None and _fits(out, summary, identity):
-        return _as_summary(summary)
+    if summary is not None and _is_current(out, summary, identity):
+        fields = dataclasses.fields(StarterSummary)
+        return StarterSummary(**{field.name: summary[field.name] for field in fields})
     if summary is not None or (unfinished is not None and unfinished["identity"] != identity):
         _clear(out)
     write_json(out / _UNFINISHED_FILE, {"identity": identity})
     return None
 
 
-def _note(path: Path) -> dict[str, Any] | None:
-    """Return what one of the corpus' own JSON files says, or None where there is no such file.
+def _read_own_json(path: Path) -> dict[str, Any] | None:
+    """Return the content of a JSON file of the corpus, or None if it does not exist.
 
     Raises:
-        InputError: the file is not JSON or says nothing about identity.
+        InputError: the file is not JSON or holds no identity.
     """
     if not path.exists():
         return None
@@ -128,12 +130,8 @@ def _note(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _is_foreign(out: Path) -> bool:
-    return not out.is_dir() or any(out.iterdir())
-
-
-def _fits(out: Path, summary: dict[str, Any], identity: dict[str, Any]) -> bool:
-    """Tell whether a summary is of this identity and of the list of hashes beside it."""
+def _is_current(out: Path, summary: dict[str, Any], identity: dict[str, Any]) -> bool:
+    """Return whether a summary has this identity and matches the list of hashes beside it."""
     sums_path = out / SUMS_FILE
     return (
         summary["identity"] == identity
@@ -142,31 +140,30 @@ def _fits(out: Path, summary: dict[str, Any], identity: dict[str, Any]) -> bool:
     )
 
 
-def _as_summary(content: dict[str, Any]) -> StarterSummary:
-    return StarterSummary(**{f.name: content[f.name] for f in dataclasses.fields(StarterSummary)})
-
-
 def _clear(out: Path) -> None:
-    """Remove an older corpus, its summary last so that a stop in between is not taken for whole."""
+    """Remove an older corpus, its summary last, so that the next run removes what is left."""
     for folder in _SOUND_FOLDERS:
         shutil.rmtree(out / folder, ignore_errors=True)
     for name in (SOURCES_FILE, SUMS_FILE, SUMMARY_FILE):
         (out / name).unlink(missing_ok=True)
 
 
-def _is_whole(out: Path, plan: Plan) -> bool:
-    """Check the list, and every file's hash; remove altered ones, so that they are made again."""
-    whole = is_listed(out, plan)
+def _is_complete(out: Path, plan: Plan) -> bool:
+    """Return whether sources.csv is current and every file has its hash.
+
+    Altered files are removed, so that they are made again.
+    """
+    complete = is_listed(out, plan)
     for line in read_text(out / SUMS_FILE).splitlines():
         sha256, _, path = line.partition("  ")
         if not (out / path).is_file() or sha256_file(out / path) != sha256:
             (out / path).unlink(missing_ok=True)
-            whole = False
-    return whole
+            complete = False
+    return complete
 
 
 def _transcripts(plan: Plan) -> dict[str, str]:
-    """Return one file per speaker, in the form of LibriSpeech: a name and its words per line."""
+    """Return one file per speaker in LibriSpeech's format: a line is a name and its words."""
     texts: dict[str, str] = {}
     for utterance in plan.utterances:
         speaker = utterance.speaker
@@ -176,10 +173,11 @@ def _transcripts(plan: Plan) -> dict[str, str]:
     return texts
 
 
-def _seal(out: Path, plan: Plan, identity: dict[str, Any]) -> StarterSummary:
-    """Write sources.csv, the hashes and, last of all, starter.json."""
+def _finish(out: Path, plan: Plan, identity: dict[str, Any]) -> StarterSummary:
+    """Write sources.csv, the hashes and, last, starter.json."""
     index_starter(out, plan)
-    paths = sorted([*_sounds(plan), *_transcripts(plan), LICENCE_FILE])
+    sounds = [path for item in plan.items for path in item.paths]
+    paths = sorted([*sounds, *_transcripts(plan), LICENCE_FILE])
     sums = "".join(f"{sha256_file(out / path)}  {path}\n" for path in paths)
     write_text(out / SUMS_FILE, sums)
     summary = StarterSummary(
@@ -194,10 +192,6 @@ def _seal(out: Path, plan: Plan, identity: dict[str, Any]) -> StarterSummary:
     return summary
 
 
-def _sounds(plan: Plan) -> list[str]:
-    return [path for item in plan.items for path in item.paths]
-
-
 def _counts(plan: Plan) -> dict[str, int]:
     return {
         "speakers": len(plan.speakers),
@@ -208,7 +202,7 @@ def _counts(plan: Plan) -> dict[str, int]:
 
 
 def _seconds(out: Path, plan: Plan) -> dict[str, float]:
-    """Return the length of all speech, songs and noise; an item's files are equally long."""
+    """Return the seconds of speech, songs and noise; all files of an item have one length."""
     seconds = dict.fromkeys(_SOUND_FOLDERS, 0.0)
     for item in plan.items:
         path = item.paths[0]

@@ -1,4 +1,4 @@
-"""The drum kit: every stroke synthesised, with the tuning of the song's own kit."""
+"""Synthesise every stroke of a drum kit, which is tuned for its song."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from mixgen.starter.tones import Samples, envelope, filtered, partials, seconds
 
 @dataclasses.dataclass(frozen=True)
 class Kit:
-    """How one song's drums are tuned and damped."""
+    """The tuning and damping of the drums of one song."""
 
     kick_hz: float
     snare_hz: float
@@ -21,7 +21,7 @@ class Kit:
 
 
 def choose_kit(generator: np.random.Generator) -> Kit:
-    """Return a kit drawn once for a song."""
+    """Draw the kit of a song."""
     return Kit(
         kick_hz=float(generator.uniform(44, 62)),
         snare_hz=float(generator.uniform(160, 240)),
@@ -34,20 +34,21 @@ def choose_kit(generator: np.random.Generator) -> Kit:
 def _burst(
     generator: np.random.Generator, duration_s: float, decay_s: float, edges_hz: tuple[float, float]
 ) -> Samples:
-    """Return band-passed noise that dies away."""
+    """Return band-passed noise that decays."""
     time = seconds(duration_s, SONG_RATE)
     noise = filtered(generator.standard_normal(time.size), SONG_RATE, "bandpass", edges_hz)
     return noise * np.exp(-time / decay_s) * envelope(time, 0.0005, 0.01)
 
 
 def _skin(frequency_hz: float, drop: float, decay_s: float) -> Samples:
-    """Return a drum skin: a sine that falls in pitch as it dies away."""
+    """Return the sound of a drum skin: a sine that falls in pitch as it decays."""
     time = seconds(6 * decay_s, SONG_RATE)
     phase = frequency_hz * (time + drop * 0.03 * (1 - np.exp(-time / 0.03)))
     return np.sin(2 * np.pi * phase) * np.exp(-time / decay_s) * envelope(time, 0.001, 0.01)
 
 
 def _layered(*layers: Samples) -> Samples:
+    """Return the sum of sounds that start together, as long as the longest."""
     total = np.zeros(max(layer.size for layer in layers))
     for layer in layers:
         total[: layer.size] += layer
@@ -75,7 +76,7 @@ def hat(kit: Kit, generator: np.random.Generator) -> Samples:
 
 
 def ride(kit: Kit, generator: np.random.Generator) -> Samples:
-    """Return inharmonic ringing metal under a little noise."""
+    """Return inharmonic ringing metal with a little noise."""
     time = seconds(0.7, SONG_RATE)
     ratios = np.array([1.0, 1.47, 1.93, 2.54, 3.16, 4.05])
     ring = 0.08 * partials(0.35 * kit.brightness_hz * ratios, 1.0, 0.25 * kit.damping, time)

@@ -1,4 +1,4 @@
-"""Pitched instruments: each turns a frequency and a duration into one note, mono at 44.1 kHz."""
+"""Pitched instruments: each makes a note (time,) at 44.1 kHz of a frequency and a duration."""
 
 from collections.abc import Callable
 
@@ -10,20 +10,16 @@ from mixgen.starter.tones import Samples, envelope, filtered, partials, sawtooth
 Instrument = Callable[[float, float, np.random.Generator], Samples]
 
 _HIGHEST_HZ = 12_000.0
-
-
-def _harmonics(frequency_hz: float, most: int) -> Samples:
-    """Return the harmonic numbers that stay below 12 kHz, at most `most` of them."""
-    return np.arange(1.0, max(2, min(most + 1, int(_HIGHEST_HZ / frequency_hz))))
+_MOST_HARMONICS = 16
 
 
 def _plucked(
-    frequency_hz: float, duration_s: float, *, place: float, brightness: float, ring_s: float
+    frequency_hz: float, duration_s: float, *, pluck_at: float, brightness: float, ring_s: float
 ) -> Samples:
-    """Return a string plucked at a fraction `place` of its length, slightly inharmonic."""
+    """Return a slightly inharmonic string, plucked at the fraction `pluck_at` of its length."""
     time = seconds(duration_s + 0.08, SONG_RATE)
-    number = _harmonics(frequency_hz, 16)
-    levels = np.abs(np.sin(np.pi * number * place)) / number**brightness
+    number = np.arange(1.0, max(2, min(_MOST_HARMONICS + 1, int(_HIGHEST_HZ / frequency_hz))))
+    levels = np.abs(np.sin(np.pi * number * pluck_at)) / number**brightness
     frequencies = frequency_hz * number * np.sqrt(1 + 2e-4 * number**2)
     return partials(frequencies, levels, ring_s / number**0.7, time) * envelope(time, 0.003, 0.06)
 
@@ -36,7 +32,7 @@ def _ensemble(
     attack_s: float,
     cutoff_hz: float,
 ) -> Samples:
-    """Return three detuned sawtooth voices, dulled above `cutoff_hz`."""
+    """Return three detuned sawtooth voices, low-passed at `cutoff_hz`."""
     time = seconds(duration_s + 0.25, SONG_RATE)
     detunes = 1 + np.array([-0.004, 0.0, 0.0045]) + generator.normal(0, 5e-4, 3)
     wave = sum(sawtooth(frequency_hz * d, time, generator.random()) for d in detunes)
@@ -53,8 +49,8 @@ def pad(frequency_hz: float, duration_s: float, generator: np.random.Generator) 
 
 
 def guitar(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
-    place = float(generator.uniform(0.12, 0.2))
-    return _plucked(frequency_hz, duration_s + 0.2, place=place, brightness=0.9, ring_s=0.7)
+    pluck_at = float(generator.uniform(0.12, 0.2))
+    return _plucked(frequency_hz, duration_s + 0.2, pluck_at=pluck_at, brightness=0.9, ring_s=0.7)
 
 
 def organ(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
@@ -67,7 +63,7 @@ def organ(frequency_hz: float, duration_s: float, generator: np.random.Generator
 
 
 def epiano(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
-    """Return a tine: frequency modulation whose index dies away (Chowning 1973)."""
+    """Return a tine: frequency modulation whose index decays (Chowning 1973)."""
     time = seconds(duration_s + 0.15, SONG_RATE)
     hardness = generator.uniform(0.8, 1.2)
     body = np.sin(2 * np.pi * frequency_hz * time) * hardness * np.exp(-time / 0.35)
@@ -85,22 +81,22 @@ def bells(frequency_hz: float, duration_s: float, generator: np.random.Generator
 
 
 def finger(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
-    place = float(generator.uniform(0.25, 0.3))
-    return _plucked(frequency_hz, duration_s, place=place, brightness=1.5, ring_s=0.9)
+    pluck_at = float(generator.uniform(0.25, 0.3))
+    return _plucked(frequency_hz, duration_s, pluck_at=pluck_at, brightness=1.5, ring_s=0.9)
 
 
 def pick(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
-    place = float(generator.uniform(0.08, 0.12))
-    return _plucked(frequency_hz, duration_s, place=place, brightness=0.9, ring_s=0.7)
+    pluck_at = float(generator.uniform(0.08, 0.12))
+    return _plucked(frequency_hz, duration_s, pluck_at=pluck_at, brightness=0.9, ring_s=0.7)
 
 
 def upright(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
-    place = float(generator.uniform(0.32, 0.38))
-    return _plucked(frequency_hz, duration_s, place=place, brightness=1.9, ring_s=0.5)
+    pluck_at = float(generator.uniform(0.32, 0.38))
+    return _plucked(frequency_hz, duration_s, pluck_at=pluck_at, brightness=1.9, ring_s=0.5)
 
 
 def synth(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
-    """Return a sawtooth whose filter closes: a bright wave that fades into a dull one."""
+    """Return a sawtooth under a closing filter: a bright wave that fades into a dull one."""
     time = seconds(duration_s + 0.02, SONG_RATE)
     wave = sawtooth(frequency_hz, time, generator.random())
     dull = filtered(wave, SONG_RATE, "lowpass", 250.0)
@@ -110,7 +106,7 @@ def synth(frequency_hz: float, duration_s: float, generator: np.random.Generator
 
 
 def sub(frequency_hz: float, duration_s: float, generator: np.random.Generator) -> Samples:
-    """Return a driven sine with a short glide into its pitch."""
+    """Return an overdriven sine with a short glide into its pitch."""
     time = seconds(duration_s + 0.05, SONG_RATE)
     glide = 0.02 * generator.uniform(0.5, 1.0) * np.exp(-time / 0.03)
     wave = np.sin(2 * np.pi * frequency_hz * (time + glide))

@@ -1,4 +1,4 @@
-"""The records of the plan: one per voice, utterance, song and noise, with the files it fills."""
+"""The records of a plan: speakers, utterances, songs and noises, each with its files."""
 
 import dataclasses
 
@@ -9,7 +9,14 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 @dataclasses.dataclass(frozen=True)
 class Speaker:
-    """One voice: an espeak-ng accent and variant, and how it is bent."""
+    """One voice: an espeak-ng accent and variant, and how its sound is changed.
+
+    Attributes:
+        pitch: espeak-ng's pitch, 0 to 99.
+        words_per_minute: speaking rate after all changes.
+        formant_scale: factor on formants and pitch; above 1, the vocal tract is shorter.
+        tilt: y[t] = x[t] - tilt * x[t - 1]; above 0, the voice is brighter.
+    """
 
     name: str
     split: str
@@ -35,13 +42,20 @@ class Utterance:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return the one file, relative to the corpus."""
+        """Return the path of the one file, relative to the corpus."""
         return (f"speech/{self.speaker.split}/{self.speaker.name}/{self.name}.flac",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Song:
-    """One song: what makes it sound like itself and not like its neighbours."""
+    """One song: tempo, key, metre, instruments with their patterns, voice and chords.
+
+    Attributes:
+        key: tonic in semitones above C.
+        verse: chord of each bar, as the scale degree of its root counted from 0; repeated.
+        chorus: as `verse`, with the same number of bars.
+        length_s: requested length, which is rounded to groups of four bars.
+    """
 
     name: str
     split: str
@@ -65,13 +79,13 @@ class Song:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return the mixture's and the stems' files, relative to the corpus."""
+        """Return the paths of the mixture and the stems, relative to the corpus."""
         return tuple(f"{self.folder}/{stem}.flac" for stem in ("mixture", *STEMS))
 
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """One noise recording of a class (`label`) and a kind within it."""
+    """One noise recording: its class (`label`) and its kind within the class."""
 
     split: str
     label: str
@@ -81,7 +95,7 @@ class Noise:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return the one file, relative to the corpus."""
+        """Return the path of the one file, relative to the corpus."""
         return (f"noise/{self.split}/{self.label}/{self.kind}-{self.number:02d}.flac",)
 
 
@@ -90,7 +104,7 @@ Item = Utterance | Song | Noise
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Everything that the corpus holds, in the order of its listing."""
+    """Every utterance, song and noise of the corpus."""
 
     utterances: tuple[Utterance, ...]
     songs: tuple[Song, ...]

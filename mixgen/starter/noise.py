@@ -1,4 +1,4 @@
-"""Noise recordings at 16 kHz: stationary, babble, impulsive and ambient, in several kinds each."""
+"""Noise recordings at 16 kHz: several kinds each of stationary, babble, impulsive and ambient."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,8 +12,8 @@ from mixgen.starter.tones import (
     add_at,
     envelope,
     filtered,
-    in_room,
     partials,
+    reverberated,
     seconds,
     shaped_noise,
 )
@@ -26,7 +26,7 @@ _TALKERS = {"crowd": 12, "cafe": 5}
 
 
 def make_noise(noise: Noise, voices: Sequence[Samples]) -> Samples:
-    """Return one recording (time,) at -26 dBFS or peaking at 0.9, whichever is quieter.
+    """Return one recording (time,) at -26 dBFS, or at a peak of 0.9 if that is quieter.
 
     `voices` are the utterances (time,) that babble is made of.
     """
@@ -47,7 +47,7 @@ def _rms(samples: Samples) -> float:
 def babble(
     talkers: int, count: int, voices: Sequence[Samples], generator: np.random.Generator
 ) -> Samples:
-    """Return talkers speaking at once, utterance after utterance, each at its own distance."""
+    """Return several talkers at different distances, each with one utterance after the other."""
     total = np.zeros(count)
     for _ in range(talkers):
         talker = np.zeros(count)
@@ -57,14 +57,14 @@ def babble(
             add_at(talker, max(start, 0), voice[max(-start, 0) :])
             start += voice.size + int(generator.integers(SPEECH_RATE // 2))
         total += talker * generator.uniform(0.5, 1.0)
-    stereo = in_room(np.stack([total, total]), generator, SPEECH_RATE, decay_s=0.6, wet=0.7)
+    stereo = reverberated(np.stack([total, total]), generator, SPEECH_RATE, decay_s=0.6, wet=0.7)
     return np.asarray(stereo[0])
 
 
 def _slope(
     generator: np.random.Generator, count: int, db_per_octave: float, peaks: int = 0
 ) -> Samples:
-    """Return noise that falls by `-db_per_octave` above 50 Hz, with broad peaks in its spectrum."""
+    """Return noise with a slope of `db_per_octave` above 50 Hz and broad peaks in its spectrum."""
     centres_hz = generator.uniform(200, 5000, peaks)
     heights_db = generator.uniform(4, 12, peaks)
 
@@ -111,7 +111,7 @@ def _scatter(
     sound: Callable[[np.random.Generator], Samples],
     generator: np.random.Generator,
 ) -> Samples:
-    """Return sounds at random moments over a quiet room."""
+    """Return sounds at random times, over the noise of a quiet room."""
     track = np.zeros(count)
     waits_s = generator.exponential(1 / per_second, round(2 * per_second * count / SPEECH_RATE) + 8)
     for start_s in np.cumsum(waits_s):
@@ -123,7 +123,7 @@ def _scatter(
 def _struck(
     generator: np.random.Generator, modes_hz: Samples, ring_s: float, click: float
 ) -> Samples:
-    """Return a struck object: ringing modes under a click."""
+    """Return the sound of a struck object: ringing modes and a click."""
     time = seconds(6 * ring_s, SPEECH_RATE)
     levels = generator.uniform(0.3, 1.0, modes_hz.size)
     ring = partials(modes_hz, levels, ring_s * generator.uniform(0.4, 1.0, modes_hz.size), time)
@@ -154,7 +154,7 @@ def clatter(count: int, generator: np.random.Generator) -> Samples:
 
 
 def keyboard(count: int, generator: np.random.Generator) -> Samples:
-    """Return typing: every key is a press and, a little later, a softer release."""
+    """Return typing: every key gives a press and, shortly after, a softer release."""
     case_hz = generator.uniform(400, 3500, 5)
 
     def key(generator: np.random.Generator) -> Samples:
@@ -168,7 +168,7 @@ def keyboard(count: int, generator: np.random.Generator) -> Samples:
 
 
 def wind(count: int, generator: np.random.Generator) -> Samples:
-    """Return gusts: low noise that swells, with a whistle that comes with the strong ones."""
+    """Return gusts: low noise that swells, with a whistle in the strong ones."""
     gusts = _swell(count, 0.8, generator)
     whistle_hz = float(generator.uniform(350, 900))
     whistle = filtered(
@@ -178,7 +178,7 @@ def wind(count: int, generator: np.random.Generator) -> Samples:
 
 
 def rain(count: int, generator: np.random.Generator) -> Samples:
-    """Return a steady shower and single drops close by."""
+    """Return a steady shower with single drops close by."""
 
     def drop(generator: np.random.Generator) -> Samples:
         return _struck(generator, generator.uniform(1200, 5000, 2), 0.004, 0.5)
@@ -189,7 +189,7 @@ def rain(count: int, generator: np.random.Generator) -> Samples:
 
 
 def hum(count: int, generator: np.random.Generator) -> Samples:
-    """Return mains hum, 50 or 60 Hz and its harmonics, in an aired room."""
+    """Return mains hum, 50 or 60 Hz and its harmonics, over the noise of ventilation."""
     mains_hz = float(generator.choice([50.0, 60.0]))
     number = np.arange(1, 16)
     levels = generator.uniform(0.2, 1.0, number.size) / number**0.8
@@ -198,7 +198,7 @@ def hum(count: int, generator: np.random.Generator) -> Samples:
 
 
 def traffic(count: int, generator: np.random.Generator) -> Samples:
-    """Return cars that pass: tyre noise and an engine that rise and fall over a distant road."""
+    """Return passing cars: tyre noise and engines that rise and fall, over a distant road."""
     time = seconds(count / SPEECH_RATE, SPEECH_RATE)
     track = 0.3 * _slope(generator, count, -6.0)
     for passing_s in np.arange(generator.uniform(0, 3), time[-1], generator.uniform(3, 6)):

@@ -1,4 +1,4 @@
-"""What the corpus holds: every voice, utterance, song and noise, decided before any sound."""
+"""The plan of the corpus: every voice, utterance, song and noise, drawn before any synthesis."""
 
 import functools
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ SPLITS = ("train", "valid", "test")
 
 SPEAKERS_PER_SPLIT = {"train": 48, "valid": 6, "test": 10}
 UTTERANCES_PER_SPEAKER = 10
-# espeak-ng takes no variant with "en-gb", so its southern British voice goes by the name "en".
+# "en" is the southern British voice of "en-gb", with which espeak-ng accepts no variants.
 ACCENTS = (
     "en",
     "en-us",
@@ -42,12 +42,12 @@ NOISE_KINDS = {
 
 @functools.cache
 def full_plan() -> Plan:
-    """Return the plan of the whole starter corpus; the same on every machine."""
+    """Return the plan of the whole starter corpus, the same on every machine."""
     return Plan(tuple(_utterances(_speakers())), SONGS, tuple(_noises()))
 
 
 def _speakers() -> list[Speaker]:
-    """Cast the voices, low and high in turn, so that every split has both."""
+    """Return the speakers, low and high voices in turn, so that every split has both."""
     generator = generator_for("speakers")
     low, high = (_voices(variants, generator) for variants in (LOW_VARIANTS, HIGH_VARIANTS))
     splits = [split for split, count in SPEAKERS_PER_SPLIT.items() for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Random numbers that depend on names alone: neither order nor workers can change a sound."""
+"""Random numbers that depend only on names, so that neither order nor workers change a sound."""
 
 import hashlib
 

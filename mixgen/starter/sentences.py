@@ -1,4 +1,4 @@
-"""What the voices say: sentences from a small grammar and word bank made for this corpus."""
+"""The sentences of the corpus: a small grammar and word bank that were written for it."""
 
 import re
 
@@ -287,12 +287,12 @@ def write_sentences(count: int, generator: np.random.Generator) -> list[str]:
 
 
 def _fill(template: str, generator: np.random.Generator) -> str:
-    """Put a word into every slot; a slot named twice gets two different words."""
+    """Fill every slot with a word; slots of one name get different words."""
     slots = re.findall(r"\{(\w+)\}", template)
     shuffled = {slot: list(generator.permutation(WORDS[slot])) for slot in dict.fromkeys(slots)}
     return re.sub(r"\{(\w+)\}", lambda match: str(shuffled[match[1]].pop()), template)
 
 
 def transcript(sentence: str) -> str:
-    """Return the sentence as speech corpora write it: capital letters, no punctuation."""
+    """Return the sentence as speech corpora write it, in capital letters without punctuation."""
     return re.sub(r"[^A-Z' ]", "", sentence.upper())

@@ -1,4 +1,4 @@
-"""The songs of the corpus, each with a tempo, key, groove, sound and harmony of its own."""
+"""The songs of the corpus: tempo, key, groove, instruments and harmony of each."""
 
 from mixgen.starter.items import Song
 

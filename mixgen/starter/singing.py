@@ -1,4 +1,4 @@
-"""A sung voice: harmonics of a wavering pitch under moving formants, and consonant noises."""
+"""A sung voice: harmonics of a wavering pitch, shaped by moving formants, and consonant noises."""
 
 import numpy as np
 import soxr
@@ -16,7 +16,7 @@ _HIGHEST_HZ = 9000.0
 _MOST_HARMONICS = 60
 _TILT_DB_PER_OCTAVE = -9.0
 
-# First five formants in hertz of a male voice; other voices scale them.
+# The first five formants of a male voice in hertz; other voices scale them.
 FORMANTS = {
     "a": (730, 1090, 2440, 3300, 4200),
     "e": (530, 1840, 2480, 3400, 4300),
@@ -28,7 +28,7 @@ FORMANTS = {
 _BANDWIDTHS = np.array([80.0, 100.0, 140.0, 220.0, 280.0])
 _SCALES = {"soprano": 1.18, "alto": 1.12, "tenor": 1.0, "baritone": 0.95}
 
-# Band in hertz, duration and level of the noise that opens a syllable.
+# Band in hertz, duration in seconds and level of the noise at the start of a syllable.
 _NOISES = {
     "s": ((5000.0, 11_000.0), 0.10, 0.30),
     "sh": ((2200.0, 7000.0), 0.10, 0.30),
@@ -58,7 +58,7 @@ def sing(
 def _targets(
     notes: list[Note], beat_s: float, count: int
 ) -> tuple[Samples, Samples, NDArray[np.float64]]:
-    """Return MIDI pitch, loudness (frames,) and formants (frames, 5) before any smoothing."""
+    """Return MIDI pitch and loudness (frames,) and formants (frames, 5), not yet smoothed."""
     pitch, loudness = np.full(count, np.nan), np.zeros(count)
     formants = np.tile(np.array(FORMANTS["a"], float), (count, 1))
     for note in notes:
@@ -69,11 +69,11 @@ def _targets(
         loudness[first:last] = note.level
         loudness[max(last - dip, first) : last] *= 0.25
         formants[first:] = FORMANTS[note.vowel]
-    return _held(pitch), loudness, formants
+    return _filled_rests(pitch), loudness, formants
 
 
-def _held(pitch: Samples) -> Samples:
-    """Fill rests with the pitch before them (the first note's pitch at the start)."""
+def _filled_rests(pitch: Samples) -> Samples:
+    """Return the pitch with that of the previous note in rests, and of the first at the start."""
     known = np.flatnonzero(~np.isnan(pitch))
     if known.size == 0:
         return np.full_like(pitch, 60.0)
@@ -82,7 +82,7 @@ def _held(pitch: Samples) -> Samples:
 
 
 def _wavering(pitch: Samples, loudness: Samples, generator: np.random.Generator) -> Samples:
-    """Return the frequency per frame: gliding between notes, with vibrato that grows, and drift."""
+    """Return the frequency of each frame, with glides between notes, growing vibrato, and drift."""
     time = np.arange(pitch.size) / _FRAME_RATE
     glided = gaussian_filter1d(pitch, 0.03 * _FRAME_RATE)
     steady = gaussian_filter1d(
@@ -128,7 +128,7 @@ def _breath(loudness: Samples, frames: int, generator: np.random.Generator) -> S
 def _add_consonant(
     track: Samples, note: Note, beat_s: float, generator: np.random.Generator
 ) -> None:
-    """Add the noise of the note's consonant so that it ends where the vowel begins."""
+    """Add the noise of the note's consonant: it begins before the note and fades into the vowel."""
     if note.consonant not in _NOISES:
         return
     edges_hz, duration_s, level = _NOISES[note.consonant]

@@ -1,4 +1,4 @@
-"""Songs: the score played by its instruments into stereo stems whose sum is the mixture."""
+"""Play the score of a song with its instruments, as stereo stems whose sum is the mixture."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from mixgen.starter.instruments import ACCOMPANIMENTS, BASSES, Instrument
 from mixgen.starter.items import SONG_RATE, STEMS, Song
 from mixgen.starter.seeding import generator_for
 from mixgen.starter.singing import sing
-from mixgen.starter.tones import Samples, add_at, hertz, in_room, panned
+from mixgen.starter.tones import Samples, add_at, hertz, panned, reverberated
 
 _LEVELS_DB = {"vocals": -19.0, "drums": -20.0, "bass": -22.0, "other": -22.0}
 _LEVEL_SPREAD_DB = 2.0
@@ -33,7 +33,7 @@ def play(song: Song) -> dict[str, Samples]:
 
 
 def _balanced(parts: dict[str, Samples], generator: np.random.Generator) -> dict[str, Samples]:
-    """Set each stem's level, then scale all of them alike so that their sum peaks at 0.8."""
+    """Set the level of each stem, then scale all by one gain so that their sum peaks at 0.8."""
     levelled = {}
     for stem, part in parts.items():
         level_db = _LEVELS_DB[stem] + generator.uniform(-_LEVEL_SPREAD_DB, _LEVEL_SPREAD_DB)
@@ -43,7 +43,7 @@ def _balanced(parts: dict[str, Samples], generator: np.random.Generator) -> dict
 
 
 def frame_count(song: Song) -> int:
-    """Return the length of the song in samples: its bars and a second for the tails."""
+    """Return the length of the song in samples: its bars, and a second for the tails."""
     return round((bar_count(song) * song.beats_per_bar * _beat_s(song) + _TAIL_S) * SONG_RATE)
 
 
@@ -56,13 +56,13 @@ def _silence(song: Song) -> Samples:
 
 
 def _vocals(song: Song, generator: np.random.Generator) -> Samples:
-    """Return the voice in the middle, with a softer second take to either side."""
+    """Return the voice in the middle, with a softer take on either side."""
     melody = melody_notes(song)
     takes = [
         gain * panned(_take(song, melody, generator), position)
         for gain, position in ((1.0, 0.0), (0.3, -0.6), (0.3, 0.6))
     ]
-    return in_room(np.sum(takes, axis=0), generator, SONG_RATE, decay_s=0.9, wet=0.3)
+    return reverberated(np.sum(takes, axis=0), generator, SONG_RATE, decay_s=0.9, wet=0.3)
 
 
 def _take(song: Song, melody: list[Note], generator: np.random.Generator) -> Samples:
@@ -82,7 +82,7 @@ def _drums(song: Song, generator: np.random.Generator) -> Samples:
         stroke = level * DRUMS[hit.drum](kit, generator)
         start = _start(song, hit.start, 0.003, generator)
         add_at(track, start, panned(stroke, PANS.get(hit.drum, 0.0)))
-    return in_room(track, generator, SONG_RATE, decay_s=0.35, wet=0.15)
+    return reverberated(track, generator, SONG_RATE, decay_s=0.35, wet=0.15)
 
 
 def _bass(song: Song, generator: np.random.Generator) -> Samples:
@@ -100,7 +100,7 @@ def _other(song: Song, generator: np.random.Generator) -> Samples:
         sound = _played(song, note, ACCOMPANIMENTS[song.accompaniment], generator)
         position = float(np.clip((note.pitch - 62) / 10, -0.8, 0.8))
         add_at(track, _start(song, note.start, 0.008, generator), panned(sound, position))
-    return in_room(track, generator, SONG_RATE, decay_s=0.7, wet=0.25)
+    return reverberated(track, generator, SONG_RATE, decay_s=0.7, wet=0.25)
 
 
 def _played(
@@ -111,7 +111,7 @@ def _played(
 
 
 def _start(song: Song, beat: float, looseness_s: float, generator: np.random.Generator) -> int:
-    """Return the sample at which a player comes in, at most `looseness_s` behind the beat."""
+    """Return the sample at which a note starts, at most `looseness_s` after its beat."""
     return round((beat * _beat_s(song) + generator.uniform(0, looseness_s)) * SONG_RATE)
 
 

@@ -1,4 +1,4 @@
-"""Utterances by espeak-ng, run as a program and never linked."""
+"""Synthesise utterances with espeak-ng, which is run as a program and never linked."""
 
 import functools
 import io
@@ -27,10 +27,10 @@ Samples = NDArray[np.float64]
 
 @functools.cache
 def espeak_version() -> str:
-    """Return the version of espeak-ng, such as `1.51`.
+    """Return the version of espeak-ng, for example `1.51`.
 
     Raises:
-        MachineError: the program is missing or does not say its version.
+        MachineError: the program is missing or does not print its version.
     """
     answer = _run("--version").decode(errors="replace")
     match = re.search(r"\d+(\.\d+)+", answer)
@@ -40,18 +40,21 @@ def espeak_version() -> str:
 
 
 def speak(utterance: Utterance) -> Samples:
-    """Return one utterance (time,) at 16 kHz, trimmed, at -26 dBFS.
+    """Return one trimmed utterance (time,) at 16 kHz, at -26 dBFS or a peak of 0.9 if quieter.
 
     Raises:
-        MachineError: espeak-ng is missing, fails, hangs or stays silent.
+        MachineError: espeak-ng is missing, fails, hangs or gives silence.
     """
-    samples, sample_rate = soundfile.read(io.BytesIO(_recite(utterance.speaker, utterance.text)))
+    samples, sample_rate = soundfile.read(
+        io.BytesIO(_synthesise(utterance.speaker, utterance.text))
+    )
     if not np.any(samples):
-        raise MachineError(f"{ESPEAK} made no sound for {utterance.name}: install it again.")
-    return _settle(_colour(samples, sample_rate, utterance.speaker))
+        raise MachineError(f"{ESPEAK} gave silence for {utterance.name}: install it again.")
+    return _trim_and_level(_shape_voice(samples, sample_rate, utterance.speaker))
 
 
-def _recite(speaker: Speaker, text: str) -> bytes:
+def _synthesise(speaker: Speaker, text: str) -> bytes:
+    """Return a WAV file of the sentence, spoken by the speaker before `_shape_voice`."""
     voice = f"{speaker.accent}+{speaker.variant}" if speaker.variant else speaker.accent
     words_per_minute = round(speaker.words_per_minute / speaker.formant_scale)
     options = ["-v", voice, "-p", str(speaker.pitch), "-s", str(words_per_minute), "--stdout"]
@@ -59,6 +62,7 @@ def _recite(speaker: Speaker, text: str) -> bytes:
 
 
 def _run(*arguments: str) -> bytes:
+    """Run espeak-ng and return what it writes to standard output."""
     try:
         done = subprocess.run(
             [ESPEAK, *arguments],
@@ -74,7 +78,7 @@ def _run(*arguments: str) -> bytes:
         ) from None
     except subprocess.TimeoutExpired:
         raise MachineError(
-            f"{ESPEAK} did not answer within {TIMEOUT_S:.0f} s: check that it runs by hand."
+            f"{ESPEAK} did not answer within {TIMEOUT_S:.0f} s: check that it runs in a terminal."
         ) from None
     except subprocess.CalledProcessError as error:
         reason = error.stderr.decode(errors="replace").strip() or f"exit code {error.returncode}"
@@ -82,18 +86,18 @@ def _run(*arguments: str) -> bytes:
     return done.stdout
 
 
-def _colour(samples: Samples, sample_rate: int, speaker: Speaker) -> Samples:
-    """Give the speaker a vocal tract and a timbre that espeak-ng has no option for.
+def _shape_voice(samples: Samples, sample_rate: int, speaker: Speaker) -> Samples:
+    """Change the vocal tract and the timbre of a voice, for which espeak-ng has no options.
 
-    Played faster by `formant_scale`, a voice has a shorter vocal tract (higher formants and pitch);
-    the words per minute asked of espeak-ng make up for the change of pace.
+    A voice played faster by `formant_scale` has a shorter vocal tract (higher formants and pitch);
+    `_synthesise` asks for fewer words per minute, so that the speaking rate stays.
     """
     scaled: Samples = soxr.resample(samples, sample_rate * speaker.formant_scale, SPEECH_RATE)
     tilted: Samples = lfilter([1.0, -speaker.tilt], [1.0], scaled)
     return tilted
 
 
-def _settle(samples: Samples) -> Samples:
+def _trim_and_level(samples: Samples) -> Samples:
     """Trim the silence at both ends, fade the edges and set the level."""
     loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max() * 10 ** (_SILENCE_DB / 20))
     margin = round(_MARGIN_S * SPEECH_RATE)
@@ -102,5 +106,5 @@ def _settle(samples: Samples) -> Samples:
     kept[: ramp.size] *= ramp
     kept[-ramp.size :] *= ramp[::-1]
     gain = 10 ** (LEVEL_DB / 20) / np.sqrt(np.mean(kept**2))
-    settled: Samples = kept * min(gain, _PEAK / np.abs(kept).max())
-    return settled
+    levelled: Samples = kept * min(gain, _PEAK / np.abs(kept).max())
+    return levelled

@@ -1,4 +1,4 @@
-"""Renders the items of a plan to files, with several workers, leaving alone what exists."""
+"""Synthesise the items of a plan into files, with several workers; existing files are kept."""
 
 import functools
 from pathlib import Path
@@ -15,13 +15,13 @@ from mixgen.starter.noise import make_noise
 from mixgen.starter.songs import play
 from mixgen.starter.speech import speak
 
-_FORM = FORMATS["flac16"]
+_SAMPLE_FORMAT = FORMATS["flac16"]
 
-VoicePaths = dict[str, tuple[str, ...]]  # split -> the utterances that its babble is made of
+VoicePaths = dict[str, tuple[str, ...]]  # split -> files of the utterances in its babble
 
 
 def render_missing(out: Path, plan: Plan, workers: int) -> None:
-    """Make every sound of the plan that is not in `out`; noise last, for babble needs the speech.
+    """Make every sound of the plan that is not in `out`; noise comes last, as babble needs speech.
 
     Raises:
         MachineError: espeak-ng is missing or fails, a worker dies, or `out` cannot be written.
@@ -36,17 +36,14 @@ def render_missing(out: Path, plan: Plan, workers: int) -> None:
         "noise": plan.noises,
     }
     for description, items in batches.items():
-        missing = [item for item in items if not _is_there(out, item)]
+        missing = [item for item in items if not all((out / p).exists() for p in item.paths)]
         rendered = bounded_map(render, missing, workers=min(workers, len(missing)))
         for _ in track(rendered, description, len(missing)):
             pass
 
 
-def _is_there(out: Path, item: Item) -> bool:
-    return all((out / path).exists() for path in item.paths)
-
-
 def _render(out: Path, voice_paths: VoicePaths, item: Item) -> None:
+    """Synthesise one item and write its files below `out`."""
     match item:
         case Utterance():
             _write(out / item.paths[0], _quantised(speak(item)), SPEECH_RATE)
@@ -55,20 +52,17 @@ def _render(out: Path, voice_paths: VoicePaths, item: Item) -> None:
             voices = [read_audio(out / path)[0][0] for path in needed]
             _write(out / item.paths[0], _quantised(make_noise(item, voices)), SPEECH_RATE)
         case Song():
-            for path, samples in zip(item.paths, _stems_and_sum(item), strict=True):
+            stems = [_quantised(stem) for stem in play(item).values()]
+            # Summed after rounding, the mixture is exactly the sum of its stems.
+            mixture: NDArray[np.int16] = np.sum(stems, axis=0, dtype=np.int16)
+            for path, samples in zip(item.paths, (mixture, *stems), strict=True):
                 _write(out / path, samples, SONG_RATE)
 
 
-def _stems_and_sum(song: Song) -> list[NDArray[np.int16]]:
-    """Return the mixture and the stems (2, time); the mixture is the exact sum of the integers."""
-    stems = [_quantised(stem) for stem in play(song).values()]
-    return [np.sum(stems, axis=0, dtype=np.int16), *stems]
-
-
 def _quantised(samples: NDArray[np.float64]) -> NDArray[np.int16]:
-    return to_grid(samples, _FORM).astype(np.int16)
+    return to_grid(samples, _SAMPLE_FORMAT).astype(np.int16)
 
 
 def _write(path: Path, samples: NDArray[np.int16], sample_rate: int) -> None:
     """Write (time,) or (channels, time) as 16-bit FLAC."""
-    write_samples(path, np.ascontiguousarray(samples.T), sample_rate, _FORM)
+    write_samples(path, np.ascontiguousarray(samples.T), sample_rate, _SAMPLE_FORMAT)

@@ -1,4 +1,4 @@
-"""Building blocks of synthesised sound: oscillators, envelopes, shaped noise, placing and space."""
+"""Building blocks of synthesis: oscillators, envelopes, shaped noise, mixing, reverberation."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ def seconds(duration_s: float, sample_rate: int) -> Samples:
 
 
 def sawtooth(frequency_hz: float, time: Samples, phase: float = 0.0) -> Samples:
-    """Return a sawtooth with its steps smoothed against aliasing.
+    """Return a sawtooth whose steps are smoothed against aliasing.
 
     The smoothing is PolyBLEP (Valimaki and Huovilainen 2007, "Antialiasing oscillators in
     subtractive synthesis"): two parabolas replace the two samples beside each step.
@@ -37,9 +37,10 @@ def sawtooth(frequency_hz: float, time: Samples, phase: float = 0.0) -> Samples:
 def partials(
     frequencies_hz: ArrayLike, levels: ArrayLike, decays_s: ArrayLike, time: Samples
 ) -> Samples:
-    """Return a sum of decaying sines; a decay is the time to fall by 1/e.
+    """Return a sum of decaying sines; a decay is the time in which a sine falls to 1/e.
 
-    Each is the impulse response of a two-pole resonator: cheaper than a sine and an exponential.
+    Each sine is the impulse response of a two-pole resonator, which is cheaper than the product of
+    a sine and an exponential.
     """
     step = time[1] - time[0]
     angles = 2 * np.pi * step * np.asarray(frequencies_hz, float)
@@ -55,7 +56,7 @@ def partials(
 
 
 def envelope(time: Samples, attack_s: float, release_s: float) -> Samples:
-    """Return a rise from 0 to 1 at the start and a fall to 0 at the end of `time`."""
+    """Return a linear rise from 0 to 1 at the start and a linear fall to 0 at the end of `time`."""
     remaining = time[-1] - time
     return np.asarray(np.minimum(1.0, np.minimum(time / attack_s, remaining / release_s)))
 
@@ -85,24 +86,25 @@ def shaped_noise(
 
 
 def add_at(track: Samples, start: int, sound: Samples) -> None:
-    """Add `sound` (..., time) to `track` (..., time) from sample `start`; the overhang is cut."""
+    """Add `sound` (..., time) to `track` (..., time) at sample `start`; what exceeds it is cut."""
     end = min(start + sound.shape[-1], track.shape[-1])
     if start < end:
         track[..., start:end] += sound[..., : end - start]
 
 
 def panned(samples: Samples, position: float) -> Samples:
-    """Return mono `samples` (time,) as stereo (2, time), equal in power from -1 (left) to 1."""
+    """Return `samples` (time,) as stereo (2, time), panned from -1 (left) to 1 at equal power."""
     angle = (position + 1) * np.pi / 4
     return np.stack([np.cos(angle) * samples, np.sin(angle) * samples])
 
 
-def in_room(
+def reverberated(
     stereo: Samples, generator: np.random.Generator, sample_rate: int, decay_s: float, wet: float
 ) -> Samples:
-    """Return `stereo` (2, time) with the tail of a simple room: decaying noise, dull at the end.
+    """Return `stereo` (2, time) with the tail of a simple room: decaying, low-passed noise.
 
-    `decay_s` is the time to fall by 60 dB, `wet` the root of the tail's energy (direct sound: 1).
+    `decay_s` is the time in which the tail falls by 60 dB, `wet` the square root of its energy
+    relative to the direct sound.
     """
     time = seconds(decay_s, sample_rate)
     tail = generator.standard_normal((2, time.size)) * np.exp(-6.9 * time / decay_s)

@@ -1,1 +1,1 @@
-"""Corpus layouts, one file each; a file that is here is found."""
+"""Corpus layouts, one module each; every module in this folder is collected."""

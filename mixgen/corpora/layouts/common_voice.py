@@ -1,7 +1,8 @@
 """Common Voice: LANGUAGE/clips/*.mp3 with train.tsv, dev.tsv, test.tsv and validated.tsv.
 
 Layout source: Ardila et al., "Common Voice: A Massively-Multilingual Speech Corpus", LREC 2020.
-A clip in none of these tables is left out: its talker is not known, or listeners rejected it.
+Clips that none of these tables lists are skipped: their talker is unknown, or listeners rejected
+them.
 """
 
 import functools
@@ -14,8 +15,9 @@ from mixgen.core.vocabulary import Kind
 from mixgen.corpora.layout import SPLITS, Found, Layout, audio_files
 from mixgen.corpora.tables import read_table
 
-# The clips of the last three are in the first as well, so that one is read before them.
+# The other tables repeat clips of "validated" and set their split, so they are read after it.
 _TABLES = ("validated", "train", "dev", "test")
+_COLUMNS = ("client_id", "path", "sentence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +30,31 @@ class _Clip:
 def _find(root: Path, _kind: Kind) -> Iterator[Found]:
     clips = functools.cache(_clips)
     for path in audio_files(root):
-        if path.parent.name == "clips":
-            clip = clips((root / path).parent.parent).get(path.stem)
-            if clip:
-                yield Found(
-                    path.as_posix(),
-                    "speech",
-                    clip.talker,
-                    group=clip.talker,
-                    split=clip.split,
-                    text=clip.text,
-                )
+        in_clips = path.parent.name == "clips"
+        clip = clips((root / path).parent.parent).get(path.stem) if in_clips else None
+        if clip:
+            yield Found(
+                path.as_posix(),
+                "speech",
+                clip.talker,
+                group=clip.talker,
+                split=clip.split,
+                text=clip.text,
+            )
 
 
 def _clips(language: Path) -> dict[str, _Clip]:
+    """Return the clips that the tables in the folder of a language list, by name."""
     tables = [name for name in _TABLES if (language / f"{name}.tsv").is_file()]
     if not tables:
         raise InputError(
-            f"{language} has clips but no train.tsv, dev.tsv, test.tsv, validated.tsv."
+            f"{language} has clips but none of the tables {', '.join(_TABLES)} (.tsv): add them."
         )
     return {
         Path(row["path"]).stem: _Clip(row["client_id"], row["sentence"], SPLITS.get(name, ""))
         for name in tables
-        for row in _rows(language / f"{name}.tsv")
+        for row in read_table(language / f"{name}.tsv", _COLUMNS, delimiter="\t", quoted=False)
     }
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    return read_table(path, ("client_id", "path", "sentence"), delimiter="\t", quoted=False)
 
 
 LAYOUT = Layout(

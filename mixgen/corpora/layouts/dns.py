@@ -2,8 +2,8 @@
 
 Layout source: Reddy et al., "The INTERSPEECH 2020 Deep Noise Suppression Challenge", and the
 download scripts of https://github.com/microsoft/DNS-Challenge. Impulse responses and test sets are
-left out. Where a name does not tell the talker, the folder is the label: talkers not told apart
-count as one, so that no mixture holds the same one twice.
+skipped. Where the path of a file does not name the talker, its folder is the label: the talkers of
+this folder count as one, so that no mixture holds one talker twice.
 """
 
 import re
@@ -15,7 +15,7 @@ from mixgen.corpora.layout import Found, Layout, audio_files
 
 _NOISE = {"noise", "noise_fullband"}
 _SPEECH = {"clean", "clean_fullband", "VocalSet_48kHz_mono", "vctk_wav48_silence_trimmed"}
-_LEFT_OUT = {"dev_testset", "test_set", "impulse_responses"}
+_SKIPPED = {"dev_testset", "test_set", "impulse_responses"}
 _CHAPTER = re.compile(r"(?P<group>book_\d+_chp_\d+_(?P<label>reader_\d+))_.*")
 _FREESOUND = re.compile(r"(?P<group>(?P<label>.+)_Freesound_.+)_\d+")
 _READER_FOLDER = re.compile(r"/(?:fe)?male/([^/]+)/")  # of M-AILABS, in most languages
@@ -24,11 +24,11 @@ _READER_FOLDER = re.compile(r"/(?:fe)?male/([^/]+)/")  # of M-AILABS, in most la
 def _find(root: Path, _kind: Kind) -> Iterator[Found]:
     for path in audio_files(root):
         folders = (root.resolve().name, *path.parent.parts)
-        if not _LEFT_OUT.isdisjoint(folders):
+        if not _SKIPPED.isdisjoint(folders):
             continue
         if not _NOISE.isdisjoint(folders):
             yield _noise(path)
-        # The second microphone of VCTK holds the same utterances once more.
+        # The second microphone of VCTK recorded the same utterances.
         elif any(map(_is_speech, folders)) and not path.stem.endswith("_mic2"):
             yield _speech(path, folders[-1])
 
@@ -38,17 +38,17 @@ def _is_speech(folder: str) -> bool:
 
 
 def _noise(path: Path) -> Found:
-    match = _FREESOUND.fullmatch(path.stem)
-    label, group = (match["label"], match["group"]) if match else ("noise", path.stem)
-    return Found(path.as_posix(), "noise", label, group)
+    if match := _FREESOUND.fullmatch(path.stem):
+        return Found(path.as_posix(), "noise", match["label"], match["group"])
+    return Found(path.as_posix(), "noise", "noise", group=path.stem)
 
 
 def _speech(path: Path, folder: str) -> Found:
-    match = _CHAPTER.fullmatch(path.stem)
+    if match := _CHAPTER.fullmatch(path.stem):
+        return Found(path.as_posix(), "speech", match["label"], match["group"])
     reader = _READER_FOLDER.search(path.as_posix())
-    label = match["label"] if match else reader[1] if reader else folder
-    group = match["group"] if match else path.parent.as_posix()
-    return Found(path.as_posix(), "speech", label, group)
+    label = reader[1] if reader else folder
+    return Found(path.as_posix(), "speech", label, group=path.parent.as_posix())
 
 
 LAYOUT = Layout(

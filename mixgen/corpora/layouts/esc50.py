@@ -1,7 +1,7 @@
 """ESC-50: audio/*.wav and meta/esc50.csv (or esc50.csv beside the clips); a fold is a split.
 
-Layout source: Piczak, "ESC: Dataset for Environmental Sound Classification", ACM MM 2015. Clips cut
-from one recording are one group, and lie in one fold.
+Layout source: Piczak, "ESC: Dataset for Environmental Sound Classification", ACM MM 2015. The clips
+from one recording form one group, and one fold holds them all.
 """
 
 import functools
@@ -34,7 +34,9 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 def _table(root: Path, path: Path) -> Path:
     table = nearest(root, path, "meta/esc50.csv") or nearest(root, path, "esc50.csv")
     if table is None:
-        raise InputError(f"There is no meta/esc50.csv for {root / path}: the labels are in it.")
+        raise InputError(
+            f"No meta/esc50.csv found for {root / path}: add this table, which holds the labels."
+        )
     return table
 
 

@@ -1,4 +1,4 @@
-"""A plain folder: the folder that a file lies in is its label."""
+"""A plain folder: the label of a file is the name of the folder it is in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from mixgen.corpora.layout import Found, Layout, audio_files
 def _find(root: Path, kind: Kind) -> Iterator[Found]:
     for path in audio_files(root):
         label = path.parent.name or root.resolve().name
-        # A recording is its own group: excerpts of it never reach two splits.
+        # One group per recording, so that its excerpts never reach two splits.
         yield Found(path.as_posix(), kind, label, group=path.with_suffix("").as_posix())
 
 

@@ -2,7 +2,7 @@
 
 Layout source: Fonseca et al., "FSD50K: an Open Dataset of Human-Labeled Sound Events", TASLP 2022.
 A clip has several labels, each with all classes above it, so that a class is never rarer than the
-ones below it: the rarest label of a clip over the whole set is its most specific, and is taken.
+classes below it. The label used here is the rarest over the whole set, which is the most specific.
 """
 
 import functools
@@ -44,7 +44,7 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _clips(base: Path) -> dict[tuple[str, str], _Clip]:
-    """Return what is known of each clip, under its part and name."""
+    """Return what the tables and metadata hold on each clip, by its part and name."""
     tables = {
         part: list(read_table(base / "FSD50K.ground_truth" / f"{part}.csv", columns))
         for part, columns in _COLUMNS.items()
@@ -69,15 +69,15 @@ def _labels(row: dict[str, str]) -> list[str]:
 
 
 def _infos(base: Path, part: str) -> defaultdict[str, dict[str, Any]]:
-    """Return what the uploaders told of the clips: nothing where it is not there."""
+    """Return the information by the uploaders on each clip, by name; empty where it is missing."""
     path = base / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
     infos = read_json(path) if path.is_file() else {}
-    told = infos.items() if isinstance(infos, dict) else ()
-    return defaultdict(dict, {name: info for name, info in told if isinstance(info, dict)})
+    items = infos.items() if isinstance(infos, dict) else ()
+    return defaultdict(dict, {name: info for name, info in items if isinstance(info, dict)})
 
 
 def _licence(address: str) -> str:
-    """Return the licence at a Creative Commons address, as in "CC BY-NC 3.0"."""
+    """Return the licence at a Creative Commons address, like "CC BY-NC 3.0"; empty for others."""
     known = _LICENCE.search(address)
     return f"{_NAMES.get(known[1], known[1])} {known[2]}" if known else ""
 

@@ -1,7 +1,7 @@
 """LibriSpeech: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-UTTERANCE.flac and transcripts beside them.
 
 Layout source: Panayotov et al., "Librispeech: an ASR corpus based on public domain audio books",
-ICASSP 2015. Excerpts that leave out the chapter folder are read as well.
+ICASSP 2015. Excerpts without the chapter folder are read as well.
 """
 
 import functools
@@ -16,31 +16,32 @@ _UTTERANCE = re.compile(r"(?P<speaker>\d+)-(?P<chapter>\d+)-\d+")
 
 
 def _find(root: Path, _kind: Kind) -> Iterator[Found]:
-    transcript = functools.cache(_transcripts)
+    transcripts = functools.cache(_transcripts)
     for path in audio_files(root):
         match = _UTTERANCE.fullmatch(path.stem)
         if match is None:
             continue
         chapter = f"{match['speaker']}-{match['chapter']}"
-        spoken = transcript((root / path).parent / f"{chapter}.trans.txt")
+        texts = transcripts((root / path).parent / f"{chapter}.trans.txt")
         yield Found(
             path.as_posix(),
             "speech",
             label=match["speaker"],
             group=chapter,
             split=_subset(root, path, match["speaker"]),
-            text=spoken.get(path.stem, ""),
+            text=texts.get(path.stem, ""),
         )
 
 
 def _subset(root: Path, path: Path, speaker: str) -> str:
-    """Return the folder above the speaker's; the root's own name where that is the subset."""
+    """Return the name of the folder above the speaker's, which may be the root."""
     parts = (root.resolve().name, *path.parts)
     above = parts.index(speaker) - 1 if speaker in parts else 0
     return parts[max(above, 0)]
 
 
 def _transcripts(path: Path) -> dict[str, str]:
+    """Return the text of each utterance of a chapter, by name; empty if the file is missing."""
     if not path.is_file():
         return {}
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

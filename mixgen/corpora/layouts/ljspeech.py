@@ -26,7 +26,7 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _texts(path: Path | None) -> dict[str, str]:
-    """Return what was read out, with numbers and abbreviations in words."""
+    """Return the text of each utterance with numbers and abbreviations written out, by name."""
     if path is None:
         return {}
     rows = read_table(path, _COLUMNS, delimiter="|", quoted=False, header=False)

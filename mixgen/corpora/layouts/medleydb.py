@@ -1,9 +1,9 @@
-"""MedleyDB: SONG/SONG_STEMS/SONG_STEM_NN.wav and SONG_METADATA.yaml; mix and raw tracks left out.
+"""MedleyDB: SONG/SONG_STEMS/SONG_STEM_NN.wav and SONG_METADATA.yaml, without mix and raw tracks.
 
 Layout source: Bittner et al., "MedleyDB: A Multitrack Dataset for Annotation-Intensive MIR
-Research", ISMIR 2014. The metadata lies in the song's folder or, as in version 2, in a folder
-Metadata. Songs whose instruments bleed into each other's microphones are left out: such a stem is
-no reference.
+Research", ISMIR 2014. The metadata is in the song's folder or, as in version 2, in a folder
+Metadata. Songs whose instruments bleed into each other's microphones are skipped: a stem with bleed
+is no reference.
 """
 
 import functools
@@ -23,13 +23,16 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
     read = functools.cache(read_yaml)
     for path in audio_files(root):
         match = _STEM.fullmatch(path.stem)
-        if match:
-            about = _metadata_file(root, path, match["song"])
-            metadata = read(about)
-            # YAML reads a bare yes as true.
-            if look_up(metadata, about, "has_bleed") in ("no", False):
-                label = look_up(metadata, about, "stems", f"S{match['number']}", "instrument")
-                yield Found(path.as_posix(), "music", _name(label), group=match["song"])
+        if match is None:
+            continue
+        file = _metadata_file(root, path, match["song"])
+        metadata = read(file)
+        # YAML reads a bare no as False.
+        if look_up(metadata, file, "has_bleed") in ("no", False):
+            instrument = look_up(metadata, file, "stems", f"S{match['number']}", "instrument")
+            # A few stems hold two instruments.
+            names = instrument if isinstance(instrument, list) else [instrument]
+            yield Found(path.as_posix(), "music", ", ".join(map(str, names)), group=match["song"])
 
 
 def _metadata_file(root: Path, path: Path, song: str) -> Path:
@@ -37,14 +40,9 @@ def _metadata_file(root: Path, path: Path, song: str) -> Path:
     found = nearest(root, path, name) or nearest(root, path, f"Metadata/{name}")
     if found is None:
         raise InputError(
-            f"There is no {name} for {root / path}: put it into the song's folder or into Metadata."
+            f"No {name} found for {root / path}: put it into the song's folder or into Metadata."
         )
     return found
-
-
-def _name(instrument: object) -> str:
-    """Return one label; a few stems hold two instruments."""
-    return ", ".join(map(str, instrument)) if isinstance(instrument, list) else str(instrument)
 
 
 LAYOUT = Layout(

@@ -1,8 +1,8 @@
-"""Slakh2100 and BabySlakh: [SPLIT/]TrackNNNNN/stems/SNN.flac and metadata.yaml; mix left out.
+"""Slakh2100 and BabySlakh: [SPLIT/]TrackNNNNN/stems/SNN.flac and metadata.yaml, without the mix.
 
 Layout source: Manilow et al., "Cutting Music Source Separation Some Slakh", WASPAA 2019. The label
-is the class of the instrument, and a track may have several stems of one class. The tracks that
-Slakh2100-redux takes out, because their notes are in two splits, are the split "omitted".
+is the class of the instrument, and a track may have several stems of one class. Slakh2100-redux
+moves the tracks whose notes occur in two splits to a folder "omitted", which is a split here.
 """
 
 import functools
@@ -16,6 +16,7 @@ from mixgen.corpora.tables import look_up, read_yaml
 
 _TRACK = re.compile(r"Track\d+")
 _STEM = re.compile(r"S\d+")
+_SPLITS = {**SPLITS, "omitted": "omitted"}
 
 
 def _find(root: Path, _kind: Kind) -> Iterator[Found]:
@@ -24,19 +25,15 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
         track = (root.resolve() / path).parent.parent
         in_stems = path.parent.name == "stems" and _TRACK.fullmatch(track.name)
         if in_stems and _STEM.fullmatch(path.stem):
-            about = track / "metadata.yaml"
-            label = look_up(metadata(about), about, "stems", path.stem, "inst_class")
+            file = track / "metadata.yaml"
+            label = look_up(metadata(file), file, "stems", path.stem, "inst_class")
             yield Found(
                 path.as_posix(),
                 "music",
                 str(label).lower(),
                 group=track.name,
-                split=_split(track.parent.name),
+                split=_SPLITS.get(track.parent.name, ""),
             )
-
-
-def _split(folder: str) -> str:
-    return folder if folder == "omitted" else SPLITS.get(folder, "")
 
 
 LAYOUT = Layout(

@@ -1,4 +1,4 @@
-"""Multitrack songs in the form of MUSDB18-HQ: [SPLIT/]SONG/STEM.wav, with mixture.wav left out.
+"""Multitrack songs in the folders of MUSDB18-HQ: [SPLIT/]SONG/STEM.wav, without mixture.wav.
 
 Layout source: Rafii et al., "MUSDB18-HQ", 2019, doi:10.5281/zenodo.3338373.
 """
@@ -24,10 +24,11 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _refuse_compressed(root: Path) -> None:
+    """Raise an InputError for the first compressed song that is not decoded beside itself."""
     for path in stem_mp4_files(root):
         if not (path.with_name(song_name(path)) / "vocals.wav").is_file():
             raise InputError(
-                f"{path} holds its stems compressed, which are not read here: decode such songs "
+                f"{path} is a compressed song, which this layout cannot read: decode all songs "
                 f"once with `mixgen convert {root} --out FOLDER` and index FOLDER."
             )
 

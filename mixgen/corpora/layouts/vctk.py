@@ -1,8 +1,8 @@
 """VCTK: wav48_silence_trimmed/TALKER/TALKER_NUMBER_mic1.flac or wav48/TALKER/*.wav, and txt/.
 
 Layout source: Yamagishi, Veaux, MacDonald, "CSTR VCTK Corpus", version 0.92, 2019,
-doi:10.7488/ds/2645. The second microphone holds the same utterances once more, and not those of
-every talker, so only the first is listed.
+doi:10.7488/ds/2645. Only the first microphone is listed: the second recorded the same utterances,
+but not those of every talker.
 """
 
 import re
@@ -26,7 +26,7 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _text(audio: Path, name: str) -> str:
-    """Return what was read out; of talker p315 no texts were published."""
+    """Return the text that the talker read, empty for p315, whose texts were not published."""
     path = audio.parent.parent.parent / "txt" / name
     return path.read_text(encoding="utf-8-sig", errors="replace").strip() if path.is_file() else ""
 

@@ -1,9 +1,9 @@
 """WHAM! noise: wham_noise/{tr,cv,tt}/*.wav and metadata/noise_meta_{tr,cv,tt}.csv.
 
 Layout source: Wichern et al., "WHAM!: Extending Speech Separation to Noisy Environments",
-Interspeech 2019, and the README in metadata/. The files are named after the wsj0-2mix mixtures they
-go with; where they were recorded is in the tables alone, and is the group. Without the tables, each
-file is its own group. The copies that LibriMix adds at other speeds stay with their originals.
+Interspeech 2019, and the README in metadata/. A file has the name of the wsj0-2mix mixture that it
+belongs to. Its group is the recording location, which only the tables name; without the tables,
+its group is its name. The copies at other speeds in LibriMix share the group of their original.
 """
 
 import functools
@@ -31,6 +31,7 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _locations(table: Path) -> dict[str, str]:
+    """Return the location of each recording, by its name; empty if the table is missing."""
     rows = read_table(table, ("utterance_id", "Location ID")) if table.is_file() else ()
     return {row["utterance_id"].removesuffix(".wav"): row["Location ID"] for row in rows}
 

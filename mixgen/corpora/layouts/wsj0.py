@@ -1,8 +1,8 @@
 """WSJ0: SUBSET/TALKER/UTTERANCE.wav, converted from the SPHERE files (.wv1) of the discs.
 
 Layout source: Garofolo et al., "CSR-I (WSJ0) Complete", LDC93S6A, 1993. An utterance is called
-SSSTEEUU: talker, type of speech, session, number. wsj0-2mix draws its training and its validation
-mixtures from the same subset, si_tr_s, so that split is not to be seen here; the subset is.
+SSSTEEUU: talker, type of speech, session, number. The split of a file is its subset, because
+wsj0-2mix draws both its training and its validation mixtures from one subset, si_tr_s.
 """
 
 import re
@@ -13,7 +13,7 @@ from mixgen.core.errors import InputError
 from mixgen.core.vocabulary import Kind
 from mixgen.corpora.layout import Found, Layout, audio_files
 
-# Some converters keep the old suffix; .wv2 would be the second microphone.
+# Some converters keep the suffix .wv1; .wv2 is the second microphone.
 _UTTERANCE = re.compile(r"(?P<session>(?P<talker>\w{3})\w{3})\w{2}(\.wv1)?", re.IGNORECASE)
 
 
@@ -31,11 +31,12 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _refuse_sphere(root: Path) -> None:
+    """Raise an InputError if the utterances are still in the compressed files of the discs."""
     sphere = next((path for path in root.rglob("*") if path.suffix.lower() == ".wv1"), None)
     if sphere:
         raise InputError(
-            f"{sphere} is a compressed SPHERE file, which is not read here: convert every .wv1 "
-            "beside itself, as in `sph2pipe -f wav 01to030v.wv1 01to030v.wav`, and index again."
+            f"{sphere} is a compressed SPHERE file, which this layout cannot read: convert every "
+            ".wv1, as in `sph2pipe -f wav 01to030v.wv1 01to030v.wav`, and index again."
         )
 
 

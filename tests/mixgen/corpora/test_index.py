@@ -1,4 +1,4 @@
-"""Indexing: what the layouts read from paths, what is measured, and what is left out and why."""
+"""Indexing: what layouts read from paths, what is measured, and which files are refused and why."""
 
 import hashlib
 import os
@@ -23,17 +23,17 @@ def _sound(path: Path, frames: int = 4000, channels: int = 1) -> Path:
     return path
 
 
-def test_every_layout_says_what_it_is_for() -> None:
+def test_every_layout_has_a_name_and_a_summary() -> None:
     assert set(layouts()) >= {"folder", "librispeech", "stems"}
     assert all(name == layout.name and layout.summary for name, layout in layouts().items())
 
 
-def test_unknown_layout() -> None:
+def test_an_unknown_layout_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UsageError, match=r"no layout 'librispech'.*Did you mean 'librispeech'"):
         get_layout("librispech")
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_folder_labels_files_by_their_innermost_folder(tmp_path: Path) -> None:
     for name in ("anna/x/1.wav", "anna/2.FLAC", "top.ogg", ".hidden/3.wav", "anna/notes.txt"):
         if name.endswith("txt"):
             (tmp_path / name).write_text("no sound")
@@ -50,7 +50,7 @@ def test_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("root", ["LibriSpeech", "LibriSpeech/test-other"])
-def test_librispeech(tmp_path: Path, root: str) -> None:
+def test_librispeech_has_talkers_chapters_subsets_and_texts(tmp_path: Path, root: str) -> None:
     chapter = tmp_path / "LibriSpeech/test-other/1088/134315"
     _sound(chapter / "1088-134315-0000.flac")
     _sound(chapter / "noise.flac")
@@ -62,16 +62,17 @@ def test_librispeech(tmp_path: Path, root: str) -> None:
     assert row.licence == "CC BY 4.0"
 
 
-def test_librispeech_without_chapter_folders(tmp_path: Path) -> None:
+def test_librispeech_without_chapter_folders_is_found(tmp_path: Path) -> None:
     _sound(tmp_path / "train-clean-100/19/19-198-0001.flac")
     (found,) = get_layout("librispeech").find(tmp_path, "speech")
     assert (found.label, found.group, found.split) == ("19", "19-198", "train-clean-100")
 
 
-def test_librispeech_speakers_of_the_real_excerpt(real_data: Path) -> None:
+def test_librispeech_splits_of_a_real_excerpt_share_no_speaker(real_data: Path) -> None:
     root = real_data / "speech" / "librispeech-resemblyzer"
     found = list(get_layout("librispeech").find(root, "speech"))
-    speakers = {split: {f.label for f in found if f.split == split} for split in _splits(found)}
+    splits = {item.split for item in found}
+    speakers = {split: {f.label for f in found if f.split == split} for split in splits}
     assert {split: len(names) for split, names in speakers.items()} == {
         "train-clean-100": 195,
         "test-other": 6,
@@ -79,11 +80,7 @@ def test_librispeech_speakers_of_the_real_excerpt(real_data: Path) -> None:
     assert speakers["train-clean-100"].isdisjoint(speakers["test-other"])
 
 
-def _splits(found: list[Found]) -> set[str]:
-    return {item.split for item in found}
-
-
-def test_stems(tmp_path: Path) -> None:
+def test_stems_are_listed_without_the_mixture(tmp_path: Path) -> None:
     for stem in ("vocals", "drums", "bass", "other", "mixture"):
         _sound(tmp_path / "train" / "A - Song" / f"{stem}.wav", channels=2)
     found = sorted(get_layout("stems").find(tmp_path, "speech"), key=lambda item: item.path)
@@ -91,7 +88,7 @@ def test_stems(tmp_path: Path) -> None:
     assert {(f.kind, f.group, f.split) for f in found} == {("music", "train/A - Song", "train")}
 
 
-def test_row(tmp_path: Path) -> None:
+def test_a_row_holds_the_measures_of_its_file(tmp_path: Path) -> None:
     path = _sound(tmp_path / "anna" / "1.wav", frames=12000, channels=2)
     index = index_corpus(get_layout("folder"), tmp_path, corpus="mine", licence="CC0")
     (row,) = index.rows
@@ -122,14 +119,14 @@ def test_tags_of_songs_come_from_a_table_in_the_root(tmp_path: Path) -> None:
     assert len(rows) == 4
 
 
-def test_tags_of_a_song_that_is_not_there(tmp_path: Path) -> None:
+def test_tags_of_an_unknown_song_are_refused(tmp_path: Path) -> None:
     root = _songs(tmp_path, "A - Song,120,A minor,")
-    with pytest.raises(InputError, match=r"tags\.csv line 2: there is no song 'A - Song'"):
+    with pytest.raises(InputError, match=r"tags\.csv line 2: the corpus has no song 'A - Song'"):
         index_corpus(get_layout("stems"), root, corpus="c")
 
 
-def test_a_table_of_that_name_in_a_corpus_of_speech_is_not_read(tmp_path: Path) -> None:
-    root = _songs(tmp_path, "what,ever,else,there,is")
+def test_a_table_of_tags_in_a_corpus_of_speech_is_not_read(tmp_path: Path) -> None:
+    root = _songs(tmp_path, "not,a,row,of,tags")
     assert len(index_corpus(get_layout("folder"), root, corpus="c").rows) == 4
 
 
@@ -177,7 +174,7 @@ BAD_FILES: dict[Callable[[Path], object], str] = {
 
 
 @pytest.mark.parametrize(("make", "words"), BAD_FILES.items())
-def test_bad_files_are_left_out_with_the_reason(
+def test_bad_files_are_refused_with_the_reason(
     tmp_path: Path, make: Callable[[Path], object], words: str
 ) -> None:
     root = tmp_path / "root"
@@ -190,26 +187,26 @@ def test_bad_files_are_left_out_with_the_reason(
     assert words in reason
 
 
-def test_floats_above_full_scale_are_taken(tmp_path: Path) -> None:
+def test_floats_above_full_scale_are_accepted(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "loud.wav", np.full(8000, 2.5), 8000, subtype="FLOAT")
     assert index_corpus(get_layout("folder"), tmp_path, corpus="c").rows[0].peak == 2.5
 
 
-def test_one_sample(tmp_path: Path) -> None:
+def test_a_file_of_one_sample_is_accepted(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "dot.wav", np.array([0.5]), 8000)
     (row,) = index_corpus(get_layout("folder"), tmp_path, corpus="c").rows
     assert row.duration_s == 0.000125
 
 
-def test_namesakes_do_not_make_two_sources_of_one_id(tmp_path: Path) -> None:
+def test_the_second_of_two_files_with_one_id_is_refused(tmp_path: Path) -> None:
     _sound(tmp_path / "a.flac")
     _sound(tmp_path / "a.wav")
     index = index_corpus(get_layout("folder"), tmp_path, corpus="c")
     assert [row.path for row in index.rows] == ["a.flac"]
-    assert index.refused == [("a.wav", "a.flac has the same name but for its suffix.")]
+    assert index.refused == [("a.wav", "it has the source_id of a.flac: remove one.")]
 
 
-def test_nothing_usable(tmp_path: Path) -> None:
+def test_a_folder_without_usable_audio_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No audio in the layout 'folder' below"):
         index_corpus(get_layout("folder"), tmp_path, corpus="c")
     (tmp_path / "a.wav").touch()
@@ -217,12 +214,12 @@ def test_nothing_usable(tmp_path: Path) -> None:
         index_corpus(get_layout("folder"), tmp_path, corpus="c")
 
 
-def test_missing_root(tmp_path: Path) -> None:
+def test_a_missing_root_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder: give the root of the corpus"):
         index_corpus(get_layout("folder"), tmp_path / "none", corpus="c")
 
 
-def test_order_of_the_file_system_does_not_matter(
+def test_the_order_of_the_file_system_does_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "dacb":
@@ -247,47 +244,47 @@ FILES = [Found(f"{n}.wav", "speech", f"spk{n // 3}", f"g{n // 2}") for n in rang
 @pytest.mark.parametrize("by", ["label", "group"])
 def test_parts_keep_labels_or_groups_whole(by: str) -> None:
     parts = {"train": 0.6, "valid": 0.2, "test": 0.2}
-    dealt = assign_splits(FILES, SplitPlan(by=by, parts=parts))
+    files = assign_splits(FILES, SplitPlan(by=by, parts=parts))
     units: dict[str, set[str]] = {}
-    for item in dealt:
+    for item in files:
         units.setdefault(item.split, set()).add(getattr(item, by))
     count = len({getattr(item, by) for item in FILES})
     assert {split: len(names) / count for split, names in units.items()} == parts
     assert sum(len(names) for names in units.values()) == count
 
 
-def test_parts_depend_on_names_alone() -> None:
+def test_parts_depend_only_on_names() -> None:
     plan = SplitPlan(by="label", parts={"train": 0.5, "test": 0.5})
     forwards = {item.path: item.split for item in assign_splits(FILES, plan)}
     assert forwards == {item.path: item.split for item in assign_splits(FILES[::-1], plan)}
 
 
-def test_every_part_gets_something() -> None:
+def test_every_part_gets_a_label() -> None:
     parts = {"train": 0.98, "valid": 0.01, "test": 0.01}
-    dealt = assign_splits(FILES[:9], SplitPlan(by="label", parts=parts))
-    assert {item.split for item in dealt} == set(parts)
+    files = assign_splits(FILES[:9], SplitPlan(by="label", parts=parts))
+    assert {item.split for item in files} == set(parts)
 
 
-def test_more_parts_than_labels() -> None:
+def test_more_parts_than_labels_are_refused() -> None:
     plan = SplitPlan(by="label", parts={"a": 1, "b": 1})
     with pytest.raises(UsageError, match=r"1 label\(s\) or group\(s\) cannot fill 2 splits"):
         assign_splits(FILES[:3], plan)
 
 
-def test_one_split_for_all() -> None:
+def test_one_split_for_all_files_excludes_parts() -> None:
     assert {item.split for item in assign_splits(FILES, SplitPlan("test"))} == {"test"}
     with pytest.raises(UsageError, match="not both"):
         assign_splits(FILES, SplitPlan("test", "label", {"a": 1}))
 
 
-def test_parts_in_words() -> None:
+def test_parts_are_read_from_text() -> None:
     assert parse_parts("train=0.8,test=0.2") == {"train": 0.8, "test": 0.2}
 
 
 @pytest.mark.parametrize(
-    "words",
+    "text",
     ["", "train", "train=", "train=x", "train=0", "train=-1", "train=nan", "a/b=1", "a=inf"],
 )
-def test_parts_in_wrong_words(words: str) -> None:
+def test_wrong_parts_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        parse_parts(words)
+        parse_parts(text)

@@ -1,4 +1,4 @@
-"""Compressed songs, decoded: against a decoding made elsewhere, and files that are broken."""
+"""Decoding of compressed songs: compared with another decoding, and of broken files."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_streams_are_decoded_into_the_right_files(song: Path, tmp_path: Path) ->
         samples, rate = soundfile.read(file)
         expected, expected_rate = soundfile.read(song.parent / "decoded" / f"{file.stem}.flac")
         assert rate == expected_rate
-        # The other decoding was rounded to 16 bits, with dither.
+        # The other decoding was rounded to 16 bits with dither.
         np.testing.assert_allclose(samples, expected, rtol=0, atol=2 / 2**15)
 
 
@@ -51,9 +51,7 @@ def test_decoded_songs_are_found_by_the_layout_in_their_split(song: Path, tmp_pa
 
 
 @needs_ffmpeg
-def test_decoding_twice_gives_the_same_bytes_and_leaves_nothing_else(
-    song: Path, tmp_path: Path
-) -> None:
+def test_decoding_twice_gives_the_same_bytes_and_no_other_files(song: Path, tmp_path: Path) -> None:
     first = [file.read_bytes() for file in convert_stem_mp4(song, tmp_path)]
     assert [file.read_bytes() for file in convert_stem_mp4(song, tmp_path)] == first
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == sorted(f"{s}.wav" for s in STEMS)
@@ -61,7 +59,7 @@ def test_decoding_twice_gives_the_same_bytes_and_leaves_nothing_else(
 
 @needs_ffmpeg
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.999])
-def test_cut_songs_are_refused(song: Path, tmp_path: Path, share: float) -> None:
+def test_truncated_songs_are_refused(song: Path, tmp_path: Path, share: float) -> None:
     content = song.read_bytes()
     cut = _copy(song, tmp_path, content[: int(share * len(content))])
     with pytest.raises(InputError, match="is cut short: get it again"):
@@ -76,7 +74,7 @@ def _damaged(content: bytes) -> bytes:
 @needs_ffmpeg
 def test_damaged_songs_are_refused_and_leave_no_files(song: Path, tmp_path: Path) -> None:
     damaged = _copy(song, tmp_path, _damaged(song.read_bytes()))
-    with pytest.raises(InputError, match=r"cannot be decoded; ffmpeg says: .+\.$"):
+    with pytest.raises(InputError, match=r"cannot be decoded: ffmpeg reports .+, get it again\.$"):
         convert_stem_mp4(damaged, tmp_path / "out")
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
@@ -85,7 +83,7 @@ def test_damaged_songs_are_refused_and_leave_no_files(song: Path, tmp_path: Path
 def test_audio_with_fewer_streams_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.stem.mp4"
     soundfile.write(path, np.zeros(8000), 8000, format="WAV")
-    with pytest.raises(InputError, match="ffmpeg says: Stream map '0:a:1' matches no streams"):
+    with pytest.raises(InputError, match=r"reports .Stream map '0:a:1' matches no streams"):
         convert_stem_mp4(path, tmp_path / "out")
 
 
@@ -99,26 +97,26 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @needs_ffmpeg
-def test_missing_song(tmp_path: Path) -> None:
+def test_a_missing_song_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file"):
         convert_stem_mp4(tmp_path / "a.stem.mp4", tmp_path)
 
 
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["a.mp4", ".stem.mp4", "...stem.mp4"])
-def test_names_that_are_no_song(tmp_path: Path, name: str) -> None:
+def test_names_of_another_form_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(InputError, match=r"is not named SONG\.stem\.mp4"):
         convert_stem_mp4(tmp_path / name, tmp_path / "out")
 
 
-def test_without_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ffmpeg_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MachineError, match="takes the program ffmpeg: install it"):
+    with pytest.raises(MachineError, match="needs the program ffmpeg: install it"):
         convert_stem_mp4(tmp_path / "a.stem.mp4", tmp_path)
 
 
-def test_songs_are_listed_sorted_and_without_hidden_ones(tmp_path: Path) -> None:
+def test_songs_are_listed_sorted_without_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.stem.mp4", "train/a.STEM.MP4", "._b.stem.mp4", ".x/c.stem.mp4", "d.mp4"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -1,6 +1,7 @@
-"""Banks of simulated rooms: places inside, reverberation as asked for, the same rooms again."""
+"""Banks of simulated rooms: positions, reverberation times, files, and repeatability."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ def test_microphones_and_sources_are_inside_and_apart() -> None:
     for seed in range(30):
         plan = room(recipe(microphones=8, wall_m=0.4), seed)
         for x, y, z in [*plan.microphones_m, *plan.sources_m]:
-            for place, length in zip((x, y, z), plan.size_m, strict=True):
-                assert 0.4 <= place <= length - 0.4
+            for coordinate, length in zip((x, y, z), plan.size_m, strict=True):
+                assert 0.4 <= coordinate <= length - 0.4
         first = np.array(plan.microphones_m[0])
         for source in plan.sources_m:
             assert 0.3 <= np.linalg.norm(np.array(source) - first) <= 1.21
@@ -54,15 +55,15 @@ def test_microphones_and_sources_are_inside_and_apart() -> None:
 
 
 @pytest.mark.parametrize("t60_s", [0.2, 0.4])
-def test_reverberation_is_the_wanted_one(t60_s: float) -> None:
+def test_the_reverberation_time_is_that_of_the_recipe(t60_s: float) -> None:
     plan = room(recipe(t60_s=["const", t60_s]), 1)
     responses = simulate(plan, 8000)
     assert [len(response) for response in responses] == [2, 2]
     assert reverberation_time_s(responses[0], 8000) == pytest.approx(t60_s, rel=0.1)
 
 
-def test_direct_sound_comes_when_it_has_to() -> None:
-    """The nearer microphone hears it first, by the difference of the ways over 343 m/s."""
+def test_direct_sound_travels_at_343_metres_per_second() -> None:
+    """The delay between two microphones is the difference of their distances over 343 m/s."""
     plan = RoomPlan(
         name="room",
         size_m=(6.0, 5.0, 3.0),
@@ -75,8 +76,8 @@ def test_direct_sound_comes_when_it_has_to() -> None:
     assert far - near == pytest.approx(2.0 / 343 * 16000, abs=2)
 
 
-def test_no_rumble_below_speech() -> None:
-    """Images that add up at zero frequency would give a room the gain of a subwoofer there."""
+def test_rooms_do_not_amplify_frequencies_below_speech() -> None:
+    """All images of one sign would add up at zero frequency to a gain that no room has."""
     response = simulate(room(recipe(t60_s=["const", 0.3]), 2), 8000)[0][0]
     power = np.abs(np.fft.rfft(response, 8192)) ** 2
     hertz = np.fft.rfftfreq(8192, 1 / 8000)
@@ -84,7 +85,7 @@ def test_no_rumble_below_speech() -> None:
     assert 10 * np.log10(low / speech) < 0
 
 
-def test_a_bank_is_a_corpus(tmp_path: Path) -> None:
+def test_a_bank_is_a_corpus_of_responses(tmp_path: Path) -> None:
     bank = make_bank(recipe(), tmp_path / "bank")
     assert (bank.rooms, bank.responses) == (4, 8)
     rows = read_sources([tmp_path / "bank" / "sources.csv"])
@@ -101,7 +102,9 @@ def test_a_bank_is_a_corpus(tmp_path: Path) -> None:
     assert np.abs(samples).max() == pytest.approx(0.5)
 
 
-def test_the_same_bank_again_and_a_longer_one(tmp_path: Path, contents: Any) -> None:
+def test_a_larger_bank_begins_with_the_same_rooms(
+    tmp_path: Path, contents: Callable[[Path], dict[str, bytes]]
+) -> None:
     make_bank(recipe(), tmp_path / "one")
     make_bank(recipe(rooms=5), tmp_path / "two", workers=2)
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
@@ -114,12 +117,12 @@ def test_shipped_banks_are_valid() -> None:
     assert read_room_recipe(find_recipe("rooms_small", "rooms.yaml")).name == "rooms_small"
 
 
-def test_rooms_that_are_too_small() -> None:
+def test_rooms_that_are_too_small_are_refused() -> None:
     with pytest.raises(InputError, match=r"space for 2 microphone.s. and 2 source"):
         room(recipe(distance_m=["const", 9]), 0)
 
 
-def test_reverberation_that_walls_cannot_give() -> None:
+def test_reverberation_times_that_walls_cannot_give_are_refused() -> None:
     with pytest.raises(InputError, match=r"cannot have a reverberation time of 0\.02 s"):
         simulate(room(recipe(t60_s=["const", 0.02]), 0), 8000)
 
@@ -133,13 +136,13 @@ def test_reverberation_that_walls_cannot_give() -> None:
         ({"t60": 3}, "Extra inputs"),
     ],
 )
-def test_wrong_values(changes: dict[str, Any], words: str) -> None:
+def test_wrong_values_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         recipe(**changes)
 
 
 @pytest.mark.parametrize("text", ["[", "- a\n- b", "name: x", ""])
-def test_files_that_are_no_room_recipe(tmp_path: Path, text: str) -> None:
+def test_files_that_are_not_room_recipes_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rooms.yaml"
     path.write_text(text)
     with pytest.raises(InputError):

@@ -1,4 +1,4 @@
-"""Tempo, key and beat of songs: as words, as a table, and how far two keys are apart."""
+"""Tempo, key and beat of songs: in text, in tables, and the semitones between two keys."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ KEYS = [
 ]
 
 
-def test_tags_stand_among_other_words() -> None:
+def test_tags_are_read_among_other_words() -> None:
     text = "a song key=A_minor tempo_bpm=120.0 t60_s=0.3 monkey=B_major beat_s=0.25"
     assert tags_of(text) == SongTags(tempo_bpm=120, key="A minor", beat_s=0.25)
     assert tags_of("") == tags_of("some words") == SongTags()
@@ -28,7 +28,7 @@ def test_the_last_of_two_tags_counts() -> None:
     assert tags_of("tempo_bpm=120 tempo_bpm=90").tempo_bpm == 90
 
 
-def test_text_leaves_out_what_is_not_known() -> None:
+def test_text_omits_unknown_tags() -> None:
     tags = SongTags(tempo_bpm=120, key="F# major", beat_s=0)
     assert to_text(tags) == "tempo_bpm=120.0 key=F#_major beat_s=0.0"
     assert to_text(SongTags(key="Bb minor")) == "key=Bb_minor"
@@ -40,7 +40,7 @@ def test_text_leaves_out_what_is_not_known() -> None:
     key=st.none() | st.sampled_from(KEYS),
     beat_s=st.none() | st.floats(0, allow_infinity=False),
 )
-def test_text_is_read_as_written(
+def test_text_is_read_back_as_written(
     tempo_bpm: float | None, key: str | None, beat_s: float | None
 ) -> None:
     tags = SongTags(tempo_bpm=tempo_bpm, key=key, beat_s=beat_s)
@@ -61,7 +61,7 @@ def test_text_is_read_as_written(
         ("key=a_minor", "not 'a minor'"),
     ],
 )
-def test_wrong_tags(text: str, words: str) -> None:
+def test_wrong_tags_are_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         tags_of(text)
 
@@ -88,11 +88,13 @@ def test_wrong_tags(text: str, words: str) -> None:
         ("B locrian", "D dorian", 0),
     ],
 )
-def test_semitones_between_keys(key_a: str, key_b: str, shift: int) -> None:
+def test_semitones_between_keys_are_those_of_the_nearest_shift(
+    key_a: str, key_b: str, shift: int
+) -> None:
     assert semitones_between(key_a, key_b) == shift
 
 
-def test_semitones_between_keys_not_known_or_wrong() -> None:
+def test_semitones_between_unknown_keys_are_none_and_wrong_keys_are_refused() -> None:
     assert semitones_between(None, "C major") is None
     assert semitones_between("C major", None) is None
     with pytest.raises(InputError, match="'Am' is not a key"):
@@ -106,7 +108,9 @@ def _table(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(("mark", "end"), [("", "\n"), ("\ufeff", "\r\n")])
-def test_table(tmp_path: Path, mark: str, end: str) -> None:
+def test_a_table_is_read_with_any_line_ends_and_byte_order_mark(
+    tmp_path: Path, mark: str, end: str
+) -> None:
     text = f"{mark}{TABLE}train/A - Song,120,A minor,0.25\nB,,Bb major,\n".replace("\n", end)
     assert read_tags(_table(tmp_path, text), SONGS) == {
         "train/A - Song": SongTags(tempo_bpm=120, key="A minor", beat_s=0.25),
@@ -117,20 +121,23 @@ def test_table(tmp_path: Path, mark: str, end: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", r"tags\.csv line 1: the columns of a table of tags are group, tempo_bpm, key, beat_s"),
-        ("group,tempo,key,beat_s\n", "line 1: the columns of a table of tags are"),
-        ("group,tempo_bpm,key,beat_s,by\n", "line 1: the columns of a table of tags are"),
-        (f"{TABLE}\nC,120,,\n", "line 3: there is no song 'C' in the corpus"),
+        (
+            "",
+            r"tags\.csv line 1: the columns .* must be group, tempo_bpm, key, beat_s",
+        ),
+        ("group,tempo,key,beat_s\n", "line 1: the columns of a table of tags must be"),
+        ("group,tempo_bpm,key,beat_s,by\n", "line 1: the columns of a table of tags must be"),
+        (f"{TABLE}\nC,120,,\n", "line 3: the corpus has no song 'C'"),
         (f"{TABLE}B,120,,\nB,,,\n", "line 3: the song 'B' is listed twice"),
         (f"{TABLE}B,quick,,\n", "line 2 is not valid: tempo_bpm: Input should be a valid number"),
         (f"{TABLE}B,,Am,\n", "line 2 is not valid: key: a key is a tonic and a mode"),
         (f"{TABLE}B,,,-0.5\n", "line 2 is not valid: beat_s"),
         (f"{TABLE},120,,\n", "line 2 is not valid: group"),
-        (f"{TABLE}B,120,,,,\n", "line 2: it has more cells than there are columns"),
+        (f"{TABLE}B,120,,,,\n", "line 2 has more cells than columns"),
         (f'{TABLE}"B,120\n', "line 2 is not a table row"),
     ],
 )
-def test_wrong_tables(tmp_path: Path, text: str, words: str) -> None:
+def test_wrong_tables_are_refused_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match=words) as refusal:
         read_tags(_table(tmp_path, text), SONGS)
     assert "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""sources.csv and roots.json: read back as written, refused in words."""
+"""sources.csv and roots.json: read back as written, refused with a reason."""
 
 import csv
 from pathlib import Path
@@ -37,20 +37,20 @@ def _write(path: Path, *rows: dict[str, str], columns: tuple[str, ...] = COLUMNS
     return path
 
 
-def test_columns_are_the_contract() -> None:
+def test_the_columns_are_those_of_the_file_format() -> None:
     assert ", ".join(COLUMNS) == (
         "source_id, corpus, path, kind, label, group, split, duration_s, sample_rate, channels, "
         "peak, loudness_lufs, sha256, licence, text, active, layout"
     )
 
 
-def test_round_trip_is_sorted(tmp_path: Path) -> None:
+def test_rows_are_written_sorted_by_id(tmp_path: Path) -> None:
     rows = [SourceRow.model_validate(ROW | {"source_id": name}) for name in ("c/b", "c/a")]
     write_sources(tmp_path / "s.csv", rows)
     assert read_sources([tmp_path / "s.csv"]) == rows[::-1]
 
 
-def test_hash_is_of_the_rows_wherever_they_stand(tmp_path: Path) -> None:
+def test_the_hash_does_not_depend_on_the_files_of_the_rows(tmp_path: Path) -> None:
     first, second = ROW, ROW | {"source_id": "c/b"}
     both = read_sources([_write(tmp_path / "both.csv", second, first)])
     parts = [_write(tmp_path / "1.csv", second), _write(tmp_path / "2.csv", first)]
@@ -75,33 +75,35 @@ def test_hash_is_of_the_rows_wherever_they_stand(tmp_path: Path) -> None:
         ({"text": "x" * 200_000}, "is not valid CSV"),
     ],
 )
-def test_wrong_cells(tmp_path: Path, change: dict[str, str], words: str) -> None:
+def test_wrong_cells_are_refused_with_line_and_column(
+    tmp_path: Path, change: dict[str, str], words: str
+) -> None:
     path = _write(tmp_path / "s.csv", ROW | change)
     with pytest.raises(InputError, match=words):
         read_sources([path])
 
 
-def test_the_line_is_that_of_the_file(tmp_path: Path) -> None:
+def test_the_reported_line_counts_line_ends_within_cells(tmp_path: Path) -> None:
     two_lines = ROW | {"text": 'two\nlines, "quoted"'}
     path = _write(tmp_path / "s.csv", two_lines, ROW | {"source_id": "c/b", "kind": "voice"})
     with pytest.raises(InputError, match="line 4 is not valid: kind"):
         read_sources([path])
 
 
-def test_missing_column(tmp_path: Path) -> None:
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
     row = {key: value for key, value in ROW.items() if key != "label"}
     path = _write(tmp_path / "s.csv", row, columns=tuple(row))
     with pytest.raises(InputError, match="the column 'label' is missing"):
         read_sources([path])
 
 
-def test_a_list_from_before_activity_was_measured_is_read_and_keeps_its_hash(
+def test_a_list_without_the_later_columns_is_read_and_keeps_its_hash(
     tmp_path: Path,
 ) -> None:
     old = {key: value for key, value in ROW.items() if key != "active"}
     rows = read_sources([_write(tmp_path / "s.csv", old, columns=tuple(old))])
     assert rows[0].active == ""
-    # Made by the version before, from the same row.
+    # Computed from the same row by the version without the column.
     assert (
         sources_sha256(rows) == "e1e6734c0d300679aa4cae6c70a577c554704009546d1a29dfc624de4c8b1a6f"
     )
@@ -109,20 +111,20 @@ def test_a_list_from_before_activity_was_measured_is_read_and_keeps_its_hash(
 
 
 @pytest.mark.parametrize("line", [",".join(["x"] * 20), "a,b"])
-def test_rows_too_long_or_too_short(tmp_path: Path, line: str) -> None:
+def test_rows_that_are_too_long_or_too_short_are_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "s.csv"
     path.write_text(",".join(COLUMNS) + f"\n{line}\n")
     with pytest.raises(InputError, match="line 2 is not valid"):
         read_sources([path])
 
 
-def test_one_id_twice(tmp_path: Path) -> None:
+def test_an_id_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "s.csv", ROW)
     with pytest.raises(InputError, match="'c/a' is listed twice: index each corpus once"):
         read_sources([path, path])
 
 
-def test_roots_beside_and_given(tmp_path: Path) -> None:
+def test_given_roots_replace_those_noted_beside_the_sources(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     write_roots(tmp_path, {"a": tmp_path / "old", "b": tmp_path})
     write_roots(tmp_path, {"c": tmp_path})
@@ -131,18 +133,18 @@ def test_roots_beside_and_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["a", "a=", "=x", ""])
-def test_root_words(word: str) -> None:
+def test_roots_of_another_form_are_refused(word: str) -> None:
     with pytest.raises(UsageError, match="--root takes CORPUS=FOLDER"):
         parse_roots([word])
 
 
-def test_root_that_is_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="The root of a is not a folder"):
+def test_a_root_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"The root .*none of a is not a folder: give another"):
         find_roots([], {"a": tmp_path / "none"})
 
 
 @pytest.mark.parametrize("note", ["[]", '{"a": 3}', "{"])
-def test_broken_note_of_roots(tmp_path: Path, note: str) -> None:
+def test_a_broken_roots_json_is_refused(tmp_path: Path, note: str) -> None:
     (tmp_path / "roots.json").write_text(note)
     with pytest.raises(InputError, match=r"roots\.json"):
         find_roots([tmp_path / "s.csv"])
@@ -150,12 +152,12 @@ def test_broken_note_of_roots(tmp_path: Path, note: str) -> None:
         write_roots(tmp_path, {"b": tmp_path})
 
 
-def test_unknown_corpus(tmp_path: Path) -> None:
+def test_an_unknown_corpus_is_refused_with_the_option_to_add(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'x' .* not known \(known: a\): add --root x=FOLDER"):
         locate({"a": tmp_path}, "x", "a.wav")
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.csv", ROW)
     path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert [row.source_id for row in read_sources([path])] == ["c/a"]

@@ -1,4 +1,4 @@
-"""Tables and YAML of corpora: what is read, and what is said of files that are broken."""
+"""Tables and YAML files of corpora: what is read, and the errors for broken files."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def _file(folder: Path, content: bytes) -> Path:
 @pytest.mark.parametrize(
     "content", [b"a,b\n1,2\n", b"\xef\xbb\xbfa,b\r\n1,2\r\n", b'"a","b","c"\n\n"1","2","3"']
 )
-def test_table(tmp_path: Path, content: bytes) -> None:
+def test_the_needed_columns_are_read(tmp_path: Path, content: bytes) -> None:
     rows = [
         {key: row[key] for key in ("a", "b")}
         for row in read_table(_file(tmp_path, content), ("a", "b"))
@@ -30,7 +30,7 @@ def test_quoted_fields_hold_delimiters_and_line_ends(tmp_path: Path) -> None:
     assert row == {"a": "1,1\n1", "b": "2"}
 
 
-def test_unquoted_table_without_header(tmp_path: Path) -> None:
+def test_an_unquoted_table_without_header_is_read(tmp_path: Path) -> None:
     path = _file(tmp_path, b'x|"y\nz|w\n')
     rows = read_table(path, ("a", "b"), delimiter="|", quoted=False, header=False)
     assert list(rows) == [{"a": "x", "b": '"y'}, {"a": "z", "b": "w"}]
@@ -47,17 +47,17 @@ def test_unquoted_table_without_header(tmp_path: Path) -> None:
         (b"a,b\n1,\xff\n", "is not UTF-8 text"),
     ],
 )
-def test_bad_tables(tmp_path: Path, content: bytes, words: str) -> None:
+def test_broken_tables_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
         list(read_table(_file(tmp_path, content), ("a", "b")))
 
 
-def test_missing_table(tmp_path: Path) -> None:
+def test_a_missing_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file"):
         list(read_table(tmp_path / "none", ("a",)))
 
 
-def test_yaml(tmp_path: Path) -> None:
+def test_yaml_is_read_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert read_yaml(_file(tmp_path, b"\xef\xbb\xbfa:\r\n  b: 1\r\n")) == {"a": {"b": 1}}
 
 
@@ -65,18 +65,18 @@ def test_yaml(tmp_path: Path) -> None:
     "content",
     [b"a: [1", b"[" * 1000, b"!!python/object/apply:os.getcwd []", b"a: 2020-99-99", b"a: \x07"],
 )
-def test_bad_yaml(tmp_path: Path, content: bytes) -> None:
+def test_broken_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputError, match="is not valid YAML"):
         read_yaml(_file(tmp_path, content))
 
 
-def test_look_up() -> None:
+def test_look_up_returns_a_nested_value_even_if_false() -> None:
     assert look_up({"a": {"b": False}}, Path("x.yaml"), "a", "b") is False
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {"a": 1}, {"a": {}}, {"a": {"b": None}}])
-def test_look_up_what_is_not_there(data: object) -> None:
-    with pytest.raises(InputError, match=r"x\.yaml does not tell a\.b"):
+def test_look_up_refuses_missing_values(data: object) -> None:
+    with pytest.raises(InputError, match=r"x\.yaml has no value a\.b: restore the original file"):
         look_up(data, Path("x.yaml"), "a", "b")
 
 

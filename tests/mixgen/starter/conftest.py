@@ -1,3 +1,5 @@
+"""A tiny plan of the starter corpus, and the corpus that is made from it."""
+
 import dataclasses
 import shutil
 from pathlib import Path
@@ -11,13 +13,14 @@ from mixgen.starter.plan import full_plan
 
 @pytest.fixture(scope="session")
 def needs_espeak() -> None:
+    """Skip the test if espeak-ng is not installed."""
     if shutil.which("espeak-ng") is None:
         pytest.skip("espeak-ng is not installed: `make setup` installs it")
 
 
 @pytest.fixture(scope="session")
 def tiny_plan() -> Plan:
-    """Two training voices with two utterances each, one song, and one noise of every class."""
+    """Two training voices with two utterances each, one song, and one noise of each class."""
     plan = full_plan()
     first, second = plan.speakers[:2]
     utterances = [u for u in plan.utterances if u.speaker in (first, second) and u.number <= 2]

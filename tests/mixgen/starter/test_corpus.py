@@ -1,3 +1,5 @@
+"""The starter corpus on disk: its sounds and lists, and how it is repaired, continued, replaced."""
+
 import json
 import shutil
 from collections.abc import Callable
@@ -23,7 +25,7 @@ def _read(path: Path) -> tuple[np.ndarray, int]:
 
 def test_two_workers_in_another_folder_make_the_same_bytes(
     corpus: Corpus, tiny_plan: Plan, tmp_path: Path
-):
+) -> None:
     out, summary = corpus
     again = make_starter(tmp_path / "again", workers=2, plan=tiny_plan)
     assert again.corpus_sha256 == summary.corpus_sha256
@@ -31,7 +33,7 @@ def test_two_workers_in_another_folder_make_the_same_bytes(
         assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_layout_is_what_the_plan_says(corpus: Corpus, tiny_plan: Plan):
+def test_the_files_are_those_of_the_plan(corpus: Corpus, tiny_plan: Plan) -> None:
     out, _ = corpus
     sounds = {path.relative_to(out).as_posix() for path in out.rglob("*.flac")}
     assert sounds == {path for item in tiny_plan.items for path in item.paths}
@@ -39,7 +41,7 @@ def test_layout_is_what_the_plan_says(corpus: Corpus, tiny_plan: Plan):
     assert not (out / "starter.unfinished.json").exists()
 
 
-def test_speech_is_16_khz_mono_trimmed_and_level(corpus: Corpus, tiny_plan: Plan):
+def test_speech_is_16_khz_mono_trimmed_and_level(corpus: Corpus, tiny_plan: Plan) -> None:
     out, _ = corpus
     for utterance in tiny_plan.utterances:
         samples, sample_rate = _read(out / utterance.paths[0])
@@ -53,7 +55,9 @@ def test_speech_is_16_khz_mono_trimmed_and_level(corpus: Corpus, tiny_plan: Plan
         assert level_db == pytest.approx(speech.LEVEL_DB, abs=0.1)
 
 
-def test_voices_say_different_things_with_different_spectra(corpus: Corpus, tiny_plan: Plan):
+def test_two_voices_differ_more_in_spectrum_than_two_utterances_of_one(
+    corpus: Corpus, tiny_plan: Plan
+) -> None:
     out, _ = corpus
     spectra = [_bands(_read(out / u.paths[0])[0][:, 0]) for u in tiny_plan.utterances]
     within = np.abs(spectra[0] - spectra[1]).mean()
@@ -67,7 +71,9 @@ def _bands(samples: np.ndarray) -> np.ndarray:
     return 10 * np.log10([band.mean() for band in np.array_split(power, 32)])
 
 
-def test_stems_sum_to_the_mixture_exactly_and_none_is_silent(corpus: Corpus, tiny_plan: Plan):
+def test_stems_sum_to_the_mixture_exactly_and_none_is_silent(
+    corpus: Corpus, tiny_plan: Plan
+) -> None:
     out, _ = corpus
     folder = out / tiny_plan.songs[0].folder
     mixture, sample_rate = _read(folder / "mixture.flac")
@@ -80,7 +86,9 @@ def test_stems_sum_to_the_mixture_exactly_and_none_is_silent(corpus: Corpus, tin
         assert np.sqrt(np.mean(stem**2)) > 0.01 * 32768
 
 
-def test_noise_lasts_as_planned_and_is_never_silent_for_long(corpus: Corpus, tiny_plan: Plan):
+def test_noise_lasts_as_planned_and_is_never_silent_for_long(
+    corpus: Corpus, tiny_plan: Plan
+) -> None:
     out, _ = corpus
     for noise in tiny_plan.noises:
         samples, sample_rate = _read(out / noise.paths[0])
@@ -89,7 +97,7 @@ def test_noise_lasts_as_planned_and_is_never_silent_for_long(corpus: Corpus, tin
         assert min(np.std(half) for half in halves) > 10, noise
 
 
-def test_sources_tell_kind_label_group_split_and_text(corpus: Corpus, tiny_plan: Plan):
+def test_sources_hold_kind_label_group_split_and_text(corpus: Corpus, tiny_plan: Plan) -> None:
     out, _ = corpus
     rows = {row.path: row for row in read_sources([out / "sources.csv"])}
     utterance, song, noise = tiny_plan.utterances[0], tiny_plan.songs[0], tiny_plan.noises[0]
@@ -107,7 +115,7 @@ def test_sources_tell_kind_label_group_split_and_text(corpus: Corpus, tiny_plan:
     assert f"{song.folder}/mixture.flac" not in rows
 
 
-def test_beats_lie_where_the_tags_say(corpus: Corpus, tiny_plan: Plan):
+def test_drums_are_struck_on_the_beats_of_the_tags(corpus: Corpus, tiny_plan: Plan) -> None:
     out, _ = corpus
     rows = {row.path: row for row in read_sources([out / "sources.csv"])}
     row = rows[f"{tiny_plan.songs[0].folder}/drums.flac"]
@@ -116,12 +124,12 @@ def test_beats_lie_where_the_tags_say(corpus: Corpus, tiny_plan: Plan):
     rises = np.diff(np.abs(samples[:, 0]).reshape(-1, sample_rate // 100).mean(axis=1)).clip(0)
     since_beat_s = (np.arange(1, rises.size + 1) / 100 - tags.beat_s) % (60 / tags.tempo_bpm)
     near = np.minimum(since_beat_s, 60 / tags.tempo_bpm - since_beat_s) < 0.025
-    # A twelfth of the time, and more than a third of what the strokes of a rock beat rise.
+    # Less than a tenth of the time is near a beat, but more than a third of the rise in level.
     assert near.mean() < 0.1
     assert rises[near].sum() > 0.35 * rises.sum()
 
 
-def test_transcripts_are_in_the_form_of_librispeech(corpus: Corpus, tiny_plan: Plan):
+def test_transcripts_have_the_format_of_librispeech(corpus: Corpus, tiny_plan: Plan) -> None:
     out, _ = corpus
     first = tiny_plan.utterances[0]
     folder = (out / first.paths[0]).parent
@@ -132,7 +140,7 @@ def test_transcripts_are_in_the_form_of_librispeech(corpus: Corpus, tiny_plan: P
     assert len(words.split()) == len(first.text.split())
 
 
-def test_a_complete_corpus_is_left_alone(corpus: Corpus, tiny_plan: Plan):
+def test_a_complete_corpus_is_not_changed(corpus: Corpus, tiny_plan: Plan) -> None:
     out, summary = corpus
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     assert make_starter(out, plan=tiny_plan) == summary
@@ -140,7 +148,8 @@ def test_a_complete_corpus_is_left_alone(corpus: Corpus, tiny_plan: Plan):
 
 
 def _without_activity(text: str) -> str:
-    return "\n".join(line.rsplit(",", 2)[0] for line in text.splitlines()) + "\n"
+    """Return a sources.csv without its last two columns, `active` and `layout`."""
+    return "".join(line.rsplit(",", 2)[0] + "\n" for line in text.splitlines())
 
 
 def _without_tempo(text: str) -> str:
@@ -148,9 +157,9 @@ def _without_tempo(text: str) -> str:
 
 
 @pytest.mark.parametrize("change", [_without_activity, _without_tempo, lambda _: "", str.upper])
-def test_an_older_list_is_written_again_and_nothing_else(
+def test_only_an_outdated_list_is_written_again(
     corpus: Corpus, tiny_plan: Plan, tmp_path: Path, change: Callable[[str], str]
-):
+) -> None:
     out = tmp_path / "copy"
     shutil.copytree(corpus[0], out)
     sources, sounds = out / "sources.csv", list(out.rglob("*.flac"))
@@ -161,9 +170,9 @@ def test_an_older_list_is_written_again_and_nothing_else(
     assert [path.stat().st_mtime_ns for path in sounds] == before
 
 
-def test_altered_and_missing_files_are_made_again_and_nothing_else(
+def test_only_altered_and_missing_files_are_made_again(
     corpus: Corpus, tiny_plan: Plan, tmp_path: Path
-):
+) -> None:
     out = tmp_path / "copy"
     shutil.copytree(corpus[0], out)
     altered, missing, kept = (out / utterance.paths[0] for utterance in tiny_plan.utterances[:3])
@@ -179,7 +188,7 @@ def test_altered_and_missing_files_are_made_again_and_nothing_else(
     assert kept.stat().st_mtime_ns == kept_at
 
 
-def test_an_unfinished_corpus_is_continued(corpus: Corpus, tiny_plan: Plan, tmp_path: Path):
+def test_an_unfinished_corpus_is_continued(corpus: Corpus, tiny_plan: Plan, tmp_path: Path) -> None:
     out = tmp_path / "copy"
     shutil.copytree(corpus[0], out)
     identity = json.loads((out / "starter.json").read_text())["identity"]
@@ -192,7 +201,9 @@ def test_an_unfinished_corpus_is_continued(corpus: Corpus, tiny_plan: Plan, tmp_
     assert kept.stat().st_mtime_ns == kept_at
 
 
-def test_a_corpus_of_another_plan_is_replaced(corpus: Corpus, tiny_plan: Plan, tmp_path: Path):
+def test_a_corpus_of_another_plan_is_replaced(
+    corpus: Corpus, tiny_plan: Plan, tmp_path: Path
+) -> None:
     out = tmp_path / "copy"
     shutil.copytree(corpus[0], out)
     smaller = Plan(tiny_plan.utterances[:1], (), ())
@@ -201,16 +212,16 @@ def test_a_corpus_of_another_plan_is_replaced(corpus: Corpus, tiny_plan: Plan, t
 
 
 @pytest.mark.usefixtures("needs_espeak")
-def test_a_folder_of_something_else_is_refused(tmp_path: Path, tiny_plan: Plan):
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, tiny_plan: Plan) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match="holds no starter corpus"):
         make_starter(tmp_path, plan=tiny_plan)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_missing_espeak_is_said_in_one_sentence(
+def test_a_missing_espeak_is_reported_in_one_sentence(
     tmp_path: Path, tiny_plan: Plan, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(speech, "ESPEAK", "espeak-ng-that-is-not-there")
     speech.espeak_version.cache_clear()
     with pytest.raises(MachineError, match="apt-get install espeak-ng") as caught:
@@ -220,7 +231,7 @@ def test_a_missing_espeak_is_said_in_one_sentence(
     speech.espeak_version.cache_clear()
 
 
-def test_a_hanging_espeak_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_hanging_espeak_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "hangs"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)

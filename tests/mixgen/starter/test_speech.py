@@ -1,3 +1,5 @@
+"""The accents and variants of espeak-ng that the plan uses."""
+
 from itertools import combinations
 
 import pytest
@@ -8,12 +10,12 @@ from mixgen.starter.plan import ACCENTS, HIGH_VARIANTS, LOW_VARIANTS
 
 @pytest.mark.usefixtures("needs_espeak")
 @pytest.mark.parametrize("accent", ACCENTS)
-def test_every_accent_takes_variants(accent: str):
+def test_every_accent_accepts_variants(accent: str) -> None:
     assert _sound(accent, "f2") != _sound(accent, "m3") != _sound(accent, "")
 
 
 @pytest.mark.usefixtures("needs_espeak")
-def test_every_variant_and_accent_sounds_different():
+def test_all_variants_and_accents_sound_different() -> None:
     sounds = [_sound("en-us", variant) for variant in (*LOW_VARIANTS, *HIGH_VARIANTS)]
     sounds += [_sound(accent, "f1") for accent in ACCENTS if accent != "en-us"]
     assert all(a != b for a, b in combinations(sounds, 2))

@@ -1,7 +1,6 @@
-"""What holds for every layout there is, and for any to come."""
+"""Properties of every layout: each new layout is tested here as soon as it has a miniature."""
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
@@ -10,10 +9,11 @@ import pytest
 from mixgen.core.errors import SuiteError
 from mixgen.core.vocabulary import Kind
 from mixgen.corpora.layout import get_layout, layouts
+from tests.mixgen.corpora.layouts.conftest import LayOut
 
 LAYOUTS = sorted(layouts())
 
-# The paths of one file or more that each layout knows, and the texts it needs for that.
+# For each layout, the paths of a few audio files that it finds and the tables that it reads.
 MINIATURES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "common_voice": (
         ("en/clips/common_voice_en_1.mp3",),
@@ -60,9 +60,7 @@ def test_every_layout_has_a_miniature_here_and_is_in_the_docs(name: str) -> None
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_finds_its_files_with_what_is_needed_to_mix_them(
-    name: str, lay_out: Callable[..., Path]
-) -> None:
+def test_finds_its_files_with_kind_label_and_group(name: str, lay_out: LayOut) -> None:
     audio, texts = MINIATURES[name]
     root = lay_out(*audio, texts=texts)
     found = list(get_layout(name).find(root, "speech"))
@@ -77,7 +75,7 @@ def test_finds_its_files_with_what_is_needed_to_mix_them(
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_hidden_and_macos_files_are_passed_over(name: str, lay_out: Callable[..., Path]) -> None:
+def test_hidden_and_macos_files_are_skipped(name: str, lay_out: LayOut) -> None:
     audio, texts = MINIATURES[name]
     shadows = [str(PurePosixPath(p).with_name(f"._{PurePosixPath(p).name}")) for p in audio]
     root = lay_out(*audio, *shadows, *(f".Trash/{path}" for path in audio), texts=texts)
@@ -86,7 +84,7 @@ def test_hidden_and_macos_files_are_passed_over(name: str, lay_out: Callable[...
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_suffixes_in_capitals_are_audio_too(name: str, lay_out: Callable[..., Path]) -> None:
+def test_suffixes_in_capitals_are_audio_too(name: str, lay_out: LayOut) -> None:
     audio, texts = MINIATURES[name]
     capitals = [str(PurePosixPath(p).with_suffix(PurePosixPath(p).suffix.upper())) for p in audio]
     # ESC-50's table holds the whole file name.
@@ -97,7 +95,7 @@ def test_suffixes_in_capitals_are_audio_too(name: str, lay_out: Callable[..., Pa
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_line_ends_of_windows_and_a_byte_order_mark_change_nothing(
-    name: str, lay_out: Callable[..., Path]
+    name: str, lay_out: LayOut
 ) -> None:
     audio, texts = MINIATURES[name]
     root = lay_out(*audio, texts=texts)
@@ -113,8 +111,8 @@ def test_an_empty_folder_holds_nothing(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"folder"}))
-def test_unrelated_files_are_passed_over_or_refused_in_words(
-    name: str, lay_out: Callable[..., Path]
+def test_unrelated_files_are_skipped_or_refused_with_a_suite_error(
+    name: str, lay_out: LayOut
 ) -> None:
     root = lay_out(
         "holiday/IMG_0001.wav",
@@ -126,7 +124,7 @@ def test_unrelated_files_are_passed_over_or_refused_in_words(
         assert list(get_layout(name).find(root, "speech")) == []
 
 
-SPOILED = {
+BROKEN = {
     "empty": b"",
     "not text": b"\xff\xfe\x00\x9c" * 9,
     "another table": b"x,y\n1,2\n",
@@ -137,10 +135,10 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("content", SPOILED.values(), ids=SPOILED)
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("name", sorted(name for name, (_, texts) in MINIATURES.items() if texts))
-def test_spoiled_metadata_are_refused_in_one_sentence(
-    name: str, content: bytes, lay_out: Callable[..., Path]
+def test_broken_tables_are_refused_in_one_sentence(
+    name: str, content: bytes, lay_out: LayOut
 ) -> None:
     audio, texts = MINIATURES[name]
     root = lay_out(*audio, texts=texts)

@@ -1,20 +1,19 @@
-"""Layouts of multitrack songs: instruments, songs, splits, and what is left out."""
+"""Layouts of multitrack songs: instruments, songs, splits, and skipped files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mixgen.core.errors import InputError
 from mixgen.corpora.index import index_corpus
-from mixgen.corpora.layout import Found, get_layout
-
-LayOut = Callable[..., Path]
-Find = Callable[[str, Path], dict[str, Found]]
+from mixgen.corpora.layout import get_layout
+from tests.mixgen.corpora.layouts.conftest import Find, LayOut
 
 
 @pytest.mark.parametrize("start", ["", "Track00001"])
-def test_slakh_real_excerpt(real_data: Path, find: Find, start: str) -> None:
+def test_slakh_labels_are_the_classes_of_a_real_excerpt(
+    real_data: Path, find: Find, start: str
+) -> None:
     found = find("slakh", real_data / "music" / "babyslakh-mirdata" / start)
     labels = {Path(path).stem: item.label for path, item in found.items()}
     assert len(labels) == 10
@@ -37,7 +36,7 @@ def test_slakh_silent_stems_are_refused_when_indexed(real_data: Path) -> None:
     assert all("digital silence" in reason for _, reason in index.refused)
 
 
-def test_slakh_splits(lay_out: LayOut, find: Find) -> None:
+def test_slakh_splits_come_from_the_folders(lay_out: LayOut, find: Find) -> None:
     tracks = [f"{split}/Track0000{n}" for n, split in enumerate(("train", "validation", "test"))]
     tracks.append("omitted/Track00007")
     root = lay_out(
@@ -58,21 +57,21 @@ def test_slakh_splits(lay_out: LayOut, find: Find) -> None:
     assert {item.label for item in found.values()} == {"chromatic percussion"}
 
 
-def test_slakh_stem_without_an_entry(lay_out: LayOut, find: Find) -> None:
+def test_slakh_stem_without_an_entry_is_refused(lay_out: LayOut, find: Find) -> None:
     root = lay_out(
         "Track00001/stems/S06.flac",
         texts={"Track00001/metadata.yaml": "stems: {S00: {inst_class: Guitar}}\n"},
     )
-    with pytest.raises(InputError, match=r"metadata\.yaml does not tell stems\.S06\.inst_class"):
+    with pytest.raises(InputError, match=r"metadata\.yaml has no value stems\.S06\.inst_class"):
         find("slakh", root)
 
 
-def test_slakh_without_metadata(lay_out: LayOut, find: Find) -> None:
+def test_slakh_without_metadata_is_refused(lay_out: LayOut, find: Find) -> None:
     with pytest.raises(InputError, match=r"no file .*Track00001.metadata\.yaml"):
         find("slakh", lay_out("Track00001/stems/S00.flac"))
 
 
-# As published, but for fields that no layout reads.
+# As published, without some of the fields that the layout does not read.
 ROCK = """\
 artist: Music Delta Multitracks
 excerpt: 'yes'
@@ -101,7 +100,9 @@ SONG = "Audio/MusicDelta_80sRock/MusicDelta_80sRock"
 @pytest.mark.parametrize(
     "metadata", [f"{SONG}_METADATA.yaml", "Metadata/MusicDelta_80sRock_METADATA.yaml"]
 )
-def test_medleydb(lay_out: LayOut, find: Find, metadata: str) -> None:
+def test_medleydb_labels_are_the_instruments_in_the_metadata(
+    lay_out: LayOut, find: Find, metadata: str
+) -> None:
     root = lay_out(
         f"{SONG}_MIX.wav",
         f"{SONG}_RAW/MusicDelta_80sRock_RAW_01_01.wav",
@@ -116,7 +117,7 @@ def test_medleydb(lay_out: LayOut, find: Find, metadata: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["'yes'", "yes"])
-def test_medleydb_songs_with_bleed_are_left_out(lay_out: LayOut, find: Find, spelling: str) -> None:
+def test_medleydb_songs_with_bleed_are_skipped(lay_out: LayOut, find: Find, spelling: str) -> None:
     root = lay_out(
         f"{SONG}_STEMS/MusicDelta_80sRock_STEM_01.wav",
         texts={f"{SONG}_METADATA.yaml": ROCK.replace("has_bleed: 'no'", f"has_bleed: {spelling}")},
@@ -124,13 +125,13 @@ def test_medleydb_songs_with_bleed_are_left_out(lay_out: LayOut, find: Find, spe
     assert find("medleydb", root) == {}
 
 
-def test_medleydb_without_metadata(lay_out: LayOut, find: Find) -> None:
+def test_medleydb_without_metadata_is_refused(lay_out: LayOut, find: Find) -> None:
     root = lay_out(f"{SONG}_STEMS/MusicDelta_80sRock_STEM_01.wav")
-    with pytest.raises(InputError, match=r"no MusicDelta_80sRock_METADATA\.yaml for"):
+    with pytest.raises(InputError, match=r"No MusicDelta_80sRock_METADATA\.yaml found for"):
         find("medleydb", root)
 
 
-def test_stems_of_a_real_album(real_data: Path, find: Find) -> None:
+def test_stems_of_a_real_album_are_found(real_data: Path, find: Find) -> None:
     found = find("stems", real_data / "music" / "everything-is-free")
     assert {(item.group, item.label) for item in found.values()} == {
         (song, stem)
@@ -146,7 +147,7 @@ def test_compressed_songs_are_sent_to_the_converter(lay_out: LayOut, find: Find,
         find("stems", root)
 
 
-def test_compressed_songs_beside_their_decoded_folders_are_in_no_ones_way(
+def test_compressed_songs_beside_their_decoded_folders_are_skipped(
     lay_out: LayOut, find: Find
 ) -> None:
     root = lay_out("train/A - Song.stem.mp4", "train/A - Song/vocals.wav")

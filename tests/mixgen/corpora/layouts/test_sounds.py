@@ -1,6 +1,5 @@
-"""Layouts of sounds and noise: classes, recordings that belong together, folds, licences."""
+"""Layouts of sounds and noise: classes, groups of recordings, folds, licences."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,13 @@ import soundfile
 
 from mixgen.core.errors import InputError
 from mixgen.corpora.index import index_corpus
-from mixgen.corpora.layout import Found, get_layout
-
-LayOut = Callable[..., Path]
-Find = Callable[[str, Path], dict[str, Found]]
+from mixgen.corpora.layout import get_layout
+from tests.mixgen.corpora.layouts.conftest import Find, LayOut
 
 
-def test_esc50_real_excerpt(real_data: Path, find: Find) -> None:
+def test_esc50_real_excerpt_has_categories_recordings_and_folds(
+    real_data: Path, find: Find
+) -> None:
     found = find("esc50", real_data / "noise" / "esc50-samples-speechbrain")
     assert [(f.label, f.group, f.split, f.kind) for f in found.values()] == [
         ("dog", "100032", "fold1", "noise"),
@@ -24,7 +23,9 @@ def test_esc50_real_excerpt(real_data: Path, find: Find) -> None:
     ]
 
 
-def test_licence_of_a_file_overrules_that_of_the_corpus_and_the_users_both(real_data: Path) -> None:
+def test_licence_of_a_file_replaces_the_corpus_licence_and_the_users_replaces_both(
+    real_data: Path,
+) -> None:
     root = real_data / "noise" / "esc50-samples-speechbrain"
     rows = index_corpus(get_layout("esc50"), root, corpus="esc50").rows
     assert [row.licence for row in rows] == ["CC BY 3.0", "CC BY-NC 3.0", "CC BY-NC 3.0"]
@@ -32,7 +33,7 @@ def test_licence_of_a_file_overrules_that_of_the_corpus_and_the_users_both(real_
     assert {row.licence for row in rows} == {"mine"}
 
 
-def test_esc50_as_published(lay_out: LayOut, find: Find) -> None:
+def test_esc50_as_published_has_one_group_per_recording(lay_out: LayOut, find: Find) -> None:
     table = (
         "filename,fold,target,category,esc10,src_file,take\n"
         "5-9032-A-0.wav,5,0,dog,True,9032,A\n5-9032-B-0.wav,5,0,dog,False,9032,B\n"
@@ -48,8 +49,8 @@ def test_esc50_as_published(lay_out: LayOut, find: Find) -> None:
     assert {(item.group, item.split) for item in found.values()} == {("9032", "fold5")}
 
 
-def test_esc50_without_its_table(lay_out: LayOut, find: Find) -> None:
-    with pytest.raises(InputError, match=r"no meta/esc50\.csv for .*the labels are in it"):
+def test_esc50_without_its_table_is_refused(lay_out: LayOut, find: Find) -> None:
+    with pytest.raises(InputError, match=r"No meta/esc50\.csv found for .*holds the labels"):
         find("esc50", lay_out("audio/1-100032-A-0.wav"))
 
 
@@ -77,7 +78,7 @@ FSD50K = {
 }
 
 
-def test_fsd50k(lay_out: LayOut, find: Find) -> None:
+def test_fsd50k_labels_are_the_most_specific_classes(lay_out: LayOut, find: Find) -> None:
     names = ("64760", "16399", "10000", "10001", "99999")
     root = lay_out(
         *(f"FSD50K.dev_audio/{name}.wav" for name in names),
@@ -94,13 +95,13 @@ def test_fsd50k(lay_out: LayOut, find: Find) -> None:
     ]
 
 
-def test_fsd50k_without_its_tables(lay_out: LayOut, find: Find) -> None:
+def test_fsd50k_without_its_tables_is_refused(lay_out: LayOut, find: Find) -> None:
     with pytest.raises(InputError, match=r"no file .*FSD50K\.ground_truth.dev\.csv"):
         find("fsd50k", lay_out("FSD50K.dev_audio/64760.wav"))
 
 
 @pytest.mark.parametrize("infos", ["[]", '{"64760": 3}', "{}"])
-def test_fsd50k_licences_are_left_open_where_not_told(
+def test_fsd50k_licences_are_empty_where_the_metadata_lack_them(
     lay_out: LayOut, find: Find, infos: str
 ) -> None:
     texts = {**FSD50K, "FSD50K.metadata/dev_clips_info_FSD50K.json": infos}
@@ -108,7 +109,7 @@ def test_fsd50k_licences_are_left_open_where_not_told(
     assert (item.licence, item.group) == ("", "64760")
 
 
-# Header and columns as described in the README that comes with the set.
+# Header and columns as in the README of the set.
 WHAM_TABLE = (
     "utterance_id,Noise Band,File ID,L to R Width (cm),Reverberation Level,Location ID,"
     "Location Day ID\n"
@@ -146,7 +147,7 @@ def test_wham_without_tables_keeps_copies_at_other_speeds_together(
     }
 
 
-def test_wham_names_of_real_lists(real_data: Path, lay_out: LayOut, find: Find) -> None:
+def test_wham_files_of_real_lists_are_found(real_data: Path, lay_out: LayOut, find: Find) -> None:
     lines = (real_data / "metadata/librimix/Wham_noise/dev.csv").read_text().splitlines()[1:50]
     paths = [line.rpartition(",")[2] for line in lines]
     found = find("wham", lay_out(*paths))
@@ -189,7 +190,9 @@ DNS = {
 }
 
 
-def test_dns(lay_out: LayOut, find: Find) -> None:
+def test_dns_finds_speech_and_noise_without_test_sets_and_responses(
+    lay_out: LayOut, find: Find
+) -> None:
     root = lay_out(
         *(f"datasets_fullband/{path}" for path in DNS),
         "datasets_fullband/vctk_wav48_silence_trimmed/p225/p225_001_mic2.wav",
@@ -202,7 +205,7 @@ def test_dns(lay_out: LayOut, find: Find) -> None:
     assert len(find("dns", root)) == len(DNS)
 
 
-def test_dns_indexed_from_its_noise_folder(lay_out: LayOut) -> None:
+def test_dns_can_be_indexed_from_its_noise_folder(lay_out: LayOut) -> None:
     root = lay_out() / "datasets" / "noise"
     root.mkdir(parents=True)
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, 8000)

@@ -1,18 +1,14 @@
-"""Layouts of speech: talkers, sessions, subsets and texts, from real excerpts and miniatures."""
+"""Layouts of speech: talkers, sessions, subsets and texts of real excerpts and miniatures."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mixgen.core.errors import InputError
-from mixgen.corpora.layout import Found
-
-LayOut = Callable[..., Path]
-Find = Callable[[str, Path], dict[str, Found]]
+from tests.mixgen.corpora.layouts.conftest import Find, LayOut
 
 
-def test_vctk_lists_the_first_microphone_alone(lay_out: LayOut, find: Find) -> None:
+def test_vctk_lists_only_the_first_microphone(lay_out: LayOut, find: Find) -> None:
     root = lay_out(
         "VCTK/wav48_silence_trimmed/p225/p225_001_mic1.flac",
         "VCTK/wav48_silence_trimmed/p225/p225_001_mic2.flac",
@@ -32,7 +28,7 @@ def test_vctk_lists_the_first_microphone_alone(lay_out: LayOut, find: Find) -> N
 
 
 @pytest.mark.parametrize("start", ["", "VCTK-Corpus", "VCTK-Corpus/wav48"])
-def test_vctk_before_version_0_92(lay_out: LayOut, find: Find, start: str) -> None:
+def test_vctk_before_version_0_92_is_found(lay_out: LayOut, find: Find, start: str) -> None:
     root = lay_out(
         "VCTK-Corpus/wav48/p226/p226_002.wav",
         texts={"VCTK-Corpus/txt/p226/p226_002.txt": "Ask her.\n"},
@@ -41,20 +37,20 @@ def test_vctk_before_version_0_92(lay_out: LayOut, find: Find, start: str) -> No
     assert (item.label, item.text) == ("p226", "Ask her.")
 
 
-def test_names_like_those_of_vctk_outside_its_folders_are_not_vctk(
+def test_vctk_skips_similar_names_outside_the_folders_of_talkers(
     real_data: Path, find: Find
 ) -> None:
     assert find("vctk", real_data / "speech" / "voicebank-demand-p287-denoiser") == {}
 
 
 @pytest.mark.parametrize("start", ["", "wsj0", "wsj0/si_tr_s"])
-def test_wsj0(lay_out: LayOut, find: Find, start: str) -> None:
+def test_wsj0_has_talkers_sessions_and_subsets(lay_out: LayOut, find: Find, start: str) -> None:
     root = lay_out("wsj0/si_tr_s/01t/01to030v.wav", "wsj0/si_tr_s/01t/readme.wav")
     (item,) = find("wsj0", root / start).values()
     assert (item.label, item.group, item.split) == ("01t", "01to03", "si_tr_s")
 
 
-def test_wsj0_second_microphone_is_left_out(lay_out: LayOut, find: Find) -> None:
+def test_wsj0_second_microphone_is_skipped(lay_out: LayOut, find: Find) -> None:
     root = lay_out(
         "11-1.1/wsj0/si_et_05/440/440c0201.wv1.wav", "11-1.1/wsj0/si_et_05/440/440c0201.wv2.wav"
     )
@@ -62,20 +58,20 @@ def test_wsj0_second_microphone_is_left_out(lay_out: LayOut, find: Find) -> None
     assert (item.path.rpartition("/")[2], item.split) == ("440c0201.wv1.wav", "si_et_05")
 
 
-def test_wsj0_as_on_the_discs(lay_out: LayOut, find: Find) -> None:
+def test_wsj0_as_on_the_discs_is_refused(lay_out: LayOut, find: Find) -> None:
     root = lay_out("wsj0/si_tr_s/01t/01to030v.WV1", "wsj0/si_tr_s/01t/01to030v.wv2")
     with pytest.raises(InputError, match=r"01to030v\.WV1 is a compressed SPHERE file.*sph2pipe"):
         find("wsj0", root)
 
 
-def test_ljspeech_real_excerpt(real_data: Path, find: Find) -> None:
+def test_ljspeech_real_excerpt_has_one_talker_and_texts(real_data: Path, find: Find) -> None:
     found = find("ljspeech", real_data / "speech" / "ljspeech-coqui")
     assert len(found) == 10
     assert {(item.label, item.group) for item in found.values()} == {("LJ", "LJ001")}
     assert found["LJ001-0002.flac"].text == "in being comparatively modern."
 
 
-def test_ljspeech_texts_have_words_for_numbers_and_may_hold_quotation_marks(
+def test_ljspeech_texts_are_normalised_and_may_hold_quotation_marks(
     lay_out: LayOut, find: Find
 ) -> None:
     lines = (
@@ -86,7 +82,7 @@ def test_ljspeech_texts_have_words_for_numbers_and_may_hold_quotation_marks(
     assert texts == ['the "forty-two line Bible" of fourteen', ""]
 
 
-def test_ljspeech_table_cut_short(lay_out: LayOut, find: Find) -> None:
+def test_ljspeech_truncated_table_is_refused(lay_out: LayOut, find: Find) -> None:
     root = lay_out("wavs/LJ001-0007.wav", texts={"metadata.csv": "LJ001-0007|the For"})
     with pytest.raises(InputError, match=r"metadata\.csv line 1 ends early"):
         find("ljspeech", root)
@@ -100,7 +96,9 @@ def _table(*rows: tuple[str, str, str]) -> str:
     return "\n".join((COLUMNS, *lines)) + "\n"
 
 
-def test_common_voice(lay_out: LayOut, find: Find) -> None:
+def test_common_voice_has_talkers_splits_and_texts_of_its_tables(
+    lay_out: LayOut, find: Find
+) -> None:
     names = [f"en/clips/common_voice_en_{number}.mp3" for number in range(1, 6)]
     clips = {number: Path(name).name for number, name in enumerate(names, start=1)}
     root = lay_out(
@@ -126,7 +124,7 @@ def test_common_voice(lay_out: LayOut, find: Find) -> None:
     ]
 
 
-def test_common_voice_languages_have_their_own_tables(lay_out: LayOut, find: Find) -> None:
+def test_common_voice_reads_the_tables_of_each_language(lay_out: LayOut, find: Find) -> None:
     root = lay_out(
         "cy/clips/1.mp3",
         "br/clips/1.mp3",
@@ -142,8 +140,8 @@ def test_common_voice_languages_have_their_own_tables(lay_out: LayOut, find: Fin
     ]
 
 
-def test_common_voice_without_tables(lay_out: LayOut, find: Find) -> None:
-    with pytest.raises(InputError, match=r"en has clips but no train\.tsv"):
+def test_common_voice_without_tables_is_refused(lay_out: LayOut, find: Find) -> None:
+    with pytest.raises(InputError, match=r"en has clips but none of the tables validated"):
         find("common_voice", lay_out("en/clips/1.mp3"))
 
 
