@@ -45,7 +45,9 @@ def audio_info(path: Path) -> AudioInfo:
 def _open(path: Path) -> soundfile.SoundFile:
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"There is no audio file {path}: check the path and the corpus root.")
+        raise InputError(
+            f"The audio file {path} does not exist: check the path and the corpus root."
+        )
     try:
         return soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, RuntimeError) as error:
