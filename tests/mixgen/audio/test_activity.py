@@ -50,7 +50,7 @@ def test_sound_in_one_channel_is_sound() -> None:
     assert active_spans(samples, RATE) == "1.0-2.0"
 
 
-def test_a_short_last_step_needs_sound_in_half_of_its_own_frames() -> None:
+def test_a_short_last_step_needs_sound_in_half_of_its_frames() -> None:
     assert active_spans(_sound(1.03, (1, 1.03)), RATE) == "1.0-1.1"
     assert active_spans(_sound(1.03, (0, 1)), RATE) == "0.0-1.0"
     assert active_spans(np.full((1, 1), 0.5), RATE) == "0.0-0.1"
