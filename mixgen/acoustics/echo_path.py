@@ -23,7 +23,7 @@ _STEEPEST = 100.0
 
 
 class Loudspeaker(Record):
-    """2 / (1 + exp(-slope b)) - 1, b = linear x + quadratic x^2, with a slope for each sign of b."""
+    """2 / (1 + exp(-slope b)) - 1 of b = linear x + quadratic x^2, one slope for each sign of b."""
 
     linear: float = Field(ge=-_STEEPEST, le=_STEEPEST)
     quadratic: float = Field(ge=-_STEEPEST, le=_STEEPEST)
