@@ -23,11 +23,11 @@ def arrivals(response: Samples) -> NDArray[np.intp]:
     It is the highest of 16 samples, the first of which is the first to reach half of the channel's
     peak: reflections that coincide may be louder than the direct sound, but never precede it.
     """
-    found = []
+    indices = []
     for magnitude in np.abs(response):
         begin = int(np.argmax(magnitude >= _RISE * magnitude.max()))
-        found.append(begin + int(magnitude[begin : begin + _RISE_SAMPLES].argmax()))
-    return np.array(found)
+        indices.append(begin + int(magnitude[begin : begin + _RISE_SAMPLES].argmax()))
+    return np.array(indices)
 
 
 def rir_part(part: RirPart, response: Samples, sample_rate: int, early_s: float) -> Samples:

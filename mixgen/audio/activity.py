@@ -44,7 +44,7 @@ def active_spans(samples: Samples, sample_rate: int) -> str:
 
 
 def _spans(active: NDArray[np.bool_]) -> Spans:
-    """Return the spans of active steps; so that the text stays short, wider gaps may close."""
+    """Return the spans of active steps, closing wider gaps while the text would be too long."""
     edges = np.flatnonzero(np.diff(active, prepend=False, append=False))
     least_gap = _LEAST_GAP
     spans = _merged(np.asarray(edges.reshape(-1, 2), np.int64), least_gap)

@@ -8,11 +8,12 @@
 
 `mulaw` and `alaw` are ITU-T G.711, the 64 kbit/s of a telephone line at 8 kHz, and have no quality.
 
-No codec adds a delay: libsndfile removes it at the rates of the codec, and the resampler for all
-other rates has none. Below some 20 kbit/s Opus codes by linear prediction and may lag by up to
-0.1 ms. Samples beyond full scale are clipped first, as any encoder of integers would clip them.
+The result has no delay: libsndfile removes that of the codec at the rates of the codec, and the
+resampler adds none at other rates. Below some 20 kbit/s Opus codes by linear prediction and may lag
+by up to 0.1 ms. Samples beyond full scale are clipped first, as any encoder of integers would clip
+them.
 
-One version of libsndfile always gives the same samples; versions with other encoders may not.
+The same libsndfile gives the same samples; other versions may hold other encoders.
 """
 
 from dataclasses import dataclass

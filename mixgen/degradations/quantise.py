@@ -34,7 +34,7 @@ class Quantise(BaseDegradation):
     seed: Seed = 0
 
     def apply(self, samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG002
-        """Return whole multiples of 2^(1 - bits), clipped to the range of such words."""
+        """Return whole multiples of 2^(1 - bits), clipped to the range of a word."""
         step = 2.0 ** (1 - self.bits)
         steps = samples / step
         if self.dither == "tpdf":

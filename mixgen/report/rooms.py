@@ -75,7 +75,7 @@ def _t60s(mixture: Mixture, room: Room) -> Iterator[float]:
 
 
 class Rooms:
-    """Rooms by where their responses come from: files, or an engine of one version."""
+    """Rooms by the origin of their responses: files, or one version of an engine."""
 
     def __init__(self) -> None:
         self._origins: dict[tuple[str, str], _Origin] = {}
@@ -88,7 +88,7 @@ class Rooms:
             self._origins.setdefault(engine, _Origin()).add(mixture, mixture.room)
 
     def as_data(self) -> list[dict[str, Any]]:
-        """Return counts and ranges by origin; responses from files have no engine."""
+        """Return counts and ranges for each origin; responses from files have no engine."""
         return [
             {"engine": engine or None, "version": version or None, **origin.as_dict()}
             for (engine, version), origin in sorted(self._origins.items())

@@ -136,7 +136,9 @@ def lag(reference: Samples, degraded: Samples) -> int:
 
 
 @every_example
-def test_every_degradation_changes_the_signal(example: dict[str, Any], syllables: Syllables) -> None:
+def test_every_degradation_changes_the_signal(
+    example: dict[str, Any], syllables: Syllables
+) -> None:
     samples = syllables(1, 16000, 16000)
     assert np.abs(of(example).apply(samples, 16000) - samples).max() > 1e-3
 
