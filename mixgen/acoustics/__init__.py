@@ -1,1 +1,1 @@
-"""Rooms, responses, moving sources and the path of an echo."""
+"""Rooms, room responses, moving sources and echo paths."""

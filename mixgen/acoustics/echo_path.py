@@ -1,11 +1,12 @@
-"""How a far-end signal becomes the sound of a loudspeaker: amplifier, loudspeaker, delay.
+"""Echo paths: how amplifier, loudspeaker and delay turn a far-end signal into sound.
 
-What bends is without memory, as in Zhang and Wang, "Deep Learning for Acoustic Echo Cancellation in
-Noisy and Double-Talk Scenarios", Interspeech 2018, and Zhang, Tan and Wang, Interspeech 2019, whose
-constants are the defaults of the rule: the amplifier clips at 0.8 of the peak, and the loudspeaker
-is a sigmoid that is steeper on one side. Their gain after it is left out: the echo is set to its
-level. Such a sigmoid turns speech into a slow swell, of which a loudspeaker gives off nothing, so a
-closed box follows: a high-pass of second order (Small, J. Audio Eng. Soc. 20(10), 1972).
+The nonlinearities have no memory, as in Zhang and Wang, "Deep Learning for Acoustic Echo
+Cancellation in Noisy and Double-Talk Scenarios", Interspeech 2018, and Zhang, Tan and Wang,
+Interspeech 2019, whose constants are the defaults of the rule: the amplifier clips at 0.8 of the
+peak, and the loudspeaker is a sigmoid that is steeper on one side. The gain that follows in these
+papers is skipped, because the echo is scaled to its level. The sigmoid turns speech into a slow
+swell that no loudspeaker radiates, so a closed box follows: a high-pass of second order (Small,
+J. Audio Eng. Soc. 20(10), 1972).
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ _STEEPEST = 100.0
 
 
 class Loudspeaker(Record):
-    """2 / (1 + exp(-slope b)) - 1, where b = linear x + quadratic x^2 and the slope goes by b."""
+    """2 / (1 + exp(-slope b)) - 1 of b = linear x + quadratic x^2, one slope for each sign of b."""
 
     linear: float = Field(ge=-_STEEPEST, le=_STEEPEST)
     quadratic: float = Field(ge=-_STEEPEST, le=_STEEPEST)
@@ -30,18 +31,18 @@ class Loudspeaker(Record):
     negative_slope: float = Field(gt=0, le=_STEEPEST)
 
     def apply(self, samples: Samples) -> Samples:
-        """Return the sound for samples of any shape within -1 and 1; it lies within them too."""
+        """Return the sound for samples of any shape; both are between -1 and 1."""
         bent = self.linear * samples + self.quadratic * np.square(samples)
         slope = np.where(bent > 0, self.positive_slope, self.negative_slope)
-        # The sigmoid in a form that no slope can make overflow.
+        # In this form the sigmoid cannot overflow, whatever its slope.
         return np.asarray(np.tanh(slope * bent / 2))
 
 
 class Echo(Record):
-    """The path of an echo up to the room; without amplifier_clip and loudspeaker it is linear.
+    """The path of an echo up to the room, linear without `amplifier_clip` and `loudspeaker`.
 
-    Below `low_hz` it loses 12 dB per octave. `far_end_db` is the level of the file of the far-end
-    signal, by the level rule of the source.
+    Below `low_hz` the sound falls by 12 dB per octave. `far_end_db` is the level of the file with
+    the far-end signal, by the level rule of the source.
     """
 
     delay_s: float = Field(ge=0, le=1)
@@ -51,10 +52,10 @@ class Echo(Record):
     loudspeaker: Loudspeaker | None = None
 
     def sound_of(self, far_end: Samples, sample_rate: int) -> Samples:
-        """Return what the loudspeaker makes of a far-end signal of any level, before the delay.
+        """Return the sound of the loudspeaker for a far-end signal of any level, before the delay.
 
         Args:
-            far_end: shape (channels, time); its peak is what the amplifier takes for 1.
+            far_end: shape (channels, time); the amplifier counts its peak as 1.
             sample_rate: in Hz.
         """
         highest = peak(far_end)
@@ -94,7 +95,7 @@ class LoudspeakerRule(Record):
 
 
 class EchoRule(Record):
-    """How the path of an echo is drawn; `nonlinear` is the share of mixtures that are."""
+    """How the path of an echo is drawn; `nonlinear` is the share of nonlinear ones."""
 
     delay_s: Distribution = constant(0.0)
     far_end_db: Distribution = constant(-25.0)
@@ -104,20 +105,22 @@ class EchoRule(Record):
     loudspeaker: LoudspeakerRule | None = LoudspeakerRule()
 
     def draw(self, seed: int) -> Echo:
-        """Decide everything with `seed`.
+        """Draw every parameter from `seed`.
 
         Raises:
-            InputError: a distribution gave a value that an echo does not take.
+            InputError: a distribution gave a value that an echo does not allow.
         """
         draws = Draws(seed)
-        bends = draws.happens(self.nonlinear)
+        nonlinear = draws.happens(self.nonlinear)
+        clip = self.amplifier_clip if nonlinear else None
+        loudspeaker = self.loudspeaker if nonlinear else None
         try:
             return Echo(
                 delay_s=draws.number("delay_s", self.delay_s),
                 far_end_db=draws.number("far_end_db", self.far_end_db),
                 low_hz=draws.optional("low_hz", self.low_hz),
-                amplifier_clip=draws.optional("clip", self.amplifier_clip) if bends else None,
-                loudspeaker=self.loudspeaker.draw(draws) if bends and self.loudspeaker else None,
+                amplifier_clip=draws.optional("clip", clip),
+                loudspeaker=loudspeaker.draw(draws) if loudspeaker else None,
             )
         except ValidationError as error:
             raise InputError(

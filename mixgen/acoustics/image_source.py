@@ -1,9 +1,10 @@
 """Room responses by the image source method. This is the only module that imports pyroomacoustics.
 
 Allen and Berkley, "Image method for efficiently simulating small-room acoustics", JASA 65(4), 1979.
-Walls of one absorption give a decay that is slower than Sabine's formula says, so the absorption is
-corrected until the decay of the first response is the wanted one. Images that all push the same way
-make the method far too loud at the lowest frequencies, so these are taken out, as in that paper.
+Walls of one absorption give a slower decay than Sabine's formula predicts, so the absorption is
+corrected until the first response has the requested decay. All images have one polarity, which
+makes the method far too loud at the lowest frequencies; a high-pass removes these, as in that
+paper.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,10 +20,10 @@ from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError, MachineError
 
 ENGINE = "pyroomacoustics"
-SPEED_OF_SOUND = 343.0  # in m/s: what the engine takes
+SPEED_OF_SOUND = 343.0  # in m/s, as in the engine
 
 _CORRECTIONS = 4
-_CLOSE = 0.03
+_TOLERANCE = 0.03  # of the reverberation time
 _MOST_ORDER = 200
 _LOWEST_HZ = 50.0
 
@@ -39,14 +40,14 @@ def load_engine() -> Any:
         raise MachineError(
             "Simulating rooms needs pyroomacoustics: run `pip install pyroomacoustics`."
         ) from None
-    # Its own high-pass filter differs between versions.
+    # The high-pass filter of the engine differs between its versions.
     pyroomacoustics.constants.set("rir_hpf_enable", False)
     pyroomacoustics.constants.set("num_threads", 1)
     return pyroomacoustics
 
 
 def engine_and_version() -> dict[str, str]:
-    """Return what responses are computed with, for the record.
+    """Return the name and version of the engine, as manifests record them.
 
     Raises:
         MachineError: pyroomacoustics is not installed.
@@ -56,7 +57,7 @@ def engine_and_version() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Walls:
-    """What share of the energy walls absorb, and how many reflections at them count."""
+    """The share of energy that walls absorb, and the highest number of reflections at them."""
 
     absorption: float
     order: int
@@ -66,27 +67,27 @@ def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:
     """Return the response of each source of a room, shape (microphones, taps).
 
     Raises:
-        InputError: no walls can give so short a reverberation.
+        InputError: no absorption gives a reverberation as short as that of the room.
         MachineError: pyroomacoustics is not installed.
     """
     return simulate_with_walls(plan, sample_rate)[1]
 
 
 def simulate_with_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, list[Samples]]:
-    """Return the walls that give a room its reverberation, too; raises what `simulate` raises."""
+    """Return the walls that give a room its reverberation, and the responses as `simulate` does."""
     walls, first = _fit_walls(plan, sample_rate)
     others = raw_responses(plan, walls, sample_rate, plan.sources_m[1:])
     return walls, [first, *(without_lowest_tones(other, sample_rate) for other in others)]
 
 
 def _fit_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, Samples]:
-    """Return walls that give the wanted reverberation, and the response of the first source."""
+    """Return walls that give the requested reverberation, and the response of the first source."""
     assumed_s = plan.t60_s
     walls = _walls(plan, assumed_s)
     first = _first_response(plan, walls, sample_rate)
     for _ in range(_CORRECTIONS):
         measured_s = reverberation_time_s(first, sample_rate)
-        if measured_s is None or abs(measured_s / plan.t60_s - 1) < _CLOSE:
+        if measured_s is None or abs(measured_s / plan.t60_s - 1) < _TOLERANCE:
             break
         assumed_s *= plan.t60_s / measured_s
         walls = _walls(plan, assumed_s)
@@ -95,7 +96,7 @@ def _fit_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, Samples]:
 
 
 def _walls(plan: RoomPlan, t60_s: float) -> Walls:
-    """Return walls that have this T60 after Sabine."""
+    """Return the walls that have this T60 by Sabine's formula."""
     try:
         absorption, order = load_engine().inverse_sabine(t60_s, plan.size_m)
     except ValueError:
@@ -112,16 +113,18 @@ def _first_response(plan: RoomPlan, walls: Walls, sample_rate: int) -> Samples:
 
 
 def raw_responses(
-    plan: RoomPlan, walls: Walls, sample_rate: int, places_m: Sequence[Point]
+    plan: RoomPlan, walls: Walls, sample_rate: int, positions_m: Sequence[Point]
 ) -> list[Samples]:
-    """Return the responses from places to the microphones, too loud at the lowest frequencies.
+    """Return the response from each position to the microphones, shape (microphones, taps).
+
+    They are too loud at the lowest frequencies.
 
     Raises:
-        InputError: a place or a microphone is not in the room.
+        InputError: a position or a microphone is outside of the room.
     """
-    if not places_m:
+    if not positions_m:
         return []
-    _check_inside(plan, (*places_m, *plan.microphones_m))
+    _check_inside(plan, (*positions_m, *plan.microphones_m))
     engine = load_engine()
     room = engine.ShoeBox(
         plan.size_m,
@@ -129,13 +132,13 @@ def raw_responses(
         materials=engine.Material(walls.absorption),
         max_order=walls.order,
     )
-    for position in places_m:
+    for position in positions_m:
         room.add_source(list(position))
     room.add_microphone_array(np.array(plan.microphones_m).T)  # (3, microphones)
     room.compute_rir()
     return [
-        _stacked([room.rir[m][place] for m in range(len(plan.microphones_m))])
-        for place in range(len(places_m))
+        _stacked([room.rir[m][source] for m in range(len(plan.microphones_m))])
+        for source in range(len(positions_m))
     ]
 
 
@@ -149,7 +152,7 @@ def _check_inside(plan: RoomPlan, points: Iterable[Point]) -> None:
 
 
 def _stacked(responses: list[Any]) -> Samples:
-    """Return responses of different lengths as one (microphones, taps)."""
+    """Return responses of different lengths as one array (microphones, taps)."""
     stacked = np.zeros((len(responses), max(map(len, responses))))
     for row, response in zip(stacked, responses, strict=True):
         row[: len(response)] = response
@@ -157,6 +160,6 @@ def _stacked(responses: list[Any]) -> Samples:
 
 
 def without_lowest_tones(response: Samples, sample_rate: int) -> Samples:
-    """Return a response (microphones, taps) through a high-pass filter below speech."""
+    """Return a response (microphones, taps) after a high-pass at 50 Hz, which is below speech."""
     highpass = butter(2, _LOWEST_HZ, "highpass", fs=sample_rate, output="sos")
     return np.asarray(sosfilt(highpass, response, axis=1))

@@ -1,4 +1,4 @@
-"""Room responses: their parts, what is measured of them, and the sound of a source through them."""
+"""Room responses: their parts, their measures, and the sound of a source through them."""
 
 import math
 from typing import Literal
@@ -12,7 +12,7 @@ from mixgen.audio.read import Samples
 RirPart = Literal["image", "early", "dry"]
 
 _DIRECT_S = 0.0025
-_RISE = 0.5
+_RISE = 0.5  # of the peak
 _RISE_SAMPLES = 16
 _DECAY_DB = (-5.0, -25.0)  # T20, extrapolated to 60 dB
 
@@ -20,23 +20,22 @@ _DECAY_DB = (-5.0, -25.0)  # T20, extrapolated to 60 dB
 def arrivals(response: Samples) -> NDArray[np.intp]:
     """Return the sample at which the direct sound arrives in each channel of (channels, taps).
 
-    That is the highest of the 16 samples from the first one on that reaches half of the channel's
-    peak: reflections that come together may be louder than the direct sound, but not before it.
+    It is the highest of 16 samples, the first of which is the first to reach half of the channel's
+    peak: reflections that coincide may be louder than the direct sound, but never precede it.
     """
-    return np.array([_arrival(np.abs(channel)) for channel in response])
-
-
-def _arrival(magnitude: NDArray[np.float64]) -> int:
-    begin = int(np.argmax(magnitude >= _RISE * magnitude.max()))
-    return begin + int(magnitude[begin : begin + _RISE_SAMPLES].argmax())
+    indices = []
+    for magnitude in np.abs(response):
+        begin = int(np.argmax(magnitude >= _RISE * magnitude.max()))
+        indices.append(begin + int(magnitude[begin : begin + _RISE_SAMPLES].argmax()))
+    return np.array(indices)
 
 
 def rir_part(part: RirPart, response: Samples, sample_rate: int, early_s: float) -> Samples:
-    """Return the part of a response (channels, taps) that a reference is heard through.
+    """Return the part of a response (channels, taps) that makes a source a reference.
 
-    "image" is all of it; "early" ends `early_s` after the direct sound; "dry" is the direct sound
-    alone, as one sample per channel, so that such a reference is the source itself, delayed and
-    scaled as it arrives.
+    "image" is the whole response. "early" ends `early_s` after the direct sound. "dry" is the
+    direct sound alone, one sample per channel, so that the reference is the source itself with the
+    delay and gain of its arrival.
     """
     if part == "image":
         return response
@@ -50,14 +49,16 @@ def rir_part(part: RirPart, response: Samples, sample_rate: int, early_s: float)
 
 
 def convolve(samples: Samples, response: Samples) -> Samples:
-    """Return samples (1, time) through a response (channels, taps): (channels, time + taps - 1)."""
+    """Convolve samples (1, time) with a response (channels, taps): (channels, time + taps - 1)."""
     if response.shape[1] == 1:
         return samples * response
     return np.asarray(oaconvolve(samples, response, axes=1))
 
 
 def reverberation_time_s(response: Samples, sample_rate: int) -> float | None:
-    """Return T60 of the first channel: its decay from -5 to -25 dB, extrapolated; None if short.
+    """Return T60 of the first channel in seconds: its decay from -5 to -25 dB, extrapolated.
+
+    None if the response is too short to measure.
 
     Source: backward integration, Schroeder, JASA 37(3), 1965; evaluation range T20 of ISO 3382-2.
     """
@@ -71,16 +72,16 @@ def reverberation_time_s(response: Samples, sample_rate: int) -> float | None:
 
 
 def decay_db(channel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the energy of a response (taps,) from each sample on, in dB of all of it."""
+    """Return the energy of a response (taps,) from each sample on, in dB re its total energy."""
     remaining = np.cumsum(np.square(channel[::-1]))[::-1]
     with np.errstate(divide="ignore"):
         return np.asarray(10.0 * np.log10(remaining / remaining[0]))
 
 
 def direct_to_reverberant_db(response: Samples, sample_rate: int) -> float | None:
-    """Return the energy within 2.5 ms of the direct sound over the rest, in dB, first channel.
+    """Return the energy within 2.5 ms of the direct sound over the rest in dB, first channel.
 
-    None where there is no rest.
+    None if the rest has no energy.
     """
     energy = np.square(response[0])
     peak = int(arrivals(response[:1])[0])

@@ -1,4 +1,4 @@
-"""Drawn rooms: how large, how reverberant, and where microphones and sources are in them."""
+"""Drawn rooms: their size and reverberation, and the positions of microphones and sources."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from mixgen.scenes.scene import value
 LONGEST_T60_S = 10.0
 
 _TRIES = 200
-_PAST_M = 0.3
+_CLEARANCE_M = 0.3
 
 Point = tuple[float, float, float]
 
 
 class RoomShape(Record):
-    """What kind of room; lengths in metres.
+    """The kind of room to draw; lengths in metres.
 
-    Sources stand at `distance_m` from the first microphone, in any direction, and microphones in a
-    row, `spacing_m` apart, in any direction; both keep `wall_m` from every wall.
+    Sources stand `distance_m` from the first microphone, in any direction. Microphones stand in a
+    row, `spacing_m` apart, in any direction. Both keep `wall_m` from every wall.
     """
 
     size_m: list[Distribution] = Field(min_length=3, max_length=3)
@@ -36,10 +36,11 @@ class RoomShape(Record):
 
 
 class SimulatedRoom(RoomShape):
-    """What kind of room a mixture is in whose sources may walk.
+    """The kind of room to draw for a mixture, with sources that may walk.
 
-    The share `moving` of the sources goes `travel_m` metres straight on, in any direction at its
-    height; it keeps `wall_m` from every wall, and 0.3 m from microphones unless it begins nearer.
+    The share `moving` of the sources walks `travel_m` metres along a straight line, in any
+    direction at constant height. A walk keeps `wall_m` from every wall, and 0.3 m from microphones
+    unless it begins nearer.
     """
 
     moving: float = Field(default=0.0, ge=0, le=1)
@@ -47,7 +48,7 @@ class SimulatedRoom(RoomShape):
 
 
 class RoomRecipe(RoomShape):
-    """What a bank holds: how many rooms of a kind, for how many sources and microphones each."""
+    """A bank of responses to draw: a number of rooms of one kind, with responses to microphones."""
 
     name: str
     description: str = ""
@@ -59,7 +60,7 @@ class RoomRecipe(RoomShape):
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _shares_are_shares(self) -> "RoomRecipe":
+    def _shares_are_positive(self) -> "RoomRecipe":
         if not all(share > 0 for share in self.splits.values()):
             raise ValueError("every split needs a share above 0")
         return self
@@ -78,13 +79,13 @@ class RoomPlan(Record):
 def draw_room(
     shape: RoomShape, name: str, seed: int, *, microphones: int, sources: int
 ) -> RoomPlan:
-    """Draw one room of a kind, with places for microphones and sources.
+    """Draw one room of a kind, with the positions of microphones and sources.
 
     Raises:
-        InputError: microphones and sources do not fit into it at the wanted distances.
+        InputError: microphones and sources do not fit into the room at these distances.
     """
     random = np.random.RandomState(seed)
-    for plan in _rooms(shape, name, random, microphones, sources):
+    for plan in _fitting_rooms(shape, name, random, microphones, sources):
         return plan
     raise _no_space(name, microphones, sources)
 
@@ -92,16 +93,16 @@ def draw_room(
 def draw_walked_room(
     shape: SimulatedRoom, name: str, seed: int, *, microphones: int, sources: int
 ) -> tuple[RoomPlan, list[Point | None]]:
-    """Draw one room of a kind, and where each of its sources walks to; None if it stays.
+    """Draw one room of a kind, and the end of each source's walk; None for one that stays.
 
-    Where nothing moves it is the room of `draw_room`, and where something does, mostly as well.
+    It is the room from `draw_room`, unless a walk does not fit into that one.
 
     Raises:
-        InputError: microphones, sources or their ways do not fit into it.
+        InputError: microphones, sources or their walks do not fit into the room.
     """
     random = np.random.RandomState(seed)
-    for plan in _rooms(shape, name, random, microphones, sources):
-        ends = _ends(shape, plan, random)
+    for plan in _fitting_rooms(shape, name, random, microphones, sources):
+        ends = _walk_ends(shape, plan, random)
         if ends is not None:
             return plan, ends
     raise _no_space(name, microphones, sources)
@@ -111,47 +112,47 @@ def _no_space(name: str, microphones: int, sources: int) -> InputError:
     return InputError(
         f"In {_TRIES} draws {name!r} never had a reverberation of more than 0 and at most "
         f"{LONGEST_T60_S:g} s and space for {microphones} microphone(s) and {sources} source(s): "
-        "make rooms larger, or distances or ways shorter."
+        "make rooms larger, or distances or walks shorter."
     )
 
 
-def _rooms(
+def _fitting_rooms(
     shape: RoomShape, name: str, random: np.random.RandomState, microphones: int, sources: int
 ) -> Iterator[RoomPlan]:
-    """Yield the rooms among 200 draws in which all sources found a place."""
+    """Yield those of 200 drawn rooms that have space for all microphones and sources."""
     for _ in range(_TRIES):
-        plan = _try(shape, name, random, microphones, sources)
+        plan = _draw_once(shape, name, random, microphones, sources)
         if plan is not None:
             yield plan
 
 
-def _try(
+def _draw_once(
     shape: RoomShape, name: str, random: np.random.RandomState, microphones: int, sources: int
 ) -> RoomPlan | None:
-    """Draw a room; None if not all of its sources find a place."""
+    """Draw a room; None if its reverberation is out of range or its contents do not fit."""
     size = [value(distribution, random) for distribution in shape.size_m]
     t60_s = round(value(shape.t60_s, random), 4)
-    row = _row(shape, size, random, microphones)
+    row = _microphone_row(shape, size, random, microphones)
     if not 0 < t60_s <= LONGEST_T60_S or not all(
-        _inside(point, size, shape.wall_m) for point in row
+        _is_inside(point, size, shape.wall_m) for point in row
     ):
         return None
-    places: list[Point] = []
+    positions: list[Point] = []
     for _ in range(_TRIES):
-        place = _around(shape, row[0], random)
-        if _inside(place, size, shape.wall_m):
-            places.append(place)
-        if len(places) == sources:
+        position = _position_around(row[0], shape, random)
+        if _is_inside(position, size, shape.wall_m):
+            positions.append(position)
+        if len(positions) == sources:
             return RoomPlan(
-                name=name, size_m=_point(size), t60_s=t60_s, microphones_m=row, sources_m=places
+                name=name, size_m=_point(size), t60_s=t60_s, microphones_m=row, sources_m=positions
             )
     return None
 
 
-def _row(
+def _microphone_row(
     shape: RoomShape, size: Sequence[float], random: np.random.RandomState, microphones: int
 ) -> list[Point]:
-    """Return microphones in a row whose first is anywhere in the inner part of the room."""
+    """Return a row of microphones whose first one is anywhere in the inner part of the room."""
     x, y = (length * random.uniform(0.3, 0.7) for length in size[:2])
     height = value(shape.microphone_height_m, random)
     angle = random.uniform(0, 2 * np.pi)
@@ -159,8 +160,8 @@ def _row(
     return [_point((x + s * np.cos(angle), y + s * np.sin(angle), height)) for s in steps]
 
 
-def _around(shape: RoomShape, microphone: Point, random: np.random.RandomState) -> Point:
-    """Return a place at a drawn distance and height, in any direction from a microphone."""
+def _position_around(microphone: Point, shape: RoomShape, random: np.random.RandomState) -> Point:
+    """Return a position at a drawn distance and height, in any direction from a microphone."""
     distance = value(shape.distance_m, random)
     height = value(shape.source_height_m, random)
     angle = random.uniform(0, 2 * np.pi)
@@ -169,43 +170,43 @@ def _around(shape: RoomShape, microphone: Point, random: np.random.RandomState) 
     return _point((x, y, height))
 
 
-def _ends(
+def _walk_ends(
     shape: SimulatedRoom, plan: RoomPlan, random: np.random.RandomState
 ) -> list[Point | None] | None:
-    """Return where each source walks to, None if it stays; no list if one finds no way."""
+    """Return the end of each walk, None for a source that stays; no list if a walk does not fit."""
     ends: list[Point | None] = []
     for start in plan.sources_m:
         walks = random.uniform() < shape.moving
-        end = _end(shape, plan, start, random) if walks else None
+        end = _walk_end(shape, plan, start, random) if walks else None
         if walks and end is None:
             return None
         ends.append(end)
     return ends
 
 
-def _end(
+def _walk_end(
     shape: SimulatedRoom, plan: RoomPlan, start: Point, random: np.random.RandomState
 ) -> Point | None:
-    """Return the end of a way; None if none in a room fits."""
+    """Return the end of a walk from `start`; None if none of 200 drawn walks fits."""
     for _ in range(_TRIES):
         length, angle = value(shape.travel_m, random), random.uniform(0, 2 * np.pi)
         x, y = start[0] + length * np.cos(angle), start[1] + length * np.sin(angle)
         end = _point((x, y, start[2]))
-        clear = all(_passes(start, end, microphone) for microphone in plan.microphones_m)
-        if length > 0 and clear and _inside(end, plan.size_m, shape.wall_m):
+        clear = all(_is_clear_of(microphone, start, end) for microphone in plan.microphones_m)
+        if length > 0 and clear and _is_inside(end, plan.size_m, shape.wall_m):
             return end
     return None
 
 
-def _passes(start: Point, end: Point, microphone: Point) -> bool:
-    """Tell whether a way leads past a microphone, which is loud when it is very near."""
-    way, to_microphone = np.subtract(end, start), np.subtract(microphone, start)
-    nearest = np.clip(np.dot(to_microphone, way) / max(np.dot(way, way), 1e-12), 0, 1)
-    distance_m = float(np.linalg.norm(nearest * way - to_microphone))
-    return distance_m >= min(_PAST_M, float(np.linalg.norm(to_microphone)))
+def _is_clear_of(microphone: Point, start: Point, end: Point) -> bool:
+    """Return whether a walk keeps off a microphone, next to which a source would be too loud."""
+    walk, to_microphone = np.subtract(end, start), np.subtract(microphone, start)
+    nearest = np.clip(np.dot(to_microphone, walk) / max(np.dot(walk, walk), 1e-12), 0, 1)
+    distance_m = float(np.linalg.norm(nearest * walk - to_microphone))
+    return distance_m >= min(_CLEARANCE_M, float(np.linalg.norm(to_microphone)))
 
 
-def _inside(point: Point, size: Sequence[float], wall_m: float) -> bool:
+def _is_inside(point: Point, size: Sequence[float], wall_m: float) -> bool:
     return all(wall_m <= x <= length - wall_m for x, length in zip(point, size, strict=True))
 
 

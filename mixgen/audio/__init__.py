@@ -1,1 +1,1 @@
-"""Audio files and arrays: reading, sample formats, levels, activity, and sox."""
+"""Audio files and arrays: reading, sample formats, levels, activity, pitch and stretch."""

@@ -1,8 +1,8 @@
-"""Sample formats on disk, and the grid on which stems add up to the mixture exactly.
+"""Sample formats on disk, and the grid on which sources add up to the mixture exactly.
 
-Every stem is rounded once to a multiple of the format's step, and the mixture is the sum of the
-rounded stems, so the files agree sample for sample. 32-bit float files use the 24-bit step: such
-numbers below 1 are represented without error in a float's 24-bit significand.
+Every source is rounded once to a multiple of the format's step, and the mixture is the sum of the
+rounded sources, so the files agree sample for sample. 32-bit float files use the 24-bit step: the
+24-bit significand of a float holds its multiples below 1 without error.
 """
 
 import struct
@@ -14,14 +14,15 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mixgen.core.errors import InputError, UsageError
+from mixgen.core.errors import InputError
 from mixgen.core.files import scratch_file, sha256_bytes, write_bytes
+from mixgen.core.registry import choose
 from mixgen.core.vocabulary import FormatName
 
 
 @dataclass(frozen=True)
 class SampleFormat:
-    """One way to store samples: container, soundfile subtype and grid step."""
+    """A way to store samples: container (by extension), soundfile subtype and bits of the grid."""
 
     name: FormatName
     extension: str
@@ -30,7 +31,7 @@ class SampleFormat:
 
     @property
     def step(self) -> float:
-        """Distance between neighbouring sample values, with full scale at 1.0."""
+        """Distance between neighbouring sample values, full scale 1.0."""
         return 2.0 ** (1 - self.bits)
 
 
@@ -50,28 +51,26 @@ def format_called(name: str) -> SampleFormat:
     """Return a sample format by its name.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: no format has this name.
     """
-    if name not in FORMATS:
-        raise UsageError(f"There is no format {name!r}: choose one of {', '.join(FORMATS)}.")
-    return FORMATS[name]
+    return choose(FORMATS, name, "format")
 
 
 def to_grid(samples: NDArray[np.float64], sample_format: SampleFormat) -> NDArray[np.int32]:
-    """Round samples (any shape, full scale 1.0) to whole steps of `form`."""
+    """Round samples (any shape, full scale 1.0) to whole steps of a format."""
     steps = samples / sample_format.step
     return np.rint(steps, out=steps).astype(np.int32)
 
 
 def from_grid(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArray[np.float64]:
-    """Return the sample values of whole `steps`, full scale 1.0."""
+    """Return the sample values of whole `steps` (any shape), full scale 1.0."""
     return np.asarray(steps * sample_format.step, dtype=np.float64)
 
 
 def file_samples(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArray[Any]:
-    """Return what soundfile is handed for (channels, time) `steps`: shape (time, channels).
+    """Return (channels, time) `steps` as soundfile takes them, shape (time, channels).
 
-    The SHA-256 of a file's samples is taken over the little-endian bytes of this array.
+    The SHA-256 of a file's samples covers the little-endian bytes of this array.
     """
     frames_first = np.ascontiguousarray(steps.T)
     if sample_format.subtype == "FLOAT":
@@ -89,13 +88,13 @@ def samples_sha256(samples: NDArray[Any]) -> str:
 def write_samples(
     path: Path, samples: NDArray[Any], sample_rate: int, sample_format: SampleFormat
 ) -> str:
-    """Write an array from `file_samples` to `path`; the file is whole or absent.
+    """Write an array from `file_samples` to `path`, completely or not at all.
 
     Returns:
         The SHA-256 of the file's bytes.
 
     Raises:
-        InputError: the format cannot hold such samples or such a rate.
+        InputError: the format cannot hold these samples or this sample rate.
         MachineError: the disk is full or the folder cannot be written.
     """
     content = encode_samples(samples, sample_rate, sample_format)
@@ -104,23 +103,24 @@ def write_samples(
 
 
 def encode_samples(samples: NDArray[Any], sample_rate: int, sample_format: SampleFormat) -> bytes:
-    """Return the file that holds an array from `file_samples`; the same bytes for the same samples.
+    """Return the bytes of the file that holds an array from `file_samples`.
+
+    The same samples give the same bytes.
 
     Raises:
-        InputError: the format cannot hold such samples or such a rate.
+        InputError: the format cannot hold these samples or this sample rate.
     """
     if sample_format.extension == "wav":
-        return encode_wav(
-            samples, sample_rate, 32 if sample_format.subtype == "FLOAT" else sample_format.bits
-        )
+        bits = 32 if sample_format.subtype == "FLOAT" else sample_format.bits
+        return encode_wav(samples, sample_rate, bits)
     return encode_flac(samples, sample_rate, sample_format.subtype)
 
 
 def encode_flac(samples: NDArray[Any], sample_rate: int, subtype: str) -> bytes:
-    """Return integer samples, shape (time, channels), as a FLAC file.
+    """Return the bytes of a FLAC file with integer samples, shape (time, channels).
 
     Raises:
-        InputError: FLAC cannot hold such samples or such a rate.
+        InputError: FLAC cannot hold these samples or this sample rate.
     """
     with scratch_file() as stream:
         try:
@@ -133,7 +133,7 @@ def encode_flac(samples: NDArray[Any], sample_rate: int, subtype: str) -> bytes:
 
 
 def read_file_samples(path: Path, sample_format: SampleFormat) -> NDArray[Any]:
-    """Read a rendered file as `file_samples` made it, shape (time, channels).
+    """Read a rendered file as the array from `file_samples`, shape (time, channels).
 
     Raises:
         soundfile.LibsndfileError: the file cannot be decoded.
@@ -143,20 +143,18 @@ def read_file_samples(path: Path, sample_format: SampleFormat) -> NDArray[Any]:
     return np.asarray(samples)
 
 
-_PCM, _FLOAT = 1, 3
-
-
-_LARGEST_RIFF = 2**32 - 1
+_PCM, _FLOAT = 1, 3  # format codes in the header
+_LARGEST_RIFF = 2**32 - 1  # bytes
 
 
 def encode_wav(samples: NDArray[Any], sample_rate: int, bits: int) -> bytes:
-    """Return a RIFF/WAVE file.
+    """Return the bytes of a RIFF/WAVE file.
 
     Args:
         samples: shape (time, channels): int16 for 16 bits, int32 with the value in the upper three
-            bytes for 24 bits, float32 for 32 bits; little-endian, as `formats.file_samples` has it.
+            bytes for 24 bits, float32 for 32 bits; little-endian, as from `file_samples`.
         sample_rate: in Hz.
-        bits: of one sample in the file: 16, 24 or 32 (float).
+        bits: bits per sample in the file: 16, 24 or 32 (float).
 
     Raises:
         InputError: the samples do not fit into the 4 GiB of a WAV file.
@@ -181,8 +179,9 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _upper_three_bytes(samples: NDArray[Any]) -> bytes:
-    of_four = np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)
-    of_three = np.empty((len(of_four), 3), np.uint8)
+    words = np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)
+    upper = np.empty((len(words), 3), np.uint8)
+    # One column at a time, because numpy is slow at copying rows of three bytes.
     for byte in range(3):
-        of_three[:, byte] = of_four[:, byte + 1]
-    return of_three.tobytes()
+        upper[:, byte] = words[:, byte + 1]
+    return upper.tobytes()

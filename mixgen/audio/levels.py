@@ -1,4 +1,4 @@
-"""Level rules: how loud a signal is, in decibels, under a named definition."""
+"""Level rules: named definitions of the level of a signal in decibels."""
 
 import functools
 import math
@@ -22,7 +22,7 @@ LEVEL_RULES: dict[str, Measure] = {}
 
 
 def level_rule(name: str) -> Callable[[Measure], Measure]:
-    """Register a function under the name by which recipes and manifests ask for it."""
+    """Register a function as the level rule that recipes and manifests call `name`."""
 
     def register(measure: Measure) -> Measure:
         add(LEVEL_RULES, name, measure, "LEVEL_RULES")
@@ -39,7 +39,7 @@ def _check_level_rule(name: str) -> str:
 
 LevelRule = Annotated[str, AfterValidator(_check_level_rule)]
 
-# Scaper's constants: shorter signals are repeated to 0.5 s, and silence counts as -70 LUFS.
+# Scaper's constants: shorter signals repeat up to 0.5 s, and silence has -70 LUFS.
 _SHORTEST_S = 0.5
 _FLOOR_DB = -70.0
 _BLOCK_S = 0.4
@@ -66,8 +66,8 @@ def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
 def integrated_lufs(samples: Samples, sample_rate: int) -> float:
     """Measure the gated loudness of (channels, time) samples in LUFS, at least -70.
 
-    Source: ITU-R BS.1770-4 with pyloudnorm's filters and block edges, and with Scaper's rules
-    for short and silent signals, so that the value is the one that stock Scaper uses.
+    Source: ITU-R BS.1770-4 with the filters and block edges of pyloudnorm and with Scaper's rules
+    for short and silent signals, so that stock Scaper measures the same value.
     """
     frames = samples.shape[1]
     if frames / sample_rate < _SHORTEST_S:
@@ -88,7 +88,7 @@ def integrated_lufs(samples: Samples, sample_rate: int) -> float:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Where the gating blocks of a signal begin and end, as places in `edges` (samples)."""
+    """The gating blocks of a signal: `starts` and `stops` are indices of `edges`, in samples."""
 
     edges: NDArray[np.intp]
     starts: NDArray[np.intp]
@@ -128,7 +128,7 @@ def energy_db(samples: Samples, sample_rate: int) -> float:  # noqa: ARG001 - on
 
 
 def active_frames(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
-    """Tell for each frame of 20 ms whether its power is within 40 dB of the loudest frame's."""
+    """Return for each frame of 20 ms whether its power is within 40 dB of the loudest frame's."""
     power = frame_energies(samples, sample_rate)
     threshold = power.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
     return np.asarray((power > 0) & (power >= threshold))
@@ -153,8 +153,8 @@ def active_energy_db(samples: Samples, sample_rate: int) -> float:
     width = max(1, int(FRAME_S * sample_rate))
     lengths = np.full(len(active), width)
     lengths[-1] = samples.shape[1] - width * (len(active) - 1)
-    heard = frame_energies(samples, sample_rate)[active].sum()
-    power = heard / (lengths[active].sum() * samples.shape[0])
+    energy = frame_energies(samples, sample_rate)[active].sum()
+    power = energy / (lengths[active].sum() * samples.shape[0])
     return max(10.0 * math.log10(power), _FLOOR_DB)
 
 
@@ -173,7 +173,7 @@ def active_speech_level(samples: Samples, sample_rate: int) -> float:
     stage = np.array([[1.0 - pole, 0.0, 0.0, 1.0, -pole, 0.0]])
     envelope = sosfilt(np.concatenate([stage, stage]), np.sqrt(power))
     hangover = math.ceil(_HANGOVER_S * sample_rate)
-    above = None  # (level, margin) at the threshold before
+    above = None  # (level, margin) at the next higher threshold
     for threshold in _THRESHOLDS:
         active = _active_samples(envelope, threshold, hangover)
         if active == 0:
@@ -196,7 +196,7 @@ def _active_samples(envelope: NDArray[np.float64], threshold: float, hangover: i
 
 
 def _between(above: tuple[float, float] | None, below: tuple[float, float]) -> float:
-    """Return the level at which the margin is reached, between two thresholds."""
+    """Return the level at which the margin is 15.9 dB, between those at two thresholds."""
     if above is None:
         return below[0]
     share = (_MARGIN_DB - above[1]) / (below[1] - above[1])

@@ -1,4 +1,4 @@
-"""Audio files in, audio arrays out: reading with checks, channels, sample rates."""
+"""Reading audio files with checks, and converting channels and sample rates."""
 
 import math
 from dataclasses import dataclass
@@ -14,13 +14,15 @@ from mixgen.core.errors import InputError
 
 Samples = NDArray[np.float64]  # (channels, time), full scale at 1.0
 
-# Streaming writers leave these instead of a length; they do not mean a cut file.
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"}
+
+# Streaming writers store these values in place of the length; their files are not cut.
 _UNKNOWN_RIFF_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF}
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of an audio file says."""
+    """The length, sample rate and channels in the header of an audio file."""
 
     frames: int
     sample_rate: int
@@ -45,7 +47,9 @@ def audio_info(path: Path) -> AudioInfo:
 def _open(path: Path) -> soundfile.SoundFile:
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"There is no audio file {path}: check the path and the corpus root.")
+        raise InputError(
+            f"The audio file {path} does not exist: check the path and the corpus root."
+        )
     try:
         return soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -57,13 +61,14 @@ def _reason(error: Exception) -> str:
 
 
 def read_audio(path: Path, start: int = 0, frames: int | None = None) -> tuple[Samples, int]:
-    """Read `frames` samples from sample `start` on (all by default).
+    """Read `frames` samples from sample `start` on, by default up to the end.
 
     Returns:
         The samples, shape (channels, time), float64, and the sample rate in Hz.
 
     Raises:
-        InputError: the file is missing, unreadable, shorter than asked, or holds NaN or infinity.
+        InputError: the file is missing, unreadable or shorter than requested, or holds NaN or
+            infinity.
     """
     with _open(path) as file:
         stop = file.frames if frames is None else start + frames
@@ -75,7 +80,7 @@ def read_excerpt(
 ) -> tuple[Samples, int]:
     """Read from `start_s` for `duration_s` seconds, cut to whole samples as Scaper cuts them.
 
-    With `to_end`, a file that ends earlier gives what it has; otherwise that is an error.
+    With `to_end`, an excerpt may end early with its file; otherwise that is an error.
 
     Returns:
         The samples, shape (channels, time), and the sample rate in Hz.
@@ -97,8 +102,8 @@ def excerpt_bounds(start_s: float, duration_s: float, sample_rate: int) -> tuple
 def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Samples:
     if not 0 <= start <= stop <= file.frames:
         raise InputError(
-            f"{path} has {file.frames} samples, but samples {start} to {stop} are wanted: "
-            "it is not the file that was indexed."
+            f"{path} has {file.frames} samples, but samples {start} to {stop} are requested: "
+            "it differs from the file that was indexed."
         )
     try:
         file.seek(start)
@@ -106,18 +111,16 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
     if len(samples) != stop - start:
-        raise InputError(
-            f"{path} is cut short: {len(samples)} of {stop - start} samples are there."
-        )
-    if not math.isfinite(samples.sum()):  # which NaN and infinity always spoil
+        raise InputError(f"{path} is cut short: it holds {len(samples)} of {stop - start} samples.")
+    if not math.isfinite(samples.sum()):  # NaN and infinity spread to the sum
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
     return np.ascontiguousarray(samples.T)
 
 
 def is_cut_wav(path: Path) -> bool:
-    """Tell whether a RIFF/WAVE file is shorter than its own header says.
+    """Return whether a RIFF/WAVE file is shorter than its header declares.
 
-    libsndfile reads such files without a word, as if the missing part had never been there.
+    libsndfile reads a cut file without an error, as if it had always been that short.
     """
     with open(path, "rb") as stream:
         head = stream.read(12)
@@ -133,14 +136,14 @@ def peak(samples: NDArray[Any]) -> float:
 
 
 def to_channels(samples: Samples, channels: int) -> Samples:
-    """Return `samples` with `channels` channels: the mean for one, copies of a single one for many.
+    """Return `samples` with `channels` channels: the mean of several, or copies of a single one.
 
     Args:
         samples: shape (channels, time).
-        channels: how many to return.
+        channels: number of channels to return.
 
     Raises:
-        InputError: several channels would have to become several others.
+        InputError: the numbers of channels differ, and neither is 1.
     """
     if samples.shape[0] == channels:
         return samples
@@ -149,17 +152,14 @@ def to_channels(samples: Samples, channels: int) -> Samples:
     if samples.shape[0] == 1:
         return np.repeat(samples, channels, axis=0)
     raise InputError(
-        f"Cannot make {channels} channels from {samples.shape[0]}: allowed are the same number, "
-        "any number to 1, and 1 to any number."
+        f"Cannot make {channels} channels from {samples.shape[0]}: keep their number, or convert "
+        "several to 1 or 1 to several."
     )
 
 
 def resample(samples: Samples, from_rate: int, to_rate: int) -> Samples:
-    """Resample (channels, time) with soxr's HQ setting, the one that sox's `rate -h` uses."""
+    """Resample (channels, time) with soxr at quality HQ, which is that of sox's `rate -h`."""
     if from_rate == to_rate:
         return samples
     resampled = soxr.resample(samples.T, from_rate, to_rate, quality="HQ")  # (time, channels)
     return np.ascontiguousarray(resampled.T, dtype=np.float64)
-
-
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"}

@@ -1,4 +1,4 @@
-"""Pitch shift and time stretch, by sox through pysox exactly as Scaper calls it."""
+"""Pitch shift and time stretch by sox, called through pysox exactly as Scaper calls it."""
 
 import logging
 import shutil
@@ -23,13 +23,13 @@ def pitch_and_stretch(
     Args:
         samples: shape (channels, time).
         from_rate: sample rate of `samples` in Hz.
-        to_rate: sample rate to return, in Hz.
-        channels: channels to return.
+        to_rate: sample rate of the result in Hz.
+        channels: number of channels of the result.
         pitch_shift: semitones, or None.
         time_stretch: factor of the duration, or None.
 
     Raises:
-        InputError: sox does not shift or stretch so far.
+        InputError: the shift or stretch is outside the range of sox.
         MachineError: sox is not installed.
     """
     if shutil.which("sox") is None:
@@ -51,5 +51,5 @@ def pitch_and_stretch(
             f"sox refuses pitch_shift {pitch_shift} with time_stretch {time_stretch}: shift by at "
             "most 39 semitones up or down, and stretch by a factor from 0.01 to 10."
         ) from None
-    # pysox gives a read-only view of sox's output, (time * channels,).
+    # pysox returns a read-only view of sox's output, (time * channels,).
     return np.array(built.reshape(-1, channels).T, dtype=np.float64, order="C")

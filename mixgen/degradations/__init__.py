@@ -1,8 +1,8 @@
-"""What is done to a mixture after its sources are summed: bandwidth, clipping, codecs, losses.
+"""Degradations of a mixture after its sources are summed: band limits, clipping, codecs, losses.
 
-There is one module per degradation. Each defines a record (as it stands in a manifest, with
-`apply`), a rule (as it stands in a recipe, with `draw`) and `DEGRADATION`, which names both. It is
-found by being here; to add a degradation, add a file.
+Each has one module, which defines a record for manifests (with `apply`), a rule for recipes (with
+`draw`) and `DEGRADATION`, which names both. This package finds all its modules; to add a
+degradation, add a file.
 """
 
 import functools
@@ -16,7 +16,7 @@ from mixgen.degradations.degradation import BaseDegradation, BaseRule, Degradati
 
 DEGRADATIONS = collect(__name__, DegradationKind)
 
-# A union by `name` of what was found, which a type checker cannot know.
+# Unions of the collected classes by `name`, which a type checker cannot know.
 if TYPE_CHECKING:
     Degradation: TypeAlias = BaseDegradation
     DegradationRule: TypeAlias = BaseRule

@@ -1,9 +1,9 @@
-"""Band limitation: a Butterworth filter that runs forward and backward, so without any delay.
+"""Band limitation without delay: a Butterworth filter that runs forward and backward.
 
 Each edge is at -6 dB (-3 dB in each direction), and beyond it the level falls by 12 dB per octave
-and order: 96 dB per octave at order 8. Limits as in the bandwidth limitation of URGENT 2024, which
-resamples to 8, 16, 22.05, 24, 32 or 44.1 kHz, are `high_hz` of half these rates; a telephone band
-is 300 to 3400 Hz (ITU-T G.712).
+and order: 96 dB per octave at order 8. The bandwidth limitation of URGENT 2024, which resamples to
+8, 16, 22.05, 24, 32 or 44.1 kHz, corresponds to `high_hz` of half these rates; a telephone band is
+300 to 3400 Hz (ITU-T G.712).
 """
 
 from typing import Any, Literal
@@ -25,7 +25,7 @@ def _check_edges(low_hz: Any, high_hz: Any) -> None:
 
 
 class Band(BaseDegradation):
-    """Keep what lies between `low_hz` and `high_hz`; None leaves that side open."""
+    """Keep the band from `low_hz` to `high_hz`; None leaves that side open."""
 
     name: Literal["band"]
     low_hz: float | None = Field(default=None, gt=0)
@@ -42,10 +42,10 @@ class Band(BaseDegradation):
     def apply(self, samples: Samples, sample_rate: int) -> Samples:
         """Return the filtered samples.
 
-        A `high_hz` from half the sample rate on removes nothing, because there is nothing above.
+        A `high_hz` at or above half the sample rate removes nothing.
 
         Raises:
-            InputError: `low_hz` is at or above half the sample rate, so nothing would be left.
+            InputError: `low_hz` is at or above half the sample rate, so that nothing remains.
         """
         half_rate = sample_rate / 2
         if self.low_hz is not None and self.low_hz >= half_rate:
@@ -62,7 +62,7 @@ class Band(BaseDegradation):
 
     def _filter(self, samples: Samples, edge_hz: float, side: str, sample_rate: int) -> Samples:
         sections = butter(self.order, edge_hz, side, fs=sample_rate, output="sos")
-        # As far as scipy extends the ends by itself, or as far as a short signal lets it.
+        # scipy's default extension of both ends, or as much as a short signal allows.
         extension = min(3 * (2 * len(sections) + 1), samples.shape[1] - 1)
         return np.asarray(sosfiltfilt(sections, samples, axis=1, padlen=extension))
 

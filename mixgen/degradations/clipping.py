@@ -1,9 +1,9 @@
-"""Clipping, hard or soft, at a threshold that depends on the mixture itself.
+"""Hard or soft clipping without delay, at a threshold relative to the mixture.
 
-The threshold is a quantile of the absolute samples (URGENT 2024 clips at the quantiles 0.1 and 0.9
-of the signed ones, which is a `quantile` of 0.8 here where both halves are alike), or lies some dB
-below the peak. Soft clipping is a hyperbolic tangent, which bends long before the threshold and
-never quite reaches it. Neither has any delay.
+The threshold is a quantile of the absolute samples, or some dB below the peak. URGENT 2024 clips at
+the quantiles 0.1 and 0.9 of the signed samples, which equals a `quantile` of 0.8 if both halves are
+alike. Soft clipping is a hyperbolic tangent, which bends long before the threshold and never
+reaches it.
 """
 
 from typing import Any, Literal
@@ -27,7 +27,7 @@ def _check_threshold(quantile: Any, below_peak_db: Any) -> None:
 class Clipping(BaseDegradation):
     """Clip all channels at one threshold.
 
-    `quantile` is the share of the samples (those that are not 0) below the threshold.
+    `quantile` is the share of the samples below the threshold, without samples of exactly 0.
     """
 
     name: Literal["clipping"]
@@ -41,7 +41,7 @@ class Clipping(BaseDegradation):
         return self
 
     def apply(self, samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG002
-        """Return the clipped samples; silence stays as it is."""
+        """Return the clipped samples; silence does not change."""
         threshold = self.threshold(samples)
         if threshold == 0:
             return samples.copy()
@@ -53,7 +53,7 @@ class Clipping(BaseDegradation):
         """Return the value at which (channels, time) samples are clipped; 0 for silence."""
         if self.quantile is None:
             return peak(samples) * float(10.0 ** (-(self.below_peak_db or 0.0) / 20.0))
-        # Pauses of exact zeros would pull the threshold of a sparse mixture down to nothing.
+        # Pauses of exact zeros would lower the threshold of a sparse mixture to 0.
         sounding = np.abs(samples[samples != 0])
         return float(np.quantile(sounding, self.quantile)) if sounding.size else 0.0
 

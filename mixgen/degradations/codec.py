@@ -1,18 +1,19 @@
-"""Lossy codecs, written to memory and read back by libsndfile.
+"""Lossy codecs, encoded and decoded by libsndfile.
 
-`quality` goes from 0 to 1 and decides the bit rate in kbit/s:
+`quality` goes from 0 to 1 and sets the bit rate in kbit/s:
 
-- mp3 (average bit rate): from 8 to 64 below 16 kHz, 8 to 160 below 32 kHz, 32 to 320 from there on
-- opus: from 6 to 256 for each channel
-- vorbis: the encoder's own scale from 0 to 10, which has no fixed bit rate
+- mp3 (average bit rate): 8 to 64 below 16 kHz, 8 to 160 below 32 kHz, 32 to 320 from 32 kHz on
+- opus: 6 to 256 for each channel
+- vorbis: the scale of the encoder from 0 to 10, which has no fixed bit rate
 
 `mulaw` and `alaw` are ITU-T G.711, the 64 kbit/s of a telephone line at 8 kHz, and have no quality.
 
-Every codec's delay is taken out: by libsndfile at the codec's own rates, and by a resampler without
-delay at all others. Below some 20 kbit/s Opus codes by linear prediction and may lag by up to
-0.1 ms. Samples beyond full scale are clipped first, as any encoder of integers would clip them.
+The result has no delay: libsndfile removes that of the codec at the rates of the codec, and the
+resampler adds none at other rates. Below some 20 kbit/s Opus codes by linear prediction and may lag
+by up to 0.1 ms. Samples beyond full scale are clipped first, as any encoder of integers would clip
+them.
 
-The same libsndfile gives the same samples; other versions of the encoders in it need not.
+The same libsndfile gives the same samples; other versions may hold other encoders.
 """
 
 from dataclasses import dataclass
@@ -33,13 +34,13 @@ from mixgen.scenes.draws import Draws
 CodecName = Literal["mp3", "vorbis", "opus", "mulaw", "alaw"]
 
 _TAIL_S = 0.1
-# LAME takes no quality of 10 out of 10 steps down, and libsndfile hands it one on the way.
+# At 1.0 libsndfile would ask LAME for the quality step 10, which it does not have.
 _STRONGEST_COMPRESSION = 0.999
 
 
 @dataclass(frozen=True)
 class _Coder:
-    """How libsndfile is asked for a codec; without `rates` in Hz, it takes any."""
+    """The parameters of libsndfile for a codec; without `rates` in Hz it takes any rate."""
 
     container: str
     subtype: str
@@ -56,7 +57,7 @@ class _Coder:
 _MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 _CODERS: dict[CodecName, _Coder] = {
-    # With constant bit rates of 24 kbit/s and less, LAME has no room to note its own delay.
+    # At constant bit rates of 24 kbit/s and less, LAME has no space to note its delay.
     "mp3": _Coder("MP3", "MPEG_LAYER_III", _MPEG_RATES, bitrate_mode="AVERAGE"),
     "vorbis": _Coder("OGG", "VORBIS"),
     "opus": _Coder("OGG", "OPUS", (8000, 12000, 16000, 24000, 48000)),
@@ -87,7 +88,7 @@ class Codec(BaseDegradation):
         """
         coder = _CODERS[self.codec]
         coder_rate = coder.rate_for(sample_rate)
-        # A tail of silence, so that no sound ends in a frame that the encoder cuts short.
+        # A tail of silence: encoders may cut their last frame short.
         padded = np.pad(samples, ((0, 0), (0, round(_TAIL_S * sample_rate))))
         coded = np.clip(resample(padded, sample_rate, coder_rate), -1.0, 1.0)
         decoded = self._round_trip(coded, coder_rate)
@@ -101,6 +102,9 @@ class Codec(BaseDegradation):
                 f"libsndfile {soundfile.__libsndfile_version__} has no {self.codec}: "
                 "install soundfile 0.13 or later from PyPI, which brings it."
             )
+        compression = None
+        if self.quality is not None:
+            compression = min(1.0 - self.quality, _STRONGEST_COMPRESSION)
         with scratch_file() as stream:
             file = stream.fileno()
             soundfile.write(
@@ -110,7 +114,7 @@ class Codec(BaseDegradation):
                 coder.subtype,
                 format=coder.container,
                 closefd=False,
-                compression_level=self._compression(),
+                compression_level=compression,
                 bitrate_mode=coder.bitrate_mode,
             )
             stream.seek(0)
@@ -118,20 +122,17 @@ class Codec(BaseDegradation):
             decoded, _ = soundfile.read(file, dtype="float64", always_2d=True, closefd=False)
         return np.asarray(decoded.T)
 
-    def _compression(self) -> float | None:
-        return None if self.quality is None else min(1.0 - self.quality, _STRONGEST_COMPRESSION)
-
 
 def _as_encoded(samples: Samples, coder: _Coder) -> NDArray[Any]:
-    """Return what the encoder is handed, shape (time, channels): G.711 takes 16-bit words."""
+    """Return samples for the encoder, shape (time, channels): 16-bit words for G.711."""
     if coder.has_quality:
         return samples.T
-    # libsndfile would round floats to 12 bits before A-law, a step that the standard has not.
+    # libsndfile would round floats to 12 bits before A-law, which the standard does not.
     return np.clip(np.rint(samples.T * 32768), -32768, 32767).astype(np.int16)
 
 
 class CodecRule(BaseRule):
-    """How codecs are drawn: one or a list to choose from; `quality` is for those that have one."""
+    """How codecs are drawn: one codec or a list to choose from; some have no `quality`."""
 
     name: Literal["codec"]
     codec: Options[CodecName]

@@ -1,8 +1,8 @@
-"""What all degradations share: the record in a manifest, the rule in a recipe, the draw between."""
+"""Base classes of degradations: records in manifests, and rules in recipes that draw them."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -16,18 +16,18 @@ _Option = TypeVar("_Option")
 Seed = Annotated[int, Field(ge=0, lt=LARGEST_SEED)]
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 # One name, or a list of names to choose from.
-Options = Annotated[tuple[_Option, ...], Field(min_length=1), BeforeValidator(_as_list)]
+Options = Annotated[
+    tuple[_Option, ...],
+    Field(min_length=1),
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+]
 
 
 class BaseDegradation(Record, ABC):
-    """A degradation as it stands in a manifest, with nothing random left in it.
+    """A degradation in a manifest, without any randomness left.
 
-    `name` has no default, so that no way of writing a record can leave it out.
+    `name` has no default, so that writing a record without its defaults keeps it.
     """
 
     name: str
@@ -37,22 +37,22 @@ class BaseDegradation(Record, ABC):
         """Return the degraded samples, of the same shape and aligned in time with the input.
 
         Args:
-            samples: shape (channels, time), full scale 1.0; left as they are.
+            samples: shape (channels, time), full scale 1.0; not changed in place.
             sample_rate: in Hz.
         """
 
 
 class BaseRule(Record, ABC):
-    """A degradation as it stands in a recipe: its parameters as distributions or choices."""
+    """A degradation in a recipe: distributions or choices for its parameters."""
 
     name: str
     probability: float = Field(default=1.0, ge=0, le=1)
 
     def draw(self, seed: int) -> BaseDegradation | None:
-        """Decide everything with `seed`; None where the probability says no.
+        """Draw a record from `seed`; None if its probability decides against it.
 
         Raises:
-            InputError: a distribution gave a value that the degradation does not take.
+            InputError: a distribution gave a value that the degradation does not allow.
         """
         draws = Draws(seed)
         if not draws.happens(self.probability):
@@ -72,13 +72,13 @@ class BaseRule(Record, ABC):
 
 @dataclass(frozen=True)
 class DegradationKind:
-    """What a degradation's file registers: its record, and the rule that draws such records."""
+    """What the module of a degradation registers: its record, and the rule that draws it."""
 
     record: type[BaseDegradation]
     rule: type[BaseRule]
 
     @property
     def name(self) -> str:
-        """The one name that records and rules of this kind have."""
+        """The name of all records and rules of this kind."""
         (name,) = get_args(self.record.model_fields["name"].annotation)
         return str(name)

@@ -1,11 +1,10 @@
-"""Lost packets in bursts, by the two-state model of Gilbert (1960), without any delay.
+"""Packets lost in bursts, by the two-state model of Gilbert (1960), without delay.
 
-E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39(5), 1960; in
-its simple form, where every packet of the bad state is lost and none of the good one. Packets are
-lost for all channels alike.
+E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39(5), 1960, in
+its simple form: every packet in the bad state is lost, and none in the good state. All channels
+lose the same packets.
 """
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -29,11 +28,11 @@ _FADE_PER_PACKET = 0.5
 
 
 class PacketLoss(BaseDegradation):
-    """Lose packets and conceal them: by zeros, or by the last packet that came, ever quieter.
+    """Lose packets, and conceal them by zeros or by the last packet before, which fades out.
 
-    `loss_rate` is the expected share of lost packets and `mean_burst` the expected number of
-    packets in a row; independent losses have a `mean_burst` of 1 / (1 - loss_rate). `seed` decides
-    which packets are lost.
+    `loss_rate` is the expected share of lost packets, and `mean_burst` the expected number of
+    lost packets in a row; independent losses have a `mean_burst` of 1 / (1 - loss_rate). `seed`
+    decides which packets are lost.
     """
 
     name: Literal["packet_loss"]
@@ -54,19 +53,20 @@ class PacketLoss(BaseDegradation):
         return self
 
     def apply(self, samples: Samples, sample_rate: int) -> Samples:
-        """Return the samples as they are heard after the losses."""
+        """Return the samples with the lost packets concealed."""
         size = max(1, round(self.packet_ms / 1000 * sample_rate))
         lost = self.lost_packets(-(-samples.shape[1] // size))
-        heard = samples.copy()
-        for first, count in _bursts(lost):
-            self._conceal(heard, first * size, count, size)
-        return heard
+        received = samples.copy()
+        edges = np.flatnonzero(np.diff(lost.astype(np.int8), prepend=0, append=0))
+        for first, after in edges.reshape(-1, 2):  # one row for each burst
+            self._conceal(received, first * size, after - first, size)
+        return received
 
     def lost_packets(self, count: int) -> NDArray[np.bool_]:
         """Return which of `count` packets are lost, shape (count,)."""
         stays_bad = 1.0 - 1.0 / self.mean_burst
         turns_bad = (1.0 - stays_bad) * self.loss_rate / (1.0 - self.loss_rate)
-        # The old generator, because numpy promises never to change its numbers.
+        # The legacy generator: numpy guarantees that its numbers never change.
         numbers = np.random.RandomState(self.seed).random_sample(count)
         lost = np.zeros(count, dtype=bool)
         chance = self.loss_rate
@@ -75,24 +75,17 @@ class PacketLoss(BaseDegradation):
             chance = stays_bad if lost[packet] else turns_bad
         return lost
 
-    def _conceal(self, heard: Samples, start: int, count: int, size: int) -> None:
-        """Fill a burst of `count` packets from sample `start` on, in place."""
-        gap = heard[:, start : start + count * size]
+    def _conceal(self, received: Samples, start: int, count: int, size: int) -> None:
+        """Fill a burst of `count` lost packets from sample `start` on, in place."""
+        gap = received[:, start : start + count * size]
         if self.concealment == "zero" or start == 0:
             gap[:] = 0.0
             return
-        repeated = np.tile(heard[:, start - size : start], (1, count))
-        # One straight line per packet, each down to half of where it began.
+        repeated = np.tile(received[:, start - size : start], (1, count))
+        # One straight line per packet, down to half of its first value.
         levels = _FADE_PER_PACKET ** np.arange(count + 1)
         fade = np.interp(np.arange(count * size) / size, np.arange(count + 1), levels)
         gap[:] = (repeated * fade)[:, : gap.shape[1]]
-
-
-def _bursts(lost: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Yield (first packet, number of packets) of every run of lost packets."""
-    edges = np.flatnonzero(np.diff(lost.astype(np.int8), prepend=0, append=0))
-    for first, after in edges.reshape(-1, 2):
-        yield int(first), int(after - first)
 
 
 class PacketLossRule(BaseRule):

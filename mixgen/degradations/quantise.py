@@ -1,9 +1,9 @@
-"""Coarser sample words, with or without dither, without any delay.
+"""Quantisation to fewer bits, with or without dither, without delay.
 
-The dither is the sum of two rectangular ones, so triangular from -1 to 1 step: it makes the mean of
-the error zero and its power a quarter of a squared step, whatever the signal (S. P. Lipshitz,
-R. A. Wannamaker and J. Vanderkooy, "Quantization and dither: a theoretical survey", J. Audio Eng.
-Soc. 40(5), 1992).
+The dither is the sum of two rectangular ones and so triangular from -1 to 1 step. For any signal it
+makes the mean of the error zero and its power a quarter of a squared step (S. P. Lipshitz, R. A.
+Wannamaker and J. Vanderkooy, "Quantization and dither: a theoretical survey", J. Audio Eng. Soc.
+40(5), 1992).
 """
 
 from typing import Literal
@@ -34,18 +34,18 @@ class Quantise(BaseDegradation):
     seed: Seed = 0
 
     def apply(self, samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG002
-        """Return whole multiples of 2^(1 - bits), clipped to what such words hold."""
+        """Return whole multiples of 2^(1 - bits), clipped to the range of a word."""
         step = 2.0 ** (1 - self.bits)
         steps = samples / step
         if self.dither == "tpdf":
-            # The old generator, because numpy promises never to change its numbers.
+            # The legacy generator: numpy guarantees that its numbers never change.
             first, second = np.random.RandomState(self.seed).random_sample((2, *samples.shape))
             steps += first - second
         return np.clip(np.rint(steps) * step, -1.0, 1.0 - step)
 
 
 class QuantiseRule(BaseRule):
-    """How sample words are drawn: whole numbers of bits, one dither or a list to choose from."""
+    """How words are drawn: a whole number of bits, and one dither or a list to choose from."""
 
     name: Literal["quantise"]
     bits: Distribution
@@ -55,7 +55,7 @@ class QuantiseRule(BaseRule):
         bits = draws.number("bits", self.bits)
         return Quantise(
             name="quantise",
-            bits=bits,  # type: ignore[arg-type]  # pydantic takes 16.0 and refuses 16.5
+            bits=bits,  # type: ignore[arg-type]  # pydantic accepts 16.0 and refuses 16.5
             dither=draws.choice("dither", self.dither),
             seed=draws.seed("dither noise"),
         )

@@ -1,1 +1,1 @@
-"""Manifests in the formats of other programs, one file each."""
+"""Exports of manifests to the formats of other programs, one module for each format."""

@@ -1,4 +1,4 @@
-"""What an exporter's file registers."""
+"""Exporters, which the modules of this package register."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from mixgen.manifest.mixture import Mixture
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """One format of another program.
+    """A format of another program.
 
     Attributes:
-        name: as it is asked for; also the name of its file.
-        summary: what is written, in a few words.
-        write: (file or folder to write, mixtures, corpus roots) -> what was written, as a sentence.
-            Raises InputError where the format cannot hold a mixture.
+        name: the name by which users choose it, and the name of its module.
+        summary: what it writes, in a few words.
+        write: (file or folder to write, mixtures, corpus roots) -> a sentence about what it wrote.
+            Raises InputError if the format cannot hold a mixture.
     """
 
     name: str
@@ -28,5 +28,5 @@ class Exporter:
 
 @functools.cache
 def exporters() -> dict[str, Exporter]:
-    """Return every exporter under its name."""
+    """Return all exporters by name."""
     return collect("mixgen.export", Exporter)

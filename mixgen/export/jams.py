@@ -1,4 +1,4 @@
-"""Records as Scaper's JAMS files and back, so that stock Scaper can render what we render."""
+"""Mixtures as Scaper's JAMS files and back; stock Scaper renders them as `mixgen render` does."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,8 +21,8 @@ _JAMS_VERSION = "0.3.5"
 def write_jams(path: Path, mixture: Mixture, roots: Roots) -> None:
     """Write a mixture as a JAMS file that `scaper.generate_from_jams` renders.
 
-    JAMS keeps events in the order of time, not of the record; the record itself travels in the
-    annotation's sandbox.
+    JAMS orders events by time and not as in the record; the sandbox of the annotation holds the
+    record itself.
 
     Raises:
         InputError: the record holds what Scaper cannot express.
@@ -31,7 +31,7 @@ def write_jams(path: Path, mixture: Mixture, roots: Roots) -> None:
     write_json(path, jams_dict(mixture, roots))
 
 
-# What Scaper cannot express: how it is found, the reason, and what can be exported.
+# What Scaper cannot express: a test of a mixture, the reason, and what can be exported.
 _INEXPRESSIBLE: tuple[tuple[Callable[[Mixture], object], str, str], ...] = (
     (
         lambda mixture: any(source.gain.rule != "lufs" for source in mixture.sources),
@@ -62,15 +62,15 @@ _INEXPRESSIBLE: tuple[tuple[Callable[[Mixture], object], str, str], ...] = (
 
 
 def _check_expressible(mixture: Mixture) -> None:
-    for has, reason, allowed in _INEXPRESSIBLE:
-        if has(mixture):
+    for applies, reason, allowed in _INEXPRESSIBLE:
+        if applies(mixture):
             raise InputError(
                 f"Mixture {mixture.id} {reason}, which Scaper cannot express: {allowed}."
             )
 
 
 def jams_dict(mixture: Mixture, roots: Roots) -> dict[str, Any]:
-    """Return the JAMS content of a mixture as plain data."""
+    """Return the content of a mixture's JAMS file as plain data."""
     duration_s = seconds_of(mixture.frames, mixture.sample_rate)
     annotation = {
         "annotation_metadata": {},
@@ -137,7 +137,7 @@ def read_jams(path: Path) -> Mixture:
     """Return the record in a JAMS file written by `write_jams`.
 
     Raises:
-        InputError: the file is no JAMS file of this suite.
+        InputError: the file is not from `write_jams`.
     """
     data = read_json(path)
     try:

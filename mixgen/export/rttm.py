@@ -1,4 +1,4 @@
-"""Who is active when, as RTTM: the format of NIST's Rich Transcription 2009 evaluation plan."""
+"""The active times of sources as RTTM, the format of NIST's Rich Transcription 2009 evaluation."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from mixgen.manifest.mixture import Mixture
 
 
 def write_rttm(path: Path, mixtures: Iterable[Mixture]) -> None:
-    """Write one file for all mixtures; each line names its mixture and talker."""
+    """Write one file for all mixtures, whose lines name their mixture and talker."""
     write_text(path, "".join(f"{line}\n" for mixture in mixtures for line in rttm_lines(mixture)))
 
 
 def rttm_lines(mixture: Mixture) -> Iterator[str]:
-    """Yield a line per event of a mixture in the order of time; backgrounds are nobody's turn."""
+    """Yield one line for each event of a mixture in order of time, without backgrounds."""
     spans = [
         (event.event_time, event.event_duration * (event.time_stretch or 1.0), source.label)
         for source in mixture.sources
@@ -34,5 +34,5 @@ def _export(out: Path, mixtures: Sequence[Mixture], _roots: Roots) -> str:
 
 
 EXPORTER = Exporter(
-    name="rttm", summary="one RTTM file that says who is active when", write=_export
+    name="rttm", summary="one RTTM file with the active times of all talkers", write=_export
 )

@@ -1,4 +1,4 @@
-"""What is in a set, as a page and as JSON: sizes, levels, uses, leakage, licences, examples."""
+"""Reports on a set, as a page and as JSON: sizes, levels, uses, leakage, licences, examples."""
 
 from pathlib import Path
 
@@ -13,37 +13,39 @@ FACTS_FILE = "report.json"
 
 
 def make_report(source: Path, out: Path, *, examples: int = 3) -> Path:
-    """Write report.html and report.json of a rendered set, or of a manifest alone.
+    """Write report.html and report.json about a rendered set, or about a manifest alone.
 
     The same set gives the same bytes.
 
     Args:
         source: folder of a rendered set, or a manifest.jsonl.
         out: folder of the report.
-        examples: how many mixtures of each split to show; a manifest alone has none.
+        examples: number of mixtures of each split to show; a manifest alone shows none.
 
     Returns:
-        The page, which needs no other file.
+        The path of the page, which needs no other file.
 
     Raises:
-        InputError: the set is missing or not rendered to its end, or one of its records is not
+        InputError: the set is missing or not completely rendered, or one of its records is not
             valid.
         MachineError: the folder cannot be written or the disk is full.
     """
     from mixgen.report.page import render_page  # matplotlib and jinja2 take a while to load
 
-    given = open_source(Path(source))
-    chosen = EvenlySpaced(examples if given.folder else 0)
-    facts = gather(given, chosen)
-    mixtures = chosen.chosen()
-    seconds = excerpt_seconds([mixture for mixture, _ in mixtures])
-    excerpts = [load(given.manifest.path.parent, *pair, seconds) for pair in mixtures]
+    report_source = open_source(Path(source))
+    selection = EvenlySpaced(examples if report_source.folder else 0)
+    facts = gather(report_source, selection)
+    chosen = selection.chosen()
+    seconds = excerpt_seconds([mixture for mixture, _ in chosen])
+    folder = report_source.manifest.path.parent
+    excerpts = [load(folder, mixture, rows, seconds) for mixture, rows in chosen]
     facts = {
         "findings": find(facts),
         **facts,
         "excerpt_s": seconds,
         "examples": [
-            describe(*pair, files) for pair, files in zip(mixtures, excerpts, strict=True)
+            describe(mixture, rows, files)
+            for (mixture, rows), files in zip(chosen, excerpts, strict=True)
         ],
     }
     write_json(Path(out) / FACTS_FILE, facts)

@@ -1,4 +1,4 @@
-"""The numbers of a report: one pass over the mixtures, every table fed at once."""
+"""The numbers of a report: one pass over the mixtures fills every table."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,46 +10,45 @@ from mixgen.report.leakage import Leakage
 from mixgen.report.licences import Licences
 from mixgen.report.quantities import Quantities
 from mixgen.report.rooms import Rooms
-from mixgen.report.rows import Given, mixtures_with_rows
+from mixgen.report.rows import ReportSource, mixtures_with_rows
 from mixgen.report.splits import Splits
 from mixgen.report.usage import Usage
 
 SCHEMA = "report/1"
 
 
-def gather(given: Given, chosen: EvenlySpaced) -> dict[str, Any]:
-    """Return what is in a set as plain data, and let `chosen` see every mixture on the way.
+def gather(source: ReportSource, selection: EvenlySpaced) -> dict[str, Any]:
+    """Return what is in a set as plain data, and pass every mixture to `selection`.
 
     Raises:
         InputError: a line of the manifest or of rendered.jsonl is not valid.
     """
     splits, leakage, licences = Splits(), Leakage(), Licences()
     quantities, usage, rooms = Quantities(), Usage(), Rooms()
-    total = given.manifest.count()
-    for mixture, rows in track(mixtures_with_rows(given), "reading mixtures", total):
-        for table in (splits, rooms, leakage, licences, quantities, usage, chosen):
+    total = source.manifest.count()
+    for mixture, rows in track(mixtures_with_rows(source), "reading mixtures", total):
+        for table in (splits, rooms, leakage, licences, quantities, usage, selection):
             table.add(mixture, rows)
     return {
         "schema": SCHEMA,
-        "set": _identity(given),
+        "set": {
+            "manifest_sha256": source.sha256,
+            "rendered": source.folder is not None,
+            **source.header.as_dict(),
+        },
         **splits.as_data(),
         "rooms": rooms.as_data(),
         "leakage": leakage.as_data(),
         "quantities": quantities.as_data(),
         "usage": usage.as_data(),
         **licences.as_data(),
-        "citations": list(_citations(given)),
+        "citations": list(_citations(source)),
     }
 
 
-def _citations(given: Given) -> Iterator[dict[str, str]]:
-    """Yield what to cite for each corpus whose layout is known and is of one corpus."""
-    for corpus, name in sorted(given.header.layouts.items()):
+def _citations(source: ReportSource) -> Iterator[dict[str, str]]:
+    """Yield what to cite for each corpus whose layout is registered and belongs to one corpus."""
+    for corpus, name in sorted(source.header.layouts.items()):
         layout = layouts().get(name)
         if layout is not None and layout.citation:
             yield {"corpus": corpus, "citation": layout.citation, "home": layout.home}
-
-
-def _identity(given: Given) -> dict[str, Any]:
-    header = given.header.as_dict()
-    return {"manifest_sha256": given.sha256, "rendered": given.folder is not None, **header}

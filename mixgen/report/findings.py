@@ -1,20 +1,20 @@
-"""What a person must know first, in sentences: leakage, what is missing, what nobody stated."""
+"""The sentences at the top of a report: leakage, missing mixtures, missing licences."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mixgen.report.leakage import LEAKS
 
 Finding = dict[str, str]
-Severity = Literal["error", "warning", "good", "note"]
+Severity = Literal["error", "warning", "good", "note"]  # the worst first
 
-_NAMED = 12
+_MOST_NAMES = 12
 
 
 def find(facts: dict[str, Any]) -> list[Finding]:
-    """Return the sentences, the worst first."""
-    found = [*_leaks(facts["leakage"]), *_missing(facts), *_unstated(facts["licences"])]
-    order = ("error", "warning", "good", "note")
+    """Return the findings, the worst first."""
+    found = [*_leaks(facts["leakage"]), *_missing(facts), *_unlicensed(facts["licences"])]
+    order = get_args(Severity)
     return sorted(found, key=lambda finding: order.index(finding["severity"]))
 
 
@@ -25,25 +25,24 @@ def _finding(severity: Severity, text: str) -> Finding:
 def _leaks(leakage: dict[str, Any]) -> Iterator[Finding]:
     for pair in leakage["pairs"]:
         if pair["leak"]:
-            first, second = pair["splits"]
-            what = f"{pair['shared']} {_noun(pair['kind'], pair['shared'])}"
-            yield _finding("error", f"Leakage: {what} in both {first} and {second}: {_list(pair)}.")
+            yield _finding("error", _leak(pair))
     if leakage["pairs"] and not leakage["found"]:
         kinds = " and no ".join(kind for kind in LEAKS if kind in leakage["kinds"])
-        # Tests may share: see `Leakage`.
+        # Only tests may share these: see `Leakage`.
         shared = any(pair["shared"] for pair in leakage["pairs"] if pair["kind"] in LEAKS)
-        but = ", other than tests" if shared else ""
-        yield _finding("good", f"No leakage: no {kinds} are in two splits{but}.")
+        exception = ", except in tests" if shared else ""
+        yield _finding("good", f"No leakage: no {kinds} are in two splits{exception}.")
 
 
-def _noun(kind: str, count: int) -> str:
-    return f"{kind.removesuffix('s')} is" if count == 1 else f"{kind} are"
-
-
-def _list(pair: dict[str, Any]) -> str:
-    more = pair["shared"] - len(pair["names"][:_NAMED])
-    tail = [f"and {more} more"] if more else []
-    return ", ".join([*pair["names"][:_NAMED], *tail])
+def _leak(pair: dict[str, Any]) -> str:
+    """Return the sentence about what two splits share."""
+    count, kind = pair["shared"], pair["kind"]
+    noun = f"{kind.removesuffix('s')} is" if count == 1 else f"{kind} are"
+    names = pair["names"][:_MOST_NAMES]
+    if count > len(names):
+        names = [*names, f"and {count - len(names)} more"]
+    first, second = pair["splits"]
+    return f"Leakage: {count} {noun} in both {first} and {second}: {', '.join(names)}."
 
 
 def _missing(facts: dict[str, Any]) -> Iterator[Finding]:
@@ -53,19 +52,19 @@ def _missing(facts: dict[str, Any]) -> Iterator[Finding]:
     if not facts["set"]["rendered"]:
         yield _finding(
             "note",
-            "This is of a manifest alone: nothing is measured, and levels are those before the "
-            "clip rule.",
+            "This report covers a manifest alone: nothing is measured, and levels are those before "
+            "the clip rule.",
         )
     elif total["rendered"] < total["mixtures"]:
         missing = total["mixtures"] - total["rendered"]
         yield _finding(
             "error",
-            f"{missing} of {total['mixtures']} mixtures are not rendered to the end: run "
+            f"{missing} of {total['mixtures']} mixtures are not completely rendered: run "
             "`mixgen render` again.",
         )
 
 
-def _unstated(licences: list[dict[str, Any]]) -> Iterator[Finding]:
+def _unlicensed(licences: list[dict[str, Any]]) -> Iterator[Finding]:
     for row in licences:
         if not row["licence"].strip():
             yield _finding(
@@ -79,16 +78,16 @@ _FEW_HOURS = 0.1
 
 
 def is_little(hours: float) -> bool:
-    """Tell whether a length is below 0.1 h."""
+    """Return whether a length is below 0.1 h."""
     return hours < _FEW_HOURS
 
 
 def by_the_clock(hours: float) -> str:
-    """Write a length as minutes and seconds: 4:20."""
+    """Return a length as minutes and seconds: 4:20."""
     minutes, seconds = divmod(round(hours * 3600), 60)
     return f"{minutes}:{seconds:02d}"
 
 
 def in_words(hours: float) -> str:
-    """Write a length with its unit: 12.30 h, 4:20 min."""
+    """Return a length with its unit: 12.30 h, or 4:20 min where it is below 0.1 h."""
     return f"{by_the_clock(hours)} min" if is_little(hours) else f"{hours:,.2f} h"

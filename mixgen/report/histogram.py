@@ -1,4 +1,4 @@
-"""Counts of values in bins, and the few numbers that sum values up."""
+"""Counts of values in bins, and the minimum, mean and maximum of values."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,53 +12,54 @@ _DECIMALS = 4
 
 
 def summary(values: ArrayLike) -> dict[str, Any] | None:
-    """Return how many values are known, their least, mean and largest; None if none is known."""
-    known = _known(values)
-    if known.size == 0:
+    """Return the number, minimum, mean and maximum of the finite values; None if none is finite."""
+    finite = _finite(values)
+    if finite.size == 0:
         return None
     return {
-        "n": int(known.size),
-        "min": round(float(known.min()), _DECIMALS),
-        "mean": round(float(known.mean()), _DECIMALS),
-        "max": round(float(known.max()), _DECIMALS),
+        "n": int(finite.size),
+        "min": round(float(finite.min()), _DECIMALS),
+        "mean": round(float(finite.mean()), _DECIMALS),
+        "max": round(float(finite.max()), _DECIMALS),
     }
 
 
 def histogram(series: Mapping[str, ArrayLike], finest: float) -> dict[str, Any] | None:
-    """Count the values of each series in common bins centred on multiples of their width.
+    """Count the finite values of each series in bins that all series share.
 
-    The width is `finest`, or the next of 1, 2, 5, 10, 20, ... times it that needs at most 50 bins.
-    A setting such as -25 dB and what is measured of it, -25.001, so fall into one bin.
+    Bins are as wide as `finest`, or as the next of 1, 2, 5, 10, 20, ... times `finest` that needs
+    at most 50 of them. They are centred on multiples of their width, so that a requested -25 dB and
+    a measured -25.001 dB fall into one bin.
 
     Returns:
-        `width`, the centre of the `first` bin and the `counts` by series, series without values
-        left out; None if there are no values.
+        `width`, the centre of the `first` bin, and the `counts` of each series that has finite
+        values; None if no series has any.
     """
-    known = {name: _known(values) for name, values in series.items()}
-    known = {name: values for name, values in known.items() if values.size}
-    if not known:
+    finite = {name: _finite(values) for name, values in series.items()}
+    finite = {name: values for name, values in finite.items() if values.size}
+    if not finite:
         return None
-    width = _width([value for v in known.values() for value in (v.min(), v.max())], finest)
-    places = {name: np.floor(v / width + 0.5).astype(int) for name, v in known.items()}
-    first = min(int(place.min()) for place in places.values())
-    last = max(int(place.max()) for place in places.values())
+    width = _width([end for v in finite.values() for end in (v.min(), v.max())], finest)
+    bins = {name: np.floor(v / width + 0.5).astype(int) for name, v in finite.items()}
+    first = min(int(indices.min()) for indices in bins.values())
+    last = max(int(indices.max()) for indices in bins.values())
     return {
         "width": round(width, 6),
         "first": round(first * width, 6),
         "counts": {
-            name: np.bincount(place - first, minlength=last - first + 1).tolist()
-            for name, place in places.items()
+            name: np.bincount(indices - first, minlength=last - first + 1).tolist()
+            for name, indices in bins.items()
         },
     }
 
 
-def _known(values: ArrayLike) -> NDArray[np.float64]:
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     return array[np.isfinite(array)]
 
 
 def _width(ends: Sequence[float], finest: float) -> float:
-    """Return the narrowest allowed width for values from the least to the largest of `ends`."""
+    """Return the narrowest allowed width for values from the minimum to the maximum of `ends`."""
     steps_needed = (max(ends) - min(ends)) / (finest * (_MOST_BINS - 1))
     if steps_needed <= 1:
         return finest

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mixgen.manifest.mixture import Mixture
-from mixgen.report.rows import Rows, parts_of
+from mixgen.report.rows import Rows, file_uses
 
 # What no two splits may share. Other labels are classes of sound, which splits share by design.
 LEAKS = ("talkers", "files", "songs", "rooms")
@@ -16,11 +16,12 @@ _LISTED = 100
 
 
 class Leakage:
-    """Who and what is in each split.
+    """The talkers, files, songs, rooms and labels in each split.
 
-    A file is known by its content, so a copy under another name is found as well. A song is a
-    folder of music files with several labels (its stems): the manifest has no songs of its own.
-    Splits whose names begin with "test" may share all of it among themselves.
+    A file is identified by its content, so a copy under another name is the same file. A song is a
+    folder of music files with several labels (its stems), because a manifest names no songs. The
+    splits `test`, `test_near`, ... may share anything with each other, because they may hold the
+    same sounds in different mixtures.
     """
 
     def __init__(self) -> None:
@@ -28,17 +29,19 @@ class Leakage:
         self._stems: dict[str, set[str]] = defaultdict(set)  # folder -> labels in it
 
     def add(self, mixture: Mixture, rows: Rows) -> None:  # noqa: ARG002 - one signature for all
-        """Take one mixture into account."""
+        """Count one mixture."""
         split = self._splits.setdefault(mixture.split, defaultdict(dict))
-        for kind, key, name in itertools.chain(_labels(mixture), _files(mixture), _rooms(mixture)):
+        for kind, key, name in _contents(mixture):
             # The first name in the alphabet, so that the order of mixtures does not matter.
             split[kind][key] = min(name, split[kind].get(key, name))
-        for folder, label in _music_folders(mixture):
-            self._stems[folder].add(label)
-            split["songs"][folder] = folder
+        for source in mixture.sources:
+            for event in source.events if source.kind == "music" else ():
+                folder = f"{event.corpus}/{PurePosixPath(event.path).parent}"
+                self._stems[folder].add(source.label)
+                split["songs"][folder] = folder
 
     def as_data(self) -> dict[str, Any]:
-        """Return what every pair of splits shares, for each kind of thing in the set."""
+        """Return what every pair of splits shares, for each kind of content in the set."""
         kinds = sorted({kind for split in self._splits.values() for kind in split}, key=_order)
         pairs = [
             self._shared(first, second, kind)
@@ -48,53 +51,39 @@ class Leakage:
         return {"found": any(pair["leak"] for pair in pairs), "kinds": kinds, "pairs": pairs}
 
     def _shared(self, first: str, second: str, kind: str) -> dict[str, Any]:
-        ours, theirs = (self._things(split, kind) for split in (first, second))
-        names = sorted(ours[key] for key in ours.keys() & theirs.keys())
+        in_first, in_second = (self._names(split, kind) for split in (first, second))
+        names = sorted(in_first[key] for key in in_first.keys() & in_second.keys())
+        are_tests = all(split.split("_")[0] == "test" for split in (first, second))
         return {
             "splits": [first, second],
             "kind": kind,
-            "in_each": [len(ours), len(theirs)],
+            "in_each": [len(in_first), len(in_second)],
             "shared": len(names),
-            "leak": bool(names) and kind in LEAKS and not _are_tests(first, second),
+            "leak": bool(names) and kind in LEAKS and not are_tests,
             "names": names[:_LISTED],
         }
 
-    def _things(self, split: str, kind: str) -> dict[str, str]:
-        things = self._splits[split].get(kind, {})
+    def _names(self, split: str, kind: str) -> dict[str, str]:
+        """Return the names of one kind in a split, by key."""
+        names = self._splits[split].get(kind, {})
         if kind != "songs":
-            return things
-        return {folder: name for folder, name in things.items() if len(self._stems[folder]) > 1}
-
-
-def _are_tests(*splits: str) -> bool:
-    """Tell whether all are tests (test, test_near, ...), which may hold the same in other ways."""
-    return all(split.split("_")[0] == "test" for split in splits)
+            return names
+        return {folder: name for folder, name in names.items() if len(self._stems[folder]) > 1}
 
 
 def _order(kind: str) -> tuple[int, str]:
     return (LEAKS.index(kind) if kind in LEAKS else len(LEAKS)), kind
 
 
-def _labels(mixture: Mixture) -> Iterator[tuple[str, str, str]]:
-    """Yield (kind, key, name) of every label; two corpora may use one label for two talkers."""
+def _contents(mixture: Mixture) -> Iterator[tuple[str, str, str]]:
+    """Yield (kind, key, name) of the labels, files and room of a mixture."""
     for source in mixture.sources:
         kind = "talkers" if source.kind == "speech" else f"{source.kind} labels"
+        # The corpus is in the name: two corpora may use one label for two talkers.
         for corpus in {event.corpus for event in source.events} if source.label else ():
             name = f"{corpus}/{source.label}"
             yield kind, name, name
-
-
-def _files(mixture: Mixture) -> Iterator[tuple[str, str, str]]:
-    for part in parts_of(mixture):
-        yield "files", part.sha256, part.name
-
-
-def _music_folders(mixture: Mixture) -> Iterator[tuple[str, str]]:
-    for source in mixture.sources:
-        for event in source.events if source.kind == "music" else ():
-            yield f"{event.corpus}/{PurePosixPath(event.path).parent}", source.label
-
-
-def _rooms(mixture: Mixture) -> Iterator[tuple[str, str, str]]:
+    for use in file_uses(mixture):
+        yield "files", use.sha256, use.name
     if mixture.room:
         yield "rooms", mixture.room.name, mixture.room.name

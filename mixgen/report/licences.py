@@ -1,10 +1,10 @@
-"""Under which licences the audio inside a set stands, and from which corpora it comes."""
+"""The licences of the audio inside a set, and the corpora that it comes from."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from mixgen.manifest.mixture import Mixture
-from mixgen.report.rows import Part, Rows, parts_of
+from mixgen.report.rows import FileUse, Rows, file_uses
 
 _Key = tuple[str, ...]
 
@@ -18,11 +18,11 @@ class _Share:
     seconds: float = 0.0
     files: set[str] = field(default_factory=set)
 
-    def add(self, part: Part) -> None:
+    def add(self, use: FileUse) -> None:
         """Count one use of a file."""
         self.uses += 1
-        self.seconds += part.duration_s
-        self.files.add(part.name)
+        self.seconds += use.duration_s
+        self.files.add(use.name)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sums as plain data."""
@@ -42,23 +42,24 @@ class Licences:
         self._corpora: dict[_Key, _Share] = {}
 
     def add(self, mixture: Mixture, rows: Rows) -> None:  # noqa: ARG002 - one signature for all
-        """Take one mixture into account."""
-        parts = list(parts_of(mixture))
-        _share(self._licences, [((part.licence,), part) for part in parts])
-        _share(self._corpora, [((p.corpus, p.kind, p.licence), p) for p in parts])
+        """Count one mixture."""
+        uses = list(file_uses(mixture))
+        _count(self._licences, [((use.licence,), use) for use in uses])
+        _count(self._corpora, [((use.corpus, use.kind, use.licence), use) for use in uses])
 
     def as_data(self) -> dict[str, Any]:
-        """Return both tables, sorted by name; an empty licence is one that nobody stated."""
+        """Return both tables, sorted by name; an empty licence means that none is stated."""
         return {
             "licences": _table(("licence",), self._licences),
             "corpora": _table(("corpus", "kind", "licence"), self._corpora),
         }
 
 
-def _share(shares: dict[_Key, _Share], parts: list[tuple[_Key, Part]]) -> None:
-    for key, part in parts:
-        shares.setdefault(key, _Share()).add(part)
-    for key in {key for key, _ in parts}:
+def _count(shares: dict[_Key, _Share], uses: list[tuple[_Key, FileUse]]) -> None:
+    """Add the uses of one mixture to the shares of their keys."""
+    for key, use in uses:
+        shares.setdefault(key, _Share()).add(use)
+    for key in {key for key, _ in uses}:
         shares[key].mixtures += 1
 
 

@@ -1,4 +1,4 @@
-"""The report as one HTML file: styles, pictures and sounds inside, no scripts, no network."""
+"""The report as one HTML file with its styles, pictures and sounds; no scripts, no network."""
 
 import base64
 from pathlib import Path
@@ -28,11 +28,11 @@ _TITLES = {
 
 
 def render_page(facts: dict[str, Any], excerpts: list[list[Excerpt]]) -> str:
-    """Return the page. What comes from a manifest is escaped wherever it stands.
+    """Return the page, with all text from the manifest escaped.
 
     Args:
         facts: as `mixgen.report` writes them to report.json.
-        excerpts: the files of each of facts["examples"], in the same order.
+        excerpts: the files of each example in facts["examples"], in the same order.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
@@ -55,21 +55,24 @@ def render_page(facts: dict[str, Any], excerpts: list[list[Excerpt]]) -> str:
         little=is_little(facts["total"]["hours"]),
         count_figure=_count_figure(facts["total"]),
         quantity_figures=[_quantity_figure(q) for q in facts["quantities"] if q["histogram"]],
-        usage_figures=[_usage_figure(row) for row in facts["usage"]],
+        usage_figures=[
+            _png(draw_histogram(row["histogram"], "times used", row["of"]))
+            for row in facts["usage"]
+        ],
         players=[_players(files) for files in excerpts],
     )
 
 
 def _number(value: float | None, decimals: int = 0) -> str:
-    """Write a number with its thousands apart; a dash where there is none."""
+    """Return a number with thousands separators; a dash for None."""
     if value is None:
         return "–"
-    # Adding zero makes a negative zero positive.
+    # Adding zero turns -0.0 into 0.0.
     return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
 
 
 def _counts(counts: dict[str, int]) -> str:
-    """Write one value alone, several with how often each is there."""
+    """Return a single value alone, and several values with the count of each."""
     if len(counts) == 1:
         return next(iter(counts))
     return (
@@ -78,7 +81,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _range(ends: list[float] | None, decimals: int) -> str:
-    """Write [least, largest] as one number where both look the same; a dash where there is none."""
+    """Return [low, high] as text, as one number where both round to it; a dash for None."""
     if ends is None:
         return "–"
     low, high = (_number(end, decimals) for end in ends)
@@ -103,20 +106,16 @@ def _quantity_figure(quantity: dict[str, Any]) -> dict[str, str]:
 
 def _count_figure(total: dict[str, Any]) -> str | None:
     keys = {"all sources": "sources_per_mixture", "targets": "targets_per_mixture"}
-    counts = histogram({name: _spelled_out(total[key]) for name, key in keys.items()}, finest=1.0)
+    values = {
+        name: np.repeat([int(value) for value in total[key]], list(total[key].values()))
+        for name, key in keys.items()
+    }
+    counts = histogram(values, finest=1.0)
     return _png(draw_histogram(counts, "number in a mixture", "mixtures")) if counts else None
 
 
-def _spelled_out(counts: dict[str, int]) -> list[int]:
-    return np.repeat([int(value) for value in counts], list(counts.values())).tolist()
-
-
-def _usage_figure(row: dict[str, Any]) -> str:
-    return _png(draw_histogram(row["histogram"], "times used", row["of"]))
-
-
 def _players(files: list[Excerpt]) -> list[dict[str, str]]:
-    """Return picture, sound and problem of each file; the pictures of a mixture share a scale."""
+    """Return picture, sound and problem of each file of a mixture, with one scale for all."""
     levels = {
         f.name: level_picture(f.samples, f.sample_rate) for f in files if f.samples is not None
     }
@@ -125,8 +124,8 @@ def _players(files: list[Excerpt]) -> list[dict[str, str]]:
     for file in files:
         picture = sound = ""
         if file.samples is not None:
-            seconds = file.samples.shape[1] / file.sample_rate
             rate = file.sample_rate
+            seconds = file.samples.shape[1] / rate
             drawn = draw_spectrogram(levels[file.name], top_db, seconds, rate)
             picture = _data("image/webp", drawn)
             sound = _data("audio/flac", to_flac(file.samples, rate))

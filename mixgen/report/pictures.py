@@ -1,4 +1,4 @@
-"""Histograms as PNG and spectrograms as WebP images: the same numbers give the same bytes."""
+"""Histograms as PNG and spectrograms as WebP images; the same numbers give the same bytes."""
 
 import io
 from typing import Any
@@ -14,7 +14,7 @@ from scipy.signal import ShortTimeFFT
 from mixgen.audio.read import Samples
 
 INK, QUIET, LINE = "#1c2733", "#5b6875", "#d8dee5"
-ASKED, FOUND = "#a9c5dc", "#0b4f7d"
+REQUESTED, MEASURED = "#a9c5dc", "#0b4f7d"
 
 _DOTS_PER_INCH = 150
 _WINDOW_S = 0.032
@@ -23,14 +23,14 @@ _RANGE_DB = 70.0
 
 
 def draw_histogram(counts: dict[str, Any], x_label: str, y_label: str) -> bytes:
-    """Draw counts made by `histogram.histogram`: a second series is a line over the first."""
+    """Draw the counts from `histogram.histogram`, with a second series as a line over the first."""
     figure, axes = _figure(3.6, 2.1)
     width, first = counts["width"], counts["first"]
-    for place, (name, values) in enumerate(counts["counts"].items()):
+    for index, (name, values) in enumerate(counts["counts"].items()):
         edges = first + width * (np.arange(len(values) + 1) - 0.5)
-        line = place > 0 or name == "measured"
-        color = FOUND if line else ASKED
-        axes.stairs(values, edges, fill=not line, color=color, linewidth=1.3, zorder=2 + place)
+        line = index > 0 or name == "measured"
+        color = MEASURED if line else REQUESTED
+        axes.stairs(values, edges, fill=not line, color=color, linewidth=1.3, zorder=2 + index)
     _widen(axes, width)
     if width >= 1:
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
@@ -39,15 +39,15 @@ def draw_histogram(counts: dict[str, Any], x_label: str, y_label: str) -> bytes:
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.grid(axis="y", color=LINE, linewidth=0.6, zorder=0)
-    # Without the name of the program that drew it, which changes with its version.
+    # The field Software would hold the version of matplotlib, and so change the bytes with it.
     return _encoded(figure, format="png", metadata={"Software": None})
 
 
 def _widen(axes: Axes, width: float) -> None:
-    """Leave half a bin free at both ends; show at least five bins around a single one."""
+    """Leave half a bin free at both ends, and show a width of at least five bins."""
     low, high = axes.dataLim.intervalx
     free = max(width / 2, (5 * width - (high - low)) / 2)
-    # What cannot be negative gets no room below zero.
+    # Values that are never negative need no space below zero.
     left = low - free if low < -width / 2 else max(low - free, -0.6 * width)
     axes.set_xlim(left, high + free)
 
@@ -65,7 +65,7 @@ def level_picture(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
 def draw_spectrogram(
     levels: NDArray[np.float64], top_db: float, duration_s: float, sample_rate: int
 ) -> bytes:
-    """Draw `level_picture`'s levels from 70 dB below `top_db` to it; silence is the darkest."""
+    """Draw levels from `level_picture`, 70 dB up to `top_db`; silence has the darkest colour."""
     figure, axes = _figure(3.2, 1.9)
     darkest_db = max(top_db - _RANGE_DB, _FLOOR_DB)
     axes.imshow(
@@ -79,7 +79,7 @@ def draw_spectrogram(
     )
     axes.set_xlabel("time [s]", fontsize=8, color=QUIET)
     axes.set_ylabel("frequency [kHz]", fontsize=8, color=QUIET)
-    # A tenth of the size of a PNG, and nothing is read off these pixels.
+    # WebP is a tenth of the size of PNG; its losses do not matter here.
     return _encoded(figure, format="webp", pil_kwargs={"quality": 85})
 
 

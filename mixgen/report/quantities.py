@@ -1,4 +1,4 @@
-"""What was asked for beside what is in the files: levels, overlap, durations."""
+"""Requested and measured values side by side: levels, overlap, durations."""
 
 from array import array
 from collections.abc import Iterator
@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from mixgen.manifest.mixture import Mixture, Source, planned_overlap
+from mixgen.manifest.mixture import MIXTURE, Mixture, Source, planned_overlap
 from mixgen.report.histogram import histogram, summary
 from mixgen.report.rows import Rows, files_of
 
 Pair = tuple[float | None, float | None]  # requested, measured
 
-_MIXTURE = "mixture"
-_NOTHING = float("nan")
+_UNKNOWN = float("nan")
 _FINEST = {"dB": 1.0, "LUFS": 1.0, "s": 0.02, "": 0.05}
 
 
 @dataclass
 class _Values:
-    """Requested and measured values of one split, and where they differ most."""
+    """Requested and measured values of one split, and the file in which they differ most."""
 
     requested: "array[float]" = field(default_factory=lambda: array("d"))
     measured: "array[float]" = field(default_factory=lambda: array("d"))
@@ -27,10 +26,10 @@ class _Values:
     differs_at: str = ""
 
     def add(self, pair: Pair, where: str) -> None:
-        """Take one file's requested and measured value; `where` is its path."""
+        """Add the values of one file, whose path is `where`."""
         requested, measured = pair
-        self.requested.append(_NOTHING if requested is None else requested)
-        self.measured.append(_NOTHING if measured is None else measured)
+        self.requested.append(_UNKNOWN if requested is None else requested)
+        self.measured.append(_UNKNOWN if measured is None else measured)
         if requested is None or measured is None:
             return
         if abs(measured - requested) > self.difference:
@@ -48,16 +47,16 @@ class _Values:
 
 
 class Quantities:
-    """Every quantity of rendered.jsonl by what it is of: the mixture, or a kind of file and a rule.
+    """Every quantity of rendered.jsonl, for mixtures, and for each kind of file and level rule.
 
-    Without rendered files, levels and durations are as the manifest asks for them.
+    Without rendered files, levels and durations are those that the manifest requests.
     """
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str], dict[str, _Values]] = {}
 
     def add(self, mixture: Mixture, rows: Rows) -> None:
-        """Take one mixture into account."""
+        """Add the values of one mixture."""
         for (group, name), pair, where in _pairs(mixture, rows):
             splits = self._values.setdefault((group, name), {})
             splits.setdefault(mixture.split, _Values()).add(pair, where)
@@ -71,9 +70,9 @@ class Quantities:
 
 
 def _mixture_first(item: tuple[tuple[str, str], Any]) -> tuple[bool, str]:
-    """Sort by group; within a group quantities keep the order in which they were met."""
+    """Sort by group; within a group, quantities keep the order in which they were added."""
     (group, _), _ = item
-    return group != _MIXTURE, group
+    return group != MIXTURE, group
 
 
 def _quantity(group: str, name: str, splits: dict[str, _Values]) -> dict[str, Any]:
@@ -100,31 +99,29 @@ def _unit(group: str, name: str) -> str:
 
 def _pairs(mixture: Mixture, rows: Rows) -> Iterator[tuple[tuple[str, str], Pair, str]]:
     """Yield ((group, quantity), (requested, measured), file) of one mixture."""
-    whole = rows.get(_MIXTURE)
-    heard_s = whole.frames / whole.sample_rate if whole else None
-    yield (_MIXTURE, "duration_s"), (mixture.duration_s, heard_s), f"{mixture.id}/{_MIXTURE}"
+    whole = rows.get(MIXTURE)
+    rendered_s = whole.frames / whole.sample_rate if whole else None
+    yield (MIXTURE, "duration_s"), (mixture.duration_s, rendered_s), f"{mixture.id}/{MIXTURE}"
     if whole:
-        yield (_MIXTURE, "clip_gain_db"), (None, whole.clip_gain_db), whole.path
-    groups = {name: group for source in mixture.sources for name, group in _groups(source)}
+        yield (MIXTURE, "clip_gain_db"), (None, whole.clip_gain_db), whole.path
+    groups = {
+        name: f"{what}, {source.gain.rule}"
+        for source in mixture.sources
+        for name, what in files_of(source).items()
+    }
     for name, row in rows.items():
         for quantity in dict.fromkeys([*row.requested, *row.measured]):
             pair = row.requested.get(quantity), row.measured.get(quantity)
             yield (groups.get(name, name), quantity), pair, row.path
     if not rows:
-        yield (_MIXTURE, "overlap"), (planned_overlap(mixture), None), f"{mixture.id}/{_MIXTURE}"
+        yield (MIXTURE, "overlap"), (planned_overlap(mixture), None), f"{mixture.id}/{MIXTURE}"
         for source in mixture.sources:
-            for quantity, value in _asked(mixture, source).items():
+            for quantity, value in _requested(mixture, source).items():
                 yield (groups[source.name], quantity), (value, None), f"{mixture.id}/{source.name}"
 
 
-def _groups(source: Source) -> Iterator[tuple[str, str]]:
-    """Yield (file name, group) of every file of a source."""
-    for name, what in files_of(source).items():
-        yield name, f"{what}, {source.gain.rule}"
-
-
-def _asked(mixture: Mixture, source: Source) -> dict[str, float | None]:
-    """Return what `mixgen.render.measure` would call requested, before the joint clip gain."""
+def _requested(mixture: Mixture, source: Source) -> dict[str, float | None]:
+    """Return what `mixgen.render.measure` calls requested, before the joint clip gain."""
     if not source.events:
         return {"level_db": None, "snr_db": None}
     snr_db = fmean(event.snr for event in source.events)

@@ -1,11 +1,11 @@
-"""The rooms that mixtures are in: how many, from files or simulated, how large and reverberant."""
+"""The rooms that mixtures are in: number, origin (files or simulated), size, reverberation."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixgen.manifest.mixture import Mixture, Position, Response, Room, Simulation
+from mixgen.manifest.mixture import Mixture, Position, Response, Room
 from mixgen.report.rows import Rows
 
 _DECIMALS = 4
@@ -13,17 +13,17 @@ _DECIMALS = 4
 
 @dataclass
 class _Range:
-    """The least and the largest of the values met."""
+    """The minimum and maximum of values."""
 
     low: float = math.inf
     high: float = -math.inf
 
     def add(self, value: float) -> None:
-        """Take one value into account."""
+        """Extend the range to one value."""
         self.low, self.high = min(self.low, value), max(self.high, value)
 
     def as_data(self) -> list[float] | None:
-        """Return [least, largest]; None if no value is known."""
+        """Return [minimum, maximum]; None if no value was added."""
         if self.low > self.high:
             return None
         return [round(self.low, _DECIMALS), round(self.high, _DECIMALS)]
@@ -31,7 +31,7 @@ class _Range:
 
 @dataclass
 class _Origin:
-    """The rooms whose responses come from files, or from one engine."""
+    """The rooms whose responses come from files, or from one version of an engine."""
 
     mixtures: int = 0
     walking: int = 0
@@ -40,10 +40,13 @@ class _Origin:
     t60_s: _Range = field(default_factory=_Range)
 
     def add(self, mixture: Mixture, room: Room) -> None:
-        """Take the room of one mixture into account."""
+        """Count the room of one mixture."""
         self.mixtures += 1
         self.names.add(room.name)
-        self.walking += sum(_walks(source.room) for source in mixture.sources)
+        self.walking += sum(
+            isinstance(source.room, Position) and source.room.to_m is not None
+            for source in mixture.sources
+        )
         if room.simulation:
             for edge, length_m in zip(self.size_m, room.simulation.size_m, strict=True):
                 edge.add(length_m)
@@ -62,12 +65,8 @@ class _Origin:
         }
 
 
-def _walks(place: Response | Position | None) -> bool:
-    return isinstance(place, Position) and place.to_m is not None
-
-
 def _t60s(mixture: Mixture, room: Room) -> Iterator[float]:
-    """Yield the reverberation times that the room was made for, where they are told."""
+    """Yield the reverberation times that the room was made for, as far as they are known."""
     if room.simulation:
         yield room.simulation.t60_s
     for source in mixture.sources:
@@ -76,24 +75,21 @@ def _t60s(mixture: Mixture, room: Room) -> Iterator[float]:
 
 
 class Rooms:
-    """Rooms by where their responses come from: files, or an engine of one version."""
+    """Rooms by the origin of their responses: files, or one version of an engine."""
 
     def __init__(self) -> None:
         self._origins: dict[tuple[str, str], _Origin] = {}
 
     def add(self, mixture: Mixture, rows: Rows) -> None:  # noqa: ARG002 - one signature for all
-        """Take one mixture into account."""
+        """Count one mixture."""
         if mixture.room:
-            engine = _engine(mixture.room.simulation)
+            simulation = mixture.room.simulation
+            engine = (simulation.engine, simulation.version) if simulation else ("", "")
             self._origins.setdefault(engine, _Origin()).add(mixture, mixture.room)
 
     def as_data(self) -> list[dict[str, Any]]:
-        """Return counts and ranges by origin; responses from files have no engine."""
+        """Return counts and ranges for each origin; responses from files have no engine."""
         return [
             {"engine": engine or None, "version": version or None, **origin.as_dict()}
             for (engine, version), origin in sorted(self._origins.items())
         ]
-
-
-def _engine(simulation: Simulation | None) -> tuple[str, str]:
-    return (simulation.engine, simulation.version) if simulation else ("", "")

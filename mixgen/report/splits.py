@@ -1,4 +1,4 @@
-"""What each split consists of: mixtures, hours, sources, sample rates."""
+"""The size of each split: mixtures, hours, sources, sample rates."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,6 +10,8 @@ from mixgen.report.rows import Rows
 
 @dataclass
 class _Split:
+    """The sums over the mixtures of one split."""
+
     mixtures: int = 0
     rendered: int = 0
     seconds: float = 0.0
@@ -20,7 +22,7 @@ class _Split:
     channels: Counter[int] = field(default_factory=Counter)
 
     def add(self, mixture: Mixture, rows: Rows) -> None:
-        """Count one mixture; it is rendered if all of its files are."""
+        """Count one mixture, as rendered if all of its files are."""
         self.mixtures += 1
         self.rendered += set(mixture.file_names) <= rows.keys()
         self.seconds += mixture.duration_s
@@ -45,19 +47,19 @@ class _Split:
 
 
 class Splits:
-    """Counts of every split, in the manifest's order, and of all together."""
+    """Counts of every split, in the order of the manifest, and of all splits together."""
 
     def __init__(self) -> None:
         self._splits: dict[str, _Split] = {}
         self._all = _Split()
 
     def add(self, mixture: Mixture, rows: Rows) -> None:
-        """Take one mixture into account."""
+        """Count one mixture."""
         self._splits.setdefault(mixture.split, _Split()).add(mixture, rows)
         self._all.add(mixture, rows)
 
     def as_data(self) -> dict[str, Any]:
-        """Return the counts by split, and under `total` those of all mixtures."""
+        """Return the counts of each split in `splits`, and of all mixtures in `total`."""
         splits = [{"split": name, **split.as_dict()} for name, split in self._splits.items()]
         return {"total": self._all.as_dict(), "splits": splits}
 

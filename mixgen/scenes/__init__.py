@@ -1,1 +1,1 @@
-"""Scaper decides what happens in a mixture; the distributions and draws that it is given."""
+"""Scenes that Scaper draws, and the distributions and seeds that it draws them from."""

@@ -1,4 +1,4 @@
-"""Distributions in Scaper's words, checked on reading; `mixgen.scenes.scene` draws from them."""
+"""Distributions in Scaper's notation, checked on reading; `mixgen.scenes.scene` draws from them."""
 
 import math
 from typing import Annotated, Any
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 _LARGEST_NUMBER = 1e12
+_MOST_SOURCES = 32
 
 _ARGUMENTS = {
     "const": 1,
@@ -21,10 +22,10 @@ def check_distribution(value: list[Any]) -> list[Any]:
     """Return a distribution with its numbers as floats.
 
     Raises:
-        ValueError: its name, or the number, kind or range of its arguments, is not Scaper's.
+        ValueError: Scaper does not allow its name, or the number, type or range of its arguments.
     """
     name, *given = value
-    if name not in list(_ARGUMENTS):
+    if name not in list(_ARGUMENTS):  # a list, because a name in a recipe may not be hashable
         raise ValueError(f"{name!r} is not a distribution: use one of {', '.join(_ARGUMENTS)}")
     if len(given) != _ARGUMENTS[name]:
         raise ValueError(f"{name} takes {_ARGUMENTS[name]} argument(s), not {len(given)}")
@@ -58,7 +59,7 @@ def _check_range(name: str, arguments: list[float]) -> None:
 def _check_choices(name: str, values: list[float], weights: list[float] | None = None) -> None:
     if not values:
         raise ValueError(f"{name} needs at least one value to choose from")
-    if len(set(values)) < len(values):  # which Scaper would take for one
+    if len(set(values)) < len(values):  # Scaper would count them once
         raise ValueError(f"{name} names a value twice: give weights with choose_weighted")
     if weights is None:
         return
@@ -68,7 +69,7 @@ def _check_choices(name: str, values: list[float], weights: list[float] | None =
         raise ValueError(f"the weights of {name} must be 0 or more and add up to 1")
 
 
-# Scaper's own words: [const, 3], [uniform, 0, 5], [choose, [1, 2]], [truncnorm, mean, sd, lo, hi].
+# As in [const, 3], [uniform, 0, 5], [choose, [1, 2]] and [truncnorm, mean, sd, low, high].
 Distribution = Annotated[list[Any], Field(min_length=2), AfterValidator(check_distribution)]
 
 
@@ -77,11 +78,8 @@ def constant(value: float) -> list[Any]:
     return ["const", value]
 
 
-_MOST_SOURCES = 32
-
-
 def _check_count(count: int | list[Any]) -> int | list[Any]:
-    """Check a number of sources or a distribution of it."""
+    """Return a number of sources, or a distribution of it, if it is allowed."""
     distribution = constant(count) if isinstance(count, int) else check_distribution(count)
     if distribution[0] not in ("const", "choose", "choose_weighted"):
         raise ValueError("a count is a number, or const, choose or choose_weighted of numbers")
@@ -90,8 +88,8 @@ def _check_count(count: int | list[Any]) -> int | list[Any]:
     return count if isinstance(count, int) else distribution
 
 
-def _check_some(count: int | list[Any]) -> int | list[Any]:
-    """Check that a count is never 0."""
+def _check_above_zero(count: int | list[Any]) -> int | list[Any]:
+    """Return a count if it is never 0."""
     if 0 in ([count] if isinstance(count, int) else values_of(count)):
         raise ValueError("a talker has at least one utterance")
     return count
@@ -104,6 +102,4 @@ def values_of(distribution: list[Any]) -> list[float]:
 
 
 Count = Annotated[int | list[Any], AfterValidator(_check_count)]
-
-
-CountOfSome = Annotated[Count, AfterValidator(_check_some)]
+CountOfSome = Annotated[Count, AfterValidator(_check_above_zero)]

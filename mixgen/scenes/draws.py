@@ -1,4 +1,4 @@
-"""The random numbers of a mixture, one seed for each purpose."""
+"""The random numbers of a mixture, with a separate seed for each purpose."""
 
 import hashlib
 import math
@@ -15,7 +15,7 @@ _Option = TypeVar("_Option")
 
 
 class Draws:
-    """The random numbers of one rule: each parameter has its own, so that none shifts another."""
+    """The random numbers of one rule; no parameter shifts another, because each has a seed."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -30,15 +30,15 @@ class Draws:
         return sample(distribution, self.seed(purpose))
 
     def optional(self, purpose: str, distribution: Sequence[Any] | None) -> float | None:
-        """Draw a number where there is a distribution for it."""
+        """Draw a number from a distribution; None without one."""
         return None if distribution is None else self.number(purpose, distribution)
 
     def choice(self, purpose: str, options: Sequence[_Option]) -> _Option:
-        """Draw one of the options, each as often as the others."""
+        """Draw one of the options, all with the same probability."""
         return options[np.random.RandomState(self.seed(purpose)).randint(len(options))]
 
     def happens(self, probability: float) -> bool:
-        """Tell whether what has this probability happens."""
+        """Return whether an event of this probability happens."""
         return self.seed("probability") / LARGEST_SEED < probability
 
 

@@ -1,19 +1,19 @@
-"""Scaper decides what happens in a mixture. This is the only module that imports it.
+"""Scenes: Scaper draws the events of a mixture. This is the only module that imports Scaper.
 
-One `scaper.Scaper` per mixture is told which files to use and which distributions to draw from;
-its instantiation becomes the events of the record. Known traps of Scaper 1.6.5 are kept out here:
-`np.Inf` on numpy 2, soxbindings (which corrupts audio without a word), the root logger, warnings
-about every value that it adjusts.
+One `scaper.Scaper` per mixture gets the files to use and the distributions to draw from; its
+instantiation becomes the events of the record. This module works around problems of Scaper 1.6.5:
+it uses `np.Inf`, which numpy 2 does not have; it prefers soxbindings, which corrupts audio without
+an error; it changes the root logger; and it warns about every value that it adjusts.
 """
 
 import copy
+import dataclasses
 import functools
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,11 @@ _SHORTEST_EVENT_S = 0.1
 _TRIES = 100
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EventPlan:
     """One event to instantiate: its file, and a Scaper distribution tuple for each quantity.
 
-    It lasts `duration_s`, or as long as the mixture and the file let it.
+    It lasts `duration_s`, or less if the mixture or the file ends before.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class EventPlan:
     duration_s: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class DrawnEvent:
     """What Scaper drew for one event; times in seconds, snr in dB, pitch_shift in semitones."""
 
@@ -55,7 +55,7 @@ class DrawnEvent:
 
 
 class _NumpyWithInf:
-    """numpy as Scaper 1.6.5 knows it: `np.Inf` went away in numpy 2."""
+    """numpy with the `np.Inf` that Scaper 1.6.5 uses and numpy 2 does not have."""
 
     Inf = np.inf
 
@@ -70,7 +70,7 @@ def load_scaper() -> Any:
     Raises:
         MachineError: Scaper is not installed.
     """
-    # soxbindings would be preferred by Scaper, has no switch, and corrupts audio on numpy 2.
+    # Scaper prefers soxbindings without a switch to turn it off, and it corrupts audio on numpy 2.
     sys.modules["soxbindings"] = None  # type: ignore[assignment]
     try:
         with warnings.catch_warnings():
@@ -88,12 +88,12 @@ def load_scaper() -> Any:
 
 @functools.cache
 def _empty_folder() -> tempfile.TemporaryDirectory[str]:
-    """Scaper wants folders of labels; files are named outright here, so an empty one serves."""
+    """Return an empty folder: Scaper requires one of labels, but every event names its file."""
     return tempfile.TemporaryDirectory(prefix="mixgen-scaper-")
 
 
 def instantiate(plans: Sequence[EventPlan], duration_s: float, seed: int) -> list[DrawnEvent]:
-    """Let Scaper draw one scene of `duration_s` seconds; the events come in the order of `plans`.
+    """Let Scaper draw one scene of `duration_s` seconds, with one event for each plan, in order.
 
     Raises:
         InputError: Scaper refuses a distribution or a file.
@@ -101,17 +101,17 @@ def instantiate(plans: Sequence[EventPlan], duration_s: float, seed: int) -> lis
     if not plans:
         return []
     scaper = load_scaper()
-    # JAMS sorts events by time; a label of its own tells each event apart.
+    # JAMS sorts events by time; a unique label identifies each.
     folder = _empty_folder().name
     labels = [str(number) for number in range(len(plans))]
     try:
         with warnings.catch_warnings():
-            # Scaper warns whenever it fits an excerpt to its file, which is the normal case.
+            # Scaper warns whenever it fits an excerpt to its file, which is normal here.
             warnings.simplefilter("ignore")
             scene = scaper.Scaper(duration_s, folder, folder, random_state=_seeded(seed))
             scene.fg_labels = scene.bg_labels = labels
             for label, plan in zip(labels, plans, strict=True):
-                _add(scene, label, plan)
+                _add_event(scene, label, plan)
             jam = scene._instantiate(disable_instantiation_warnings=True)
     except scaper.scaper_exceptions.ScaperError as error:
         raise InputError(f"Scaper refuses the scene: {error}") from None
@@ -119,18 +119,18 @@ def instantiate(plans: Sequence[EventPlan], duration_s: float, seed: int) -> lis
     return [_drawn(values[label]) for label in labels]
 
 
-_kept = threading.local()
+_of_thread = threading.local()
 
 
 def _seeded(seed: int) -> np.random.RandomState:
-    """Return a random state with this seed, until the next call in this thread.
+    """Return a random state with this seed, valid until the next call in this thread.
 
-    To seed one is a hundred times faster than to make one, and gives the same numbers.
+    Seeding one is a hundred times faster than creating one, and gives the same numbers.
     """
-    if not hasattr(_kept, "state"):
-        _kept.state = np.random.RandomState()
-    _kept.state.seed(seed)
-    state: np.random.RandomState = _kept.state
+    if not hasattr(_of_thread, "state"):
+        _of_thread.state = np.random.RandomState()
+    state: np.random.RandomState = _of_thread.state
+    state.seed(seed)
     return state
 
 
@@ -147,29 +147,30 @@ def sample(distribution: Sequence[Any], seed: int) -> float:
         raise InputError(f"Scaper refuses the distribution {distribution}: {error}") from None
 
 
-def _add(scene: Any, label: str, plan: EventPlan) -> None:
+def _add_event(scene: Any, label: str, plan: EventPlan) -> None:
     # `choose` from one file, because Scaper ties a `const` file to a folder named like its label.
     source_file = ("choose", [str(plan.path)])
     if plan.background:
-        scene.add_background(("const", label), source_file, _own(plan.source_time))
+        scene.add_background(("const", label), source_file, _copied(plan.source_time))
         return
-    # Drawn first: Scaper would move an event forward until its duration fits into the scene.
+    # The start is drawn first: Scaper would move it forward until the duration fits the scene.
     start_s = _start_s(scene, plan.event_time)
     stretch = plan.time_stretch and value(plan.time_stretch, scene.random_state)
     left_s = (scene.duration - start_s) / (stretch or 1.0)
     scene.add_event(
         label=("const", label),
         source_file=source_file,
-        source_time=_own(plan.source_time),
+        source_time=_copied(plan.source_time),
         event_time=("const", start_s),
         event_duration=("const", min(left_s, plan.duration_s or left_s)),
-        snr=_own(plan.snr),
-        pitch_shift=plan.pitch_shift and _own(plan.pitch_shift),
+        snr=_copied(plan.snr),
+        pitch_shift=plan.pitch_shift and _copied(plan.pitch_shift),
         time_stretch=None if stretch is None else ("const", stretch),
     )
 
 
 def _start_s(scene: Any, event_time: tuple[Any, ...]) -> float:
+    """Draw when an event begins, again and again until that is inside the scene."""
     latest_s = scene.duration - min(_SHORTEST_EVENT_S, scene.duration / 2)
     for _ in range(_TRIES):
         start_s = value(event_time, scene.random_state)
@@ -177,24 +178,23 @@ def _start_s(scene: Any, event_time: tuple[Any, ...]) -> float:
             return start_s
     raise InputError(
         f"event_time {list(event_time)} gave no start from 0 to {latest_s:.3f} s in {_TRIES} draws "
-        f"for a mixture of {scene.duration:.3f} s: let it begin events inside the mixture."
+        f"for a mixture of {scene.duration:.3f} s: make it begin events inside the mixture."
     )
 
 
 def value(distribution: Sequence[Any], random_state: np.random.RandomState) -> float:
     """Draw one number from a Scaper distribution with a random state."""
-    return float(load_scaper().core._get_value_from_dist(_own(distribution), random_state))
+    return float(load_scaper().core._get_value_from_dist(_copied(distribution), random_state))
 
 
-def _own(distribution: Sequence[Any]) -> tuple[Any, ...]:
-    """Return a distribution for Scaper to keep: it changes the lists of `choose` as it likes."""
+def _copied(distribution: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a copy of a distribution: Scaper may change the lists of `choose`."""
     return tuple(copy.copy(part) if isinstance(part, list) else part for part in distribution)
 
 
 def _drawn(value: dict[str, Any]) -> DrawnEvent:
-    names = ("source_time", "event_time", "event_duration", "snr", "pitch_shift", "time_stretch")
-    return DrawnEvent(**{name: _number(value[name]) for name in names})
-
-
-def _number(value: Any) -> Any:
-    return None if value is None else float(value)
+    names = [field.name for field in dataclasses.fields(DrawnEvent)]
+    numbers: dict[str, Any] = {
+        name: None if value[name] is None else float(value[name]) for name in names
+    }
+    return DrawnEvent(**numbers)

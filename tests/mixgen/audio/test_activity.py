@@ -1,4 +1,4 @@
-"""When there is sound in a file: measured as spans, and asked for excerpts."""
+"""Activity: measured as spans of sound, and looked up for excerpts."""
 
 import csv
 from pathlib import Path
@@ -24,7 +24,7 @@ def _sound(duration_s: float, *spans: tuple[float, float], rate: int = RATE) -> 
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000])
-def test_spans_are_where_the_sound_is(rate: int) -> None:
+def test_spans_cover_the_sound(rate: int) -> None:
     samples = _sound(60, (0.5, 1.2), (1.7, 3.0), (57.5, 58.1), rate=rate)
     assert active_spans(samples, rate) == "0.5-1.2 1.7-3.0 57.5-58.1"
 
@@ -34,7 +34,7 @@ def test_silences_below_300_ms_are_part_of_the_sound() -> None:
 
 
 @pytest.mark.parametrize(("below_db", "spans"), [(39.9, "0.0-2.0"), (40.1, "0.0-1.0")])
-def test_what_is_40_db_below_the_loudest_is_silence(below_db: float, spans: str) -> None:
+def test_sound_more_than_40_db_below_the_loudest_is_silence(below_db: float, spans: str) -> None:
     samples = _sound(2, (0, 2))
     samples[:, RATE:] *= 10 ** (-below_db / 20)
     assert active_spans(samples, RATE) == spans
@@ -50,13 +50,13 @@ def test_sound_in_one_channel_is_sound() -> None:
     assert active_spans(samples, RATE) == "1.0-2.0"
 
 
-def test_a_last_step_that_is_cut_short_counts_by_what_is_there() -> None:
+def test_a_short_last_step_needs_sound_in_half_of_its_frames() -> None:
     assert active_spans(_sound(1.03, (1, 1.03)), RATE) == "1.0-1.1"
     assert active_spans(_sound(1.03, (0, 1)), RATE) == "0.0-1.0"
     assert active_spans(np.full((1, 1), 0.5), RATE) == "0.0-0.1"
 
 
-def test_a_click_is_sound_where_there_is_nothing_longer() -> None:
+def test_a_click_has_sound_in_a_file_without_longer_sounds() -> None:
     assert active_spans(_sound(3, (1.22, 1.221)), RATE) == "1.2-1.3"
     assert active_spans(_sound(3, (1.22, 1.221), (2, 3)), RATE) == "2.0-3.0"
 
@@ -65,7 +65,7 @@ def test_digital_silence_has_no_spans() -> None:
     assert active_spans(_sound(1), RATE) == ""
 
 
-def test_the_text_of_a_recording_of_many_hours_fits_into_a_csv_field() -> None:
+def test_the_text_for_many_hours_fits_into_a_csv_field() -> None:
     pulses = np.tile(_sound(1, (0, 0.5), rate=50), (1, 40_000))
     text = active_spans(pulses, 50)
     assert len(text) < csv.field_size_limit()
@@ -79,7 +79,7 @@ def test_real_vocals_are_silent_outside_of_their_spans(real_data: Path) -> None:
     quiet = samples.copy()
     for start_s, stop_s in spans:
         quiet[:, round(start_s * rate) : round(stop_s * rate)] = 0
-    # Four phrases with pauses of a second and more between them can be heard.
+    # By ear: four phrases with pauses of a second and more between them.
     assert len(spans) == 4
     assert sum(stop_s - start_s for start_s, stop_s in spans) == pytest.approx(15.7, abs=0.3)
     assert np.sum(quiet**2) < 1e-4 * np.sum(samples**2)
@@ -104,16 +104,16 @@ def test_real_vocals_are_silent_outside_of_their_spans(real_data: Path) -> None:
         "9" * 400 + ".0-1.0",
     ],
 )
-def test_other_texts_are_refused(text: str) -> None:
+def test_texts_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"written in order, like '0\.0-3\.2 4\.1-9\.9', not"):
         check_active(text)
     with pytest.raises(InputError, match="written in order"):
         Activity(text, 10.0)
 
 
-def test_nothing_known_is_allowed_in_a_list_and_refused_when_asked() -> None:
+def test_an_unmeasured_file_may_be_listed_but_not_looked_up() -> None:
     assert check_active("") == ""
-    with pytest.raises(InputError, match="is not known: index it again"):
+    with pytest.raises(InputError, match="are not known: index it again"):
         Activity("", 10.0)
 
 
@@ -134,7 +134,7 @@ def test_an_excerpt_ends_where_the_file_ends() -> None:
     assert activity.share(9, 1) == 0
 
 
-def test_starts_are_whole_tenths_in_order() -> None:
+def test_starts_are_tenths_of_a_second_in_order() -> None:
     assert Activity("0.0-0.7", 0.9).starts(0.6, 1) == [0.0, 0.1]
     assert Activity("0.0-0.7", 0.9).starts(0.6, 0.5) == [0.0, 0.1, 0.2, 0.3]
     assert Activity("1.0-2.0", 3.0).starts(1.0, 1) == [1.0]
@@ -156,13 +156,13 @@ def test_the_whole_file_starts_at_zero(duration_s: float) -> None:
 def test_starts_agree_with_counting_steps(
     active: list[bool], steps: int, least_tenths: int
 ) -> None:
-    turns = np.flatnonzero(np.diff([False, *active, False])) / 10
-    text = " ".join(f"{a:.1f}-{b:.1f}" for a, b in turns.reshape(-1, 2))
+    edges = np.flatnonzero(np.diff([False, *active, False])) / 10
+    text = " ".join(f"{a:.1f}-{b:.1f}" for a, b in edges.reshape(-1, 2))
     length = min(steps, len(active))
-    wanted = [
+    expected = [
         round(start / 10, 1)
         for start in range(len(active) - length + 1)
         if 10 * sum(active[start : start + length]) >= least_tenths * length
     ]
     activity = Activity(text, len(active) / 10)
-    assert activity.starts(steps / 10, least_tenths / 10) == wanted
+    assert activity.starts(steps / 10, least_tenths / 10) == expected

@@ -1,4 +1,4 @@
-"""Sample formats: what is written is what is read, step for step."""
+"""Sample formats: files return the samples that were written, step for step."""
 
 import hashlib
 import io
@@ -15,19 +15,20 @@ from mixgen.audio.formats import (
     FORMATS,
     encode_flac,
     file_samples,
+    format_called,
     from_grid,
     read_file_samples,
     samples_sha256,
     to_grid,
     write_samples,
 )
-from mixgen.core.errors import InputError, MachineError
+from mixgen.core.errors import InputError, MachineError, UsageError
 
 ALL = pytest.mark.parametrize("name", sorted(FORMATS))
 
 
 @ALL
-def test_files_give_back_every_step(tmp_path: Path, name: str) -> None:
+def test_files_return_every_step(tmp_path: Path, name: str) -> None:
     sample_format = FORMATS[name]
     top = 2 ** (sample_format.bits - 1) - 1
     steps = np.random.default_rng(1).integers(-top, top, (2, 500), endpoint=True)
@@ -59,7 +60,7 @@ def test_rounding_is_at_most_half_a_step(name: str, data: st.DataObject) -> None
 
 
 @ALL
-def test_nothing_is_left_of_a_failed_write(tmp_path: Path, name: str) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path, name: str) -> None:
     sample_format = FORMATS[name]
     samples = file_samples(np.array([[1, -2, 3]], np.int32), sample_format)
     with pytest.raises(MachineError, match="too long"):
@@ -69,10 +70,15 @@ def test_nothing_is_left_of_a_failed_write(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_rate_that_flac_cannot_hold(tmp_path: Path) -> None:
+def test_a_rate_that_flac_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Cannot encode 10000000 Hz as FLAC"):
         write_samples(tmp_path / "x.flac", np.zeros((4, 1), "<i2"), 10**7, FORMATS["flac16"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"'wav32': choose one of flac16, flac24, wav16"):
+        format_called("wav32")
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
@@ -80,5 +86,5 @@ def test_flac_is_encoded_without_callbacks(monkeypatch: pytest.MonkeyPatch, subt
     samples = np.random.default_rng(2).integers(-9000, 9000, (5000, 2)).astype("<i2")
     stream = io.BytesIO()
     soundfile.write(stream, samples, 16000, subtype, format="FLAC")
-    monkeypatch.delattr(soundfile.SoundFile, "_init_virtual_io")  # what makes the callbacks
+    monkeypatch.delattr(soundfile.SoundFile, "_init_virtual_io")  # creates the callbacks
     assert encode_flac(samples, 16000, subtype) == stream.getvalue()

@@ -23,7 +23,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rate", "frames", "channels"), CASES)
-def test_lufs_is_scapers(rate: int, frames: int, channels: int) -> None:
+def test_lufs_agrees_with_scaper(rate: int, frames: int, channels: int) -> None:
     scaper = load_scaper()
     random = np.random.default_rng(frames + rate + channels)
     samples = 0.1 * random.standard_normal((channels, frames)) * np.hanning(frames + 2)[1:-1]
@@ -56,7 +56,7 @@ def test_energy_rule_gives_silence_the_floor() -> None:
     assert energy_db(np.zeros((1, 5)), 8000) == -70.0
 
 
-def test_active_energy_leaves_pauses_out() -> None:
+def test_active_energy_skips_pauses() -> None:
     random = np.random.default_rng(1)
     speech = 0.1 * random.standard_normal((1, 8000))
     paused = np.concatenate([speech, np.zeros((1, 24000)), speech], axis=1)
@@ -65,7 +65,7 @@ def test_active_energy_leaves_pauses_out() -> None:
 
 
 def p56_sample_by_sample(signal: np.ndarray, rate: int) -> float:
-    """ITU-T P.56 method B as the standard tells it: one sample after the other."""
+    """ITU-T P.56 method B in the form of the standard: one sample after the other."""
     pole, hangover = math.exp(-1 / (0.03 * rate)), math.ceil(0.2 * rate)
     thresholds = [2.0**-power for power in range(1, 17)]
     active, quiet_for = [0] * 16, [hangover] * 16
@@ -89,7 +89,7 @@ def p56_sample_by_sample(signal: np.ndarray, rate: int) -> float:
 
 @pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("gain", [1.0, 0.05])
-def test_p56_is_the_standards_algorithm(rate: int, gain: float) -> None:
+def test_p56_agrees_with_the_algorithm_of_the_standard(rate: int, gain: float) -> None:
     random = np.random.default_rng(rate)
     bursts = np.repeat(random.random(12) > 0.4, rate // 4) * random.standard_normal(3 * rate)
     signal = gain * 0.2 * bursts
@@ -97,7 +97,7 @@ def test_p56_is_the_standards_algorithm(rate: int, gain: float) -> None:
     assert active_speech_level(signal[None], rate) == pytest.approx(expected, abs=1e-9)
 
 
-def test_p56_counts_a_pause_for_its_hangover_alone() -> None:
+def test_p56_counts_a_pause_for_the_hangover_only() -> None:
     """One second of tone, four of silence: active for the second and 0.2 s more."""
     rate = 16000
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)

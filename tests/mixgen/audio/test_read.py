@@ -1,4 +1,4 @@
-"""Reading audio: whole, finite, in the shape that was asked for."""
+"""Reading audio: complete, finite, with the requested channels and rate."""
 
 from pathlib import Path
 
@@ -26,13 +26,13 @@ def ramp(tmp_path: Path) -> Path:
     return path
 
 
-def test_header(ramp: Path) -> None:
+def test_the_header_has_length_rate_and_channels(ramp: Path) -> None:
     info = audio_info(ramp)
     assert (info.frames, info.sample_rate, info.channels) == (4000, 8000, 2)
     assert info.duration_s == 0.5
 
 
-def test_channels_first_and_exact(ramp: Path) -> None:
+def test_samples_are_exact_with_channels_first(ramp: Path) -> None:
     samples, rate = read_audio(ramp)
     assert samples.shape == (2, 4000)
     assert samples.dtype == np.float64
@@ -40,7 +40,7 @@ def test_channels_first_and_exact(ramp: Path) -> None:
     np.testing.assert_array_equal(samples[1] * 2**15, np.arange(1, 8000, 2))
 
 
-def test_part_of_a_file(ramp: Path) -> None:
+def test_a_part_of_a_file_equals_that_part_of_the_whole(ramp: Path) -> None:
     whole, _ = read_audio(ramp)
     part, _ = read_audio(ramp, start=100, frames=50)
     np.testing.assert_array_equal(part, whole[:, 100:150])
@@ -52,22 +52,24 @@ def test_excerpt_truncates_times_as_scaper_does(ramp: Path) -> None:
     np.testing.assert_array_equal(part, whole[:, 81:161])
 
 
-def test_excerpt_to_end_gives_what_there_is(ramp: Path) -> None:
+def test_an_excerpt_to_the_end_may_be_shorter(ramp: Path) -> None:
     part, _ = read_excerpt(ramp, 0.4, 5.0, to_end=True)
     assert part.shape == (2, 800)
 
 
-def test_more_than_there_is(ramp: Path) -> None:
-    with pytest.raises(InputError, match="has 4000 samples, but samples 3990 to 4040 are wanted"):
+def test_a_read_past_the_end_is_refused(ramp: Path) -> None:
+    with pytest.raises(
+        InputError, match="has 4000 samples, but samples 3990 to 4040 are requested"
+    ):
         read_audio(ramp, start=3990, frames=50)
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no audio file"):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"The audio file .* does not exist"):
         read_audio(tmp_path / "none.wav")
 
 
-def test_not_audio(tmp_path: Path) -> None:
+def test_a_file_without_audio_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "words.wav"
     path.write_text("these are words")
     with pytest.raises(InputError, match="not audio that can be read"):
@@ -75,7 +77,7 @@ def test_not_audio(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_non_finite(tmp_path: Path, value: float) -> None:
+def test_samples_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
     path = tmp_path / "bad.wav"
     soundfile.write(path, np.array([0.0, value, 0.0]), 8000, subtype="FLOAT")
     with pytest.raises(InputError, match="NaN or infinite"):
@@ -88,7 +90,7 @@ def test_floats_above_full_scale_are_kept(tmp_path: Path) -> None:
     assert np.abs(read_audio(path)[0]).max() == 3.5
 
 
-def test_truncated_flac(tmp_path: Path) -> None:
+def test_a_truncated_flac_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.flac"
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 20000)
     soundfile.write(path, noise, 8000)
@@ -97,7 +99,7 @@ def test_truncated_flac(tmp_path: Path) -> None:
         read_audio(path)
 
 
-def test_cut_wav_is_noticed(ramp: Path) -> None:
+def test_a_cut_wav_is_detected(ramp: Path) -> None:
     assert not is_cut_wav(ramp)
     ramp.write_bytes(ramp.read_bytes()[:-100])
     assert is_cut_wav(ramp)

@@ -1,4 +1,4 @@
-"""WAV bytes: what libsndfile reads from them, and what it would have written."""
+"""WAV bytes: libsndfile reads them back, and writes the same ones."""
 
 import io
 from typing import Any
@@ -16,13 +16,13 @@ RATE = 44100
 
 
 def noise(frames: int, channels: int) -> NDArray[np.int32]:
-    """Full-scale noise of 24 bits in the upper three bytes of 32."""
+    """Return full-scale noise of 24 bits, in the upper three bytes of 32 bits."""
     random = np.random.default_rng(frames)
     return (random.integers(-(2**23), 2**23, (frames, channels)) << 8).astype("<i4")
 
 
 def by_soundfile(samples: NDArray[Any], subtype: str) -> bytes:
-    """The file that libsndfile writes."""
+    """Return the bytes that libsndfile writes."""
     stream = io.BytesIO()
     soundfile.write(stream, samples, RATE, subtype, format="wav")
     return stream.getvalue()
@@ -30,7 +30,7 @@ def by_soundfile(samples: NDArray[Any], subtype: str) -> bytes:
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
 @pytest.mark.parametrize("frames", [1, 7, 1000])
-def test_the_bytes_of_libsndfile(frames: int, channels: int) -> None:
+def test_the_bytes_are_those_of_libsndfile(frames: int, channels: int) -> None:
     samples = noise(frames, channels)
     halves = (samples >> 16).astype("<i2")
     assert encode_wav(halves, RATE, 16) == by_soundfile(halves, "PCM_16")
@@ -46,7 +46,7 @@ def test_floats_are_read_back_exactly() -> None:
     assert (info.format, info.subtype, info.frames) == ("WAV", "FLOAT", 501)
 
 
-def test_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_beyond_4_gib_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "_LARGEST_RIFF", 1000)
     with pytest.raises(InputError, match="do not fit into a WAV file: use FLAC"):
         encode_wav(noise(1000, 1), RATE, 24)

@@ -1,6 +1,6 @@
 """Signals to degrade, shape (channels, time)."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -9,9 +9,23 @@ from scipy.signal import butter, sosfilt
 from mixgen.audio.read import Samples
 
 
+class Syllables(Protocol):
+    """Makes low-passed noise that swells three times a second, at a peak of 0.5."""
+
+    def __call__(self, channels: int, frames: int, sample_rate: int) -> Samples: ...
+
+
+class Sine(Protocol):
+    """Makes one second of a sine in one channel."""
+
+    def __call__(
+        self, frequency_hz: float, sample_rate: int, amplitude: float = 0.5
+    ) -> Samples: ...
+
+
 @pytest.fixture(scope="session")
-def syllables() -> Callable[[int, int, int], Samples]:
-    """Low-passed noise that swells three times a second, at a peak of 0.5."""
+def syllables() -> Syllables:
+    """A signal with the dynamics of speech."""
 
     def make(channels: int, frames: int, sample_rate: int) -> Samples:
         noise = np.random.RandomState(0).standard_normal((channels, frames))
@@ -23,8 +37,8 @@ def syllables() -> Callable[[int, int, int], Samples]:
 
 
 @pytest.fixture(scope="session")
-def sine() -> Callable[..., Samples]:
-    """One second of a sine in one channel."""
+def sine() -> Sine:
+    """A sine of one second."""
 
     def make(frequency_hz: float, sample_rate: int, amplitude: float = 0.5) -> Samples:
         phase = 2 * np.pi * frequency_hz * np.arange(sample_rate) / sample_rate

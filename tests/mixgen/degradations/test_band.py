@@ -1,20 +1,18 @@
-"""Band limitation against the formula of the Butterworth response, and against measured sines."""
-
-from collections.abc import Callable
+"""Band limitation against the formula of the Butterworth response, and with sines."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError
 from mixgen.degradations.band import Band
+from tests.mixgen.degradations.conftest import Sine
 
 RATE = 16000
 
 
 def response(band: Band, sample_rate: int = RATE) -> tuple[NDArray[np.float64], NDArray]:
-    """Return frequencies in Hz and the complex response, the impulse at time 0."""
+    """Return frequencies in Hz and the complex response to an impulse at time 0."""
     frames = sample_rate
     impulse = np.zeros((1, frames))
     impulse[0, frames // 2] = 1.0
@@ -23,7 +21,7 @@ def response(band: Band, sample_rate: int = RATE) -> tuple[NDArray[np.float64], 
 
 
 def butterworth_power(hz: NDArray, edge_hz: float, order: int, sample_rate: int) -> NDArray:
-    """The squared magnitude of a low-pass after the bilinear transform."""
+    """Return the squared magnitude of a low-pass after the bilinear transform."""
     warped = np.tan(np.pi * hz / sample_rate) / np.tan(np.pi * edge_hz / sample_rate)
     return 1 / (1 + warped ** (2 * order))
 
@@ -37,7 +35,7 @@ def test_low_pass_is_two_butterworths_without_phase(order: int, sample_rate: int
     np.testing.assert_allclose(spectrum.imag, 0, atol=1e-5)
 
 
-def test_high_pass_is_the_rest_of_the_power() -> None:
+def test_high_pass_and_low_pass_powers_add_up_to_one() -> None:
     hz, spectrum = response(Band(name="band", low_hz=300, order=4))
     expected = 1 - butterworth_power(hz[1:-1], 300, 4, RATE)
     np.testing.assert_allclose(spectrum[1:-1].real, expected, atol=1e-5)
@@ -56,20 +54,20 @@ def test_edges_are_at_minus_6_db() -> None:
     [(100, -400, -60), (400, -1, 0.01), (1000, -0.01, 0.01), (3000, -1, 0.01), (6800, -400, -90)],
 )
 def test_sines_through_a_telephone(
-    frequency_hz: float, lowest_db: float, highest_db: float, sine: Callable[..., Samples]
+    frequency_hz: float, lowest_db: float, highest_db: float, sine: Sine
 ) -> None:
     samples = sine(frequency_hz, RATE)
     middle = slice(RATE // 4, -RATE // 4)
-    heard = Band(name="band", low_hz=300, high_hz=3400).apply(samples, RATE)[0, middle]
-    level_db = 10 * np.log10(np.mean(heard**2) / np.mean(samples[0, middle] ** 2))
+    filtered = Band(name="band", low_hz=300, high_hz=3400).apply(samples, RATE)[0, middle]
+    level_db = 10 * np.log10(np.mean(filtered**2) / np.mean(samples[0, middle] ** 2))
     assert lowest_db <= level_db <= highest_db
 
 
 @pytest.mark.parametrize("high_hz", [4000, 5000])
-def test_nothing_above_half_the_rate_is_missed(high_hz: float) -> None:
+def test_an_edge_above_half_the_rate_removes_nothing(high_hz: float) -> None:
     samples = np.random.RandomState(0).standard_normal((2, 800))
-    heard = Band(name="band", high_hz=high_hz).apply(samples, 8000)
-    np.testing.assert_array_equal(heard, samples)
+    filtered = Band(name="band", high_hz=high_hz).apply(samples, 8000)
+    np.testing.assert_array_equal(filtered, samples)
 
 
 def test_a_band_with_nothing_in_it_is_refused() -> None:

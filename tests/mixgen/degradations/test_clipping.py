@@ -1,12 +1,11 @@
-"""Clipping: thresholds by what they leave alone, shapes against their series."""
-
-from collections.abc import Callable
+"""Clipping: thresholds by the samples that they keep, shapes against their series."""
 
 import numpy as np
 import pytest
 
 from mixgen.audio.read import Samples
 from mixgen.degradations.clipping import Clipping
+from tests.mixgen.degradations.conftest import Sine
 
 RATE = 16000
 
@@ -19,7 +18,7 @@ def noise() -> Samples:
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9, 0.99])
-def test_a_quantile_leaves_that_share_alone(noise: Samples, quantile: float) -> None:
+def test_a_quantile_keeps_that_share_of_the_samples(noise: Samples, quantile: float) -> None:
     clipped = Clipping(name="clipping", quantile=quantile).apply(noise, RATE)
     assert np.mean(clipped == noise) == pytest.approx(quantile, abs=1e-4)
     changed = clipped != noise
@@ -32,7 +31,7 @@ def test_all_channels_share_a_threshold(noise: Samples) -> None:
     np.testing.assert_array_equal(clipped[1], noise[1])
 
 
-def test_pauses_do_not_count() -> None:
+def test_pauses_do_not_lower_the_threshold() -> None:
     burst = np.random.RandomState(2).standard_normal((1, 1000))
     sparse = np.concatenate([np.zeros((1, 9000)), burst], axis=1)
     clipping = Clipping(name="clipping", quantile=0.8)
@@ -52,7 +51,7 @@ def test_nothing_is_clipped_at_the_peak(noise: Samples) -> None:
 
 
 @pytest.mark.parametrize("below_peak_db", [3.0, 6.0, 20.0])
-def test_fundamental_of_a_clipped_sine(below_peak_db: float, sine: Callable[..., Samples]) -> None:
+def test_fundamental_of_a_clipped_sine(below_peak_db: float, sine: Sine) -> None:
     clipping = Clipping(name="clipping", below_peak_db=below_peak_db)
     clipped = clipping.apply(sine(10, RATE, amplitude=1.0), RATE)[0]
     fundamental = 2 * np.abs(np.fft.rfft(clipped)[10]) / RATE

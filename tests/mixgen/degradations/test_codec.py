@@ -1,7 +1,6 @@
-"""Codecs: alignment, bit rates, quality, and G.711 against the words of the standard."""
+"""Codecs: alignment, bit rates, quality, and G.711 against the code words of the standard."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from scipy.signal import correlate
 from mixgen.audio.read import Samples
 from mixgen.core.errors import MachineError
 from mixgen.degradations.codec import Codec
-
-Signal = Callable[[int, int, int], Samples]
+from tests.mixgen.degradations.conftest import Sine, Syllables
 
 LOSSY = ("mp3", "vorbis", "opus")
 LAWS = ("mulaw", "alaw")
@@ -23,17 +21,17 @@ def codec(name: str, quality: float | None = None) -> Codec:
     return Codec(name="codec", codec=name, quality=None if name in LAWS else quality)
 
 
-def snr_db(reference: Samples, heard: Samples) -> float:
-    return float(10 * np.log10(np.sum(reference**2) / np.sum((heard - reference) ** 2)))
+def snr_db(reference: Samples, decoded: Samples) -> float:
+    return float(10 * np.log10(np.sum(reference**2) / np.sum((decoded - reference) ** 2)))
 
 
 @pytest.mark.parametrize("name", [*LOSSY, *LAWS])
 @pytest.mark.parametrize("sample_rate", [8000, 10000, 16000, 22050, 32000, 44100, 48000])
-def test_no_delay_at_any_rate(name: str, sample_rate: int, syllables: Signal) -> None:
+def test_no_delay_at_any_rate(name: str, sample_rate: int, syllables: Syllables) -> None:
     samples = syllables(2, sample_rate, sample_rate)
     for quality in (0.2, 0.6, 1.0):
-        heard = codec(name, quality).apply(samples, sample_rate)
-        correlation = correlate(heard[1], samples[1], method="fft")
+        decoded = codec(name, quality).apply(samples, sample_rate)
+        correlation = correlate(decoded[1], samples[1], method="fft")
         assert correlation.argmax() == sample_rate - 1
         # Less than a twentieth of a sample by the parabola through the peak.
         before, at, after = correlation[sample_rate - 2 : sample_rate + 1]
@@ -42,14 +40,16 @@ def test_no_delay_at_any_rate(name: str, sample_rate: int, syllables: Signal) ->
 
 @pytest.mark.parametrize("name", LOSSY)
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 44100])
-def test_quality_is_quality(name: str, sample_rate: int, syllables: Signal) -> None:
+def test_a_higher_quality_has_a_higher_snr(
+    name: str, sample_rate: int, syllables: Syllables
+) -> None:
     samples = syllables(1, 2 * sample_rate, sample_rate)
-    heard_db = [
+    quality_db = [
         snr_db(samples, codec(name, quality).apply(samples, sample_rate))
         for quality in (0.05, 0.5, 1.0)
     ]
-    assert heard_db[0] + 2 < heard_db[1] <= heard_db[2]
-    assert heard_db[2] > 18
+    assert quality_db[0] + 2 < quality_db[1] <= quality_db[2]
+    assert quality_db[2] > 18
 
 
 @pytest.mark.parametrize(
@@ -70,25 +70,25 @@ def test_bit_rates_are_those_documented(
     sample_rate: int,
     quality: float,
     kbit_s: float,
-    syllables: Signal,
+    syllables: Syllables,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sizes: list[int] = []
     read = soundfile.read
 
-    def weighed(file: int, **options: Any) -> Any:
+    def measured(file: int, **options: Any) -> Any:
         sizes.append(os.fstat(file).st_size)
         return read(file, **options)
 
-    monkeypatch.setattr(soundfile, "read", weighed)
+    monkeypatch.setattr(soundfile, "read", measured)
     duration_s = 4
     codec(name, quality).apply(syllables(1, duration_s * sample_rate, sample_rate), sample_rate)
-    # Headers come on top, and an average bit rate is kept over longer times only.
+    # Headers add to the size, and encoders keep an average bit rate over longer times only.
     assert sizes[0] * 8 / 1000 / duration_s == pytest.approx(kbit_s, rel=0.1, abs=3)
 
 
 def mulaw_words() -> tuple[np.ndarray, np.ndarray]:
-    """The positive values of ITU-T G.711 mu-law and how far each reaches, full scale 1.0."""
+    """Return the positive values of G.711 mu-law and half the step of each, full scale 1.0."""
     mantissas = np.arange(16)
     segments = [((2 * mantissas + 33) << exponent) - 33 for exponent in range(8)]
     reaches = np.repeat(1 << np.arange(8), 16)
@@ -96,7 +96,7 @@ def mulaw_words() -> tuple[np.ndarray, np.ndarray]:
 
 
 def alaw_words() -> tuple[np.ndarray, np.ndarray]:
-    """The positive values of ITU-T G.711 A-law and how far each reaches, full scale 1.0."""
+    """Return the positive values of G.711 A-law and half the step of each, full scale 1.0."""
     mantissas = np.arange(16)
     segments = [2 * mantissas + 1, *((2 * mantissas + 33) << segment for segment in range(7))]
     reaches = np.repeat([1, *(1 << np.arange(7))], 16)
@@ -107,7 +107,7 @@ WORDS = {"mulaw": mulaw_words(), "alaw": alaw_words()}
 
 
 def test_words_are_those_of_the_standard() -> None:
-    # From its tables 2a and 1a: the outermost words, and the first two of every second segment.
+    # Tables 2a and 1a: the outermost words, and the first two of every second segment.
     mulaw, alaw = WORDS["mulaw"][0] * 8192, WORDS["alaw"][0] * 4096
     assert mulaw[[0, 1, 16, 17, 48, 49, 112, 127]].tolist() == [0, 2, 33, 37, 231, 247, 4191, 8031]
     assert alaw[[0, 1, 32, 33, 64, 65, 112, 127]].tolist() == [1, 3, 66, 70, 264, 280, 2112, 4032]
@@ -118,16 +118,16 @@ def test_g711_words(name: str) -> None:
     words, reaches = WORDS[name]
     overload = words[-1] + reaches[-1]
     samples = np.linspace(-overload, overload, 40001)[np.newaxis]
-    heard = codec(name).apply(samples, 8000)[0]
-    assert set(heard) == {*words, *-words}
-    # Every word stands for what is within half its step; inputs are rounded to 16 bits before.
-    reach = reaches[np.searchsorted(words, np.abs(heard))]
-    assert np.all(np.abs(heard - samples[0]) <= reach + 0.501 / 32768)
+    decoded = codec(name).apply(samples, 8000)[0]
+    assert set(decoded) == {*words, *-words}
+    # A word stands for samples within half its step; inputs are rounded to 16 bits before.
+    reach = reaches[np.searchsorted(words, np.abs(decoded))]
+    assert np.all(np.abs(decoded - samples[0]) <= reach + 0.501 / 32768)
 
 
 @pytest.mark.parametrize("name", LAWS)
 @pytest.mark.parametrize("amplitude", [0.05, 0.2, 0.8])
-def test_g711_on_a_sine(name: str, amplitude: float, sine: Callable[..., Samples]) -> None:
+def test_g711_on_a_sine(name: str, amplitude: float, sine: Sine) -> None:
     samples = sine(1020, 8000, amplitude)
     # G.712 asks for 33 dB from 0 to -30 dBm0; a coder in software reaches a few more.
     assert 33 < snr_db(samples, codec(name).apply(samples, 8000)) < 42
@@ -145,14 +145,14 @@ def test_a_telephone_ends_at_4_khz(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*LOSSY, *LAWS])
-def test_too_loud_is_clipped_and_not_wrapped(name: str, sine: Callable[..., Samples]) -> None:
+def test_samples_beyond_full_scale_are_clipped_and_not_wrapped(name: str, sine: Sine) -> None:
     samples = sine(200, 8000, amplitude=3.0)
-    heard = codec(name, 1.0).apply(samples, 8000)
-    assert snr_db(np.clip(samples, -1, 1), heard) > 15
+    decoded = codec(name, 1.0).apply(samples, 8000)
+    assert snr_db(np.clip(samples, -1, 1), decoded) > 15
 
 
 @pytest.mark.parametrize("name", [*LOSSY, *LAWS])
-def test_a_codec_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_codec_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soundfile, "available_subtypes", lambda _container: {})
     with pytest.raises(MachineError, match=f"has no {name}: install soundfile"):
         codec(name, 0.5).apply(np.zeros((1, 800)), 8000)

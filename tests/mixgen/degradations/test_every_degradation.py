@@ -1,10 +1,9 @@
-"""What holds for every degradation, by being one: same shape, no delay, no randomness, no NaN."""
+"""Properties of every degradation: same shape, no delay, no randomness, no NaN."""
 
 import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from mixgen.core.records import Record, parse_record
 from mixgen.core.registry import collect
 from mixgen.degradations import DEGRADATIONS, Degradation, DegradationRule
 from mixgen.degradations.degradation import DegradationKind
-
-Signal = Callable[[int, int, int], Samples]
+from tests.mixgen.degradations.conftest import Syllables
 
 EXAMPLES: list[dict[str, Any]] = [
     {"name": "band", "high_hz": 3400.0},
@@ -56,7 +54,7 @@ RULES: list[dict[str, Any]] = [
 
 
 class Chain(Record):
-    """The unions as another record uses them."""
+    """A record whose fields are the two unions."""
 
     degradations: tuple[Degradation, ...] = ()
     rules: tuple[DegradationRule, ...] = ()
@@ -102,8 +100,8 @@ def test_two_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @every_example
 @pytest.mark.parametrize("sample_rate", [8000, 11025, 44100])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_shape_stays_and_all_is_finite(
-    example: dict[str, Any], sample_rate: int, channels: int, syllables: Signal
+def test_the_shape_stays_and_all_samples_are_finite(
+    example: dict[str, Any], sample_rate: int, channels: int, syllables: Syllables
 ) -> None:
     for frames in (1, 2, sample_rate // 10, sample_rate // 2 + 7):
         samples = syllables(channels, frames, sample_rate)
@@ -119,31 +117,33 @@ def test_shape_stays_and_all_is_finite(
 @every_example
 def test_silence_stays_silent(example: dict[str, Any]) -> None:
     degraded = of(example).apply(np.zeros((2, 16000)), 16000)
-    # One step of 8 bits, which dither may leave, and the smallest word of A-law, which has no 0.
+    # Dither may add one step of 8 bits, and A-law has no 0 but a smallest word.
     assert np.abs(degraded).max() <= 2**-7
 
 
 @every_example
 @pytest.mark.parametrize("sample_rate", [16000, 44100])
-def test_no_delay(example: dict[str, Any], sample_rate: int, syllables: Signal) -> None:
+def test_no_delay(example: dict[str, Any], sample_rate: int, syllables: Syllables) -> None:
     samples = syllables(1, 2 * sample_rate, sample_rate)
     degraded = of(example).apply(samples, sample_rate)
     assert lag(samples[0], degraded[0]) == 0
 
 
 def lag(reference: Samples, degraded: Samples) -> int:
-    """Return by how many samples `degraded` comes late."""
+    """Return the delay of `degraded` in samples."""
     correlation = correlate(degraded, reference, method="fft")
     return int(correlation.argmax()) - (len(reference) - 1)
 
 
 @every_example
-def test_something_is_degraded(example: dict[str, Any], syllables: Signal) -> None:
+def test_every_degradation_changes_the_signal(
+    example: dict[str, Any], syllables: Syllables
+) -> None:
     samples = syllables(1, 16000, 16000)
     assert np.abs(of(example).apply(samples, 16000) - samples).max() > 1e-3
 
 
-def test_same_bytes_in_another_process(syllables: Signal) -> None:
+def test_same_bytes_in_another_process(syllables: Syllables) -> None:
     samples = syllables(2, 8000, 16000)
     script = (
         "import hashlib, json, sys, numpy as np\n"
@@ -164,7 +164,7 @@ def test_same_bytes_in_another_process(syllables: Signal) -> None:
     assert ran.stdout.decode().split() == here
 
 
-def test_records_survive_a_file() -> None:
+def test_records_are_the_same_after_a_round_trip_through_json() -> None:
     chain = Chain.model_validate({"degradations": EXAMPLES, "rules": RULES})
     assert Chain.model_validate_json(json.dumps(chain.as_dict())) == chain
     assert [type(d).__name__ for d in chain.degradations[:4]] == [*["Band"] * 3, "Clipping"]
@@ -176,7 +176,7 @@ def test_a_dump_without_defaults_keeps_the_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "reason"),
     [
         ({"name": "bnad", "high_hz": 3.0}, "expected tags: 'band', 'clipping', 'codec'"),
         ({"high_hz": 3.0}, "discriminator 'name'"),
@@ -195,10 +195,10 @@ def test_a_dump_without_defaults_keeps_the_names() -> None:
         ({"name": "quantise", "bits": 25}, "less than or equal to 24"),
     ],
 )
-def test_refused(given: dict[str, Any], said: str) -> None:
+def test_values_that_are_not_valid_are_refused(given: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError) as error:
         parse_record(Chain, {"degradations": [given]}, "line 2")
-    assert said in str(error.value)
+    assert reason in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -215,7 +215,7 @@ def read_rule(data: dict[str, Any]) -> DegradationRule:
 
 
 @every_rule
-def test_probability(rule: dict[str, Any]) -> None:
+def test_the_probability_decides_how_often_a_rule_draws(rule: dict[str, Any]) -> None:
     sometimes = read_rule({**rule, "probability": 0.3})
     drawn = [sometimes.draw(seed) for seed in range(500)]
     happened = sum(record is not None for record in drawn)
@@ -246,7 +246,7 @@ def test_choices_are_as_frequent_as_one_another() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "reason"),
     [
         ({"name": "band", "high_hz": ["const", -5]}, "high_hz: Input should be greater than 0"),
         ({"name": "quantise", "bits": ["const", 12.5]}, "bits: Input should be a valid integer"),
@@ -256,10 +256,10 @@ def test_choices_are_as_frequent_as_one_another() -> None:
         ),
     ],
 )
-def test_draws_out_of_range_are_refused(rule: dict[str, Any], said: str) -> None:
+def test_draws_out_of_range_are_refused(rule: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match="change its distributions") as error:
         read_rule(rule).draw(0)
-    assert said in str(error.value)
+    assert reason in str(error.value)
 
 
 def test_scaper_is_not_imported_for_reading_or_applying() -> None:

@@ -1,4 +1,4 @@
-"""Packet loss: the statistics of the Gilbert model, and what is put in the gaps."""
+"""Packet loss: the statistics of the Gilbert model, and the concealment of gaps."""
 
 from typing import Any
 
@@ -51,24 +51,24 @@ def test_independent_losses_are_a_special_case() -> None:
 
 
 def test_the_losses_of_a_seed_never_change() -> None:
-    # Written down once: a manifest must mean the same losses in every version.
+    # A golden value: a manifest must mean the same losses in every version.
     assert np.flatnonzero(loss().lost_packets(24)).tolist() == [0, 1, 2, 6, 7, 16, 17, 18, 19]
 
 
 def test_zeros_where_packets_are_lost() -> None:
     samples = np.random.RandomState(0).uniform(0.1, 1, (2, 50 * PACKET + 33))
     degradation = loss()
-    heard = degradation.apply(samples, RATE)
+    received = degradation.apply(samples, RATE)
     lost = np.repeat(degradation.lost_packets(51), PACKET)[: samples.shape[1]]
     assert 0 < lost.mean() < 1
-    assert np.all(heard[:, lost] == 0)
-    np.testing.assert_array_equal(heard[:, ~lost], samples[:, ~lost])
+    assert np.all(received[:, lost] == 0)
+    np.testing.assert_array_equal(received[:, ~lost], samples[:, ~lost])
 
 
 def test_the_packet_before_a_burst_is_repeated_and_fades() -> None:
     samples = np.random.RandomState(0).uniform(0.1, 1, (2, 400 * PACKET + 33))
     degradation = loss(concealment="repeat", seed=4)
-    heard = degradation.apply(samples, RATE)
+    received = degradation.apply(samples, RATE)
     lost = degradation.lost_packets(401)
     bursts = [p for p in range(1, 399) if not lost[p - 1] and lost[p] and lost[p + 1]]
     assert len(bursts) > 10
@@ -76,27 +76,29 @@ def test_the_packet_before_a_burst_is_repeated_and_fades() -> None:
     for packet in bursts:
         start = packet * PACKET
         kept = samples[:, start - PACKET : start]
-        np.testing.assert_allclose(heard[:, start : start + PACKET], kept * fade)
-        np.testing.assert_allclose(heard[:, start + PACKET : start + 2 * PACKET], kept * fade / 2)
+        np.testing.assert_allclose(received[:, start : start + PACKET], kept * fade)
+        np.testing.assert_allclose(
+            received[:, start + PACKET : start + 2 * PACKET], kept * fade / 2
+        )
     kept_samples = ~np.repeat(lost, PACKET)[: samples.shape[1]]
-    np.testing.assert_array_equal(heard[:, kept_samples], samples[:, kept_samples])
+    np.testing.assert_array_equal(received[:, kept_samples], samples[:, kept_samples])
 
 
 def test_nothing_is_repeated_before_the_first_packet() -> None:
     seed = next(seed for seed in range(100) if loss(seed=seed).lost_packets(3).tolist()[0])
     samples = np.ones((1, 3 * PACKET))
-    heard = loss(seed=seed, concealment="repeat").apply(samples, RATE)
-    assert np.all(heard[:, :PACKET] == 0)
+    received = loss(seed=seed, concealment="repeat").apply(samples, RATE)
+    assert np.all(received[:, :PACKET] == 0)
 
 
-def test_no_loss() -> None:
+def test_a_loss_rate_of_0_changes_nothing() -> None:
     samples = np.random.RandomState(0).standard_normal((1, 5000))
     np.testing.assert_array_equal(loss(loss_rate=0).apply(samples, RATE), samples)
 
 
-def test_packets_are_as_long_as_they_say() -> None:
+def test_packets_have_the_requested_length() -> None:
     samples = np.ones((1, 44100))
     degradation = loss(packet_ms=10.0, loss_rate=0.4)
-    heard = degradation.apply(samples, 44100)
+    received = degradation.apply(samples, 44100)
     expected = 1.0 - np.repeat(degradation.lost_packets(100), 441)
-    np.testing.assert_array_equal(heard[0], expected)
+    np.testing.assert_array_equal(received[0], expected)

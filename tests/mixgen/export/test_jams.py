@@ -1,11 +1,10 @@
-"""JAMS export: without loss, valid, and rendered by stock Scaper as we render it."""
+"""JAMS export: without loss, valid, and rendered by stock Scaper as by this suite."""
 
 import json
 import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jams
 import numpy as np
@@ -23,17 +22,23 @@ from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import SourceRenderer
 from mixgen.scenes.draws import seconds_of
 from mixgen.scenes.scene import load_scaper
+from tests.mixgen.conftest import Corpus
 
 EXACT = 1e-12
 SHIFT = {"pitch_shift": ["uniform", -3, 3]}
 STRETCH = {"time_stretch": ["uniform", 0.8, 1.25]}
 
 needs_sox = pytest.mark.skipif(shutil.which("sox") is None, reason="needs the program sox")
-MakeRecipe = Callable[..., Recipe]
+
+
+class MakeRecipe(Protocol):
+    """Makes a recipe with the given keys replaced."""
+
+    def __call__(self, **changes: Any) -> Recipe: ...
 
 
 def _as_scaper_renders(path: Path, mixture: Mixture, roots: Roots) -> dict[str, np.ndarray]:
-    """Return stock Scaper's sources, by name, and mixture: (channels, frames)."""
+    """Return the sources, by name, and the mixture of stock Scaper: (channels, frames)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         soundscape, jam, _, events = load_scaper().generate_from_jams(str(path))
@@ -72,14 +77,16 @@ def _differences(
     return largest, snr_db
 
 
-def test_round_trip(corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_a_round_trip_gives_the_same_mixture(
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
+) -> None:
     for mixture in draw_mixtures(speech_recipe(), corpus.rows, corpus.roots):
         write_jams(tmp_path / "x.jams", mixture, corpus.roots)
         assert read_jams(tmp_path / "x.jams") == mixture
 
 
 @pytest.mark.filterwarnings("ignore:Passing a schema:DeprecationWarning")
-def test_file_is_valid_jams(corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_the_file_is_valid_jams(corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
     load_scaper()  # registers Scaper's namespace
     mixture = next(draw_mixtures(speech_recipe(), corpus.rows, corpus.roots))
     write_jams(tmp_path / "x.jams", mixture, corpus.roots)
@@ -91,8 +98,8 @@ def test_file_is_valid_jams(corpus: Any, speech_recipe: MakeRecipe, tmp_path: Pa
     )
 
 
-def test_energy_rule_cannot_be_exported(
-    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path
+def test_the_energy_rule_cannot_be_exported(
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     recipe = speech_recipe(level_rule="energy")
     mixture = next(draw_mixtures(recipe, corpus.rows, corpus.roots))
@@ -102,7 +109,7 @@ def test_energy_rule_cannot_be_exported(
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"annotations": []}'])
-def test_foreign_jams(tmp_path: Path, content: str) -> None:
+def test_other_json_is_not_read_as_jams(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.jams").write_text(content)
     with pytest.raises(InputError, match="not a JAMS file with a mixture record"):
         read_jams(tmp_path / "x.jams")
@@ -110,7 +117,7 @@ def test_foreign_jams(tmp_path: Path, content: str) -> None:
 
 @needs_sox
 def test_scaper_renders_the_same_without_resampling(
-    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     rows = [row for row in corpus.rows if row.kind == "speech"]
     group = {"name": "s", "kind": "speech", "count": 3, "event_time": ["uniform", 0, 1]}
@@ -125,7 +132,7 @@ def test_scaper_renders_the_same_without_resampling(
 @needs_sox
 @pytest.mark.parametrize("seconds", [0.8, 1.4, 3.1])
 def test_scaper_repeats_a_background_the_same(
-    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path, seconds: float
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path, seconds: float
 ) -> None:
     groups = [
         {"name": "n", "kind": "noise"},
@@ -140,7 +147,7 @@ def test_scaper_repeats_a_background_the_same(
 
 @needs_sox
 def test_scaper_renders_stereo_songs_the_same(
-    corpus: Any, music_recipe: MakeRecipe, tmp_path: Path
+    corpus: Corpus, music_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     mixture = next(draw_mixtures(music_recipe(), corpus.rows, corpus.roots))
     largest, _ = _differences(mixture, corpus.roots, tmp_path)
@@ -149,7 +156,7 @@ def test_scaper_renders_stereo_songs_the_same(
 
 @needs_sox
 def test_scaper_renders_conversations_the_same(
-    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     turns = {"utterances": 2, "overlap": ["const", 0.2]}
     group = {"name": "s", "kind": "speech", "count": 2, "turns": turns}
@@ -162,27 +169,27 @@ def test_scaper_renders_conversations_the_same(
 
 @needs_sox
 @pytest.mark.parametrize("rate", [16000, 8000])
-@pytest.mark.parametrize("effects", [SHIFT, STRETCH, SHIFT | STRETCH], ids="-".join)
+@pytest.mark.parametrize("changes", [SHIFT, STRETCH, SHIFT | STRETCH], ids="-".join)
 def test_scaper_shifts_and_stretches_the_same(
-    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path, effects: dict[str, Any], rate: int
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path, changes: dict[str, Any], rate: int
 ) -> None:
     group = {"name": "s", "kind": "speech", "count": 2, "event_time": ["uniform", 0, 0.3]}
-    recipe = speech_recipe(sources=[group | effects], sample_rate=rate)
-    cut = set()
+    recipe = speech_recipe(sources=[group | changes], sample_rate=rate)
+    reach_the_end = set()
     for mixture in draw_mixtures(recipe, corpus.rows, corpus.roots):
         for event in (source.events[0] for source in mixture.sources):
-            assert {name for name in (*SHIFT, *STRETCH) if getattr(event, name)} == set(effects)
+            assert {name for name in (*SHIFT, *STRETCH) if getattr(event, name)} == set(changes)
             stop_s = event.event_time + event.event_duration * (event.time_stretch or 1)
-            cut.add(stop_s >= mixture.duration_s - 1e-9)
+            reach_the_end.add(stop_s >= mixture.duration_s - 1e-9)
         largest, _ = _differences(mixture, corpus.roots, tmp_path)
         assert max(largest.values()) <= EXACT
-    assert cut == {False, True}  # some events last as long as the mixture lets them
+    assert reach_the_end == {False, True}
 
 
 @needs_sox
 @pytest.mark.parametrize("channels", [1, 2])
 def test_scaper_shifts_and_stretches_stereo_songs_the_same(
-    corpus: Any, music_recipe: MakeRecipe, tmp_path: Path, channels: int
+    corpus: Corpus, music_recipe: MakeRecipe, tmp_path: Path, channels: int
 ) -> None:
     stems = [{"name": s, "kind": "music"} | SHIFT | STRETCH for s in ("vocals", "bass")]
     recipe = music_recipe(sources=stems, channels=channels, sample_rate=22050)
@@ -211,7 +218,7 @@ def _as_scaper_writes(mixture: Mixture, roots: Roots) -> Any:
 
 
 def test_the_annotation_is_the_one_that_scaper_writes(
-    corpus: Any, speech_recipe: MakeRecipe
+    corpus: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     talkers, noise = speech_recipe().model_dump(exclude_defaults=True)["sources"]
     recipe = speech_recipe(sources=[talkers | SHIFT | STRETCH, noise])
@@ -230,10 +237,10 @@ def test_the_annotation_is_the_one_that_scaper_writes(
 
 
 @needs_sox
-@pytest.mark.parametrize("effects", [{}, SHIFT | STRETCH], ids=["plain", "shifted and stretched"])
+@pytest.mark.parametrize("changes", [{}, SHIFT | STRETCH], ids=["plain", "shifted and stretched"])
 @pytest.mark.parametrize("rate", [16000, 8000])
-def test_real_speech(
-    real_data: Path, speech_recipe: MakeRecipe, tmp_path: Path, rate: int, effects: dict[str, Any]
+def test_scaper_renders_real_speech_the_same(
+    real_data: Path, speech_recipe: MakeRecipe, tmp_path: Path, rate: int, changes: dict[str, Any]
 ) -> None:
     roots = {"speech": real_data / "speech/librispeech-resemblyzer/test-other"}
     layout = get_layout("librispeech")
@@ -241,21 +248,21 @@ def test_real_speech(
     group = {"name": "s", "kind": "speech", "count": 2, "event_time": ["uniform", 0, 2]}
     recipe = speech_recipe(
         sample_rate=rate,
-        sources=[group | effects],
+        sources=[group | changes],
         duration={"mode": "fixed", "seconds": 4},
         splits={"test": {"mixtures": 6, "sources": "test"}},
     )
     for mixture in draw_mixtures(recipe, index.rows, roots):
         largest, snr_db = _differences(mixture, roots, tmp_path)
-        # Only where nothing is shifted or stretched do we resample without sox.
-        if rate == 8000 and not effects:
+        # Without shift or stretch this suite resamples with soxr and Scaper with sox.
+        if rate == 8000 and not changes:
             assert min(snr_db.values()) >= 60
         else:
             assert max(largest.values()) <= EXACT
 
 
 def test_a_mixture_without_sources_is_exported(
-    corpus: Any, speech_recipe: Callable[..., Recipe], tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     group = {"name": "s", "kind": "speech", "count": ["const", 0]}
     recipe = speech_recipe(sources=[group])

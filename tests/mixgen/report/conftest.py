@@ -1,9 +1,9 @@
-"""Small manifests written by hand, so that every number can be counted by hand."""
+"""Small manifests whose every number can be counted, and the reports about them."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -13,71 +13,86 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.report import make_report
+from tests.mixgen.conftest import Corpus
 
 RATE = 8000
 
-
-def event(path: str, **changes: Any) -> dict[str, Any]:
-    """Return an event of 1.5 s; its content is known by its path."""
-    plain = {
-        "corpus": "corpus",
-        "path": path,
-        "sha256": sha256_bytes(path.encode()),
-        "source_time": 0.0,
-        "event_time": 0.0,
-        "event_duration": 1.5,
-        "snr": 3.0,
-        "licence": "CC0",
-    }
-    return plain | changes
+FactsIn = Callable[[Path], dict[str, Any]]
 
 
-def source(name: str, label: str, *events: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Return a target of speech."""
-    plain = {
-        "name": name,
-        "role": "target",
-        "label": label,
-        "kind": "speech",
-        "events": list(events),
-        "gain": {"rule": "lufs"},
-    }
-    return plain | changes
+class ManifestOf(Protocol):
+    """Writes a manifest of the given mixtures and returns its path."""
+
+    def __call__(self, *mixtures: Mixture, name: str = "small") -> Path: ...
 
 
-def mixture(name: str, *sources: dict[str, Any], seconds: float = 2.0, **changes: Any) -> Mixture:
-    """Return a mixture; its split is what stands before the dash in its name."""
-    plain = {
-        "id": name,
-        "split": name.partition("-")[0],
-        "sample_rate": RATE,
-        "channels": 1,
-        "frames": round(seconds * RATE),
-        "seed": 1,
-        "sources": list(sources),
-        "level": {"reference_db": -30.0},
-        "targets": [one["name"] for one in sources if one["role"] == "target"],
-    }
-    return Mixture.model_validate(plain | changes)
+class FactsOf(Protocol):
+    """Reports on a manifest of the given mixtures and returns the content of report.json."""
+
+    def __call__(self, *mixtures: Mixture) -> dict[str, Any]: ...
+
+
+class Build:
+    """Builds records; keywords replace their values."""
+
+    @staticmethod
+    def event(path: str, **changes: Any) -> dict[str, Any]:
+        """Return an event of 1.5 s; the path stands for the content of its file."""
+        plain = {
+            "corpus": "corpus",
+            "path": path,
+            "sha256": sha256_bytes(path.encode()),
+            "source_time": 0.0,
+            "event_time": 0.0,
+            "event_duration": 1.5,
+            "snr": 3.0,
+            "licence": "CC0",
+        }
+        return plain | changes
+
+    @staticmethod
+    def source(name: str, label: str, *events: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """Return a target of speech."""
+        plain = {
+            "name": name,
+            "role": "target",
+            "label": label,
+            "kind": "speech",
+            "events": list(events),
+            "gain": {"rule": "lufs"},
+        }
+        return plain | changes
+
+    @staticmethod
+    def mixture(
+        name: str, *sources: dict[str, Any], seconds: float = 2.0, **changes: Any
+    ) -> Mixture:
+        """Return a mixture of the split that its name begins with, up to the dash."""
+        plain = {
+            "id": name,
+            "split": name.partition("-")[0],
+            "sample_rate": RATE,
+            "channels": 1,
+            "frames": round(seconds * RATE),
+            "seed": 1,
+            "sources": list(sources),
+            "level": {"reference_db": -30.0},
+            "targets": [source["name"] for source in sources if source["role"] == "target"],
+        }
+        return Mixture.model_validate(plain | changes)
 
 
 @pytest.fixture(scope="session")
-def build() -> Any:
-    """The three functions that build records: `build.event`, `build.source`, `build.mixture`."""
-
-    class Build:
-        event = staticmethod(event)
-        source = staticmethod(source)
-        mixture = staticmethod(mixture)
-
-    return Build
+def build() -> Build:
+    """The functions that build records."""
+    return Build()
 
 
 @pytest.fixture
-def manifest_of(tmp_path: Path) -> Callable[..., Path]:
+def manifest_of(tmp_path: Path) -> ManifestOf:
     """Write a manifest of the given mixtures."""
 
-    def write(*mixtures: Mixture, name: str = "by_hand") -> Path:
+    def write(*mixtures: Mixture, name: str = "small") -> Path:
         header = Header(
             name=name,
             task="speech_separation",
@@ -95,8 +110,8 @@ def manifest_of(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def facts_of(manifest_of: Callable[..., Path], tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """What report.json says of a manifest of the given mixtures."""
+def facts_of(manifest_of: ManifestOf, tmp_path: Path) -> FactsOf:
+    """The content of report.json about a manifest of the given mixtures."""
 
     def facts(*mixtures: Mixture) -> dict[str, Any]:
         make_report(manifest_of(*mixtures), tmp_path / "report")
@@ -117,19 +132,19 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def facts_in() -> Callable[[Path], dict[str, Any]]:
+def facts_in() -> FactsIn:
     """The content of the report.json in a folder."""
     return read_facts
 
 
 @pytest.fixture(scope="session")
-def kept_set(  # type: ignore[no-untyped-def]
-    corpus,
+def kept_set(
+    corpus: Corpus,
     tmp_path_factory: pytest.TempPathFactory,
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    speech_recipe: Callable[[], Recipe],
+    draw_to: Callable[[Path, Recipe], Manifest],
 ) -> Path:
-    """The tiny speech set, rendered; not to be written to."""
+    """The tiny speech set, rendered; tests must not change it."""
     folder = tmp_path_factory.mktemp("kept")
     path = folder / "drawn.jsonl"
     draw_to(path, speech_recipe())

@@ -1,13 +1,14 @@
-"""Examples say what each file is, and keep each file's own length."""
+"""Examples caption each file with what it holds, and keep the length of each file."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
+from mixgen.manifest.mixture import Mixture
 from mixgen.report.examples import describe, load
 from mixgen.sets.rendered import FileRow
+from tests.mixgen.report.conftest import Build
 
 RATE = 8000
 
@@ -29,13 +30,13 @@ def _row(name: str, frames: int) -> FileRow:
     )
 
 
-def _captions(mixture: Any) -> dict[str, tuple[str, str, str]]:
-    told = describe(mixture, {}, load(Path(), mixture, {}, 1.0))["files"]
-    return {file["name"]: (file["role"], file["what"], file["label"]) for file in told}
+def _captions(mixture: Mixture) -> dict[str, tuple[str, str, str]]:
+    files = describe(mixture, {}, load(Path(), mixture, {}, 1.0))["files"]
+    return {file["name"]: (file["role"], file["what"], file["label"]) for file in files}
 
 
-def test_files_are_captioned_as_what_they_are(build: Any) -> None:
-    place = {"position_m": [1.0, 2.0, 1.0]}
+def test_captions_name_the_content_of_each_file(build: Build) -> None:
+    position = {"position_m": [1.0, 2.0, 1.0]}
     simulation = {
         "engine": "pyroomacoustics",
         "version": "1.0",
@@ -54,7 +55,7 @@ def test_files_are_captioned_as_what_they_are(build: Any) -> None:
         "s1",
         "ann",
         build.event("1.wav"),
-        room=place,
+        room=position,
         references=["early", "dry"],
         enrolment=build.event("2.wav"),
     )
@@ -71,14 +72,14 @@ def test_files_are_captioned_as_what_they_are(build: Any) -> None:
     }
 
 
-def test_degraded_mixture_is_beside_its_sum(build: Any) -> None:
-    effects = [{"name": "quantise", "bits": 8}]
-    captions = _captions(build.mixture("train-0", degradations=effects))
+def test_a_degraded_mixture_is_shown_with_its_undegraded_sum(build: Build) -> None:
+    quantise = {"name": "quantise", "bits": 8}
+    captions = _captions(build.mixture("train-0", degradations=[quantise]))
     assert captions["mixture"][1] == "degraded sum"
     assert captions["undegraded"][1] == "sum of all sources"
 
 
-def test_enrolment_has_its_own_length(build: Any, tmp_path: Path) -> None:
+def test_an_enrolment_keeps_its_length(build: Build, tmp_path: Path) -> None:
     talker = build.source("s1", "ann", build.event("1.wav"), enrolment=build.event("2.wav"))
     mixture = build.mixture("train-0", talker)
     frames = {"mixture": 2 * RATE, "s1": 2 * RATE, "s1_enrolment": 3 * RATE + 80}
@@ -88,5 +89,5 @@ def test_enrolment_has_its_own_length(build: Any, tmp_path: Path) -> None:
         soundfile.write(tmp_path / row.path, np.zeros(row.frames), RATE)
     files = load(tmp_path, mixture, rows, 10.0)
     assert [f.samples.shape[1] for f in files if f.samples is not None] == list(frames.values())
-    told = describe(mixture, rows, files)["files"]
-    assert [file["duration_s"] for file in told] == [2.0, 2.0, 3.01]
+    described = describe(mixture, rows, files)["files"]
+    assert [file["duration_s"] for file in described] == [2.0, 2.0, 3.01]

@@ -1,8 +1,7 @@
-"""The numbers of a report, against manifests counted by hand and rows summed another way."""
+"""The numbers of a report, against counted manifests and against rows summed in another way."""
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import pytest
 from mixgen.core import progress
 from mixgen.report import make_report
 from mixgen.sets.rendered import open_rendered, write_rendered
-
-Facts = Callable[..., dict[str, Any]]
+from tests.mixgen.report.conftest import Build, FactsIn, FactsOf, ManifestOf
 
 
 @pytest.fixture
-def by_hand(build: Any, facts_of: Facts) -> dict[str, Any]:
-    """Two mixtures for training and an empty one for testing.
+def small_facts(build: Build, facts_of: FactsOf) -> dict[str, Any]:
+    """The facts of two mixtures for training and an empty one for testing.
 
     In train-0, Ann speaks (a1, once) and Bob (b1, twice) over rain; in train-1, Ann speaks (a1).
     """
@@ -39,19 +37,19 @@ def by_hand(build: Any, facts_of: Facts) -> dict[str, Any]:
     )
 
 
-def test_splits_are_counted(by_hand: dict[str, Any]) -> None:
-    train, test = by_hand["splits"]
+def test_splits_are_counted(small_facts: dict[str, Any]) -> None:
+    train, test = small_facts["splits"]
     assert (train["split"], train["mixtures"], train["events"]) == ("train", 2, 5)
     assert train["hours"] == 0.001  # 3.6 s
     assert train["sources_per_mixture"] == {"1": 1, "3": 1}
     assert train["targets_per_mixture"] == {"1": 1, "2": 1}
     assert test["sources_per_mixture"] == {"0": 1}
-    assert by_hand["total"]["sample_rates"] == {"8000": 2, "16000": 1}
-    assert by_hand["total"]["mixtures"] == 3
+    assert small_facts["total"]["sample_rates"] == {"8000": 2, "16000": 1}
+    assert small_facts["total"]["mixtures"] == 3
 
 
-def test_uses_are_counted(by_hand: dict[str, Any]) -> None:
-    uses = {(row["kind"], row["of"]): row for row in by_hand["usage"]}
+def test_uses_are_counted(small_facts: dict[str, Any]) -> None:
+    uses = {(row["kind"], row["of"]): row for row in small_facts["usage"]}
     files = uses["speech", "files"]
     assert (files["names"], files["uses"], files["min"], files["max"]) == (2, 4, 2, 2)
     labels = uses["speech", "labels"]
@@ -61,18 +59,18 @@ def test_uses_are_counted(by_hand: dict[str, Any]) -> None:
     assert uses["noise", "files"]["most"] == [{"name": "noises/rain.wav", "uses": 1}]
 
 
-def test_licences_are_summed(by_hand: dict[str, Any]) -> None:
-    assert by_hand["licences"] == [
+def test_licences_are_summed(small_facts: dict[str, Any]) -> None:
+    assert small_facts["licences"] == [
         {"licence": "", "mixtures": 1, "files": 1, "uses": 1, "hours": 0.0006},  # 2 s
         {"licence": "CC BY", "mixtures": 2, "files": 1, "uses": 2, "hours": 0.0008},  # 3 s
         {"licence": "CC0", "mixtures": 1, "files": 1, "uses": 2, "hours": 0.0008},
     ]
-    assert [row["corpus"] for row in by_hand["corpora"]] == ["corpus", "corpus", "noises"]
-    assert any("No licence is stated for 1 file" in f["text"] for f in by_hand["findings"])
+    assert [row["corpus"] for row in small_facts["corpora"]] == ["corpus", "corpus", "noises"]
+    assert any("No licence is stated for 1 file" in f["text"] for f in small_facts["findings"])
 
 
-def test_manifest_alone_has_what_was_requested(by_hand: dict[str, Any]) -> None:
-    quantities = {(row["of"], row["name"]): row for row in by_hand["quantities"]}
+def test_a_manifest_alone_has_requested_values_only(small_facts: dict[str, Any]) -> None:
+    quantities = {(row["of"], row["name"]): row for row in small_facts["quantities"]}
     level = quantities["target, lufs", "level_db"]
     assert level["unit"] == "LUFS"
     # Ann twice and Bob, in both of his events, at -30 + 3.
@@ -86,21 +84,22 @@ def test_manifest_alone_has_what_was_requested(by_hand: dict[str, Any]) -> None:
     # Ann for 1.5 s, and Bob from the start to 1.7 s; then Ann alone.
     overlap = quantities["mixture", "overlap"]["splits"][0]["requested"]
     assert (overlap["min"], overlap["max"]) == (0.0, pytest.approx(1.5 / 1.7, abs=0.01))
-    assert not by_hand["set"]["rendered"]
-    assert by_hand["examples"] == []
+    assert not small_facts["set"]["rendered"]
+    assert small_facts["examples"] == []
 
 
-def test_little_sound_is_told_by_the_clock(by_hand: dict[str, Any], tmp_path: Path) -> None:
-    assert any("1 file(s), 0:02 min: state it" in found["text"] for found in by_hand["findings"])
-    assert by_hand["total"]["hours"] == 0.0013  # 4.6 s
+def test_short_lengths_are_minutes_and_seconds(small_facts: dict[str, Any], tmp_path: Path) -> None:
+    texts = [finding["text"] for finding in small_facts["findings"]]
+    assert any("1 file(s), 0:02 min: state it" in text for text in texts)
+    assert small_facts["total"]["hours"] == 0.0013  # 4.6 s
     page = (tmp_path / "report" / "report.html").read_text()
     assert "<b>0:05 min</b>" in page
     assert "0.00 h" not in page
 
 
 def test_progress_has_a_total(
-    build: Any,
-    facts_of: Facts,
+    build: Build,
+    facts_of: FactsOf,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -109,7 +108,7 @@ def test_progress_has_a_total(
     assert "reading mixtures: 1 of 2" in capsys.readouterr().err
 
 
-def test_room_responses_are_files_with_licences(build: Any, facts_of: Facts) -> None:
+def test_room_responses_are_files_with_licences(build: Build, facts_of: FactsOf) -> None:
     response = {"corpus": "rirs", "path": "hall.wav", "sha256": "f" * 64, "licence": "CC BY"}
     talker = build.source("s1", "ann", build.event("a.wav"), room=response, references=["dry"])
     facts = facts_of(build.mixture("train-0", talker, room={"name": "hall"}))
@@ -119,7 +118,7 @@ def test_room_responses_are_files_with_licences(build: Any, facts_of: Facts) -> 
     assert [row["names"] for row in facts["usage"] if row["kind"] == "rir"] == [1]
 
 
-def test_rendered_rows_are_summed(kept_set: Path, facts_in: Facts, tmp_path: Path) -> None:
+def test_rendered_rows_are_summed(kept_set: Path, facts_in: FactsIn, tmp_path: Path) -> None:
     make_report(kept_set, tmp_path, examples=0)
     facts = facts_in(tmp_path)
     rows = list(open_rendered(kept_set))
@@ -128,26 +127,27 @@ def test_rendered_rows_are_summed(kept_set: Path, facts_in: Facts, tmp_path: Pat
     quantities = {(row["of"], row["name"]): row for row in facts["quantities"]}
 
     targets = [row for row in rows if row.name in ("s1", "s2") and row.id.startswith("train")]
-    asked = np.array([row.requested["snr_db"] for row in targets])
-    found = np.array([row.measured["snr_db"] for row in targets])
-    told = quantities["target, lufs", "snr_db"]["splits"][0]
-    assert told["requested"]["mean"] == pytest.approx(asked.mean(), abs=1e-4)
-    assert told["measured"]["min"] == pytest.approx(found.min(), abs=1e-4)
-    assert told["largest_difference"]["value"] == pytest.approx(
-        np.abs(asked - found).max(), abs=1e-4
-    )
-    assert told["largest_difference"]["file"] == targets[int(np.abs(asked - found).argmax())].path
+    requested = np.array([row.requested["snr_db"] for row in targets])
+    measured = np.array([row.measured["snr_db"] for row in targets])
+    difference = np.abs(requested - measured)
+    snr = quantities["target, lufs", "snr_db"]["splits"][0]
+    assert snr["requested"]["mean"] == pytest.approx(requested.mean(), abs=1e-4)
+    assert snr["measured"]["min"] == pytest.approx(measured.min(), abs=1e-4)
+    assert snr["largest_difference"] == {
+        "value": pytest.approx(difference.max(), abs=1e-4),
+        "file": targets[int(difference.argmax())].path,
+    }
 
     overlap = quantities["mixture", "overlap"]["histogram"]["counts"]
     assert sum(overlap["requested"]) == sum(overlap["measured"]) == 7
     gains = [row.clip_gain_db for row in mixtures if row.id.startswith("train")]
-    told = quantities["mixture", "clip_gain_db"]["splits"][0]["measured"]
-    assert told["min"] == pytest.approx(min(gains), abs=1e-4)
+    clip_gain = quantities["mixture", "clip_gain_db"]["splits"][0]["measured"]
+    assert clip_gain["min"] == pytest.approx(min(gains), abs=1e-4)
     assert set(quantities["target, lufs", "energy_ratio_db"]["histogram"]["counts"]) == {"measured"}
 
 
-def test_null_values_are_counted_and_left_out(
-    kept_set: Path, facts_in: Facts, tmp_path: Path
+def test_null_values_count_as_files_without_a_value(
+    kept_set: Path, facts_in: FactsIn, tmp_path: Path
 ) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
@@ -162,8 +162,8 @@ def test_null_values_are_counted_and_left_out(
     assert (train["files"], train["requested"]["n"], train["measured"]["n"]) == (10, 10, 5)
 
 
-def test_mixtures_that_failed_to_render_are_told(
-    kept_set: Path, facts_in: Facts, tmp_path: Path
+def test_mixtures_that_failed_to_render_are_errors(
+    kept_set: Path, facts_in: FactsIn, tmp_path: Path
 ) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
@@ -174,13 +174,12 @@ def test_mixtures_that_failed_to_render_are_told(
     facts = facts_in(tmp_path)
     assert facts["total"]["rendered"] == 6
     errors = [found["text"] for found in facts["findings"] if found["severity"] == "error"]
-    assert any("1 of 7 mixtures are not rendered" in text for text in errors)
-    assert {file["problem"] for file in facts["examples"][0]["files"]} == {"It is not rendered."}
+    assert any("1 of 7 mixtures are not completely rendered" in text for text in errors)
+    problems = {file["problem"] for file in facts["examples"][0]["files"]}
+    assert problems == {"This file is not rendered."}
 
 
-def test_known_layouts_are_cited(
-    manifest_of: Callable[..., Path], build: Any, tmp_path: Path
-) -> None:
+def test_known_layouts_are_cited(manifest_of: ManifestOf, build: Build, tmp_path: Path) -> None:
     path = manifest_of(build.mixture("train-0"))
     header, record = (json.loads(line) for line in path.read_text().splitlines())
     header["layouts"] = {"libri": "librispeech", "mine": "folder", "later": "a layout to come"}

@@ -1,4 +1,4 @@
-"""Histograms hold every value in the bin that it belongs to."""
+"""Histograms count every value in its bin."""
 
 import math
 from array import array
@@ -13,7 +13,7 @@ from mixgen.report.histogram import histogram, summary
 NUMBERS = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=60)
 
 
-def test_settings_stand_in_the_middle_of_bins() -> None:
+def test_bins_are_centred_on_multiples_of_their_width() -> None:
     counts = histogram({"requested": [-25.0, -25.0, -23.0], "measured": [-25.001, -24.9]}, 1.0)
     assert counts == {
         "width": 1.0,
@@ -22,7 +22,7 @@ def test_settings_stand_in_the_middle_of_bins() -> None:
     }
 
 
-def test_unknown_values_are_left_out() -> None:
+def test_values_that_are_not_finite_are_skipped() -> None:
     assert histogram({"a": [math.nan, 1.0], "b": [math.nan]}, 1.0) == {
         "width": 1.0,
         "first": 1.0,
@@ -57,9 +57,9 @@ def test_every_value_is_in_its_bin(a: list[float], b: list[float], finest: float
         assert len(bins) <= 51
         edges = first + width * (np.arange(len(bins) + 1) - 0.5)
         slack = 1e-6 * (1 + np.abs(edges).max())
-        for place, count in enumerate(bins):
+        for index, count in enumerate(bins):
             inside = np.sum(
-                (np.array(values) >= edges[place]) & (np.array(values) < edges[place + 1])
+                (np.array(values) >= edges[index]) & (np.array(values) < edges[index + 1])
             )
             near = np.sum(np.min(np.abs(np.array(values)[:, None] - edges), axis=1) < slack)
             assert abs(int(inside) - count) <= near

@@ -1,4 +1,4 @@
-"""In a browser nothing on a page is cut off, at the width of a desk and of a tablet."""
+"""A browser cuts nothing off a page, at the width of a desktop and of a tablet."""
 
 import html
 import json
@@ -27,7 +27,7 @@ document.title = JSON.stringify({
 
 @pytest.fixture(scope="module")
 def page(kept_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page whose examples have all the values that sources in rooms have, and a ruler."""
+    """A page whose examples have all values of sources in rooms, with a script that measures it."""
     folder = tmp_path_factory.mktemp("rooms") / "set"
     shutil.copytree(kept_set, folder)
     rendered = open_rendered(folder)
@@ -42,7 +42,7 @@ def page(kept_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _measured(page: Path, width: int, profile: Path) -> Any:
-    """Return by how many pixels things reach over what they stand in."""
+    """Return by how many pixels the page and its tables exceed their containers."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip("no browser to lay the page out: install chromium")

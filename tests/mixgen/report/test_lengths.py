@@ -1,4 +1,4 @@
-"""Lengths stay above zero in words, however little sound there is."""
+"""Lengths have a unit in which a short one is not zero."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from mixgen.report.findings import by_the_clock, in_words
 
 
 @pytest.mark.parametrize(
-    ("hours", "words"),
+    ("hours", "text"),
     [
         (0.0, "0:00 min"),
         (0.0006, "0:02 min"),  # 2 s
@@ -16,9 +16,9 @@ from mixgen.report.findings import by_the_clock, in_words
         (1234.5, "1,234.50 h"),
     ],
 )
-def test_unit_suits_the_length(hours: float, words: str) -> None:
-    assert in_words(hours) == words
+def test_short_lengths_are_in_minutes_and_long_ones_in_hours(hours: float, text: str) -> None:
+    assert in_words(hours) == text
 
 
-def test_clock_goes_on_after_an_hour() -> None:
+def test_minutes_go_on_after_an_hour() -> None:
     assert by_the_clock(1.5) == "90:00"

@@ -1,4 +1,4 @@
-"""The page: safe with hostile names, whole by itself, the same every time, honest about trouble."""
+"""The page: it escapes names, needs no other file, is reproducible and reports problems."""
 
 import base64
 import io
@@ -6,19 +6,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from mixgen.core.errors import InputError
+from mixgen.manifest.mixture import Mixture
 from mixgen.report import make_report
 from mixgen.report.examples import EvenlySpaced, excerpt_seconds
 from mixgen.sets.rendered import RENDERED_FILE, RenderedSet, open_rendered
+from tests.mixgen.report.conftest import Build, FactsIn, ManifestOf
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
@@ -42,16 +42,16 @@ class Page(HTMLParser):
         return [attrs["src"] or "" for name, attrs in self.elements if name == tag]
 
 
-def test_hostile_names_are_text(
-    build: Any, manifest_of: Callable[..., Path], tmp_path: Path
-) -> None:
-    def talks(split: str) -> Any:
+def test_hostile_names_are_escaped(build: Build, manifest_of: ManifestOf, tmp_path: Path) -> None:
+    def spoken_mixture(split: str) -> Mixture:
         event = build.event(f"{HOSTILE.replace('/', '')}.wav", licence=HOSTILE, corpus=HOSTILE)
         return build.mixture(
             f"{split}-0", build.source("s1", HOSTILE, event), split=HOSTILE + split
         )
 
-    page = Page(make_report(manifest_of(talks("a"), talks("b"), name=HOSTILE), tmp_path))
+    page = Page(
+        make_report(manifest_of(spoken_mixture("a"), spoken_mixture("b"), name=HOSTILE), tmp_path)
+    )
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"script", "iframe", "object", "embed", "form", "link"}
     assert all(source.startswith("data:") for source in page.sources("img"))
@@ -60,17 +60,17 @@ def test_hostile_names_are_text(
     assert f"Leakage: 1 talker is in both {HOSTILE}a and {HOSTILE}b" in page.text
 
 
-def test_page_needs_nothing_else(kept_set: Path, tmp_path: Path) -> None:
+def test_the_page_needs_no_other_file(kept_set: Path, tmp_path: Path) -> None:
     page = Page(make_report(kept_set, tmp_path, examples=1))
-    wanted = [v for _, attrs in page.elements for k, v in attrs.items() if k in ("src", "href")]
-    assert len(wanted) > 10
-    assert all((value or "").startswith("data:") for value in wanted)
+    links = [v for _, attrs in page.elements for k, v in attrs.items() if k in ("src", "href")]
+    assert len(links) > 10
+    assert all((value or "").startswith("data:") for value in links)
     policy = next(a for tag, a in page.elements if tag == "meta" and "http-equiv" in a)
     assert "default-src 'none'" in (policy["content"] or "")
     assert all(attrs.get("alt") for tag, attrs in page.elements if tag == "img")
 
 
-def test_same_set_same_bytes(kept_set: Path, tmp_path: Path) -> None:
+def test_the_same_set_gives_the_same_bytes(kept_set: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "copy"
     shutil.copytree(kept_set, elsewhere)
     first, second = (
@@ -81,9 +81,7 @@ def test_same_set_same_bytes(kept_set: Path, tmp_path: Path) -> None:
         assert first.with_name(name).read_bytes() == second.with_name(name).read_bytes()
 
 
-def test_players_play_the_files(
-    kept_set: Path, tmp_path: Path, facts_in: Callable[..., Any]
-) -> None:
+def test_players_play_the_files(kept_set: Path, tmp_path: Path, facts_in: FactsIn) -> None:
     sounds = Page(make_report(kept_set, tmp_path, examples=1)).sources("audio")
     shown = [(e["id"], f["name"]) for e in facts_in(tmp_path)["examples"] for f in e["files"]]
     assert len(sounds) == len(shown) == 2 * 4
@@ -98,7 +96,9 @@ def test_players_play_the_files(
         np.testing.assert_array_equal(played, kept)
 
 
-def test_unreadable_and_missing_files_are_told(kept_set: Path, tmp_path: Path) -> None:
+def test_unreadable_and_missing_files_are_problems_on_the_page(
+    kept_set: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
     rows = {row.name: folder / row.path for row in list(open_rendered(folder))[:4]}
@@ -106,44 +106,44 @@ def test_unreadable_and_missing_files_are_told(kept_set: Path, tmp_path: Path) -
     rows["s1"].unlink()
     page = Page(make_report(folder, tmp_path / "report", examples=1))
     assert re.search(r"train-0+/mixture\.\w+ is not audio that can be read", page.text)
-    assert re.search(r"There is no audio file train-0+/s1\.", page.text)
+    assert re.search(r"The audio file train-0+/s1\.\w+ does not exist", page.text)
     assert str(tmp_path) not in page.text
     assert len(page.sources("audio")) == 2 * 4 - 2
 
 
-def test_examples_are_evenly_spaced(build: Any) -> None:
-    chosen = EvenlySpaced(3)
+def test_examples_are_evenly_spaced(build: Build) -> None:
+    selection = EvenlySpaced(3)
     for number in range(1000):
-        chosen.add(build.mixture(f"train-{number}"), {})
+        selection.add(build.mixture(f"train-{number}"), {})
         if number < 2:
-            chosen.add(build.mixture(f"test-{number}"), {})
-    found = [mixture.id for mixture, _ in chosen.chosen()]
-    assert found[-2:] == ["test-0", "test-1"]
-    places = [int(name.partition("-")[2]) for name in found[:-2]]
-    assert places[0] == 0
-    assert np.diff(places) == pytest.approx([480, 480], abs=40)
+            selection.add(build.mixture(f"test-{number}"), {})
+    chosen = [mixture.id for mixture, _ in selection.chosen()]
+    assert chosen[-2:] == ["test-0", "test-1"]
+    numbers = [int(name.partition("-")[2]) for name in chosen[:-2]]
+    assert numbers[0] == 0
+    assert np.diff(numbers) == pytest.approx([480, 480], abs=40)
 
 
-def test_long_and_wide_examples_are_cut(build: Any) -> None:
+def test_long_examples_with_many_channels_are_cut(build: Build) -> None:
     assert excerpt_seconds([build.mixture("train-0")]) == 10.0
     songs = [build.mixture(f"t-{n}", sample_rate=48000, channels=8, seconds=60) for n in range(40)]
     assert excerpt_seconds(songs) == 3.1  # 24 MB over 40 files of 2 channels and 2 bytes
 
 
-def test_empty_manifest_has_a_page(manifest_of: Callable[..., Path], tmp_path: Path) -> None:
+def test_empty_manifest_has_a_page(manifest_of: ManifestOf, tmp_path: Path) -> None:
     page = Page(make_report(manifest_of(), tmp_path / "report"))
     assert "The manifest holds no mixtures." in page.text
 
 
-def test_missing_set_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"There is no .*nowhere: give a folder made by"):
+def test_a_missing_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere does not exist: give a folder made by"):
         make_report(tmp_path / "nowhere", tmp_path / "report")
-    with pytest.raises(InputError, match=r"There is no .*manifest\.jsonl"):
+    with pytest.raises(InputError, match=r"manifest\.jsonl does not exist"):
         make_report(tmp_path, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
 
-def test_half_rendered_set_is_one_sentence(kept_set: Path, tmp_path: Path) -> None:
+def test_a_partly_rendered_set_is_refused(kept_set: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
     (folder / RENDERED_FILE).unlink()
@@ -152,7 +152,7 @@ def test_half_rendered_set_is_one_sentence(kept_set: Path, tmp_path: Path) -> No
     make_report(folder / "manifest.jsonl", tmp_path / "report")
 
 
-def test_altered_manifest_is_refused(kept_set: Path, tmp_path: Path) -> None:
+def test_an_altered_manifest_is_refused(kept_set: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     shutil.copytree(kept_set, folder)
     lines = (folder / "manifest.jsonl").read_text().splitlines(keepends=True)
@@ -170,14 +170,18 @@ def test_altered_manifest_is_refused(kept_set: Path, tmp_path: Path) -> None:
         (b"nonsense\n", "line 1 is not valid JSON"),
     ],
 )
-def test_bad_manifest_is_one_sentence(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_a_manifest_that_is_not_valid_is_refused(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
     path = tmp_path / "manifest.jsonl"
     path.write_bytes(content)
     with pytest.raises(InputError, match=problem):
         make_report(path, tmp_path / "report")
 
 
-def test_bad_line_is_named(build: Any, manifest_of: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_line_that_is_not_valid_is_named(
+    build: Build, manifest_of: ManifestOf, tmp_path: Path
+) -> None:
     path = manifest_of(build.mixture("train-0"))
     with path.open("a") as stream:
         stream.write('{"id": "train-1"}\n')
@@ -185,7 +189,7 @@ def test_bad_line_is_named(build: Any, manifest_of: Callable[..., Path], tmp_pat
         make_report(path, tmp_path / "report")
 
 
-def test_heavy_modules_wait_for_the_report() -> None:
+def test_importing_the_report_loads_no_plotting_library() -> None:
     code = "import mixgen.report, sys; print({'matplotlib', 'jinja2'} & set(sys.modules))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Spectrograms: what is loud is bright and silence is the darkest colour, whatever is beside it."""
+"""Spectrograms: loud sounds are bright, and silence has the darkest colour at any scale."""
 
 import io
 

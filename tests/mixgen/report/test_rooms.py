@@ -1,15 +1,15 @@
-"""What a report tells of rooms, counted by hand."""
+"""The table of rooms, against counted manifests."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mixgen.report import make_report
+from tests.mixgen.report.conftest import Build, FactsOf, ManifestOf
 
-Facts = Callable[..., dict[str, Any]]
 
-
-def _simulated(name: str, size_m: list[float], t60_s: float, version: str = "1.0") -> Any:
+def _simulated(
+    name: str, size_m: list[float], t60_s: float, version: str = "1.0"
+) -> dict[str, Any]:
     simulation = {
         "engine": "pyroomacoustics",
         "version": version,
@@ -20,24 +20,28 @@ def _simulated(name: str, size_m: list[float], t60_s: float, version: str = "1.0
     return {"name": name, "simulation": simulation}
 
 
-def _talks(build: Any, **room: Any) -> Any:
+def _talker(build: Build, **room: Any) -> dict[str, Any]:
     return build.source("s1", "ann", build.event("1.wav"), room=room)
 
 
-def _file(t60_s: float | None) -> dict[str, Any]:
+def _response(t60_s: float | None) -> dict[str, Any]:
     return {"corpus": "rirs", "path": "hall.wav", "sha256": "f" * 64, "t60_s": t60_s}
 
 
-def test_rooms_are_counted_by_origin(build: Any, facts_of: Facts) -> None:
+def test_rooms_are_counted_by_origin(build: Build, facts_of: FactsOf) -> None:
     standing = {"position_m": [1.0, 2.0, 1.0]}
     walking = {**standing, "to_m": [2.0, 2.0, 1.0]}
     facts = facts_of(
-        build.mixture("train-0", _talks(build, **_file(0.4)), room={"name": "hall"}),
-        build.mixture("train-1", _talks(build, **_file(None)), room={"name": "hall"}),
-        build.mixture("train-2", _talks(build, **standing), room=_simulated("a", [3, 5, 2.5], 0.3)),
-        build.mixture("train-3", _talks(build, **walking), room=_simulated("b", [4, 4, 2.5], 0.5)),
+        build.mixture("train-0", _talker(build, **_response(0.4)), room={"name": "hall"}),
+        build.mixture("train-1", _talker(build, **_response(None)), room={"name": "hall"}),
         build.mixture(
-            "test-0", _talks(build, **standing), room=_simulated("c", [9, 9, 4], 0.9, version="2.0")
+            "train-2", _talker(build, **standing), room=_simulated("a", [3, 5, 2.5], 0.3)
+        ),
+        build.mixture("train-3", _talker(build, **walking), room=_simulated("b", [4, 4, 2.5], 0.5)),
+        build.mixture(
+            "test-0",
+            _talker(build, **standing),
+            room=_simulated("c", [9, 9, 4], 0.9, version="2.0"),
         ),
         build.mixture("test-1", build.source("s1", "bob", build.event("2.wav"))),
     )
@@ -63,10 +67,10 @@ def test_rooms_are_counted_by_origin(build: Any, facts_of: Facts) -> None:
     assert (second["version"], second["rooms"], second["t60_s"]) == ("2.0", 1, [0.9, 0.9])
 
 
-def test_page_has_rooms_where_the_set_has(
-    build: Any, manifest_of: Callable[..., Path], tmp_path: Path
+def test_the_page_has_rooms_if_the_set_has(
+    build: Build, manifest_of: ManifestOf, tmp_path: Path
 ) -> None:
-    source = _talks(build, position_m=[1.0, 2.0, 1.0])
+    source = _talker(build, position_m=[1.0, 2.0, 1.0])
     inside = build.mixture("train-0", source, room=_simulated("a", [3, 5.25, 2.5], 0.3))
     page = make_report(manifest_of(inside), tmp_path).read_text()
     assert "<h2>Rooms</h2>" in page
