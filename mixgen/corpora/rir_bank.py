@@ -47,7 +47,7 @@ def read_room_recipe(path: Path) -> RoomRecipe:
         return RoomRecipe.model_validate(yaml.safe_load(read_text(path)))
     except ValidationError as error:
         raise InputError(f"{path}: {explain(error)}.") from None
-    except (yaml.YAMLError, ValueError):  # ValueError: a number with thousands of digits
+    except (yaml.YAMLError, RecursionError, ValueError):  # ValueError: a number of 5000 digits
         raise InputError(f"{path} is not valid YAML: correct it.") from None
 
 

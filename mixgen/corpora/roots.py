@@ -73,8 +73,8 @@ def locate(roots: Roots, corpus: str, path: str) -> Path:
     if corpus not in roots:
         known = ", ".join(sorted(roots)) or "none"
         raise InputError(
-            f"Where the corpus {corpus!r} is on this machine is not known (known: {known}): "
-            f"add --root {corpus}=FOLDER."
+            f"The root of the corpus {corpus!r} is unknown (known: {known}): add "
+            f"--root {corpus}=FOLDER."
         )
     return inside(roots[corpus], path)
 
@@ -87,7 +87,7 @@ def locate_file(roots: Roots, corpus: str, path: str) -> Path:
     """
     full = locate(roots, corpus, path)
     if not full.is_file():
-        raise InputError(f"There is no source file {full}: check --root {corpus}=FOLDER.")
+        raise InputError(f"The source file {full} does not exist: check --root {corpus}=FOLDER.")
     return full
 
 

@@ -91,7 +91,7 @@ def open_sources(
     given = list(sources)
     rows = [source for source in given if isinstance(source, SourceRow)]
     paths = [Path(source) for source in given if not isinstance(source, SourceRow)]
-    return read_sources(paths) if paths else rows, find_roots(paths, roots)
+    return [*rows, *read_sources(paths)], find_roots(paths, roots)
 
 
 def _read_file(path: Path) -> list[SourceRow]:

@@ -281,7 +281,7 @@ def test_unknown_root(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "roots.json").unlink()
     answer = mixgen("render", manifest, "--out", tmp_path / "set", "--workers", 1)
     _is_one_sentence(answer, 4, "4 item(s) failed; there are no others.")
-    assert "Where the corpus 'speech' is on this machine is not known" in answer.err
+    assert "The root of the corpus 'speech' is unknown" in answer.err
     assert "add --root speech=FOLDER" in answer.err
 
 

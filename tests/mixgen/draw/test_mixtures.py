@@ -253,7 +253,7 @@ def test_what_scaper_refuses(corpus, speech_recipe: MakeRecipe) -> None:
 
 
 def test_a_source_that_is_gone(corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"There is no source file .*--root"):
+    with pytest.raises(InputError, match=r"The source file .* does not exist.*--root"):
         list(draw_mixtures(speech_recipe(), corpus.rows, dict.fromkeys(corpus.roots, tmp_path)))
 
 

@@ -192,7 +192,7 @@ def test_altered_source(record: Callable[..., Mixture], tmp_path: Path) -> None:
 def test_missing_source(record: Callable[..., Mixture], tmp_path: Path) -> None:
     mixture = record((_noise(1), {}))
     (tmp_path / "0.wav").unlink()
-    with pytest.raises(InputError, match=r"There is no source file .*--root c=FOLDER"):
+    with pytest.raises(InputError, match=r"The source file .* does not exist.*--root c=FOLDER"):
         _signal(mixture, tmp_path)
 
 
