@@ -14,7 +14,7 @@ TINY = "tiny"
 
 @dataclass(frozen=True)
 class Variant:
-    """One size or kind of a system.
+    """One variant of a system: its hyperparameters and its training.
 
     Attributes:
         build: returns the hyperparameters.

@@ -26,7 +26,7 @@ class OpenUnmixHyperparameters(Hyperparameters):
     n_src: int = 4
     sample_rate: int = 44100
     channels: int = 2
-    source_names: tuple[str, ...] | None = STEMS
+    source_names: tuple[str, ...] = STEMS
     n_fft: int = 4096
     hop_length: int = 1024
     bandwidth_hz: float = 16000.0  # higher frequencies are not read, but are estimated
@@ -109,7 +109,7 @@ class OpenUnmix(Separator):
                     hidden_size=h.hidden_size,
                     n_layers=h.n_layers,
                 )
-                for name in h.source_names or ()
+                for name in h.source_names
             }
         )
 

@@ -40,7 +40,7 @@ class OracleHyperparameters(Hyperparameters):
 
 
 class Oracle(Separator):
-    """Estimates from the mixture and its references: an upper bound for systems with masks."""
+    """Estimates from the mixture and its references: an upper bound, not a real system."""
 
     hyperparameters_class = OracleHyperparameters
     uses_references = True
@@ -88,7 +88,7 @@ def ratio_mask(_spectrum: Tensor, sources: Tensor) -> Tensor:
 
 
 def phase_sensitive_mask(spectrum: Tensor, sources: Tensor) -> Tensor:
-    """Return the ratio of a source's component in phase with the mixture to it, within 0..1."""
+    """Return a source's component in phase with the mixture, divided by it and cut to 0..1."""
     power = spectrum.abs().square()[:, None]
     in_phase = (sources * spectrum[:, None].conj()).real
     return (in_phase / power.clamp(min=torch.finfo(power.dtype).tiny)).clamp(0, 1)

@@ -31,7 +31,7 @@ from mixgen.core.files import sha256_file
 
 
 def update_sums(folder: Path) -> None:
-    """Write the hashes of altered files to SHA256SUMS, so that the hashes do not reveal them."""
+    """Rewrite SHA256SUMS, so that the hashes do not reveal an altered file."""
     names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
     sums = "".join(f"{sha256_file(folder / name)}  {name}\n" for name in names)
     (folder / "SHA256SUMS").write_text(sums)

@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -145,11 +144,14 @@ def test_schedules(brief: MakeConfig, tmp_path: Path) -> None:
     feed = load_feed(brief())
     assert rates(schedule="constant", warmup=0.0) == [1.0] * 10
     assert rates(schedule="constant", warmup=0.4)[:5] == pytest.approx([0, 0.25, 0.5, 0.75, 1.0])
-    cosine = [(1 + np.cos(np.pi * step / 10)) / 2 for step in range(10)]
-    assert rates(schedule="cosine", warmup=0.0) == pytest.approx(cosine)
+    cosine = rates(schedule="cosine", warmup=0.0)
+    assert cosine == sorted(cosine, reverse=True)
+    assert [cosine[0], cosine[2], cosine[5]] == pytest.approx([1.0, 0.9045, 0.5], abs=1e-4)
 
 
-def test_the_rate_is_halved_when_validation_stands_still(brief: MakeConfig, tmp_path: Path) -> None:
+def test_the_rate_is_halved_when_validation_does_not_improve(
+    brief: MakeConfig, tmp_path: Path
+) -> None:
     trainer = Trainer(
         brief(schedule="plateau", patience=2, warmup=0.0), load_feed(brief()), tmp_path
     )
