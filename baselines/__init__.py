@@ -1,7 +1,7 @@
-"""Separators of the literature behind one interface.
+"""Published separators behind one interface.
 
-Public names are imported when they are first used, so importing the package does not load torch.
-`__init__.pyi` lists them.
+A public name is imported when it is first used, so that importing the package does not load torch.
+`__init__.pyi` lists the names.
 """
 
 import lazy_loader

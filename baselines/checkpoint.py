@@ -1,10 +1,10 @@
 """Checkpoints: a folder of safetensors, JSON and their hashes. No pickle is ever read.
 
-model.safetensors   the weights that separate
-meta.json           which model they belong to, and how they were made
-state.safetensors   what training needs to go on
+model.safetensors   weights of the separator
+meta.json           the model that they belong to, and how it was trained
+state.safetensors   what `resume` needs: last weights, their average, the optimiser's state
 history.jsonl       one line per validation
-SHA256SUMS          hashes of all of these, as `sha256sum --check` reads them
+SHA256SUMS          hashes of the other files, as `sha256sum --check` reads them
 """
 
 import os
@@ -52,7 +52,7 @@ _PICKLE_OR_ZIP = (b"\x80", b"PK")
 
 
 class Meta(Record):
-    """What a checkpoint says of itself."""
+    """The content of meta.json."""
 
     schema_: str = Field(alias="schema", default=SCHEMA)
     model: str
@@ -70,7 +70,7 @@ class Meta(Record):
 
 
 def versions() -> dict[str, str]:
-    """Versions of what can change an estimate."""
+    """Return the versions of the libraries that can change an estimate."""
     libraries = ("torch", "numpy", "safetensors")
     return {
         "separation-suite": __version__,
@@ -80,21 +80,21 @@ def versions() -> dict[str, str]:
 
 
 def count_parameters(separator: Separator) -> int:
-    """Number of trained values."""
+    """Return the number of trained values."""
     return sum(parameter.numel() for parameter in separator.parameters())
 
 
-def check_place(folder: Path, *, overwrite: bool) -> None:
-    """Check, before any work is done, that a checkpoint can be written to `folder`.
+def check_destination(folder: Path, *, overwrite: bool) -> None:
+    """Check that a checkpoint can be written to `folder`, before any work is done.
 
     Raises:
-        UsageError: something is there already that is not to be replaced.
-        MachineError: the place cannot be written.
+        UsageError: `folder` holds a checkpoint and `overwrite` is false, or holds other files.
+        MachineError: `folder` cannot be written.
     """
     if is_checkpoint(folder):
         if not overwrite:
             raise UsageError(
-                f"{folder} holds a checkpoint: give --resume to go on with it, --overwrite to "
+                f"{folder} holds a checkpoint: give --resume to continue its run, --overwrite to "
                 "replace it, or another --out."
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -112,10 +112,10 @@ def save_checkpoint(
     state: Mapping[str, Tensor] | None = None,
     history: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Write a checkpoint to a folder of its own, which then takes the place of `folder`.
+    """Write a checkpoint to a temporary folder, which then replaces `folder`.
 
     Raises:
-        MachineError: the disk is full or the place cannot be written.
+        MachineError: the disk is full or `folder` cannot be written.
     """
     folder = Path(folder)
     with machine_errors(folder):
@@ -124,7 +124,7 @@ def save_checkpoint(
         try:
             _write_files(temporary, meta, weights, state, history)
             temporary.chmod(0o755)
-            _take_the_place_of(folder, temporary)
+            _replace(folder, temporary)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -150,16 +150,16 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         save_file(plain, path)
-    except SafetensorError as error:  # how safetensors tells that the disk is full
+    except SafetensorError as error:  # what safetensors raises for a full disk
         raise OSError(f"{error}") from error
     path.chmod(0o644)
     with open(path, "rb") as stream:
         os.fsync(stream.fileno())
 
 
-def _take_the_place_of(folder: Path, new: Path) -> None:
-    """Rename `new` to `folder`; an older checkpoint there steps aside first and then goes."""
-    old = _aside(folder)
+def _replace(folder: Path, new: Path) -> None:
+    """Rename `new` to `folder`; an older checkpoint is moved aside first and deleted last."""
+    old = _moved_aside(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
         os.rename(folder, old)
@@ -167,40 +167,43 @@ def _take_the_place_of(folder: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _aside(folder: Path) -> Path:
+def _moved_aside(folder: Path) -> Path:
     return folder.with_name(f".old.{folder.name}")
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Tell whether `folder` holds a checkpoint, after finishing an interrupted replacement."""
+    """Return whether `folder` holds a checkpoint.
+
+    If a replacement was interrupted, the checkpoint that was moved aside is moved back first.
+    """
     folder = Path(folder)
-    if not folder.exists() and (_aside(folder) / SUMS_FILE).is_file():
-        os.rename(_aside(folder), folder)
+    if not folder.exists() and (_moved_aside(folder) / SUMS_FILE).is_file():
+        os.rename(_moved_aside(folder), folder)
     return (folder / SUMS_FILE).is_file()
 
 
 def load(folder: str | Path) -> Separator:
-    """Rebuild the separator of a checkpoint, in evaluation mode.
+    """Load the separator of a checkpoint, in evaluation mode.
 
     Raises:
-        InputError: it is no checkpoint, a file is missing, altered or not what its model takes, or
-            the model is not known.
+        InputError: `folder` is not a checkpoint, a file is missing or altered, the model is
+            unknown, or the weights do not fit it.
     """
     folder = Path(folder)
     meta = read_meta(folder)
     try:
         separator = model_spec(meta.model).separator.from_config(meta.config)
     except (SuiteError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{folder} is of no separator known here: {error}") from None
-    fill(separator, load_weights(folder), folder / MODEL_FILE)
+        raise InputError(f"{folder} holds a separator that cannot be built: {error}") from None
+    assign_weights(separator, load_weights(folder), folder / MODEL_FILE)
     return separator.eval()
 
 
 def read_meta(folder: Path) -> Meta:
-    """What a checkpoint says of itself.
+    """Read the meta.json of a checkpoint.
 
     Raises:
-        InputError: it is no checkpoint, or its meta.json is missing, altered or not valid.
+        InputError: `folder` is not a checkpoint, or its meta.json is missing, altered or invalid.
     """
     path = _checked(folder, META_FILE)
     meta: Meta = parse_record(Meta, read_json(path), str(path))
@@ -210,46 +213,47 @@ def read_meta(folder: Path) -> Meta:
 
 
 def load_weights(folder: Path) -> Tensors:
-    """The weights that separate; raises InputError as `load`."""
+    """Load the weights of the separator; raises InputError as `load` does."""
     return _read_tensors(_checked(folder, MODEL_FILE))
 
 
 def load_state(folder: Path) -> Tensors:
-    """What training needs to go on; raises InputError as `load`."""
+    """Load the state of training that `resume` needs; raises InputError as `load` does."""
     return _read_tensors(_checked(folder, STATE_FILE))
 
 
 def load_history(folder: Path) -> list[dict[str, Any]]:
-    """One row per validation; raises InputError as `load`."""
+    """Load the rows of the validations; raises InputError as `load` does."""
     return read_jsonl(_checked(folder, HISTORY_FILE))
 
 
 def checkpoint_sha256(folder: Path) -> str:
-    """The hash of the weights' file, which names a checkpoint; raises InputError if altered."""
+    """Return the hash of the weights, which identifies a checkpoint; InputError if altered."""
     return sha256_file(_checked(folder, MODEL_FILE))
 
 
-def fill(separator: Separator, weights: Tensors, where: Path) -> None:
-    """Put weights into a separator.
+def assign_weights(separator: Separator, weights: Tensors, path: Path) -> None:
+    """Copy weights that were read from `path` into a separator.
 
     Raises:
-        InputError: a weight is missing, has another shape, or is not the separator's.
+        InputError: a weight is missing, superfluous or of another shape.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in separator.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     for name in sorted(expected.keys() | given.keys()):
         if expected.get(name) != given.get(name):
             raise InputError(
-                f"{where} does not fit its model: {name} has shape {given.get(name, 'nowhere')}, "
-                f"and the model has it {expected.get(name, 'nowhere')}."
+                f"{path} does not fit its model: {name} has shape {given.get(name, 'missing')} in "
+                f"the file and {expected.get(name, 'missing')} in the model; use the version of "
+                "the suite that wrote it."
             )
     separator.load_state_dict(weights)
 
 
 def _checked(folder: Path, name: str) -> Path:
-    """The path of a checkpoint's file once its hash has been found right."""
+    """Return the path of a file of a checkpoint, after checking its hash."""
     folder = Path(folder)
-    _refuse_pickle(folder)
+    _require_folder(folder)
     if not is_checkpoint(folder):
         raise InputError(
             f"{folder} is not a checkpoint (no {SUMS_FILE}): give the folder that "
@@ -259,25 +263,27 @@ def _checked(folder: Path, name: str) -> Path:
     sums = {line[1]: line[0] for line in lines if len(line) == 2}
     path = folder / name
     if name not in sums or not path.is_file():
-        raise InputError(f"{folder} has no {name}: the checkpoint is not whole, copy it again.")
+        raise InputError(f"{folder} has no {name}: the checkpoint is incomplete, copy it again.")
     if sha256_file(path) != sums[name]:
         raise InputError(
-            f"{path} was altered or cut: its SHA-256 is not the one in {SUMS_FILE}; copy it again."
+            f"{path} was altered or truncated: its SHA-256 is not the one in {SUMS_FILE}; copy it "
+            "again."
         )
     return path
 
 
-def _refuse_pickle(path: Path) -> None:
-    if path.is_file():
+def _require_folder(path: Path) -> None:
+    if not path.is_file():
+        return
+    if path.suffix in _PICKLE_SUFFIXES or _starts_like_pickle(path):
         raise InputError(
-            f"{path} is a file, and a checkpoint is a folder"
-            + (
-                "; pickled weights can run any program when they are read, so they never are: "
-                "convert them to safetensors."
-                if path.suffix in _PICKLE_SUFFIXES or _starts_like_pickle(path)
-                else " with model.safetensors and meta.json: give that folder."
-            )
+            f"{path} holds pickled weights, which are never read because they can run any program: "
+            "convert them to safetensors."
         )
+    raise InputError(
+        f"{path} is a file, and a checkpoint is a folder with {MODEL_FILE} and {META_FILE}: give "
+        "that folder."
+    )
 
 
 def _starts_like_pickle(path: Path) -> bool:
@@ -288,8 +294,8 @@ def _starts_like_pickle(path: Path) -> bool:
 def _read_tensors(path: Path) -> Tensors:
     if _starts_like_pickle(path):
         raise InputError(
-            f"{path} is a pickle under another name: pickled weights can run any program when "
-            "they are read, so they never are."
+            f"{path} is a pickle under another name, which is never read because it can run any "
+            "program: convert it to safetensors."
         )
     try:
         return load_file(path)
@@ -298,18 +304,18 @@ def _read_tensors(path: Path) -> Tensors:
 
 
 def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    """The tensors whose names begin with `prefix/`, without it."""
+    """Return the tensors whose names begin with `prefix/`, under names without it."""
     start = f"{prefix}/"
     return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
 
 
 def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
-    """The tensors under names that begin with `prefix/`."""
+    """Return the tensors under names that begin with `prefix/`."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
-    """An optimizer's memory as named tensors: `<parameter number>/<what>`."""
+    """Return an optimizer's state as tensors named `<parameter number>/<quantity>`."""
     state = optimizer.state_dict()["state"]
     return {
         f"{number}/{name}": torch.as_tensor(value)
@@ -319,7 +325,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimizer the memory that `optimizer_tensors` took from one like it."""
+    """Restore the state that `optimizer_tensors` returned for an equal optimizer."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, name = key.split("/", 1)

@@ -9,12 +9,12 @@ import typer
 from mixgen.core import console
 from mixgen.core.errors import UsageError
 
-app = console.new_app("baselines", "Separators of the literature: list, train, separate.")
+app = console.new_app("baselines", "Published separators: list, train, separate.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; as torch likes, if not given.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what --out holds.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's default if not given.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the content of --out.")]
 
 _COLUMNS = ("name", "task", "parameters", "causal", "paper")
 
@@ -25,7 +25,7 @@ def list_systems(as_json: Json = False) -> None:
 
     Example: baselines list
     """
-    # A table that ships, because building every separator takes torch and seconds.
+    # The package holds this table because building every separator takes torch and seconds.
     rows = json.loads(Path(__file__).with_name("systems.json").read_text(encoding="utf-8"))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -45,7 +45,7 @@ def info(
     system: Annotated[str, typer.Argument(help="A separator's name or a checkpoint folder.")],
     as_json: Json = False,
 ) -> None:
-    """Tell everything about a separator or a checkpoint.
+    """Print the facts of a separator or a checkpoint.
 
     Example: baselines info conv_tasnet:small
     """
@@ -73,45 +73,51 @@ def train(
         str | None, typer.Option("--set", help="Train on a rendered set's segments.")
     ] = None,
     manifest: Annotated[
-        str | None, typer.Option(help="Train on a manifest: freshly mixed, or as recorded.")
+        str | None, typer.Option(help="Train on a manifest: mixed dynamically, or as recorded.")
     ] = None,
     roots: Annotated[
         list[str] | None, typer.Option("--root", help="CORPUS=FOLDER, for --manifest.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to learn from.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Wall time to train for.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps to train for.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch", help="Items in a batch.")] = None,
-    segment_s: Annotated[float | None, typer.Option(help="Seconds of an item.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--lr", help="Highest rate.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to train on.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Wall time of the run.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the run.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch", help="Examples in a batch.")] = None,
+    segment_s: Annotated[float | None, typer.Option(help="Seconds of an example.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--lr", help="Highest learning rate.")
+    ] = None,
     schedule: Annotated[str | None, typer.Option(help="constant, cosine or plateau.")] = None,
-    warmup: Annotated[float | None, typer.Option(help="Share of the run.")] = None,
+    warmup: Annotated[
+        float | None, typer.Option(help="Share of the run in which the rate rises.")
+    ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
     average_decay: Annotated[
-        float | None, typer.Option(help="Of the weights' moving average; 0 turns it off.")
+        float | None, typer.Option(help="Decay of the weights' moving average; 0 turns it off.")
     ] = None,
-    validations: Annotated[int | None, typer.Option(help="How many, over the run.")] = None,
+    validations: Annotated[int | None, typer.Option(help="Validations in the run.")] = None,
     valid_items: Annotated[int | None, typer.Option(help="Mixtures in a validation.")] = None,
-    slowest: Annotated[float | None, typer.Option(help="Slowest random speed.")] = None,
-    fastest: Annotated[float | None, typer.Option(help="Fastest random speed.")] = None,
+    slowest: Annotated[float | None, typer.Option(help="Lowest random speed.")] = None,
+    fastest: Annotated[float | None, typer.Option(help="Highest random speed.")] = None,
     gain_spread_db: Annotated[
-        float | None, typer.Option(help="Random gain, plus or minus.")
+        float | None, typer.Option(help="Largest random gain, up or down.")
     ] = None,
     coherent: Annotated[float | None, typer.Option(help="Share of one-song mixtures.")] = None,
-    memory_gb: Annotated[float | None, typer.Option(help="Limit for loaded sources.")] = None,
+    memory_gb: Annotated[
+        float | None, typer.Option(help="Limit for source files in memory.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that make batches.")] = None,
     threads: Threads = None,
     device: Device = "auto",
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, items and dropout.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, examples and dropout.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a separator; what is not given is the model's own recipe.
+    """Train a separator; options that are not given have the model's defaults.
 
     Example: baselines train conv_tasnet:small --manifest manifests/starter_2mix/manifest.jsonl
     --out checkpoints/conv_tasnet --minutes 10
     """
-    given = dict(locals())  # the options are called as the fields of the configuration
+    given = dict(locals())  # the options have the names of the configuration's fields
     from baselines.training import train as training
     from baselines.training.config import TrainingConfig, training_config
 
@@ -119,7 +125,7 @@ def train(
         training.resume(out, steps=steps, minutes=minutes)
         return
     if model is None:
-        raise UsageError("Say which separator to train (`baselines list` names them).")
+        raise UsageError("No separator is given: name one of those that `baselines list` prints.")
     config = training_config(
         **{name: given[name] for name in TrainingConfig.model_fields if name in given}
     )
@@ -146,9 +152,9 @@ def separate(
 
     if audio.is_file():
         paths = separate_file(Path(system), audio, out, device=device, threads=threads)
-        answer: Any = [str(path) for path in paths]
+        result: Any = [str(path) for path in paths]
     else:
-        answer = separate_set(
+        result = separate_set(
             system,
             audio,
             out,
@@ -158,7 +164,7 @@ def separate(
             overwrite=overwrite,
         )
     if as_json:
-        typer.echo(json.dumps(answer, indent=2))
+        typer.echo(json.dumps(result, indent=2))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Whether a separator and a set belong together: rate, channels, number and names of sources."""
+"""Whether a separator fits a set: sample rate, channels, number and names of sources."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,17 @@ from mixgen.manifest.mixture import Mixture
 
 
 def stem_names(mixtures: Sequence[Mixture]) -> tuple[str, ...] | None:
-    """Names of the targets where they say what a source is (vocals, drums), else None.
+    """Return the names of the targets if they are stems (vocals, drums), else None.
 
-    A name says so when its source is called after its label in every mixture; s1 and s2 are two of
-    anyone.
+    Targets are stems if the name of each is its label in every mixture. Names like s1 and s2 do not
+    identify a source: any talker can be s1.
     """
     targets = mixtures[0].targets
     for mixture in mixtures:
-        of = {file.name: source for source in mixture.sources for file in source.files}
-        if mixture.targets != targets or any(of[name].name != of[name].label for name in targets):
+        source_of = {file.name: source for source in mixture.sources for file in source.files}
+        if mixture.targets != targets:
+            return None
+        if any(source_of[name].name != source_of[name].label for name in targets):
             return None
     return tuple(targets)
 
@@ -26,11 +28,15 @@ def build_for(name: str, mixtures: Sequence[Mixture]) -> Separator:
     """Build the untrained separator `name` for the mixtures of a set.
 
     Raises:
-        UsageError: the name is unknown, or the separator does not take such a set.
-        InputError: the mixtures differ in rate, channels or number of targets.
+        UsageError: the name is unknown, or the separator cannot be built for the set.
+        InputError: the mixtures differ in sample rate, channels or number of targets.
     """
     first = mixtures[0]
-    _check_alike(mixtures)
+    if len({(m.sample_rate, m.channels, len(m.targets)) for m in mixtures}) > 1:
+        raise InputError(
+            "The mixtures differ in sample rate, channels or number of targets, and one separator "
+            "takes only one kind: make a set for each."
+        )
     return build(
         name,
         n_src=len(first.targets),
@@ -40,21 +46,12 @@ def build_for(name: str, mixtures: Sequence[Mixture]) -> Separator:
     )
 
 
-def _check_alike(mixtures: Sequence[Mixture]) -> None:
-    shapes = {(m.sample_rate, m.channels, len(m.targets)) for m in mixtures}
-    if len(shapes) > 1:
-        raise InputError(
-            "The mixtures differ in sample rate, channels or number of targets: one separator "
-            "takes one kind; make a set for each."
-        )
-
-
-def check_fit(separator: Separator, mixtures: Sequence[Mixture]) -> None:
-    """Check that the separator can be run on the mixtures of a set.
+def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
+    """Check that the separator can separate the mixtures of a set.
 
     Raises:
-        InputError: they differ in sample rate, channels, number or names of sources; both values
-            are told.
+        InputError: they differ in sample rate, channels, number or names of sources; the message
+            has both values.
     """
     for mixture in mixtures:
         _compare("sample rate", separator.sample_rate, mixture.sample_rate, mixture.id)
@@ -69,5 +66,5 @@ def _compare(what: str, ours: object, theirs: object, mixture_id: str) -> None:
     if ours != theirs:
         raise InputError(
             f"The {what} of the separator is {ours}, that of mixture {mixture_id} is {theirs}: "
-            "use a separator trained for such a set."
+            "use a separator that was trained on mixtures of this kind."
         )

@@ -1,6 +1,6 @@
 """Training losses, with or without the search for the best permutation.
 
-Every cost is pairwise first: `cost[b, i, j]` is what estimate j costs as the answer to reference i.
+Costs are computed for all pairs: `cost[b, i, j]` compares reference i with estimate j.
 Axes: batch, n_src, channels, time.
 """
 
@@ -14,11 +14,17 @@ EPSILON = 1e-10
 
 
 def pairwise_si_sdr_db(*, references: Tensor, estimates: Tensor) -> Tensor:
-    """Scale-invariant SDR in dB of each estimate against each reference.
+    """Return the scale-invariant SDR in dB of each estimate against each reference.
 
-    Both (batch, n_src, channels, time), compared over all channels at once with the mean of each
-    channel removed; returns (batch, n_src references, n_src estimates). Le Roux et al., "SDR -
-    half-baked or well done?", ICASSP 2019.
+    Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019. All channels are compared at
+    once, after the mean of each channel is removed.
+
+    Args:
+        references: shape (batch, n_src, channels, time).
+        estimates: shape (batch, n_src, channels, time).
+
+    Returns:
+        Shape (batch, n_src references, n_src estimates).
     """
     references = _centred(references)
     estimates = _centred(estimates)
@@ -36,10 +42,15 @@ def _centred(signals: Tensor) -> Tensor:
 
 
 def si_sdr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor:
-    """Negative SI-SDR in dB, mean over the references that sound; scalar.
+    """Return the negative SI-SDR in dB, mean over the references that are not silent; scalar.
 
-    Both (batch, n_src, channels, time). A reference that is silent in the segment has no SI-SDR: it
-    takes whichever estimate the others leave and adds neither loss nor gradient.
+    A reference that is silent in the segment has no SI-SDR: it is assigned the estimate that the
+    others leave over and adds neither loss nor gradient.
+
+    Args:
+        references: shape (batch, n_src, channels, time).
+        estimates: shape (batch, n_src, channels, time).
+        named: whether estimate i is of reference i; otherwise the best permutation counts.
     """
     sounding = references.square().flatten(start_dim=2).sum(-1) > EPSILON  # (batch, n_src)
     cost = -pairwise_si_sdr_db(references=references, estimates=estimates)
@@ -49,6 +60,9 @@ def si_sdr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor
 
 
 def magnitude_l1_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor:
-    """Mean absolute difference of magnitudes (batch, n_src, ...), best permutation; scalar."""
+    """Return the mean absolute difference of magnitudes (batch, n_src, ...); scalar.
+
+    Unless the sources are `named`, the best permutation counts.
+    """
     difference = (references[:, :, None] - estimates[:, None, :]).abs()
     return assigned_cost(difference.flatten(start_dim=3).mean(-1), named=named).mean()

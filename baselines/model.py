@@ -1,4 +1,4 @@
-"""What a model's file declares: where the system comes from, its variants, how each is trained."""
+"""What each module in `baselines/models/` declares: a system, its variants, and their training."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ TINY = "tiny"
 
 @dataclass(frozen=True)
 class Variant:
-    """One size or kind of a system.
+    """One variant of a system: its hyperparameters and its training.
 
     Attributes:
-        build: returns its hyperparameters.
-        training: what differs from the values of `TrainingConfig` when it is trained.
+        build: returns the hyperparameters.
+        training: fields of `TrainingConfig` in which its training differs from the defaults.
     """
 
     build: Build
@@ -26,23 +26,25 @@ class Variant:
 
     @property
     def summary(self) -> str:
-        """What the variant is, in one line."""
+        """One line that describes the variant."""
         return (self.build.__doc__ or "").strip()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One published system: its paper, what is proved of it, and its variants.
+    """One published system: its paper, how it was compared with others, and its variants.
 
     Attributes:
-        name: as it is asked for; also the name of its file.
+        name: of the system and of its module.
         reference_licence: project whose behaviour was compared, and its licence; no code was taken
             from it.
-        expected_parameters: exact count of the paper's configuration; None where nothing is
-            trained.
-        tiny: returns hyperparameters that train in milliseconds, for tests and trials of a chain:
+        expected_parameters: exact parameter count of the paper's configuration; None if the system
+            is not trained.
+        not_reproduced: what the paper or its code contains and this module does not.
+        tiny: returns hyperparameters of a size that trains in milliseconds, for tests and trials:
             `build("<name>:tiny")`.
-        training: of the plain variant, and of those that have none of their own.
+        training: fields of `TrainingConfig` in which the plain variant, and every variant without
+            a `training`, differ from the defaults.
         variants: by full name, `<name>` or `<name>:<variant>`.
     """
 
@@ -52,18 +54,18 @@ class ModelSpec:
     reference_licence: str
     separator: type[Separator]
     expected_parameters: int | None = None
-    not_reproduced: str = "Nothing is left out."
+    not_reproduced: str = "Nothing."
     tiny: Build | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)
 
     def variant(self, name: str | None = None, **training: Any) -> Callable[[Build], Build]:
-        """Register a function of no arguments that returns the hyperparameters of `name`.
+        """Decorate a function that returns the hyperparameters of a variant, and register it.
 
         Args:
             name: of the variant; None for the paper's configuration.
-            training: what differs from the values of `TrainingConfig`; that of the plain variant if
-                nothing is given.
+            training: fields of `TrainingConfig` in which the variant differs from the defaults;
+                those of the plain variant if none are given.
 
         Raises:
             SuiteError: another variant has the name.
@@ -71,14 +73,13 @@ class ModelSpec:
         full_name = f"{self.name}:{name}" if name else self.name
 
         def register(build: Build) -> Build:
-            chosen = Variant(build, training or self.training)
-            add(self.variants, full_name, chosen, self.name)
+            add(self.variants, full_name, Variant(build, training or self.training), self.name)
             return build
 
         return register
 
     def find(self, full_name: str) -> Variant | None:
-        """Return the variant of a full name, the tiny one included; None if there is none."""
+        """Return the variant of a full name, which may be the tiny one; None if unknown."""
         if self.tiny is not None and full_name == f"{self.name}:{TINY}":
             return Variant(self.tiny, self.training)
         return self.variants.get(full_name)

@@ -1,10 +1,11 @@
 """Every separator by name: `conv_tasnet`, `conv_tasnet:small`, `oracle:irm`, ...
 
-A module in `baselines/models/` describes one system in a `ModelSpec` and is found by being there.
+Each module in `baselines/models/` defines one system as a `ModelSpec`; the registry finds it there.
 """
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from baselines.model import ModelSpec, Variant
 from baselines.separator import Separator
@@ -14,22 +15,22 @@ from mixgen.core.registry import collect, unknown
 
 @cache
 def models() -> dict[str, ModelSpec]:
-    """Every system by its name."""
+    """Return every system by its name."""
     return collect("baselines.models", ModelSpec)
 
 
 def names() -> list[str]:
-    """Name of every variant of every system, sorted; tiny ones are left out."""
+    """Return the names of all variants of all systems, sorted, without the tiny ones."""
     return sorted(name for model in models().values() for name in model.variants)
 
 
 def model_spec(name: str) -> ModelSpec:
-    """The system that a variant belongs to; raises UsageError for an unknown name."""
+    """Return the system that the variant `name` belongs to; raises UsageError if unknown."""
     return _find(name)[0]
 
 
 def variant(name: str) -> Variant:
-    """The variant of a name; raises UsageError for an unknown one."""
+    """Return the variant `name`; raises UsageError if unknown."""
     return _find(name)[1]
 
 
@@ -49,17 +50,19 @@ def build(
     channels: int | None = None,
     source_names: tuple[str, ...] | None = None,
 ) -> Separator:
-    """Build an untrained separator, fitted to a set where arguments say so.
+    """Build an untrained separator, adapted to a set by the arguments that are given.
 
-    Each argument left out keeps the variant's own value; source names set n_src. Raises UsageError
-    for an unknown name or a value that the model does not take.
+    An argument that is None keeps the variant's value; `source_names` also set `n_src`.
+
+    Raises:
+        UsageError: the name is unknown, or the model refuses a value.
     """
-    model, chosen = _find(name)
-    given = {
+    model, found = _find(name)
+    given: dict[str, Any] = {
         "n_src": len(source_names) if source_names and n_src is None else n_src,
         "sample_rate": sample_rate,
         "channels": channels,
         "source_names": source_names,
     }
     changes = {key: value for key, value in given.items() if value is not None}
-    return model.separator(replace(chosen.build(), **changes))
+    return model.separator(replace(found.build(), **changes))

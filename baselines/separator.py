@@ -1,9 +1,9 @@
-"""What every separator is: mixtures in, estimates of the same length out, and its promises stated.
+"""The interface of every separator: a mixture in, estimates of the same length out.
 
 Axes: batch, n_src (estimates), channels, time (samples).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -14,16 +14,16 @@ from mixgen.core.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """What fits a separator to a set; each model's own adds its paper's symbols.
+    """What every separator is configured by; each model adds the symbols of its paper.
 
-    Everything in it is plain data, so that `dataclasses.asdict` of it rebuilds the model.
+    All values are plain data, so that `dataclasses.asdict` is enough to rebuild the model.
     """
 
     n_src: int = 2
     sample_rate: int = 8000
     channels: int = 1
     source_names: tuple[str, ...] | None = None
-    """Stem names in the order of the estimates; None where estimates come in any order."""
+    """Stem names in the order of the estimates; None if the estimates come in any order."""
 
     def __post_init__(self) -> None:
         for name in ("n_src", "sample_rate", "channels"):
@@ -41,19 +41,21 @@ class Hyperparameters:
 class Separator(nn.Module):
     """Base of every separator.
 
-    Subclasses set `Hyperparameters`, `causal` and `look_ahead`, and write `forward` and, where
-    there is something to train, `training_loss`.
+    Subclasses set `hyperparameters_class`, `causal` and `look_ahead`, and write `forward` and, if
+    they have parameters, `training_loss`.
     """
 
-    Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    hyperparameters_class: ClassVar[type[Hyperparameters]] = Hyperparameters
     uses_references: ClassVar[bool] = False
     """True for oracles, whose `forward` also takes the references."""
-    idle_parameters: ClassVar[tuple[str, ...]] = ()
-    """Parameters that the published layout contains and no output depends on."""
 
     causal: bool = False
     look_ahead: int | None = None
     """Samples after t that the estimate at t may depend on; None: the whole signal."""
+    idle_parameters: tuple[str, ...] = ()
+    """Parameters that the published layout contains and no output depends on."""
+
+    __call__: Callable[..., Tensor]
 
     def __init__(self, hyperparameters: Hyperparameters) -> None:
         super().__init__()
@@ -61,22 +63,23 @@ class Separator(nn.Module):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Rebuild the (untrained) model that gave this `config`.
+        """Build an untrained model from the `config` of another one.
 
-        Raises UsageError for a key that the model does not have.
+        Raises:
+            UsageError: the model has no hyperparameter of one of the names, or refuses a value.
         """
-        known = {field.name for field in fields(cls.Hyperparameters)}
+        known = {field.name for field in fields(cls.hyperparameters_class)}
         unknown = sorted(set(config) - known)
         require(
             not unknown,
             f"{cls.__name__} has no hyperparameter {', '.join(unknown)}; "
             f"it has {', '.join(sorted(known))}.",
         )
-        return cls(cls.Hyperparameters(**config))
+        return cls(cls.hyperparameters_class(**config))
 
     @property
     def config(self) -> dict[str, Any]:
-        """Plain JSON-able description that `from_config` takes."""
+        """The hyperparameters as plain JSON-able data, which `from_config` takes."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self.hyperparameters).items()
@@ -89,7 +92,7 @@ class Separator(nn.Module):
 
     @property
     def sample_rate(self) -> int:
-        """Sample rate in Hz that the model works at."""
+        """Sample rate of the mixture and the estimates in Hz."""
         return self.hyperparameters.sample_rate
 
     @property
@@ -99,17 +102,17 @@ class Separator(nn.Module):
 
     @property
     def source_names(self) -> tuple[str, ...] | None:
-        """Stem names in the order of the estimates, or None where the order means nothing."""
+        """Stem names in the order of the estimates, or None if the order means nothing."""
         return self.hyperparameters.source_names
 
     @property
     def latency_s(self) -> float | None:
-        """Algorithmic latency in seconds; None where the whole signal is needed first."""
+        """Algorithmic latency in seconds; None if the model needs the whole signal first."""
         return None if self.look_ahead is None else self.look_ahead / self.sample_rate
 
     @property
     def trainable(self) -> bool:
-        """Whether there is anything to train."""
+        """Whether the separator has parameters to train."""
         return any(parameter.requires_grad for parameter in self.parameters())
 
     def forward(self, mixture: Tensor) -> Tensor:
@@ -117,17 +120,25 @@ class Separator(nn.Module):
         raise NotImplementedError
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
-        """Scalar loss of a batch.
+        """Return the scalar loss of a batch.
 
-        `batch` holds `mixture` (batch, channels, time) and `references`
-        (batch, n_src, channels, time). Raises UsageError where there is nothing to train.
+        Args:
+            batch: `mixture` (batch, channels, time) and `references`
+                (batch, n_src, channels, time).
+
+        Raises:
+            UsageError: the separator has no parameters to train.
         """
         raise UsageError(
             f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
         )
 
     def check_mixture(self, mixture: Tensor) -> None:
-        """Raise UsageError unless mixture is (batch, channels, time) as this model takes it."""
+        """Check that the mixture is (batch, channels, time) with this model's channels.
+
+        Raises:
+            UsageError: it has another shape or no sample.
+        """
         shape = tuple(mixture.shape)
         require(
             mixture.ndim == 3 and mixture.shape[1] == self.channels and mixture.shape[2] >= 1,
@@ -136,7 +147,7 @@ class Separator(nn.Module):
         )
 
 
-def require(condition: bool, sentence: str) -> None:
-    """Raise UsageError with the sentence unless the condition holds."""
+def require(condition: bool, message: str) -> None:
+    """Raise UsageError with the message unless the condition holds."""
     if not condition:
-        raise UsageError(sentence)
+        raise UsageError(message)

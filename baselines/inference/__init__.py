@@ -1,1 +1,1 @@
-"""Running separators on sets and recordings, and what that costs."""
+"""Running separators on sets and recordings, and measuring what that costs."""

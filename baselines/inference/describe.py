@@ -1,4 +1,4 @@
-"""What there is to say about a separator or a checkpoint, as plain data."""
+"""Facts about a separator or a checkpoint, as plain data."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,16 @@ from baselines.registry import build, model_spec
 from baselines.separator import Separator
 
 SYSTEMS_FILE = Path(baselines.__file__).with_name("systems.json")
-"""`describe` of every variant, written by `docs/tables.py`, so that listing needs no torch."""
+"""`describe` of every variant, written by `docs/tables.py`: listing them needs no torch."""
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Facts of a registered separator as its variant builds it; raises UsageError if unknown."""
+    """Return the facts of a registered variant; raises UsageError if the name is unknown."""
     return {"name": name, **_facts(name, build(name))}
 
 
 def describe_checkpoint(folder: Path) -> dict[str, Any]:
-    """Facts of a checkpoint, all of its files checked; raises InputError if it is not whole."""
+    """Return the facts of a checkpoint, after checking its files; raises InputError as `load`."""
     meta = read_meta(folder)
     facts = _facts(meta.model, load(folder))
     return {
@@ -35,9 +35,10 @@ def describe_checkpoint(folder: Path) -> dict[str, Any]:
 
 def _facts(name: str, separator: Separator) -> dict[str, Any]:
     entry = model_spec(name)
+    task = "named stems" if separator.source_names else "talkers"
     return {
         "title": entry.title,
-        "task": _task(separator),
+        "task": task if separator.trainable else "any",
         "parameters": count_parameters(separator),
         "causal": separator.causal,
         "latency_s": separator.latency_s,
@@ -45,10 +46,3 @@ def _facts(name: str, separator: Separator) -> dict[str, Any]:
         "not_reproduced": entry.not_reproduced,
         "config": separator.config,
     }
-
-
-def _task(separator: Separator) -> str:
-    """What a separator is for, from the sources that it gives."""
-    if not separator.trainable:
-        return "any"
-    return "named stems" if separator.source_names else "talkers"

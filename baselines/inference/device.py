@@ -1,4 +1,4 @@
-"""Which device the work is done on, and how many threads share it."""
+"""The device that computes, and the number of CPU threads."""
 
 import torch
 
@@ -6,11 +6,11 @@ from mixgen.core.errors import MachineError, UsageError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+    """Return the device `name`: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N" or "mps".
 
     Raises:
-        UsageError: there is no device of that name.
-        MachineError: this machine has no such device.
+        UsageError: torch knows no device of that name.
+        MachineError: this machine does not have the device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -28,9 +28,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def set_threads(threads: int | None) -> int:
-    """Let torch use `threads` threads (as it likes, for None); returns how many it uses.
+    """Set torch's number of CPU threads (torch's default for None) and return it.
 
-    Numbers too small for their format count as zero from here on: they slow processors down.
+    From here on denormal numbers count as zero, because they slow processors down.
     """
     torch.set_flush_denormal(True)
     if threads is not None:

@@ -1,7 +1,7 @@
-"""Recordings that do not fit in memory: overlapping chunks, joined without a seam.
+"""Long recordings, separated in overlapping chunks that are joined without a seam.
 
-Each chunk is separated on its own. Estimates without names come out of a chunk in any order, so the
-order is taken that agrees best with the previous chunk where the two overlap; then one chunk fades
+Chunks are separated independently. If the sources have no names, each chunk's estimates are put in
+the order that correlates best with the previous chunk in their overlap, where one chunk then fades
 into the next.
 """
 
@@ -24,9 +24,18 @@ def separate_long(
 ) -> Tensor:
     """Separate mixture (batch, channels, time) into (batch, n_src, channels, time) chunk by chunk.
 
-    Memory is bounded by the chunk and the output. A mixture that fits in one chunk is given to the
-    separator whole. Oracles take their references with the mixture. Raises UsageError unless
-    0 < overlap_s <= chunk_s / 2.
+    Memory is bounded by the chunk and the output. A mixture that fits in one chunk is separated
+    whole.
+
+    Args:
+        separator: in evaluation mode.
+        mixture: shape (batch, channels, time).
+        references: for oracles, shape (batch, n_src, channels, time).
+        chunk_s: length of a chunk in seconds.
+        overlap_s: shortest overlap of two chunks in seconds.
+
+    Raises:
+        UsageError: `overlap_s` is not above 0 or is more than half of `chunk_s`.
     """
     chunk = round(chunk_s * separator.sample_rate)
     overlap = round(overlap_s * separator.sample_rate)
@@ -40,7 +49,8 @@ def separate_long(
     written = 0
     for start in chunk_starts(time, chunk=chunk, overlap=overlap):
         stop = min(start + chunk, time)
-        piece = _separate(separator, mixture, references, start, stop)
+        inputs = (mixture,) if references is None else (mixture, references)
+        piece = separator(*(signal[..., start:stop] for signal in inputs))
         if start > 0:
             piece = _join(estimates[..., start:written], piece, named=bool(separator.source_names))
         estimates[..., start:stop] = piece
@@ -49,39 +59,32 @@ def separate_long(
 
 
 def chunk_starts(time: int, *, chunk: int, overlap: int) -> list[int]:
-    """First samples of chunks that cover `time` samples and overlap by `overlap` or more.
+    """Return the first sample of each chunk; chunks overlap by `overlap` samples or more.
 
-    The last chunk is as long as the others and ends with the signal.
+    The last chunk is as long as the others and ends with the signal of `time` samples.
     """
     if time <= chunk:
         return [0]
     return [*range(0, time - chunk, chunk - overlap), time - chunk]
 
 
-def _separate(
-    separator: Separator, mixture: Tensor, references: Tensor | None, start: int, stop: int
-) -> Tensor:
-    if references is None:
-        return separator(mixture[..., start:stop])
-    return separator(mixture[..., start:stop], references[..., start:stop])
-
-
 def _join(before: Tensor, piece: Tensor, *, named: bool) -> Tensor:
-    """Put the piece in the order of what was written before and fade from one to the other.
+    """Return the piece, faded in over `before` and, unless named, in the order of its sources.
 
-    `before` (batch, n_src, channels, overlap) is what stands where the piece begins.
+    `before` (batch, n_src, channels, overlap) is what the previous chunk has where the piece
+    begins.
     """
     overlap = before.shape[-1]
     if not named:
-        piece = _in_order_of(before, piece)
+        piece = _reordered(piece, before)
     fade_in = torch.linspace(0, 1, overlap + 2, dtype=piece.dtype, device=piece.device)[1:-1]
     head = before + fade_in * (piece[..., :overlap] - before)
     return torch.cat([head, piece[..., overlap:]], dim=-1)
 
 
-def _in_order_of(before: Tensor, piece: Tensor) -> Tensor:
+def _reordered(piece: Tensor, before: Tensor) -> Tensor:
     head = piece[..., : before.shape[-1]]
-    likeness = torch.einsum("bict,bjct->bij", before, head)
-    order = best_permutation(-likeness)  # (batch, n_src)
+    correlation = torch.einsum("bict,bjct->bij", before, head)
+    order = best_permutation(-correlation)  # (batch, n_src)
     rows = torch.arange(len(order), device=piece.device)[:, None]
     return piece[rows, order]

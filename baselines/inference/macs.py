@@ -1,8 +1,8 @@
-"""Multiply-accumulates of a forward pass, counted by hooks while it runs.
+"""Multiply-accumulates (MACs) of a forward pass, counted by hooks while it runs.
 
 Convolutions, linear and recurrent layers are counted; norms, activations, biases and Fourier
-transforms are not. One MAC is one multiplication with its addition (many papers print it as one
-FLOP, some as two).
+transforms are not. One MAC is one multiplication with its addition (many papers call it one FLOP,
+some two).
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from baselines.separator import Separator
 
 
 def count_macs(module: nn.Module, *inputs: Tensor) -> int:
-    """Multiply-accumulates that `module(*inputs)` makes in evaluation mode."""
+    """Return the MACs of `module(*inputs)` in evaluation mode."""
     total = 0
 
     def add(layer: nn.Module, given: tuple[Tensor, ...], output: Any) -> None:
@@ -37,7 +37,7 @@ def count_macs(module: nn.Module, *inputs: Tensor) -> int:
 
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield a module and what is inside it, but nothing inside a layer that counts itself."""
+    """Yield a module and its children, but no children of a layer that counts itself."""
     yield module
     if not hasattr(module, "macs"):
         for child in module.children():
@@ -45,7 +45,7 @@ def _layers(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def macs_per_second(separator: Separator) -> float:
-    """Multiply-accumulates per second of audio, measured on one second at the model's rate."""
+    """Return the MACs per second of audio, measured on one second at the model's rate."""
     parameter = next(separator.parameters(), None)
     if parameter is None:
         return 0.0
@@ -55,12 +55,12 @@ def macs_per_second(separator: Separator) -> float:
 
 @singledispatch
 def layer_macs(layer: nn.Module, given: Tensor, output: Any) -> int | None:
-    """Multiply-accumulates of one call of a layer; None for a kind of layer that is not counted.
+    """Return the MACs of one call of a layer; None for a kind of layer that is not counted.
 
-    A layer that a model's file defines may count itself: `macs(given, output) -> int`.
+    A layer that a model's module defines can count itself: `macs(given, output) -> int`.
     """
-    own = getattr(layer, "macs", None)
-    return None if own is None else int(own(given, output))
+    count = getattr(layer, "macs", None)
+    return None if count is None else int(count(given, output))
 
 
 @layer_macs.register(nn.Conv1d)
@@ -83,7 +83,7 @@ def _(layer: nn.Linear, _given: Tensor, output: Tensor) -> int:
 @layer_macs.register(nn.LSTM)
 @layer_macs.register(nn.GRU)
 def _(layer: nn.RNNBase, given: Tensor, _output: Any) -> int:
-    """Each time step multiplies every weight matrix once."""
+    # Each time step multiplies every weight matrix once.
     steps = given.numel() // layer.input_size
     weights = (weight for name, weight in layer.named_parameters() if name.startswith("weight"))
     return steps * sum(weight.numel() for weight in weights)

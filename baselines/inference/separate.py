@@ -1,4 +1,4 @@
-"""Separate a rendered set, or one recording, with a checkpoint or a system that needs none."""
+"""Separating a rendered set or one recording, with a checkpoint or an untrained system."""
 
 import gc
 import platform
@@ -23,7 +23,7 @@ from baselines.checkpoint import (
     read_meta,
     versions,
 )
-from baselines.compatibility import build_for, check_fit
+from baselines.compatibility import build_for, check_compatible
 from baselines.inference.device import choose_device, set_threads
 from baselines.inference.long import separate_long
 from baselines.inference.macs import macs_per_second
@@ -39,15 +39,15 @@ from mixgen.sets.rendered import RenderedSet
 
 SCHEMA = "estimates/1"
 RUN_FILE = "run.json"
-# Written first: says whose estimates a folder holds while run.json is not there yet.
+# Written before any estimate: identifies the system and the set of a run that was interrupted.
 PLAN_FILE = "plan.json"
 
 _FORMAT = FORMATS["wav_float"]
 
 
 @dataclass(frozen=True)
-class System:
-    """A separator with what a leaderboard says of it."""
+class LoadedSystem:
+    """A separator that is ready to separate, with the model and checkpoint it comes from."""
 
     separator: Separator
     model: str
@@ -55,8 +55,8 @@ class System:
 
 
 @dataclass
-class Stopwatch:
-    """Seconds spent separating, and seconds of audio separated."""
+class RunStatistics:
+    """Seconds spent separating, seconds of audio separated, and mixtures that failed."""
 
     busy_s: float = 0.0
     audio_s: float = 0.0
@@ -64,18 +64,18 @@ class Stopwatch:
 
     @property
     def real_time_factor(self) -> float | None:
-        """Seconds of work per second of audio."""
+        """Seconds spent per second of audio; None if nothing was separated."""
         return self.busy_s / self.audio_s if self.audio_s else None
 
 
-def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> System:
-    """Open a checkpoint folder, or build a system without parameters by its name.
+def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem:
+    """Load a checkpoint folder, or build a system without parameters by its name.
 
-    A checkpoint in a folder that is called like a system goes before the system.
+    If a checkpoint folder has the name of a system, the checkpoint is loaded.
 
     Raises:
-        InputError: the checkpoint is not whole, or does not fit the mixtures.
-        UsageError: the name is unknown, or is of a system that has to be trained first.
+        InputError: the checkpoint is incomplete or altered, or does not fit the mixtures.
+        UsageError: the name is unknown, or the system has to be trained first.
     """
     if str(system) in names() and not is_checkpoint(Path(system)):
         separator = build_for(str(system), mixtures).eval()
@@ -84,16 +84,16 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> System:
                 f"{system} is not trained: give a checkpoint folder, or make one with "
                 f"`baselines train {system} --out FOLDER`."
             )
-        return System(separator, str(system), None)
+        return LoadedSystem(separator, str(system), None)
     folder = Path(system)
     if not folder.exists() and not is_checkpoint(folder):
         raise UsageError(
-            f"{system} is neither a checkpoint folder nor a separator; those that need no "
-            "checkpoint are mixture and oracle:ibm, irm, psm, mwf."
+            f"{system} is neither a checkpoint folder nor a separator: give a checkpoint folder, "
+            "or mixture, oracle:ibm, oracle:irm, oracle:psm or oracle:mwf, which need none."
         )
     separator = load(folder)
-    check_fit(separator, mixtures)
-    return System(separator, read_meta(folder).model, checkpoint_sha256(folder))
+    check_compatible(separator, mixtures)
+    return LoadedSystem(separator, read_meta(folder).model, checkpoint_sha256(folder))
 
 
 def separate_set(
@@ -106,14 +106,14 @@ def separate_set(
     threads: int | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Separate every mixture of a split into `out`, and return what run.json says.
+    """Separate every mixture of a split into `out`, and return the content of run.json.
 
-    Mixtures whose estimates are there already, of the same system and set, are skipped.
+    Mixtures that this system has already separated are skipped.
 
     Raises:
         UsageError: `out` holds other estimates and `overwrite` is false; or as `open_system`.
-        InputError: the set or checkpoint cannot be read, or do not fit each other.
-        PartialFailure: some mixtures failed; each is told with its reason, here and in run.json.
+        InputError: the set or the checkpoint cannot be read, or they do not fit each other.
+        PartialFailure: some mixtures failed; the reasons are on standard error and in run.json.
     """
     out = Path(out)
     rendered = RenderedSet(set_folder)
@@ -132,36 +132,41 @@ def separate_set(
         "estimates": estimate_names,
         "sample_rate": separator.sample_rate,
     }
-    before = _begin(out, plan, overwrite=overwrite)
-    todo = [m for m in mixtures if not _is_done(out, m, estimate_names)]
-    watch = _separate_all(separator, rendered, todo, out, estimate_names)
-    run = {**plan, **_measured(separator, watch, used_threads), "failures": watch.failures}
-    if not todo and before is not None:
-        run = before
+    previous = _begin(out, plan, overwrite=overwrite)
+    pending = [m for m in mixtures if not _is_separated(out, m, estimate_names)]
+    statistics = _separate_all(separator, rendered, pending, out, estimate_names)
+    cost = _measure_cost(separator, statistics, used_threads)
+    run = {**plan, **cost, "failures": statistics.failures}
+    if not pending and previous is not None:
+        run = previous
     write_json(out / RUN_FILE, run)
-    _report(watch, len(mixtures))
+    _report_failures(statistics, len(mixtures))
     return run
 
 
 def _estimate_names(separator: Separator, mixture: Mixture) -> list[str]:
-    """Target names where the estimates are of known targets, else est1, est2, ..."""
+    """Return the names of the targets if the estimates are ordered, else est1, est2, ..."""
     if separator.source_names is not None:
         return list(separator.source_names)
     if separator.uses_references:
         return list(mixture.targets)
+    return _numbered_names(separator)
+
+
+def _numbered_names(separator: Separator) -> list[str]:
     return [f"est{number}" for number in range(1, separator.n_src + 1)]
 
 
 def _begin(out: Path, plan: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
-    """Note whose estimates `out` is for; returns run.json of an earlier run of the same."""
+    """Write the plan to `out`; return the run.json of an earlier run of the same plan."""
     path = out / PLAN_FILE
     same = path.is_file() and read_json(path) == plan
     if not same and out.is_dir() and any(out.iterdir()):
         _clear(out, path, overwrite=overwrite)
-    before = read_json(out / RUN_FILE) if same and (out / RUN_FILE).is_file() else None
+    previous = read_json(out / RUN_FILE) if same and (out / RUN_FILE).is_file() else None
     write_json(path, plan)
     (out / RUN_FILE).unlink(missing_ok=True)
-    return before
+    return previous
 
 
 def _clear(out: Path, plan: Path, *, overwrite: bool) -> None:
@@ -180,8 +185,8 @@ def _estimate_path(out: Path, mixture: Mixture, name: str) -> Path:
     return out / mixture.id / f"{name}.{_FORMAT.extension}"
 
 
-def _is_done(out: Path, mixture: Mixture, estimate_names: list[str]) -> bool:
-    """Whether all estimates of a mixture are there; each is written whole or not at all."""
+def _is_separated(out: Path, mixture: Mixture, estimate_names: list[str]) -> bool:
+    """Return whether all estimates of a mixture exist; a file is written whole or not at all."""
     return all(_estimate_path(out, mixture, name).is_file() for name in estimate_names)
 
 
@@ -191,29 +196,26 @@ def _separate_all(
     mixtures: list[Mixture],
     out: Path,
     estimate_names: list[str],
-) -> Stopwatch:
-    watch = Stopwatch()
+) -> RunStatistics:
+    statistics = RunStatistics()
     _warm_up(separator)
     for mixture in track(mixtures, "separate"):
         try:
-            estimates = _separate_one(separator, rendered, mixture, watch)
+            estimates = _separate_mixture(separator, rendered, mixture, statistics)
         except (SuiteError, RuntimeError, MemoryError) as error:
-            watch.failures.append({"id": mixture.id, "reason": _one_line(error)})
+            reason = " ".join(str(error).split()) or type(error).__name__
+            statistics.failures.append({"id": mixture.id, "reason": reason})
             gc.collect()
             continue
         for name, estimate in zip(estimate_names, estimates, strict=True):
             path = _estimate_path(out, mixture, name)
             write_samples(path, estimate.T, mixture.sample_rate, _FORMAT)
-    return watch
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return statistics
 
 
 @torch.no_grad()
 def _warm_up(separator: Separator) -> None:
-    """One second of silence, so that what is done once is not in the measurement."""
+    """Separate one second of silence, so that one-time costs are not measured."""
     mixture = torch.zeros(1, separator.channels, separator.sample_rate, device=_device(separator))
     silence = torch.zeros(1, separator.n_src, *mixture.shape[1:], device=mixture.device)
     separate_long(separator, mixture, silence if separator.uses_references else None)
@@ -224,49 +226,53 @@ def _device(separator: Separator) -> torch.device:
     return tensors[0].device if tensors else torch.device("cpu")
 
 
-def _separate_one(
-    separator: Separator, rendered: RenderedSet, mixture: Mixture, watch: Stopwatch
+def _separate_mixture(
+    separator: Separator, rendered: RenderedSet, mixture: Mixture, statistics: RunStatistics
 ) -> NDArray[np.float32]:
-    """Estimates (n_src, channels, time) of a mixture; raises InputError if they are not finite."""
+    """Return the estimates (n_src, channels, time); raises InputError if they are not finite."""
     samples = _tensor(rendered.load_mixture(mixture.id), separator)
     references = None
     if separator.uses_references:
         references = _tensor(rendered.load_references(mixture.id), separator)
     started = time.perf_counter()
-    estimates = _estimates(separator, samples, references)
-    watch.busy_s += time.perf_counter() - started
-    watch.audio_s += mixture.duration_s
+    estimates = _finite_estimates(separator, samples, references)
+    statistics.busy_s += time.perf_counter() - started
+    statistics.audio_s += mixture.duration_s
     return estimates
 
 
 def _tensor(samples: NDArray[np.float64], separator: Separator) -> Tensor:
-    """A batch of one, on the separator's device."""
+    """Return a batch of one on the separator's device."""
     return torch.from_numpy(samples.astype(np.float32))[None].to(_device(separator))
 
 
-def _estimates(
+def _finite_estimates(
     separator: Separator, mixture: Tensor, references: Tensor | None = None
 ) -> NDArray[np.float32]:
     estimates = separate_long(separator, mixture, references)[0].cpu().numpy()
     if not np.isfinite(estimates).all():
-        raise InputError("The estimates hold NaN or infinite samples; this mixture is left out.")
+        raise InputError(
+            "The estimates hold NaN or infinite samples: check the mixture and the training of "
+            "the separator."
+        )
     return estimates
 
 
-def _measured(separator: Separator, watch: Stopwatch, threads: int) -> dict[str, Any]:
+def _measure_cost(separator: Separator, statistics: RunStatistics, threads: int) -> dict[str, Any]:
+    device = _device(separator)
     return {
         "parameters": count_parameters(separator),
         "macs_per_second": macs_per_second(separator),
-        "real_time_factor": watch.real_time_factor,
-        "peak_memory_mb": _peak_memory_mb(_device(separator)),
-        "device": _device_name(_device(separator)),
+        "real_time_factor": statistics.real_time_factor,
+        "peak_memory_mb": _peak_memory_mb(device),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "threads": threads,
         "versions": versions(),
     }
 
 
 def _peak_memory_mb(device: torch.device) -> float:
-    """Most memory ever held: the GPU's where one is used, else the whole process's."""
+    """Return the peak memory of the GPU if one is used, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -274,29 +280,26 @@ def _peak_memory_mb(device: torch.device) -> float:
     return peak * bytes_per_unit / 2**20
 
 
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-
-
-def _report(watch: Stopwatch, mixtures: int) -> None:
-    for failure in watch.failures:
+def _report_failures(statistics: RunStatistics, mixtures: int) -> None:
+    for failure in statistics.failures:
         say(f"failed: {failure['id']}: {failure['reason']}")
-    if watch.failures:
+    if statistics.failures:
         raise PartialFailure(
-            f"{len(watch.failures)} of {mixtures} mixtures could not be separated; the reasons "
-            f"are above and in {RUN_FILE}."
+            f"{len(statistics.failures)} of {mixtures} mixtures could not be separated; the "
+            f"reasons are above and in {RUN_FILE}."
         )
 
 
 def separate(separator: Separator, mixture: ArrayLike, *, sample_rate: int) -> NDArray[np.float32]:
     """Separate one mixture of any length in memory.
 
-    The mixture is resampled and its channels are mixed or copied where the separator wants it.
+    The mixture is converted to the separator's sample rate and channels, and the estimates are
+    converted back to the mixture's sample rate and length.
 
     Args:
         separator: as `load` or `build` returns it.
         mixture: shape (channels, time) or (time,).
-        sample_rate: of the mixture and of the estimates, in Hz.
+        sample_rate: of the mixture and the estimates, in Hz.
 
     Returns:
         The estimates, shape (n_src, channels of the separator, time).
@@ -312,22 +315,26 @@ def separate(separator: Separator, mixture: ArrayLike, *, sample_rate: int) -> N
             "sample."
         )
     if separator.uses_references:
-        raise UsageError("An oracle needs references; a recording alone has none.")
-    own_rate = separator.sample_rate
-    samples_in = resample(to_channels(samples, separator.channels), sample_rate, own_rate)
-    estimates = _estimates(separator, _tensor(samples_in, separator))
-    if own_rate == sample_rate:
+        raise UsageError("An oracle needs references, which a recording does not have.")
+    model_rate, frames = separator.sample_rate, samples.shape[1]
+    converted = resample(to_channels(samples, separator.channels), sample_rate, model_rate)
+    estimates = _finite_estimates(separator, _tensor(converted, separator))
+    if model_rate == sample_rate:
         return estimates
-    back = [resample(estimate.astype(np.float64), own_rate, sample_rate) for estimate in estimates]
-    return np.stack([_fit_length(signal, samples.shape[1]) for signal in back]).astype(np.float32)
+    resampled = np.stack(
+        [resample(estimate.astype(np.float64), model_rate, sample_rate) for estimate in estimates]
+    )[..., :frames]
+    # Resampling there and back can end a few samples early.
+    missing = frames - resampled.shape[-1]
+    return np.pad(resampled, ((0, 0), (0, 0), (0, missing))).astype(np.float32)
 
 
 def separate_file(
     checkpoint: Path, audio: Path, out: Path, *, device: str = "auto", threads: int | None = None
 ) -> list[Path]:
-    """Separate one recording of any length; returns the files written to the folder `out`.
+    """Separate one recording of any length into the folder `out`, and return the files written.
 
-    The estimates have the recording's rate and length, and the checkpoint's channels.
+    The estimates have the recording's sample rate and length, and the checkpoint's channels.
 
     Raises:
         InputError: the checkpoint or the recording cannot be read, or the estimates are not finite.
@@ -337,25 +344,19 @@ def separate_file(
     samples, rate = read_audio(audio)
     if samples.shape[1] == 0:
         raise InputError(f"{audio} holds no samples: give a recording.")
-    _tell_conversions(separator, rate, len(samples))
+    _report_conversions(separator, rate, len(samples))
     paths = []
-    unnamed = [f"est{number}" for number in range(1, separator.n_src + 1)]
+    estimate_names = separator.source_names or _numbered_names(separator)
     estimates = separate(separator, samples, sample_rate=rate)
-    for name, estimate in zip(separator.source_names or unnamed, estimates, strict=True):
+    for name, estimate in zip(estimate_names, estimates, strict=True):
         path = Path(out) / f"{name}.{_FORMAT.extension}"
         write_samples(path, estimate.T.astype("<f4"), rate, _FORMAT)
         paths.append(path)
     return paths
 
 
-def _tell_conversions(separator: Separator, rate: int, channels: int) -> None:
+def _report_conversions(separator: Separator, rate: int, channels: int) -> None:
     if rate != separator.sample_rate:
         say(f"The recording has {rate} Hz: separated at {separator.sample_rate} Hz and back.")
     if channels != separator.channels:
         say(f"The recording has {channels} channel(s): separated with {separator.channels}.")
-
-
-def _fit_length(signal: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    """Cut or extend (channels, time) by the few samples that resampling adds or takes."""
-    signal = signal[:, :frames]
-    return np.pad(signal, ((0, 0), (0, frames - signal.shape[1])))

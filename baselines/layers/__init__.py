@@ -1,1 +1,1 @@
-"""Layers and transforms that several separators share."""
+"""Layers and transforms that several models share."""

@@ -1,4 +1,4 @@
-"""The best assignment of estimates to references."""
+"""The assignment of estimates to references of least cost."""
 
 from itertools import permutations
 
@@ -6,15 +6,19 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-# Up to here all permutations are tried at once; beyond, the Hungarian algorithm finds the best.
+# Up to this number all permutations are compared; above it the Hungarian algorithm is faster.
 EXHAUSTIVE_SOURCES = 3
 
 
 def assigned_cost(cost: Tensor, *, named: bool) -> Tensor:
-    """Cost of each reference's own estimate, (batch, n_src), from cost (batch, n_src, n_src).
+    """Return the cost (batch, n_src) of the estimate assigned to each reference.
 
     Named sources keep their order; others take the permutation of least total cost (permutation
     invariant training, Kolbaek et al., TASLP 2017).
+
+    Args:
+        cost: of each reference and estimate, shape (batch, n_src, n_src).
+        named: whether estimate i is of reference i.
     """
     if named:
         return cost.diagonal(dim1=1, dim2=2)
@@ -23,7 +27,7 @@ def assigned_cost(cost: Tensor, *, named: bool) -> Tensor:
 
 
 def best_permutation(cost: Tensor) -> Tensor:
-    """Estimate assigned to each reference, (batch, n_src), of least total cost."""
+    """Return the estimate of each reference, (batch, n_src), for the least total cost."""
     n_src = cost.shape[-1]
     if n_src > EXHAUSTIVE_SOURCES:
         matrices = cost.cpu().double().numpy()

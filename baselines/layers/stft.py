@@ -1,4 +1,4 @@
-"""Short-time Fourier analysis and synthesis shared by the masking separators."""
+"""Short-time Fourier analysis and synthesis."""
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,13 @@ WINDOWS = ("hann", "sqrt_hann")
 
 
 class Stft(nn.Module):
-    """Analysis and synthesis by a periodic window, frames centred on multiples of the hop.
+    """Analysis and synthesis with a periodic window, frames centred on multiples of the hop.
 
-    Zeros stand outside the signal, so that any length from one sample up is analysed and comes back
-    exactly. `window` is "hann" or "sqrt_hann".
+    The signal is padded with zeros, so that a signal of any length from one sample up is
+    reconstructed exactly. `window` is "hann" or "sqrt_hann".
     """
+
+    window: Tensor
 
     def __init__(self, n_fft: int, hop_length: int, window: str = "hann") -> None:
         super().__init__()
@@ -34,7 +36,7 @@ class Stft(nn.Module):
         return self.n_fft // 2 + 1
 
     def analyse(self, signal: Tensor) -> Tensor:
-        """Complex spectrogram (..., bins, frames) of a signal (..., time)."""
+        """Return the complex spectrogram (..., bins, frames) of a signal (..., time)."""
         spectrum = torch.stft(
             signal.reshape(-1, signal.shape[-1]),
             self.n_fft,
@@ -46,7 +48,7 @@ class Stft(nn.Module):
         return spectrum.reshape(*signal.shape[:-1], *spectrum.shape[-2:])
 
     def synthesise(self, spectrum: Tensor, time: int) -> Tensor:
-        """Signal (..., time) whose spectrogram (..., bins, frames) is nearest to the given one."""
+        """Return the signal (..., time) whose spectrogram is nearest to (..., bins, frames)."""
         signal = torch.istft(
             spectrum.reshape(-1, *spectrum.shape[-2:]),
             self.n_fft,

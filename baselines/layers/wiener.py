@@ -2,24 +2,29 @@
 
 The local Gaussian model of Duong, Vincent and Gribonval (IEEE TASLP 18(7), 2010) with the weighted
 covariance update of Nugraha, Liutkus and Vincent (IEEE/ACM TASLP 24(9), 2016).
-Axes: batch, n_src, channels (c, d), bins (f), frames (t). Works in double precision: the covariance
-of nearly equal channels has a determinant that cancels to nothing in single precision.
+Axes: batch, n_src, channels (c, d), bins (f), frames (t). Computed in double precision: in single
+precision the determinant of the covariance of nearly equal channels cancels to zero.
 """
 
 import torch
 from torch import Tensor
 
 EPSILON = 1e-10
-# Louder mixtures are scaled down to this peak magnitude first, which keeps EPSILON small beside.
+# Louder mixtures are first scaled down to this peak magnitude, so that EPSILON is small beside it.
 PEAK_MAGNITUDE = 10.0
 
 
 def wiener_filter(magnitudes: Tensor, mixture: Tensor, *, iterations: int = 1) -> Tensor:
-    """Complex estimates from estimated magnitudes and the mixture's spectrogram.
+    """Return complex estimates from estimated magnitudes and the mixture's spectrogram.
 
-    magnitudes (batch, n_src, channels, bins, frames), mixture (batch, channels, bins, frames)
-    complex; returns the shape of magnitudes. Starts from the magnitudes with the mixture's phase;
-    `iterations=0` stops there.
+    Args:
+        magnitudes: shape (batch, n_src, channels, bins, frames).
+        mixture: complex, shape (batch, channels, bins, frames).
+        iterations: of expectation-maximisation; it starts from the magnitudes with the mixture's
+            phase, which are returned for 0.
+
+    Returns:
+        Complex, shape (batch, n_src, channels, bins, frames).
     """
     estimates = torch.polar(magnitudes, mixture.angle()[:, None].expand_as(magnitudes))
     if iterations == 0:
@@ -33,10 +38,10 @@ def wiener_filter(magnitudes: Tensor, mixture: Tensor, *, iterations: int = 1) -
 
 
 def expectation_maximisation(estimates: Tensor, mixture: Tensor, *, iterations: int) -> Tensor:
-    """Refine complex estimates (batch, n_src, channels, bins, frames) of a mixture without n_src.
+    """Refine complex estimates (batch, n_src, channels, bins, frames) of the mixture.
 
-    Each iteration takes every source's power and spatial covariance from the estimates, then
-    filters the mixture by them.
+    Each iteration computes the power and the spatial covariance of every source from the estimates,
+    then filters the mixture (batch, channels, bins, frames) with them.
     """
     given, double = estimates.dtype, torch.complex128
     estimates, mixture = estimates.to(double), mixture.to(double)
@@ -54,7 +59,7 @@ def _spatial_covariance(estimates: Tensor, power: Tensor) -> Tensor:
 
 
 def _filter(mixture: Tensor, power: Tensor, spatial: Tensor) -> Tensor:
-    """Wiener gain v_n R_n (sum v R + eps I)^-1 applied to the mixture."""
+    """Apply the Wiener gain v_n R_n (sum v R + eps I)^-1 to the mixture."""
     covariance = torch.einsum("bnft,bncdf->bcdft", power.to(spatial.dtype), spatial)
     eye = torch.eye(mixture.shape[1], dtype=spatial.dtype, device=spatial.device)
     covariance = covariance + EPSILON**0.5 * eye[:, :, None, None]
@@ -63,7 +68,7 @@ def _filter(mixture: Tensor, power: Tensor, spatial: Tensor) -> Tensor:
 
 
 def _solve(covariance: Tensor, mixture: Tensor) -> Tensor:
-    """The inverse of covariance (batch, c, d, bins, frames) times mixture (batch, d, ...).
+    """Return the inverse of covariance (batch, c, d, bins, frames) times mixture (batch, d, ...).
 
     One and two channels have a closed form, which is many times faster than a solver.
     """
@@ -76,4 +81,5 @@ def _solve(covariance: Tensor, mixture: Tensor) -> Tensor:
         return solved / (a * d - b * c)[:, None]
     matrices = covariance.permute(0, 3, 4, 1, 2)  # (batch, bins, frames, c, d)
     vectors = mixture.permute(0, 2, 3, 1)[..., None]  # (batch, bins, frames, d, 1)
-    return torch.linalg.solve(matrices, vectors)[..., 0].permute(0, 3, 1, 2)
+    solution: Tensor = torch.linalg.solve(matrices, vectors)  # (batch, bins, frames, c, 1)
+    return solution[..., 0].permute(0, 3, 1, 2)

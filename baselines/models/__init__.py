@@ -1,1 +1,1 @@
-"""One paper, one file; a file put here is registered by being here."""
+"""One paper, one module; the registry finds every module here by itself."""

@@ -1,14 +1,16 @@
-"""Complex masks from residual BLSTMs: the separator here that learns fastest from little data.
+"""Complex masks from residual BLSTMs: of the separators here, the one that learns fastest.
 
 The mask is that of Williamson, Wang and Wang ("Complex ratio masking for monaural speech
-separation", IEEE/ACM TASLP 24(3), 2016): a complex factor per bin, which turns the phase too. It is
-trained by SI-SDR of the waveforms with permutation-invariant training (Kolbaek et al., TASLP 2017).
+separation", IEEE/ACM TASLP 24(3), 2016): a complex factor per bin, which also changes the phase.
+The loss is the SI-SDR of the waveforms with permutation-invariant training (Kolbaek et al., TASLP
+2017).
 
-What differs from the 2016 paper:
-- The factor is the network's plain output, unbounded and starting at 1 / n_src (the mixture, shared
-  out evenly); the paper estimates a compressed ideal mask by mean squared error.
+Differences from the 2016 paper:
+- The factor is the network's plain output, unbounded and starting at 1 / n_src (equal shares of the
+  mixture); the paper estimates a compressed ideal mask by mean squared error.
 - Layer-normalised residual BLSTMs read the spectrogram; the paper's network is feed-forward.
-- The network reads log magnitudes and the compressed complex spectrogram, at unit level.
+- The network reads log magnitudes and the compressed complex spectrogram of the mixture at unit
+  RMS.
 """
 
 from collections.abc import Mapping
@@ -22,7 +24,7 @@ from baselines.losses import si_sdr_loss
 from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator
 
-# Magnitudes are those of a signal of unit RMS; these floors lie some 50 dB below it.
+# Floors for a signal of unit RMS, some 50 dB below the magnitudes of its spectrogram.
 LOG_FLOOR = 1e-2
 POWER_FLOOR = 1e-5
 # The compressed spectrogram has magnitudes |X|^0.3.
@@ -32,7 +34,7 @@ SMALLEST_RMS = 1e-8
 
 @dataclass(frozen=True, kw_only=True)
 class ComplexMaskHyperparameters(Hyperparameters):
-    """Sizes of analysis and network."""
+    """Sizes of the analysis and the network."""
 
     n_fft: int = 256
     hop_length: int = 64
@@ -42,7 +44,7 @@ class ComplexMaskHyperparameters(Hyperparameters):
 
 
 class ResidualBlstm(nn.Module):
-    """Layer norm, BLSTM and projection back to the width, added to the input."""
+    """Layer norm, BLSTM and projection to the input's width, added to the input."""
 
     def __init__(self, width: int, hidden_size: int) -> None:
         super().__init__()
@@ -51,15 +53,16 @@ class ResidualBlstm(nn.Module):
         self.project = nn.Linear(2 * hidden_size, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Refine x (batch, frames, width)."""
+        """Map x (batch, frames, width) to the same shape."""
         hidden, _ = self.blstm(self.norm(x))  # (batch, frames, 2 * hidden_size)
-        return x + self.project(hidden)
+        update: Tensor = self.project(hidden)  # (batch, frames, width)
+        return x + update
 
 
 class ComplexMask(Separator):
-    """One complex mask per estimate and channel; channels are read and masked jointly."""
+    """One complex mask per estimate and channel; one network reads and masks all channels."""
 
-    Hyperparameters = ComplexMaskHyperparameters
+    hyperparameters_class = ComplexMaskHyperparameters
 
     def __init__(self, hyperparameters: ComplexMaskHyperparameters) -> None:
         super().__init__(hyperparameters)
@@ -81,7 +84,10 @@ class ComplexMask(Separator):
         return self.stft.synthesise(masked, mixture.shape[-1]) * rms[:, None]
 
     def masks(self, spectrum: Tensor) -> Tensor:
-        """Complex masks (batch, n_src, channels, bins, frames) of a spectrogram without n_src."""
+        """Return complex masks (batch, n_src, channels, bins, frames) for a mixture.
+
+        `spectrum` (batch, channels, bins, frames) is the mixture's spectrogram.
+        """
         _, channels, bins, _ = spectrum.shape
         y = self.body(self.read(_features(spectrum)))  # (batch, frames, width)
         parts = self.mask(y).transpose(1, 2)  # (batch, n_src * 2 * channels * bins, frames)
@@ -89,14 +95,14 @@ class ComplexMask(Separator):
         return torch.complex(parts[:, :, 0] + 1 / self.n_src, parts[:, :, 1])
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Negative SI-SDR in dB of a batch; scalar."""
+        """Return the negative SI-SDR of a batch in dB; scalar."""
         estimates = self(batch["mixture"])
         named = self.source_names is not None
         return si_sdr_loss(references=batch["references"], estimates=estimates, named=named)
 
 
 def _features(spectrum: Tensor) -> Tensor:
-    """Features (batch, frames, 3 * channels * bins) of (batch, channels, bins, frames)."""
+    """Return features (batch, frames, 3 * channels * bins) of (batch, channels, bins, frames)."""
     magnitude = (spectrum.real.square() + spectrum.imag.square() + POWER_FLOOR).sqrt()
     level = (magnitude + LOG_FLOOR).log()
     level = level - level.mean((1, 2, 3), keepdim=True)
@@ -112,7 +118,7 @@ COMPLEX_MASK = ModelSpec(
     reference_licence="No reference implementation; written from the paper's equations",
     separator=ComplexMask,
     expected_parameters=14_649_348,
-    not_reproduced="Network and training of the paper: see the head of the module.",
+    not_reproduced="Network and training of the paper: the module's docstring has the differences.",
     tiny=lambda: ComplexMaskHyperparameters(
         n_fft=128, hop_length=64, width=16, hidden_size=16, n_layers=1
     ),
@@ -138,7 +144,7 @@ def full() -> Hyperparameters:
     fastest=1.25,
 )
 def small() -> Hyperparameters:
-    """For laptops: long frames, hence few, and two layers of half the width."""
+    """For laptops: fewer and longer frames, and two layers of half the width."""
     return ComplexMaskHyperparameters(
         n_fft=512, hop_length=256, width=256, hidden_size=256, n_layers=2
     )

@@ -1,15 +1,15 @@
-"""Conv-TasNet: a learned basis, and masks on it from a temporal convolutional network.
+"""Conv-TasNet: a learned basis, masked by a temporal convolutional network.
 
 Yi Luo and Nima Mesgarani, "Conv-TasNet: Surpassing Ideal Time-Frequency Magnitude Masking for
 Speech Separation", IEEE/ACM TASLP 27(8), 2019 (arXiv 1809.07454). Symbols are those of its Table I.
 
-What the paper leaves open, and what is done here:
-- Padding. `padding="both"` surrounds the signal with L - S zeros, so that every sample lies in
-  equally many frames; `"end"` starts the first frame at the first sample and only completes the
-  last. Because gLN normalises over time, the choice moves every output sample a little.
-- Level. SI-SDR fixes neither the gain nor the sign of an estimate. `level="mixture"` gives each
-  estimate the gain with which their sum comes nearest to the mixture; `"network"` leaves the
-  network's own. Neither looks at a reference.
+What the paper leaves open is a hyperparameter here:
+- Padding. `padding="both"` adds L - S zeros at each end, so that every sample lies in the same
+  number of frames; `"end"` starts the first frame at the first sample and only completes the last.
+  Because gLN normalises over time, the choice changes every output sample a little.
+- Level. SI-SDR determines neither the gain nor the sign of an estimate. `level="mixture"` gives
+  each estimate the gain that brings their sum nearest to the mixture; `"network"` keeps the
+  network's output. Neither uses a reference.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ CHOICES = {
 
 @dataclass(frozen=True, kw_only=True)
 class ConvTasNetHyperparameters(Hyperparameters):
-    """Table I of the paper; the defaults are its best non-causal system."""
+    """Table I of the paper; the defaults are those of its best non-causal system."""
 
     N: int = 512  # basis signals of the encoder
     L: int = 16  # length of a basis signal in samples
@@ -47,7 +47,7 @@ class ConvTasNetHyperparameters(Hyperparameters):
     X: int = 8  # blocks in a repeat, of dilation 1, 2, ... 2^(X-1)
     R: int = 3  # repeats
     causal: bool = False
-    norm: str = "gLN"  # global, or cLN: cumulative over the past
+    norm: str = "gLN"  # global; or cLN: cumulative over the past
     mask: str = "sigmoid"
     encoder: str = "linear"
     padding: str = "both"
@@ -62,18 +62,18 @@ class ConvTasNetHyperparameters(Hyperparameters):
         require(1 <= self.stride <= self.L, f"S is {self.stride}; it can be 1 to L={self.L}.")
         require(
             not self.causal or (self.norm == "cLN" and self.level == "network"),
-            f"A causal Conv-TasNet cannot use norm={self.norm!r} with level={self.level!r}, which "
-            "look at the whole signal; give norm='cLN' and level='network'.",
+            f"norm={self.norm!r} with level={self.level!r} uses the whole signal, which a causal "
+            "Conv-TasNet cannot; give norm='cLN' and level='network'.",
         )
 
     @property
     def stride(self) -> int:
-        """Samples from one frame to the next."""
+        """Samples from the start of a frame to that of the next."""
         return self.S or self.L // 2
 
 
 class CumulativeLayerNorm(nn.Module):
-    """cLN of the paper: mean and variance over the channels of all frames so far."""
+    """cLN of the paper: mean and variance over the channels of this and all earlier frames."""
 
     def __init__(self, channels: int, eps: float = 1e-8) -> None:
         super().__init__()
@@ -84,22 +84,22 @@ class CumulativeLayerNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (b, channels, k)."""
         _, channels, frames = x.shape
-        seen = channels * torch.arange(1, frames + 1, dtype=x.dtype, device=x.device)  # (k,)
-        mean = x.sum(1, keepdim=True).cumsum(-1) / seen  # (b, 1, k)
-        power = x.square().sum(1, keepdim=True).cumsum(-1) / seen
+        count = channels * torch.arange(1, frames + 1, dtype=x.dtype, device=x.device)  # (k,)
+        mean = x.sum(1, keepdim=True).cumsum(-1) / count  # (b, 1, k)
+        power = x.square().sum(1, keepdim=True).cumsum(-1) / count
         variance = (power - mean.square()).clamp(min=0)
         return self.weight * (x - mean) / (variance + self.eps).sqrt() + self.bias
 
 
 def normalisation(kind: str, channels: int) -> nn.Module:
-    """Layer norm over channels and time (gLN), or over channels and the past (cLN)."""
+    """Return a layer norm over channels and time (gLN), or over channels and the past (cLN)."""
     if kind == "cLN":
         return CumulativeLayerNorm(channels)
     return nn.GroupNorm(1, channels, eps=1e-8)
 
 
 class ConvolutionalBlock(nn.Module):
-    """1-D Conv of the paper's Figure 1(C): 1x1 up, depthwise dilated, 1x1 to residual and skip."""
+    """1-D Conv of the paper's Figure 1(C): 1x1, dilated depthwise, 1x1 to residual and skip."""
 
     def __init__(self, h: ConvTasNetHyperparameters, dilation: int) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class ConvolutionalBlock(nn.Module):
         self.skip = nn.Conv1d(h.H, h.Sc, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Residual (b, B, k) and skip (b, Sc, k) of x (b, B, k)."""
+        """Return residual (b, B, k) and skip (b, Sc, k) of x (b, B, k)."""
         y = self.expand_norm(self.expand_prelu(self.expand(x)))  # (b, H, k)
         y = self.depthwise(functional.pad(y, self.margins))
         y = self.depthwise_norm(self.depthwise_prelu(y))
@@ -138,14 +138,14 @@ class Separation(nn.Module):
         self.output = nn.Conv1d(h.Sc, h.n_src * h.N, 1)
 
     def forward(self, w: Tensor) -> Tensor:
-        """Masks (b, n_src, N, k) of the mixture's weights w (b, N, k)."""
+        """Return masks (b, n_src, N, k) for the mixture's weights w (b, N, k)."""
         x = self.bottleneck(self.norm(w))  # (b, B, k)
         total: Tensor | int = 0
         for block in self.blocks:
             residual, skip = block(x)
             x = x + residual
             total = total + skip
-        scores = self.output(self.output_prelu(total))  # (b, n_src * N, k)
+        scores: Tensor = self.output(self.output_prelu(total))  # (b, n_src * N, k)
         scores = scores.unflatten(1, (self.n_src, -1))  # (b, n_src, N, k)
         if self.mask == "softmax":
             return scores.softmax(1)
@@ -155,19 +155,18 @@ class Separation(nn.Module):
 class ConvTasNet(Separator):
     """The paper's system; trained by permutation-invariant SI-SDR (plain SI-SDR for named stems).
 
-    Stereo is taken in by the encoder's basis signals and given out by the decoder's, one filter per
-    channel.
+    For stereo, each basis signal of the encoder and the decoder has one filter per channel.
     """
 
-    Hyperparameters = ConvTasNetHyperparameters
+    hyperparameters_class = ConvTasNetHyperparameters
 
     def __init__(self, hyperparameters: ConvTasNetHyperparameters) -> None:
         super().__init__(hyperparameters)
         h = self.h = hyperparameters
-        # A frame's weights spread over its L samples: that far an estimate knows the future.
+        # A frame's weights depend on all its L samples, so an estimate depends on L - 1 later ones.
         self.causal = h.causal
         self.look_ahead = h.L - 1 if h.causal else None
-        # The published layout ends with a residual convolution whose output nobody takes.
+        # In the published layout the last block's residual convolution has an unused output.
         last = f"separation.blocks.{h.R * h.X - 1}.residual"
         self.idle_parameters = (f"{last}.weight", f"{last}.bias")
         self.encoder = nn.Conv1d(h.channels, h.N, h.L, h.stride, bias=False)
@@ -182,25 +181,26 @@ class ConvTasNet(Separator):
         return estimates
 
     def network(self, mixture: Tensor) -> Tensor:
-        """Estimates (b, n_src, channels, time) at the network's own level."""
+        """Return estimates (b, n_src, channels, time) at the level of the network's output."""
         self.check_mixture(mixture)
         front, end = self._padding(mixture.shape[-1])
         w = self.encoder(functional.pad(mixture, (front, end)))  # (b, N, k)
         if self.h.encoder == "relu":
             w = w.relu()
         d = w[:, None] * self.separation(w)  # (b, n_src, N, k)
-        estimates = self.decoder(d.flatten(0, 1))  # (b * n_src, channels, front + time + end)
-        estimates = estimates[..., front : front + mixture.shape[-1]]
-        return estimates.unflatten(0, (-1, self.n_src))
+        decoded = self.decoder(d.flatten(0, 1))  # (b * n_src, channels, front + time + end)
+        decoded = decoded[..., front : front + mixture.shape[-1]]
+        estimates: Tensor = decoded.unflatten(0, (-1, self.n_src))
+        return estimates
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Negative SI-SDR in dB of a batch; scalar."""
+        """Return the negative SI-SDR of a batch in dB; scalar."""
         estimates = self.network(batch["mixture"])
         named = self.source_names is not None
         return si_sdr_loss(references=batch["references"], estimates=estimates, named=named)
 
     def _padding(self, time: int) -> tuple[int, int]:
-        """Zeros before and after the signal; whole frames result."""
+        """Return how many zeros before and after the signal give whole frames."""
         L, S = self.h.L, self.h.stride
         front = L - S if self.h.padding == "both" else 0
         strides = -(-max(front + time + front - L, 0) // S)  # rounded up
@@ -208,17 +208,20 @@ class ConvTasNet(Separator):
 
 
 def fit_level(mixture: Tensor, estimates: Tensor) -> Tensor:
-    """Give each estimate the gain with which their sum is nearest to the mixture.
+    """Scale each estimate so that their sum is nearest to the mixture.
 
-    Least squares over all channels and samples, mixture (b, channels, time), estimates
-    (b, n_src, channels, time). Slightly regularised, so that silence and equal estimates have one
-    answer.
+    The gains are a least squares solution over all channels and samples, slightly regularised so
+    that it is unique for silence and for equal estimates.
+
+    Args:
+        mixture: shape (b, channels, time).
+        estimates: shape (b, n_src, channels, time).
     """
     e = estimates.flatten(start_dim=2)  # (b, n_src, channels * time)
     x = mixture.flatten(start_dim=1)[:, :, None]  # (b, channels * time, 1)
     gram = e @ e.transpose(1, 2)  # (b, n_src, n_src)
     ridge = 1e-4 * gram.diagonal(dim1=1, dim2=2) + torch.finfo(e.dtype).tiny  # (b, n_src)
-    gains = torch.linalg.solve(gram + ridge.diag_embed(), e @ x)  # (b, n_src, 1)
+    gains: Tensor = torch.linalg.solve(gram + ridge.diag_embed(), e @ x)  # (b, n_src, 1)
     return estimates * gains[..., None]
 
 
@@ -229,7 +232,7 @@ CONV_TASNET = ModelSpec(
     reference_licence="asteroid (MIT) and torchaudio (BSD-2-Clause), compared on copied weights",
     separator=ConvTasNet,
     expected_parameters=5_050_545,
-    not_reproduced="The WSJ0-2mix score: that corpus is not free. Skip connections can only be on.",
+    not_reproduced="The WSJ0-2mix score (the corpus is not free); networks without skip paths.",
     tiny=lambda: ConvTasNetHyperparameters(N=32, L=16, B=16, H=32, X=3, R=1),
     training={"batch_size": 4, "segment_s": 4.0, "schedule": "plateau", "average_decay": 0.0},
 )
@@ -257,5 +260,5 @@ def causal() -> Hyperparameters:
     fastest=1.25,
 )
 def small() -> Hyperparameters:
-    """For laptops: four times longer frames, hence fewer, and fewer, narrower blocks."""
+    """For laptops: a quarter of the frames, four times as long, and fewer, narrower blocks."""
     return ConvTasNetHyperparameters(N=256, L=64, B=96, H=192, X=5, R=2)

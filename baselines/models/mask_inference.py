@@ -1,4 +1,4 @@
-"""Mask inference: a BLSTM reads the spectrogram in decibels and says which bin belongs to whom.
+"""Mask inference: a BLSTM reads the spectrogram in decibels and estimates a mask per source.
 
 The masking network of Erdogan et al. ("Phase-sensitive and recognition-boosted speech separation
 using deep recurrent neural networks", ICASSP 2015) with permutation-invariant training (Kolbaek et
@@ -24,14 +24,14 @@ SMALLEST_MAGNITUDE = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class MaskInferenceHyperparameters(Hyperparameters):
-    """Sizes of analysis and network; the defaults are nussl's for speech at 8 kHz."""
+    """Sizes of the analysis and the network; the defaults are nussl's for speech at 8 kHz."""
 
     n_fft: int = 256
     hop_length: int = 64
     hidden_size: int = 600  # per direction
     n_layers: int = 4
     dropout: float = 0.3  # between recurrent layers
-    loss: str = "magnitude_l1"  # or si_sdr: of the waveform
+    loss: str = "magnitude_l1"  # or si_sdr, of the waveforms
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -39,12 +39,12 @@ class MaskInferenceHyperparameters(Hyperparameters):
 
 
 class MaskInference(Separator):
-    """Sigmoid masks on the mixture's spectrogram; the mixture's phase is kept.
+    """Sigmoid masks on the mixture's spectrogram; the estimates have the mixture's phase.
 
-    Stereo is read and masked jointly, one mask per channel.
+    For stereo, one network reads both channels and gives one mask per channel.
     """
 
-    Hyperparameters = MaskInferenceHyperparameters
+    hyperparameters_class = MaskInferenceHyperparameters
 
     def __init__(self, hyperparameters: MaskInferenceHyperparameters) -> None:
         super().__init__(hyperparameters)
@@ -71,17 +71,20 @@ class MaskInference(Separator):
         return self.stft.synthesise(masked, mixture.shape[-1])
 
     def masks(self, magnitude: Tensor) -> Tensor:
-        """Masks (batch, n_src, channels, bins, frames) of a magnitude without the n_src axis."""
+        """Return masks (batch, n_src, channels, bins, frames) for a mixture.
+
+        `magnitude` (batch, channels, bins, frames) is that of the mixture's spectrogram.
+        """
         batch, channels, bins, frames = magnitude.shape
         level_db = 20 * torch.log10(magnitude.clamp(min=SMALLEST_MAGNITUDE))
         level_db = self.batch_norm(level_db.reshape(batch, 1, -1))
         features = level_db.reshape(batch, channels * bins, frames).transpose(1, 2)
         hidden, _ = self.blstm(features)  # (batch, frames, 2 * hidden_size)
-        masks = self.mask(hidden).sigmoid()  # (batch, frames, n_src * channels * bins)
+        masks: Tensor = self.mask(hidden).sigmoid()  # (batch, frames, n_src * channels * bins)
         return masks.transpose(1, 2).reshape(batch, self.n_src, channels, bins, frames)
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """L1 on masked magnitudes, or negative SI-SDR of the waveforms; scalar."""
+        """Return the L1 loss of masked magnitudes, or the negative SI-SDR in dB; scalar."""
         references = batch["references"]
         named = self.source_names is not None
         if self.h.loss == "si_sdr":
@@ -96,7 +99,7 @@ class MaskInference(Separator):
 
 
 def _initialise(blstm: nn.LSTM, mask: nn.Linear) -> None:
-    """Xavier weights, zero biases, and forget gates that start open."""
+    """Initialise: Xavier weights, zero biases, and forget gates of 1, which start open."""
     for name, parameter in [*blstm.named_parameters(), *mask.named_parameters()]:
         if "weight" in name:
             nn.init.xavier_normal_(parameter)
@@ -104,7 +107,7 @@ def _initialise(blstm: nn.LSTM, mask: nn.Linear) -> None:
             nn.init.zeros_(parameter)
     for name, bias in blstm.named_parameters():
         if "bias" in name:
-            size = blstm.hidden_size  # gates lie in the order input, forget, cell, output
+            size = blstm.hidden_size  # the gates' order is input, forget, cell, output
             bias.data[size : 2 * size] = 1.0
 
 
@@ -118,7 +121,7 @@ MASK_INFERENCE = ModelSpec(
     reference_licence="nussl (MIT), compared on copied weights",
     separator=MaskInference,
     expected_parameters=29_767_460,
-    not_reproduced="Published scores: WSJ0-2mix is not free.",
+    not_reproduced="The WSJ0-2mix scores (the corpus is not free).",
     tiny=lambda: MaskInferenceHyperparameters(
         n_fft=128, hop_length=64, hidden_size=16, n_layers=1, dropout=0.0
     ),
@@ -142,7 +145,7 @@ def paper() -> Hyperparameters:
     fastest=1.25,
 )
 def small() -> Hyperparameters:
-    """For laptops: half the frames, two layers, and the loss that learns fastest."""
+    """For laptops: half the frames, two layers, and the SI-SDR loss, which learns fastest."""
     return MaskInferenceHyperparameters(
         hop_length=128, hidden_size=200, n_layers=2, dropout=0.0, loss="si_sdr"
     )

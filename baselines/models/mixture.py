@@ -1,4 +1,4 @@
-"""The mixture itself as every estimate: what a leaderboard measures improvement from."""
+"""The unseparated mixture as every estimate, from which a leaderboard measures improvement."""
 
 from torch import Tensor
 
@@ -7,13 +7,13 @@ from baselines.separator import Hyperparameters, Separator
 
 
 class Mixture(Separator):
-    """Gives its input back n_src times."""
+    """Returns the mixture n_src times."""
 
     causal = True
     look_ahead = 0
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """The mixture (batch, channels, time) repeated to (batch, n_src, channels, time)."""
+        """Repeat the mixture (batch, channels, time) to (batch, n_src, channels, time)."""
         self.check_mixture(mixture)
         return mixture[:, None].repeat(1, self.n_src, 1, 1)
 
@@ -29,5 +29,5 @@ MIXTURE = ModelSpec(
 
 @MIXTURE.variant()
 def unseparated() -> Hyperparameters:
-    """Any number of sources, rate and channels."""
+    """Any number of sources, sample rate and channels."""
     return Hyperparameters()

@@ -1,8 +1,8 @@
-"""Open-Unmix: one BLSTM per stem estimates its magnitudes, and a Wiener filter makes them agree.
+"""Open-Unmix: one BLSTM per stem estimates its magnitudes, and a Wiener filter combines them.
 
 Fabian-Robert Stöter, Stefan Uhlich, Antoine Liutkus and Yuki Mitsufuji, "Open-Unmix - A Reference
-Implementation for Music Source Separation", JOSS 4(41), 2019. Layer names are the paper's code's
-own, so that weights published for it load into `OpenUnmixTarget` as they are.
+Implementation for Music Source Separation", JOSS 4(41), 2019. Layers have the names of the paper's
+code, so that published weights load into `OpenUnmixTarget` unchanged.
 """
 
 from collections.abc import Mapping
@@ -21,23 +21,25 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 @dataclass(frozen=True, kw_only=True)
 class OpenUnmixHyperparameters(Hyperparameters):
-    """Sizes of analysis and network; the defaults are the paper's."""
+    """Sizes of the analysis and the network; the defaults are the paper's."""
 
     n_src: int = 4
     sample_rate: int = 44100
     channels: int = 2
-    source_names: tuple[str, ...] | None = STEMS
+    source_names: tuple[str, ...] = STEMS
     n_fft: int = 4096
     hop_length: int = 1024
-    bandwidth_hz: float = 16000.0  # what lies above is not read, but is estimated
+    bandwidth_hz: float = 16000.0  # higher frequencies are not read, but are estimated
     hidden_size: int = 512
     n_layers: int = 3
     em_iterations: int = 1
-    em_window_frames: int = 300  # the Wiener filter is fitted anew for each window of frames
+    em_window_frames: int = 300  # every window of frames has a Wiener filter
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.source_names is not None, "Open-Unmix separates named stems; name them.")
+        require(
+            self.source_names is not None, "Open-Unmix separates named stems: give source_names."
+        )
         require(self.hidden_size % 2 == 0, f"hidden_size is {self.hidden_size}, must be even.")
         require(self.em_window_frames >= 1, "em_window_frames must be 1 or more.")
 
@@ -76,7 +78,7 @@ class OpenUnmixTarget(nn.Module):
         self.output_mean = nn.Parameter(torch.ones(bins))
 
     def forward(self, magnitude: Tensor) -> Tensor:
-        """The stem's magnitudes of the mixture's, both (batch, channels, bins, frames)."""
+        """Estimate a stem's magnitudes from the mixture's, both (batch, channels, bins, frames)."""
         batch, channels, _, frames = magnitude.shape
         x = magnitude.permute(3, 0, 1, 2)  # (frames, batch, channels, bins)
         x = (x[..., : self.bins_read] + self.input_mean) * self.input_scale
@@ -85,14 +87,14 @@ class OpenUnmixTarget(nn.Module):
         x = torch.cat([x, self.lstm(x)[0]], dim=-1)  # (frames, batch, 2 * hidden_size)
         x = self.bn2(self.fc2(x.flatten(0, 1))).relu()  # (frames * batch, hidden_size)
         x = self.bn3(self.fc3(x)).reshape(frames, batch, channels, self.bins)
-        mask = (x * self.output_scale + self.output_mean).relu()
+        mask: Tensor = (x * self.output_scale + self.output_mean).relu()
         return mask.permute(1, 2, 3, 0) * magnitude
 
 
 class OpenUnmix(Separator):
-    """One network per named stem, then the multichannel Wiener filter between them all."""
+    """One network per named stem, then a multichannel Wiener filter of all stems."""
 
-    Hyperparameters = OpenUnmixHyperparameters
+    hyperparameters_class = OpenUnmixHyperparameters
 
     def __init__(self, hyperparameters: OpenUnmixHyperparameters) -> None:
         super().__init__(hyperparameters)
@@ -128,11 +130,11 @@ class OpenUnmix(Separator):
         return self.stft.synthesise(torch.cat(filtered, dim=-1), mixture.shape[-1])
 
     def magnitudes(self, magnitude: Tensor) -> Tensor:
-        """Each stem's magnitudes, (batch, n_src, channels, bins, frames)."""
+        """Estimate the magnitudes of all stems, (batch, n_src, channels, bins, frames)."""
         return torch.stack([target(magnitude) for target in self.targets.values()], dim=1)
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Mean square error of magnitudes, mean over the stems; scalar."""
+        """Return the mean squared error of the magnitudes, mean over the stems; scalar."""
         estimates = self.magnitudes(self.stft.analyse(batch["mixture"]).abs())
         references = self.stft.analyse(batch["references"]).abs()
         return nn.functional.mse_loss(estimates, references)
@@ -146,8 +148,8 @@ OPEN_UNMIX = ModelSpec(
     separator=OpenUnmix,
     expected_parameters=4 * 8_893_348,
     not_reproduced=(
-        "The input statistics that the original takes from the training set before it starts "
-        "(they are learned from 0 and 1 instead); zeros instead of a mirror image at the ends."
+        "Input statistics of the training set, which the original computes first (here they are "
+        "learned, from 0 and 1); reflection at the ends of the signal (here zeros)."
     ),
     tiny=lambda: OpenUnmixHyperparameters(n_fft=256, hop_length=128, hidden_size=16, n_layers=1),
     training={
@@ -162,7 +164,7 @@ OPEN_UNMIX = ModelSpec(
 
 @OPEN_UNMIX.variant()
 def paper() -> Hyperparameters:
-    """The four-stem system of the paper, 8,893,348 parameters per stem."""
+    """The four-stem system of the paper, with 8,893,348 parameters per stem."""
     return OpenUnmixHyperparameters()
 
 

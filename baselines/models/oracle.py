@@ -1,11 +1,11 @@
-"""Oracles: the masks that a perfect network would give, made from the references.
+"""Oracles: the masks of a perfect network, computed from the references.
 
-Ideal binary and ratio masks as the Conv-TasNet paper compares with (Luo and Mesgarani, TASLP 2019,
-section III); the phase-sensitive mask of Erdogan et al., ICASSP 2015, truncated to 0..1; and the
-multichannel Wiener filter with the references' own spectra and spatial covariances (Duong, Vincent
-and Gribonval, TASLP 2010), the oracle of SiSEC 2018.
+The ideal binary and ratio masks that the Conv-TasNet paper compares with (Luo and Mesgarani, TASLP
+2019, section III); the phase-sensitive mask of Erdogan et al., ICASSP 2015, truncated to 0..1; and
+the multichannel Wiener filter with the spectra and spatial covariances of the references (Duong,
+Vincent and Gribonval, TASLP 2010), the oracle of SiSEC 2018.
 
-What the references leave of the mixture (noise) takes part in every mask and is not given out.
+The rest of the mixture (noise) counts as one more source in every mask, without an estimate.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MASKS = ("ibm", "irm", "psm", "mwf")
 
 @dataclass(frozen=True, kw_only=True)
 class OracleHyperparameters(Hyperparameters):
-    """Which mask, and on which frames."""
+    """The mask and the length of its frames."""
 
     mask: str = "irm"
     window_s: float = 0.04  # rounded to a power of two: 256 samples at 8 kHz, 2048 at 44.1 kHz
@@ -34,15 +34,15 @@ class OracleHyperparameters(Hyperparameters):
 
     @property
     def n_fft(self) -> int:
-        """Window length in samples, the power of two nearest to window_s."""
-        exponent = torch.tensor(self.window_s * self.sample_rate).log2().round()
-        return 2 ** max(int(exponent), 2)
+        """Window length in samples: the power of two nearest to `window_s`."""
+        exponent = int(torch.tensor(self.window_s * self.sample_rate).log2().round())
+        return int(2 ** max(exponent, 2))
 
 
 class Oracle(Separator):
-    """Estimates from the mixture and its references; an upper bound, not a system."""
+    """Estimates from the mixture and its references: an upper bound, not a real system."""
 
-    Hyperparameters = OracleHyperparameters
+    hyperparameters_class = OracleHyperparameters
     uses_references = True
 
     def __init__(self, hyperparameters: OracleHyperparameters) -> None:
@@ -50,8 +50,9 @@ class Oracle(Separator):
         self.mask = hyperparameters.mask
         self.stft = Stft(hyperparameters.n_fft, hyperparameters.n_fft // 4)
 
-    def forward(self, mixture: Tensor, references: Tensor) -> Tensor:
-        """Estimates (batch, n_src, channels, time), from references of the same shape."""
+    # `uses_references` announces the second argument to callers.
+    def forward(self, mixture: Tensor, references: Tensor) -> Tensor:  # type: ignore[override]
+        """Return estimates of the shape of the references, (batch, n_src, channels, time)."""
         self.check_mixture(mixture)
         expected = (mixture.shape[0], self.n_src, *mixture.shape[1:])
         require(
@@ -65,7 +66,7 @@ class Oracle(Separator):
         return self.stft.synthesise(estimates, mixture.shape[-1])
 
     def _separate(self, spectrum: Tensor, sources: Tensor) -> Tensor:
-        """Estimates of all sources (batch, n_src + 1, channels, bins, frames), the rest last."""
+        """Estimate all sources (batch, n_src + 1, channels, bins, frames), the rest last."""
         if self.mask == "mwf":
             return expectation_maximisation(sources, spectrum, iterations=1)
         mask = {"ibm": binary_mask, "irm": ratio_mask, "psm": phase_sensitive_mask}[self.mask]
@@ -73,21 +74,21 @@ class Oracle(Separator):
 
 
 def binary_mask(_spectrum: Tensor, sources: Tensor) -> Tensor:
-    """One where a source is the loudest of all, zero elsewhere."""
+    """Return 1 in the bins in which a source is the loudest, else 0."""
     magnitude = sources.abs()
     loudest = magnitude.argmax(dim=1, keepdim=True)
     return torch.zeros_like(magnitude).scatter_(1, loudest, 1.0)
 
 
 def ratio_mask(_spectrum: Tensor, sources: Tensor) -> Tensor:
-    """A source's share of the sum of magnitudes."""
+    """Return the share of a source in the sum of magnitudes."""
     magnitude = sources.abs()
     total = magnitude.sum(1, keepdim=True)
     return magnitude / total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
 def phase_sensitive_mask(spectrum: Tensor, sources: Tensor) -> Tensor:
-    """A source's component in phase with the mixture, relative to it, truncated to 0..1."""
+    """Return a source's component in phase with the mixture, divided by it and cut to 0..1."""
     power = spectrum.abs().square()[:, None]
     in_phase = (sources * spectrum[:, None].conj()).real
     return (in_phase / power.clamp(min=torch.finfo(power.dtype).tiny)).clamp(0, 1)
@@ -107,23 +108,23 @@ ORACLE = ModelSpec(
 
 @ORACLE.variant("ibm")
 def ideal_binary_mask() -> Hyperparameters:
-    """Each bin to its loudest source."""
+    """Assigns each bin to its loudest source."""
     return OracleHyperparameters(mask="ibm")
 
 
 @ORACLE.variant("irm")
 def ideal_ratio_mask() -> Hyperparameters:
-    """Each bin shared by magnitude."""
+    """Shares each bin in proportion to magnitudes."""
     return OracleHyperparameters(mask="irm")
 
 
 @ORACLE.variant("psm")
 def phase_sensitive() -> Hyperparameters:
-    """Each bin shared by what is in phase."""
+    """Shares each bin in proportion to the components in phase with the mixture."""
     return OracleHyperparameters(mask="psm")
 
 
 @ORACLE.variant("mwf")
 def multichannel_wiener_filter() -> Hyperparameters:
-    """Each bin filtered by true spectra and spatial covariances."""
+    """Filters each bin with the true spectra and spatial covariances."""
     return OracleHyperparameters(mask="mwf")

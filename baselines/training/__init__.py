@@ -1,1 +1,1 @@
-"""Training: what it reads, how it is configured, the loop itself."""
+"""Training: its data, its configuration and its loop."""

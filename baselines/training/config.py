@@ -1,4 +1,4 @@
-"""How each separator is trained when nothing else is asked for: one flat record, few exceptions."""
+"""The configuration of a training run: one flat record."""
 
 from typing import Any, Literal
 
@@ -11,16 +11,16 @@ Schedule = Literal["constant", "cosine", "plateau"]
 
 
 class TrainingConfig(Record):
-    """All that decides a training run; saved in the checkpoint that it makes.
+    """Everything that determines a training run; saved in its checkpoint.
 
-    Either `rendered` (a set's folder) or `manifest` (mixed on the fly) feeds it; either `steps` or
-    `minutes` of wall time ends it.
+    The data is either `rendered` (a set's folder) or `manifest` (mixed in memory); the run ends
+    after either `steps` or `minutes` of wall time.
     """
 
     model: str
     rendered: str | None = None
     manifest: str | None = None
-    roots: list[str] = Field(default=[])  # CORPUS=FOLDER, for a manifest
+    roots: list[str] = Field(default=[])  # CORPUS=FOLDER, for `manifest`
     split: str = "train"
     steps: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
@@ -28,8 +28,10 @@ class TrainingConfig(Record):
     segment_s: float = Field(default=3.0, gt=0)
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Schedule = "cosine"
-    warmup: float = Field(default=0.05, ge=0, lt=1)  # share of the run
-    patience: int = Field(default=3, ge=1)  # validations without gain before the rate is halved
+    warmup: float = Field(default=0.05, ge=0, lt=1)  # share of the run in which the rate rises
+    patience: int = Field(
+        default=3, ge=1
+    )  # validations without a better one, until the rate halves
     beta2: float = Field(default=0.999, ge=0, lt=1)  # of AdamW
     weight_decay: float = Field(default=1e-2, ge=0)
     clip_norm: float = Field(default=5.0, gt=0)
@@ -47,22 +49,22 @@ class TrainingConfig(Record):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
     @model_validator(mode="after")
-    def _choices_are_made(self) -> "TrainingConfig":
+    def _choices_are_consistent(self) -> "TrainingConfig":
         if (self.rendered is None) == (self.manifest is None):
             raise ValueError("give either a rendered set (--set) or a manifest (--manifest)")
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give either --steps or --minutes")
         if self.slowest > self.fastest:
-            raise ValueError("the slowest speed is faster than the fastest")
+            raise ValueError("slowest is above fastest: give speeds in order")
         return self
 
 
 def training_config(model: str, **chosen: Any) -> TrainingConfig:
-    """The training that a model's file declares, changed where something was chosen (not None).
+    """Return the training that a model declares, with the chosen values that are not None.
 
     Raises:
-        UsageError: there is no such separator.
-        InputError: a value is not allowed, or two that exclude each other are given.
+        UsageError: the separator is unknown.
+        InputError: a value is not allowed, or two values exclude each other.
     """
     given = {key: value for key, value in chosen.items() if value is not None}
     config: TrainingConfig = parse_record(

@@ -1,10 +1,11 @@
-"""What training reads: items that depend on the seed and their index alone, and batches of them.
+"""Training examples, each determined by the seed and its index alone, and batches of them.
 
-Workers, batch size and interruptions therefore change no item. Axes: batch, n_src, channels, time.
+Workers, batch size and interruptions therefore change no example. Axes: batch, n_src, channels,
+time.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
@@ -24,29 +25,33 @@ from mixgen.manifest.mixture import MIXTURE
 from mixgen.sets.rendered import RenderedSet
 
 Signal = NDArray[np.float32]
-Item = tuple[Signal, Signal]  # mixture (channels, time), references (n_src, channels, time)
+TrainingExample = tuple[Signal, Signal]
+"""Mixture (channels, time) and references (n_src, channels, time)."""
 Batch = dict[str, Tensor]
 
 _BATCHES_AHEAD = 4
-_ITEM_STREAM, _ORDER_STREAM = 0, 1
+_EXAMPLE_STREAM, _ORDER_STREAM = 0, 1
 
 
-class Items(Protocol):
-    """Endless training items, each the same whenever it is asked for."""
+class ExampleSource(Protocol):
+    """An endless sequence of training examples; an index always gives the same example."""
 
-    def item(self, index: int) -> Item:
-        """Item number `index`."""
+    def example(self, index: int) -> TrainingExample:
+        """Return mixture (channels, time) and references (n_src, channels, time), float32."""
 
 
-def item_rng(seed: int, index: int, stream: int = _ITEM_STREAM) -> np.random.Generator:
-    """The random generator of one item: counter-based, so that no item depends on another."""
+def example_rng(seed: int, index: int, stream: int = _EXAMPLE_STREAM) -> np.random.Generator:
+    """Return the random generator of one example: counter-based, so that examples are independent.
+
+    Other streams of a seed and index give other numbers.
+    """
     return np.random.Generator(np.random.Philox(key=[seed, index], counter=[0, 0, 0, stream]))
 
 
-class RenderedItems:
-    """Segments of a rendered split at random offsets, every mixture once per pass over the set.
+class RenderedExamples:
+    """Segments of a rendered split at random offsets, every mixture once per pass over the split.
 
-    A mixture shorter than the segment is followed by silence.
+    A mixture that is shorter than the segment is followed by silence.
     """
 
     def __init__(self, rendered: RenderedSet, split: str, *, segment_s: float, seed: int) -> None:
@@ -55,10 +60,14 @@ class RenderedItems:
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
 
-    def item(self, index: int) -> Item:
-        """A segment of mixture and references; raises InputError for a file that cannot be read."""
-        mixture = self.mixtures[_shuffled(self.seed, index, len(self.mixtures))]
-        start = _start(self.seed, index, mixture.frames, self.frames)
+    def example(self, index: int) -> TrainingExample:
+        """Read a segment of a mixture and its references.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        mixture = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
+        start = _segment_start(self.seed, index, mixture.frames, self.frames)
         names = [MIXTURE, *mixture.targets]
         signals = np.stack([self._read(mixture.id, name, start, mixture.frames) for name in names])
         return signals[0], signals[1:]
@@ -70,11 +79,11 @@ class RenderedItems:
         return np.pad(samples, ((0, 0), (0, self.frames - frames))).astype(np.float32)
 
 
-class RecordItems:
-    """Segments of a manifest's mixtures, rendered in memory exactly as their records say.
+class RecordExamples:
+    """Segments of a manifest's mixtures, each rendered in memory as its record describes it.
 
-    As from the rendered set: every mixture once per pass, at random offsets, followed by silence
-    where it is short.
+    The segments are those of the rendered set: every mixture once per pass, at random offsets,
+    followed by silence if it is shorter than the segment.
     """
 
     def __init__(
@@ -86,56 +95,62 @@ class RecordItems:
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
 
-    def item(self, index: int) -> Item:
-        """A segment of mixture and references; raises InputError for a file that cannot be read."""
-        record = self.mixtures[_shuffled(self.seed, index, len(self.mixtures))]
+    def example(self, index: int) -> TrainingExample:
+        """Render a mixture and return a segment of it and its references.
+
+        Raises:
+            InputError: a source file cannot be read.
+        """
+        record = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
         whole = rendered_item(record, self.roots, self.sample_format)
-        start = _start(self.seed, index, record.frames, self.frames)
-        return self._cut(whole.mixture, start), self._cut(whole.references, start)
+        start = _segment_start(self.seed, index, record.frames, self.frames)
+        return self._segment(whole.mixture, start), self._segment(whole.references, start)
 
-    def _cut(self, signal: Signal, start: int) -> Signal:
-        cut = signal[..., start : start + self.frames]
-        short = [(0, 0)] * (cut.ndim - 1) + [(0, self.frames - cut.shape[-1])]
-        return np.pad(cut, short)
-
-
-def _shuffled(seed: int, index: int, size: int) -> int:
-    """Which of `size` mixtures item `index` is of: each once per pass, in an order of its own."""
-    epoch, position = divmod(index, size)
-    return int(_order(seed, epoch, size)[position])
+    def _segment(self, signal: Signal, start: int) -> Signal:
+        segment = signal[..., start : start + self.frames]
+        missing = self.frames - segment.shape[-1]
+        return np.pad(segment, [(0, 0)] * (segment.ndim - 1) + [(0, missing)])
 
 
-def _start(seed: int, index: int, available: int, frames: int) -> int:
-    return int(item_rng(seed, index).integers(max(available - frames, 0) + 1))
+def _mixture_index(seed: int, index: int, mixtures: int) -> int:
+    """Return which mixture an example is of: each once per pass, in a random order per pass."""
+    epoch, position = divmod(index, mixtures)
+    return int(_order(seed, epoch, mixtures)[position])
 
 
 @lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
-    return item_rng(seed, epoch, _ORDER_STREAM).permutation(size)
+def _order(seed: int, epoch: int, mixtures: int) -> NDArray[np.int64]:
+    return example_rng(seed, epoch, _ORDER_STREAM).permutation(mixtures)
 
 
-def make_batch(items: Items, step: int, batch_size: int) -> Batch:
-    """The batch of a training step: `mixture` and `references`, float32."""
+def _segment_start(seed: int, index: int, available: int, frames: int) -> int:
+    return int(example_rng(seed, index).integers(max(available - frames, 0) + 1))
+
+
+def make_batch(examples: ExampleSource, step: int, batch_size: int) -> Batch:
+    """Return the batch of a training step: `mixture` and `references`, float32."""
     indices = range(step * batch_size, (step + 1) * batch_size)
-    mixtures, references = zip(*(items.item(index) for index in indices), strict=True)
+    mixtures, references = zip(*(examples.example(index) for index in indices), strict=True)
     return {
         "mixture": torch.from_numpy(np.stack(mixtures)),  # (batch, channels, time)
         "references": torch.from_numpy(np.stack(references)),  # (batch, n_src, channels, time)
     }
 
 
-def batches(items: Items, *, batch_size: int, first_step: int, workers: int) -> Iterator[Batch]:
-    """Yield the batches from `first_step` on, made ahead of their use by `workers` threads.
+def batches(
+    examples: ExampleSource, *, batch_size: int, first_step: int, workers: int
+) -> Generator[Batch, None, None]:
+    """Yield the batches from `first_step` on, made ahead of time by `workers` threads.
 
-    With no workers each is made when it is asked for.
+    Without workers each batch is made when it is needed.
     """
     if workers == 0:
-        yield from (make_batch(items, step, batch_size) for step in count(first_step))
+        yield from (make_batch(examples, step, batch_size) for step in count(first_step))
     with ThreadPoolExecutor(workers) as pool:
         ahead = deque(
-            pool.submit(make_batch, items, step, batch_size)
+            pool.submit(make_batch, examples, step, batch_size)
             for step in range(first_step, first_step + _BATCHES_AHEAD)
         )
         for step in count(first_step + _BATCHES_AHEAD):
             yield ahead.popleft().result()
-            ahead.append(pool.submit(make_batch, items, step, batch_size))
+            ahead.append(pool.submit(make_batch, examples, step, batch_size))

@@ -1,7 +1,7 @@
-"""Training mixtures made on the fly: a manifest's records with their excerpts drawn anew.
+"""Dynamic mixing: a manifest's records with their excerpts drawn anew for every example.
 
-Each item takes one record's levels and puts new excerpts of the split's own source files under
-them. Fades, pitch shifts, time stretches and the clip rule of the records are left out.
+An example takes the levels of one record and applies them to new excerpts of the split's source
+files. Fades and the clip rule of the records are not applied.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 import soxr
 
 from baselines.compatibility import stem_names
-from baselines.training.data import Item, Signal, item_rng
+from baselines.training.data import Signal, TrainingExample, example_rng
 from mixgen.audio.levels import LEVEL_RULES
 from mixgen.audio.read import audio_info, read_audio, resample, to_channels
 from mixgen.core.errors import InputError, MachineError
@@ -21,7 +21,8 @@ from mixgen.core.progress import track
 from mixgen.corpora.roots import Roots, locate
 from mixgen.manifest.mixture import Event, Mixture, Source
 
-# A start is drawn again this often while the excerpt is quieter than its recording by the margin.
+# A start is drawn up to this many times while the excerpt is quieter than its recording by the
+# margin.
 _START_DRAWS = 8
 _QUIET_MARGIN_DB = 10.0
 _BYTES_PER_GB = 1e9
@@ -29,7 +30,7 @@ _BYTES_PER_GB = 1e9
 
 @dataclass(frozen=True)
 class Recording:
-    """One source file in memory: samples (channels, time) at its own rate, its label and level."""
+    """One source file in memory: samples (channels, time), their rate, label and level."""
 
     samples: Signal
     sample_rate: int
@@ -40,24 +41,31 @@ class Recording:
     @property
     def frames(self) -> int:
         """Length in samples."""
-        return self.samples.shape[1]
+        return int(self.samples.shape[1])
 
 
 FileKey = tuple[str, str, str]  # corpus, path, level rule
 
 
-class DynamicItems:
-    """Fresh mixtures from the source files that the records of a split use.
+class DynamicMixing:
+    """Fresh mixtures of the source files that the records of a split use.
 
-    Sources that have no names of their own (talkers) get recordings of distinct labels from all
-    that play their role, each at its own random speed. Named stems come from one record's files at
-    one time with probability `coherent`, else each from a record of its own.
+    Sources without stem names (talkers) get recordings of distinct labels from all that have their
+    role and kind, each at a random speed. Named stems come from one record's files at one time with
+    probability `coherent`, else each from a record drawn for it alone.
 
-    `speed_range` holds the slowest and fastest speed. `gain_spread_db` is added to every source's
-    level, uniform from minus to plus.
+    Args:
+        mixtures: the records.
+        roots: folder of each corpus.
+        segment_s: length of an example in seconds.
+        seed: of the draws.
+        speed_range: lowest and highest speed.
+        gain_spread_db: largest random gain that is added to each source's level, up or down.
+        coherent: probability that all stems are of one song.
+        memory_gb: limit for the recordings.
 
     Raises:
-        InputError: the records differ in their sources, or a file cannot be read.
+        InputError: the records do not allow dynamic mixing, or a file cannot be read.
         MachineError: the recordings need more than `memory_gb`.
     """
 
@@ -81,66 +89,62 @@ class DynamicItems:
         self.gain_spread_db = gain_spread_db
         self.coherent = coherent
         self.named = stem_names(mixtures) is not None
-        _check_kind(mixtures)
-        # Slowed down, a recording at this rate still fills the set's band.
+        _require_dynamic_mixing(mixtures)
+        # A recording that is slowed down from this rate still fills the set's band.
         kept_rate = math.ceil(self.sample_rate / speed_range[0])
         self.recordings = _load_all(mixtures, roots, kept_rate, memory_gb)
         self.pools = self._pools()
 
     def _pools(self) -> dict[str, dict[str, list[Recording]]]:
-        """Recordings by the role that they play, then by label."""
+        """Return the recordings by the pool that a source draws from, then by label."""
         pools: dict[str, dict[str, dict[FileKey, Recording]]] = {}
         for source in (source for mixture in self.mixtures for source in mixture.sources):
-            labels = pools.setdefault(_part(source), {})
+            labels = pools.setdefault(_pool_of(source), {})
             for event in source.events:
-                key = _key(source, event)
+                key = _file_key(source, event)
                 labels.setdefault(source.label, {})[key] = self.recordings[key]
         return {
-            part: {label: list(found.values()) for label, found in labels.items()}
-            for part, labels in pools.items()
+            pool: {label: list(found.values()) for label, found in labels.items()}
+            for pool, labels in pools.items()
         }
 
-    def item(self, index: int) -> Item:
-        """A mixture (channels, time) and its references (n_src, channels, time), float32."""
-        rng = item_rng(self.seed, index)
-        record = self._any_record(rng)
+    def example(self, index: int) -> TrainingExample:
+        """Return a mixture (channels, time) and references (n_src, channels, time), float32."""
+        rng = example_rng(self.seed, index)
+        record = self._random_record(rng)
         excerpts = self._stems(rng, record) if self.named else self._talkers(rng, record)
-        signals = {
-            source.name: excerpt * self._gain(rng, record, source, recording)
-            for source, (recording, excerpt) in zip(record.sources, excerpts, strict=True)
-        }
-        mixture = np.sum(list(signals.values()), axis=0, dtype=np.float32)
+        signals: dict[str, Signal] = {}
+        for source, (recording, excerpt) in zip(record.sources, excerpts, strict=True):
+            spread_db = rng.uniform(-self.gain_spread_db, self.gain_spread_db)
+            level_db = record.level.reference_db + source.events[0].snr + spread_db
+            gain = np.float32(10 ** ((level_db - recording.level_db) / 20))
+            signals[source.name] = excerpt * gain
+        mixture: Signal = np.stack(list(signals.values())).sum(axis=0, dtype=np.float32)
         return mixture, np.stack([signals[name] for name in record.targets])
 
-    def _any_record(self, rng: np.random.Generator) -> Mixture:
-        return self.mixtures[rng.integers(len(self.mixtures))]
-
-    def _gain(
-        self, rng: np.random.Generator, record: Mixture, source: Source, recording: Recording
-    ) -> np.float32:
-        spread_db = rng.uniform(-self.gain_spread_db, self.gain_spread_db)
-        wanted_db = record.level.reference_db + source.events[0].snr + spread_db
-        return np.float32(10 ** ((wanted_db - recording.level_db) / 20))
+    def _random_record(self, rng: np.random.Generator) -> Mixture:
+        return self.mixtures[int(rng.integers(len(self.mixtures)))]
 
     def _talkers(self, rng: np.random.Generator, record: Mixture) -> list[tuple[Recording, Signal]]:
-        """One recording and its excerpt for each source, labels distinct within a role."""
+        """Return a recording and its excerpt for each source, labels distinct within a pool."""
+        pool_of_sources = [_pool_of(source) for source in record.sources]
         chosen = {
-            part: _distinct(rng, pool, sum(_part(source) == part for source in record.sources))
-            for part, pool in self.pools.items()
+            name: _distinct(rng, pool, pool_of_sources.count(name))
+            for name, pool in self.pools.items()
         }
         excerpts = []
-        for source in record.sources:
-            recording = chosen[_part(source)].pop()
+        for source, pool_name in zip(record.sources, pool_of_sources, strict=True):
+            recording = chosen[pool_name].pop()
             if source.role == "background":
-                excerpts.append((recording, self._tiled(rng, recording)))
+                excerpts.append((recording, self._looped(rng, recording)))
             else:
                 excerpts.append((recording, self._excerpt(rng, recording, self._speed(rng))))
         return excerpts
 
     def _stems(self, rng: np.random.Generator, record: Mixture) -> list[tuple[Recording, Signal]]:
-        """One recording and its excerpt for each stem, all of one record or each of another."""
+        """Return a recording and its excerpt for each stem, all of one song or independent."""
         if rng.random() >= self.coherent:
-            records = [self._any_record(rng) for _ in record.sources]
+            records = [self._random_record(rng) for _ in record.sources]
             recordings = self._recordings_of(records)
             return [(r, self._excerpt(rng, r, self._speed(rng))) for r in recordings]
         recordings = self._recordings_of([record] * len(record.sources))
@@ -151,58 +155,59 @@ class DynamicItems:
         return [(r, self._cut(r, int(start_s * r.sample_rate), speed)) for r in recordings]
 
     def _recordings_of(self, records: list[Mixture]) -> list[Recording]:
+        """Return the recording of stem i in record i."""
         sources = [record.sources[i] for i, record in enumerate(records)]
-        return [self.recordings[_key(source, source.events[0])] for source in sources]
+        return [self.recordings[_file_key(source, source.events[0])] for source in sources]
 
     def _speed(self, rng: np.random.Generator) -> float:
         slowest, fastest = self.speed_range
         return math.exp(rng.uniform(math.log(slowest), math.log(fastest)))
 
     def _excerpt(self, rng: np.random.Generator, recording: Recording, speed: float) -> Signal:
-        """A random excerpt that sounds, or the whole short recording at a random place."""
-        wanted = self._wanted(recording, speed)
-        start = _sounding_start(rng, recording, wanted)
+        """Return a random excerpt that is not silent, or a short recording at a random offset."""
+        needed = self._frames_needed(recording, speed)
+        start = _sounding_start(rng, recording, needed)
         samples = self._cut(recording, start, speed)
-        missing = max(self.frames - math.ceil(recording.frames * self.frames / wanted), 0)
+        missing = max(self.frames - math.ceil(recording.frames * self.frames / needed), 0)
         return np.roll(samples, int(rng.integers(missing + 1)), axis=1)
 
-    def _wanted(self, recording: Recording, speed: float) -> int:
-        """Samples of the recording that a segment needs at a speed."""
+    def _frames_needed(self, recording: Recording, speed: float) -> int:
+        """Return how many samples of the recording fill a segment at a speed."""
         return math.ceil(self.frames * recording.sample_rate * speed / self.sample_rate)
 
     def _cut(self, recording: Recording, start: int, speed: float) -> Signal:
-        """A segment (channels, time) from `start` on, followed by silence where it is short."""
-        stop = start + self._wanted(recording, speed)
-        return self._at_rate(recording.samples[:, start:stop], recording.sample_rate * speed)
+        """Return a segment (channels, time) from `start` on, followed by silence if it is short."""
+        stop = start + self._frames_needed(recording, speed)
+        return self._at_set_rate(recording.samples[:, start:stop], recording.sample_rate * speed)
 
-    def _tiled(self, rng: np.random.Generator, recording: Recording) -> Signal:
-        """A segment (channels, time) of a background, which starts again where it ends."""
-        wanted = self._wanted(recording, 1.0)
+    def _looped(self, rng: np.random.Generator, recording: Recording) -> Signal:
+        """Return a segment (channels, time) of a background, which starts again at its end."""
         start = int(rng.integers(recording.frames))
-        samples = recording.samples.take(np.arange(start, start + wanted), axis=1, mode="wrap")
-        return self._at_rate(samples, recording.sample_rate)
+        indices = np.arange(start, start + self._frames_needed(recording, 1.0))
+        samples = recording.samples.take(indices, axis=1, mode="wrap")
+        return self._at_set_rate(samples, recording.sample_rate)
 
-    def _at_rate(self, samples: Signal, rate: float) -> Signal:
+    def _at_set_rate(self, samples: Signal, rate: float) -> Signal:
         if rate != self.sample_rate:
             samples = soxr.resample(samples.T, rate, self.sample_rate, quality="MQ").T
         samples = samples[:, : self.frames]
         return np.pad(samples, ((0, 0), (0, self.frames - samples.shape[1])))
 
 
-def _part(source: Source) -> str:
-    """The part that a source plays: sources of one part may exchange their recordings."""
+def _pool_of(source: Source) -> str:
+    """Return the name of the pool that a source draws its recording from."""
     return f"{source.role} {source.kind}"
 
 
-def _key(source: Source, event: Event) -> FileKey:
+def _file_key(source: Source, event: Event) -> FileKey:
     return event.corpus, event.path, source.gain.rule
 
 
-def can_be_mixed_afresh(mixtures: Sequence[Mixture]) -> bool:
-    """Tell whether fresh mixtures of the recordings would be of the records' kind.
+def allows_dynamic_mixing(mixtures: Sequence[Mixture]) -> bool:
+    """Return whether new excerpts would give mixtures of the records' kind.
 
-    That takes the same sources in all, each one excerpt of one file as it is, and nothing done to
-    it or to the mixture: no room, echo or degradation.
+    All records must have the same sources, each one unaltered excerpt of one file, without room,
+    echo or degradation.
     """
     expected = [source.name for source in mixtures[0].sources]
     return all(
@@ -219,30 +224,31 @@ def _is_plain(source: Source) -> bool:
     return source.events[0].pitch_shift is None and source.events[0].time_stretch is None
 
 
-def _check_kind(mixtures: Sequence[Mixture]) -> None:
-    if not can_be_mixed_afresh(mixtures):
+def _require_dynamic_mixing(mixtures: Sequence[Mixture]) -> None:
+    if not allows_dynamic_mixing(mixtures):
         raise InputError(
-            "These mixtures cannot be mixed afresh: their sources differ from record to record, "
-            "have several events, or are changed by a room, an echo or an effect."
+            "These records do not allow dynamic mixing, because their sources differ from record "
+            "to record, have several events, or have a room, an echo or a degradation: use "
+            "RecordExamples."
         )
 
 
 def _distinct(
     rng: np.random.Generator, pool: dict[str, list[Recording]], count: int
 ) -> list[Recording]:
-    """`count` recordings of distinct labels, as far as there are as many labels."""
+    """Return `count` recordings, of distinct labels if the pool has enough of them."""
     labels = list(pool)
     drawn = rng.choice(len(labels), size=count, replace=len(labels) < count)
     return [pool[labels[i]][rng.integers(len(pool[labels[i]]))] for i in drawn]
 
 
-def _sounding_start(rng: np.random.Generator, recording: Recording, wanted: int) -> int:
-    """A random start of `wanted` samples that are not far quieter than the whole recording."""
-    latest = max(recording.frames - wanted, 0)
+def _sounding_start(rng: np.random.Generator, recording: Recording, frames: int) -> int:
+    """Return a random start of an excerpt that is not far quieter than the whole recording."""
+    latest = max(recording.frames - frames, 0)
     quiet = recording.power * 10 ** (-_QUIET_MARGIN_DB / 10)
     for _ in range(_START_DRAWS):
         start = int(rng.integers(latest + 1))
-        if np.square(recording.samples[:, start : start + wanted]).mean() >= quiet:
+        if np.square(recording.samples[:, start : start + frames]).mean() >= quiet:
             break
     return start
 
@@ -252,7 +258,7 @@ def _load_all(
 ) -> dict[FileKey, Recording]:
     channels = mixtures[0].channels
     labels = {
-        _key(source, event): source.label
+        _file_key(source, event): source.label
         for mixture in mixtures
         for source in mixture.sources
         for event in source.events
@@ -274,8 +280,8 @@ def _load_all(
 
 def _load(path: Path, rate: int, channels: int, label: str, rule: str) -> Recording:
     """Read a file and convert it to `rate` and `channels`."""
-    samples, own_rate = read_audio(path)
-    samples = resample(to_channels(samples, channels), own_rate, rate)
+    samples, file_rate = read_audio(path)
+    samples = resample(to_channels(samples, channels), file_rate, rate)
     level_db = LEVEL_RULES[rule](samples, rate)
     power = float(np.square(samples).mean())
     return Recording(samples.astype(np.float32), rate, label, level_db, power)

@@ -1,13 +1,13 @@
-"""Training: batches in, a checkpoint out, and the same weights however often it was interrupted.
+"""The training loop: batches in, a checkpoint out.
 
-A run of a fixed number of steps that was resumed ends, on the same machine, with bit-equal weights:
-items, their order and dropout depend on the seed and the step alone.
+On the same machine, a run of a fixed number of steps ends with bit-equal weights however often it
+was interrupted: examples, their order and dropout depend on the seed and the step alone.
 """
 
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from torch import Tensor
 from baselines.checkpoint import (
     SCHEMA,
     Meta,
-    check_place,
+    assign_weights,
+    check_destination,
     count_parameters,
-    fill,
     load_history,
     load_state,
     load_weights,
@@ -36,10 +36,16 @@ from baselines.compatibility import build_for
 from baselines.inference.device import choose_device, set_threads
 from baselines.separator import Separator
 from baselines.training.config import TrainingConfig
-from baselines.training.data import Batch, Items, RecordItems, RenderedItems, batches
-from baselines.training.interrupt import asked_to_stop
-from baselines.training.mixing import DynamicItems, can_be_mixed_afresh
-from baselines.training.validation import Validation, from_files, from_sources, validation_of
+from baselines.training.data import (
+    Batch,
+    ExampleSource,
+    RecordExamples,
+    RenderedExamples,
+    batches,
+)
+from baselines.training.interrupt import stop_requests
+from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
+from baselines.training.validation import Validation, from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import say
 from mixgen.core.records import parse_record
@@ -55,7 +61,7 @@ _VALIDATION_SHARE = 0.1
 
 @dataclass
 class Progress:
-    """How far a run has come; saved with it."""
+    """The state of a run beside its tensors; saved in meta.json."""
 
     step: int = 0
     elapsed_s: float = 0.0
@@ -64,39 +70,39 @@ class Progress:
     best_step: int = 0
     validations_since_best: int = 0
     halvings: int = 0
-    broken_steps: int = 0  # in a row, whose gradient was not finite
+    broken_steps: int = 0  # consecutive steps whose gradient was not finite
 
 
 @dataclass(frozen=True)
 class Feed:
-    """What a run learns from and is judged by."""
+    """The data of a run, and the separator that fits it."""
 
     manifest: Manifest
-    items: Items
+    examples: ExampleSource
     validation: Validation | None
     separator: Separator
 
 
 def train(config: TrainingConfig, out: Path, *, overwrite: bool = False) -> Meta:
-    """Train a separator from its beginning and write its checkpoint to the folder `out`.
+    """Train a separator from the start and write its checkpoint to the folder `out`.
 
     Raises:
-        UsageError: the model is unknown or has nothing to train, or `out` is in use.
+        UsageError: the model is unknown or has no parameters, or `out` is in use.
         InputError: data cannot be read, or training diverged.
-        KeyboardInterrupt: it was stopped; `resume` goes on from there.
+        KeyboardInterrupt: the run was stopped; `resume` continues it.
     """
-    check_place(Path(out), overwrite=overwrite)
+    check_destination(Path(out), overwrite=overwrite)
     set_threads(config.threads)
     torch.manual_seed(config.seed)
     return Trainer(config, load_feed(config), Path(out)).run()
 
 
 def resume(out: Path, *, steps: int | None = None, minutes: float | None = None) -> Meta:
-    """Go on with an interrupted run, or with a finished one up to more steps or minutes.
+    """Continue an interrupted run, or extend a finished one to more steps or minutes.
 
     Raises:
-        InputError: `out` is not a checkpoint, was altered, or its data has changed.
-        UsageError: steps are given for a run by minutes, or the other way round.
+        InputError: `out` is not a checkpoint or was altered, its manifest has changed, or steps are
+            given for a run by minutes or minutes for a run by steps.
     """
     meta = read_meta(out)
     changes = {k: v for k, v in (("steps", steps), ("minutes", minutes)) if v is not None}
@@ -106,19 +112,19 @@ def resume(out: Path, *, steps: int | None = None, minutes: float | None = None)
     set_threads(config.threads)
     feed = load_feed(config)
     if not feed.manifest.file.has_sha256(meta.manifest_sha256 or ""):
-        raise InputError(f"The manifest is not the one that {out} was trained on: start afresh.")
+        raise InputError(f"The manifest is not the one that {out} was trained on: start a new run.")
     trainer = Trainer(config, feed, Path(out))
     trainer.restore(meta)
     return trainer.run()
 
 
 def load_feed(config: TrainingConfig) -> Feed:
-    """Open what a configuration trains on, and build the separator that fits it."""
+    """Open the data of a configuration, and build the separator that fits it."""
     if config.rendered is not None:
         rendered = RenderedSet(Path(config.rendered))
         manifest, load = rendered.manifest, from_files(rendered)
         separator = _build(config, manifest)
-        items: Items = RenderedItems(
+        examples: ExampleSource = RenderedExamples(
             rendered, config.split, segment_s=config.segment_s, seed=config.seed
         )
     else:
@@ -126,21 +132,24 @@ def load_feed(config: TrainingConfig) -> Feed:
         manifest, roots = read_manifest(path), find_roots([path], parse_roots(config.roots))
         load = from_sources(manifest, roots)
         separator = _build(config, manifest)
-        items = _items_of(config, manifest, roots)
+        examples = _examples_of(config, manifest, roots)
     named = separator.source_names is not None
-    validation = validation_of(manifest, load, items=config.valid_items, named=named)
-    return Feed(manifest, items, validation, separator)
+    validation = load_validation(manifest, load, count=config.valid_items, named=named)
+    return Feed(manifest, examples, validation, separator)
 
 
-def _items_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> Items:
-    """Fresh mixtures where they are of the records' kind, else the records' own, rendered."""
+def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> ExampleSource:
+    """Return dynamically mixed examples if the records allow it, else those of the records."""
     mixtures = manifest.of_split(config.split)
-    if not can_be_mixed_afresh(mixtures):
-        say("The records are rendered as they are: fresh mixtures would lack what is done to them.")
-        return RecordItems(
+    if not allows_dynamic_mixing(mixtures):
+        say(
+            "Dynamic mixing is off: the records differ in their sources, or have several events, "
+            "rooms, echo or degradations. Each is rendered as recorded."
+        )
+        return RecordExamples(
             manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed
         )
-    return DynamicItems(
+    return DynamicMixing(
         mixtures,
         roots,
         segment_s=config.segment_s,
@@ -156,13 +165,13 @@ def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
     separator = build_for(config.model, manifest.of_split(config.split))
     if not separator.trainable:
         raise UsageError(
-            f"{config.model} has nothing to train: use it with `baselines separate` as it is."
+            f"{config.model} has no parameters to train: use it with `baselines separate`."
         )
     return separator
 
 
 class Trainer:
-    """One run: a separator, the moving average of its weights, an optimiser and its progress."""
+    """One run: a separator, the moving average of its weights, an optimiser and the progress."""
 
     def __init__(self, config: TrainingConfig, feed: Feed, out: Path) -> None:
         self.config = config
@@ -181,42 +190,42 @@ class Trainer:
         self.best: dict[str, Tensor] | None = None
         self.history: list[dict[str, Any]] = []
         self.losses: list[Tensor] = []  # since the last validation
-        self.waited_s = 0.0  # for batches
-        self.validated_s = 0.0
+        self.waiting_s = 0.0  # for batches
+        self.validation_s = 0.0
         self.last_loss: float | None = None
 
     def run(self) -> Meta:
-        """Train to the end of the run, validating on the way; returns what was saved."""
-        say(self._introduction())
+        """Train and validate to the end of the run; returns the meta.json that was saved."""
+        say(self._first_line())
         started = time.monotonic() - self.progress.elapsed_s
-        spoken = time.monotonic()
-        with asked_to_stop() as asked:
+        printed = time.monotonic()
+        with stop_requests() as stop_requested:
             stream = self._batches()
             while self.fraction < 1:
                 self.step(self._next(stream))
                 self.progress.elapsed_s = time.monotonic() - started
                 self._validate_when_due()
-                if asked.is_set():
+                if stop_requested.is_set():
                     self.save()
-                    say(f"Stopped after step {self.progress.step}; --resume goes on from there.")
+                    say(f"Stopped after step {self.progress.step}; --resume continues the run.")
                     raise KeyboardInterrupt
-                if time.monotonic() - spoken >= _SECONDS_BETWEEN_LINES:
-                    spoken = time.monotonic()
-                    say(self._line())
+                if time.monotonic() - printed >= _SECONDS_BETWEEN_LINES:
+                    printed = time.monotonic()
+                    say(self._progress_line())
             stream.close()
-        say(self._conclusion())
+        say(self._last_line())
         return self.save()
 
     @property
     def fraction(self) -> float:
-        """Share of the run that is done, by steps or by wall time."""
+        """Share of the run that is done, in steps or in wall time."""
         if self.config.steps is not None:
             return min(self.progress.step / self.config.steps, 1.0)
         return min(self.progress.elapsed_s / (60 * float(self.config.minutes or 1)), 1.0)
 
     @property
     def learning_rate(self) -> float:
-        """What the schedule gives at this share of the run."""
+        """Learning rate that the schedule gives at this share of the run."""
         rate = self.config.learning_rate
         if self.config.warmup and self.fraction < self.config.warmup:
             return rate * self.fraction / self.config.warmup
@@ -224,27 +233,27 @@ class Trainer:
             return rate * (1 + math.cos(math.pi * self.fraction)) / 2
         return rate * 0.5**self.progress.halvings
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Generator[Batch, None, None]:
         return batches(
-            self.feed.items,
+            self.feed.examples,
             batch_size=self.config.batch_size,
             first_step=self.progress.step,
             workers=self.config.workers,
         )
 
     def _next(self, stream: Iterator[Batch]) -> Batch:
-        asked = time.monotonic()
+        started = time.monotonic()
         batch = next(stream)
-        self.waited_s += time.monotonic() - asked
+        self.waiting_s += time.monotonic() - started
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
     def step(self, batch: Batch) -> None:
-        """Learn from one batch: gradient, clipping, update, moving average.
+        """Train on one batch: gradient, clipping, update, moving average.
 
         Raises:
-            InputError: gradients have not been finite for a long time.
+            InputError: the gradient was not finite in too many steps in a row.
         """
-        # Dropout too depends on the seed and the step alone.
+        # With this seed dropout, too, depends on the run's seed and the step alone.
         torch.manual_seed((self.config.seed << 32) + self.progress.step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
@@ -252,14 +261,15 @@ class Trainer:
         loss = self.separator.training_loss(batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
-        if torch.isfinite(norm):
+        finite = bool(torch.isfinite(norm))
+        if finite:
             self.optimizer.step()
             self.losses.append(loss.detach())
-        self._count_broken(bool(torch.isfinite(norm)))
+        self._count_broken_steps(finite)
         self.progress.step += 1
         self._move_average()
 
-    def _count_broken(self, finite: bool) -> None:
+    def _count_broken_steps(self, finite: bool) -> None:
         self.progress.broken_steps = 0 if finite else self.progress.broken_steps + 1
         if self.progress.broken_steps >= _BROKEN_STEPS_ALLOWED:
             raise InputError(
@@ -281,17 +291,17 @@ class Trainer:
 
     def _validate_when_due(self) -> None:
         due = math.floor(self.fraction * self.config.validations)
-        if due > self.progress.validations and not self._validation_is_dear():
+        if due > self.progress.validations and not self._validation_time_is_spent():
             self.progress.validations = due
             started = time.monotonic()
             self._validate()
             self.save()
-            self.validated_s += time.monotonic() - started
+            self.validation_s += time.monotonic() - started
 
-    def _validation_is_dear(self) -> bool:
-        """Whether a run by minutes has spent its share on validation already; never at its end."""
+    def _validation_time_is_spent(self) -> bool:
+        """Return whether a run by minutes has to skip a validation; the last one never is."""
         allowed_s = _VALIDATION_SHARE * self.progress.elapsed_s
-        return self.config.steps is None and self.fraction < 1 and self.validated_s > allowed_s
+        return self.config.steps is None and self.fraction < 1 and self.validation_s > allowed_s
 
     def _validate(self) -> None:
         row: dict[str, Any] = {
@@ -320,7 +330,7 @@ class Trainer:
             progress.halvings += 1
 
     def save(self) -> Meta:
-        """Write the checkpoint: the best weights so far, and all that is needed to go on."""
+        """Write the checkpoint: the best weights so far, and the state that `restore` reads."""
         meta = Meta(
             schema=SCHEMA,
             model=self.config.model,
@@ -342,17 +352,17 @@ class Trainer:
         return meta
 
     def restore(self, meta: Meta) -> None:
-        """Take everything from the checkpoint in `out`; raises InputError where it does not fit."""
+        """Restore the run from the checkpoint in `out`; raises InputError if it does not fit."""
         state = load_state(self.out)
-        fill(self.separator, tensors_under("weights", state), self.out)
-        fill(self.average, tensors_under("average", state), self.out)
+        assign_weights(self.separator, tensors_under("weights", state), self.out)
+        assign_weights(self.average, tensors_under("average", state), self.out)
         restore_optimizer(self.optimizer, tensors_under("optimizer", state))
         self.progress = Progress(**meta.progress)
         self.history = load_history(self.out)
         if self.progress.best_db is not None:
             self.best = load_weights(self.out)
 
-    def _introduction(self) -> str:
+    def _first_line(self) -> str:
         millions = count_parameters(self.separator) / 1e6
         end = f"{self.config.steps} steps" if self.config.steps else f"{self.config.minutes} min"
         return (
@@ -361,17 +371,17 @@ class Trainer:
             + ("" if self.feed.validation else "; no valid split: the last weights are kept")
         )
 
-    def _line(self) -> str:
+    def _progress_line(self) -> str:
         last = self.history[-1].get("valid_si_sdri_db") if self.history else None
         elapsed_s = self.progress.elapsed_s
         return (
             f"step {self.progress.step}  {100 * self.fraction:.0f} %  {elapsed_s:.0f} s  "
             f"loss {self._recent_loss() or 0:.2f}  lr {self.learning_rate:.1e}  "
-            f"waited for data {100 * self.waited_s / max(elapsed_s, 1e-9):.1f} %"
+            f"waiting for data {100 * self.waiting_s / max(elapsed_s, 1e-9):.1f} %"
             + ("" if last is None else f"  valid SI-SDRi {last:.2f} dB")
         )
 
-    def _conclusion(self) -> str:
+    def _last_line(self) -> str:
         steps = f"{self.progress.step} steps in {self.progress.elapsed_s:.0f} s"
         if self.progress.best_db is None or self.feed.validation is None:
             return steps
@@ -379,7 +389,7 @@ class Trainer:
         return f"{steps}; kept step {self.progress.best_step}, valid SI-SDRi {improvement:.2f} dB"
 
     def _recent_loss(self) -> float | None:
-        """Mean loss since the last validation, or up to it where no step followed it yet."""
+        """Return the mean loss since the last validation; the last mean if no step followed it."""
         if self.losses:
             self.last_loss = float(torch.stack(self.losses).mean())
         return self.last_loss

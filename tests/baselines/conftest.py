@@ -1,65 +1,115 @@
-"""What the tests of separators share: one seed, built models, tiny sets, a trained checkpoint."""
+"""Shared by the tests of separators: one seed, built models, tiny sets, a trained checkpoint."""
 
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from baselines.registry import build
-from baselines.training.config import training_config
+from baselines.separator import Separator
+from baselines.training.config import TrainingConfig, training_config
 from baselines.training.train import train
 from mixgen.core.files import sha256_file
+from mixgen.core.vocabulary import Kind, Role
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.file import Header
 from mixgen.manifest.file import write_manifest as write
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
 from mixgen.render.set import render_set
 
+SAMPLE_RATE = 8000
+DURATION_S = 0.5
+SPLITS = {"train": 4, "valid": 2, "test": 3}
+
+
+class GetBuilt(Protocol):
+    def __call__(self, name: str) -> Separator: ...
+
+
+class MakeReferences(Protocol):
+    def __call__(self, separator: Separator, time: int, batch: int = 2) -> Tensor: ...
+
+
+class Separate(Protocol):
+    def __call__(self, separator: Separator, mixture: Tensor, references: Tensor) -> Tensor: ...
+
+
+class TrainOnTones(Protocol):
+    def __call__(
+        self, separator: Separator, tones_hz: Iterable[Tensor], learning_rate: float
+    ) -> list[float]: ...
+
+
+class RecordProperty(Protocol):
+    def __call__(self, name: str, value: object) -> None: ...
+
+
+class MakeConfig(Protocol):
+    def __call__(self, **changes: object) -> TrainingConfig: ...
+
+
+@dataclass(frozen=True)
+class TinySet:
+    """The paths of a manifest and of its rendered set."""
+
+    manifest: Path
+    rendered: Path
+    roots: Roots
+
+    @property
+    def root_options(self) -> list[str]:
+        """The roots as --root takes them."""
+        return [f"{name}={folder}" for name, folder in self.roots.items()]
+
 
 @pytest.fixture(autouse=True)
-def reproducible():
+def reproducible() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
 
 @cache
-def _built(name):
+def _built(name: str) -> Separator:
     torch.manual_seed(1)
     return build(name).eval()
 
 
 @pytest.fixture
-def built():
+def built() -> GetBuilt:
     """The registered separator in evaluation mode, built once for all tests; do not alter it."""
     return _built
 
 
 @pytest.fixture
-def separator(name):
+def separator(name: str) -> Separator:
     """The separator whose name the test is parametrised with; do not alter it."""
     return _built(name)
 
 
 @pytest.fixture
-def references_for():
+def references_for() -> MakeReferences:
     """Noise of moderate level that fits a separator, (batch, n_src, channels, time)."""
 
-    def make(separator, time, batch=2):
+    def make(separator: Separator, time: int, batch: int = 2) -> Tensor:
         return 0.1 * torch.randn(batch, separator.n_src, separator.channels, time)
 
     return make
 
 
 @pytest.fixture
-def separate():
-    """Call a separator as its kind wants to be called, without gradients."""
+def separate() -> Separate:
+    """Call a separator without gradients, an oracle with its references."""
 
-    def call(separator, mixture, references):
+    def call(separator: Separator, mixture: Tensor, references: Tensor) -> Tensor:
         with torch.no_grad():
             if separator.uses_references:
                 return separator(mixture, references)
@@ -68,32 +118,59 @@ def separate():
     return call
 
 
+@pytest.fixture
+def train_on_tones() -> TrainOnTones:
+    """Train for one step per tensor of frequencies (batch, n_src); returns the losses."""
+
+    def run(separator: Separator, tones_hz: Iterable[Tensor], learning_rate: float) -> list[float]:
+        optimizer = torch.optim.Adam(separator.parameters(), lr=learning_rate)
+        time_s = torch.arange(2000) / 8000
+        losses = []
+        for frequencies in tones_hz:
+            references = torch.sin(2 * torch.pi * frequencies[:, :, None, None] * time_s)
+            batch = {"mixture": references.sum(1), "references": references}
+            optimizer.zero_grad()
+            loss = separator.training_loss(batch)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    return run
+
+
 @pytest.fixture(scope="session")
-def speech(tmp_path_factory):
+def speech(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     """A tiny set of two talkers in noise; do not alter it."""
     return speech_set(tmp_path_factory.mktemp("speech"))
 
 
 @pytest.fixture(scope="session")
-def stems(tmp_path_factory):
+def speech_at_16k(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """The tiny set of talkers at twice the rate; do not alter it."""
+    return speech_set(tmp_path_factory.mktemp("speech16"), sample_rate=16000)
+
+
+@pytest.fixture(scope="session")
+def stems(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     """A tiny set of two named stems in stereo; do not alter it."""
     return stem_set(tmp_path_factory.mktemp("stems"))
 
 
 @pytest.fixture(scope="session")
-def tiny_model():
+def tiny_model() -> str:
     """Name of a Conv-TasNet that trains in milliseconds."""
     return "conv_tasnet:tiny"
 
 
 @pytest.fixture
-def brief(speech, tiny_model):
+def brief(speech: TinySet, tiny_model: str) -> MakeConfig:
     """A configuration that trains a few steps on the tiny set of talkers in about a second."""
 
-    def make(**changes):
+    def make(**changes: object) -> TrainingConfig:
         chosen = {
             "manifest": str(speech.manifest),
-            "roots": speech.root_words,
+            "roots": speech.root_options,
             "steps": 4,
             "batch_size": 2,
             "segment_s": 0.25,
@@ -108,7 +185,7 @@ def brief(speech, tiny_model):
 
 
 @pytest.fixture(scope="session")
-def trained(speech, tiny_model, tmp_path_factory):
+def trained(speech: TinySet, tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a checkpoint trained for two steps; do not alter it."""
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
     config = training_config(
@@ -126,31 +203,12 @@ def trained(speech, tiny_model, tmp_path_factory):
 
 
 @pytest.fixture
-def checkpoint(trained, tmp_path):
-    """A copy of the trained checkpoint, to be altered."""
+def checkpoint(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained checkpoint, which the test may alter."""
     return Path(shutil.copytree(trained, tmp_path / "copy"))
 
 
-SAMPLE_RATE = 8000
-DURATION_S = 0.5
-SPLITS = {"train": 4, "valid": 2, "test": 3}
-
-
-@dataclass(frozen=True)
-class TinySet:
-    """Where a manifest and its rendered set are."""
-
-    manifest: Path
-    rendered: Path
-    roots: Roots
-
-    @property
-    def root_words(self) -> list[str]:
-        """The roots as --root takes them."""
-        return [f"{name}={folder}" for name, folder in self.roots.items()]
-
-
-# Tiny corpora and the sets made of them: the same steps as in real work, half a second each.
+# Tiny corpora and their sets, drawn and rendered as real ones are, half a second per mixture.
 def speech_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
     """Two of four talkers per mixture (a tone each) over a background noise, mono."""
     for number in range(4):
@@ -162,7 +220,7 @@ def speech_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
 
 
 def stem_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
-    """Stereo songs of two stems, vocals and drums; song k is a tone that stands for k."""
+    """Stereo songs of two stems, vocals and drums; each song has tones of one pitch."""
     for song in range(3):
         for octave, stem in ((1, "vocals"), (4, "drums")):
             tone_hz = 200.0 * octave * (1 + song / 4)
@@ -188,7 +246,9 @@ def _stems(folder: Path, index: int) -> list[Source]:
     ]
 
 
-def _source(folder, name, label, kind, role, path, snr):
+def _source(
+    folder: Path, name: str, label: str, kind: Kind, role: Role, path: str, snr: float
+) -> Source:
     event = Event(
         corpus="tiny",
         path=path,
@@ -202,7 +262,13 @@ def _source(folder, name, label, kind, role, path, snr):
     return Source(name=name, role=role, label=label, kind=kind, events=[event], gain=gain)
 
 
-def _make(folder: Path, task: str, sample_rate: int, channels: int, sources) -> TinySet:
+def _make(
+    folder: Path,
+    task: str,
+    sample_rate: int,
+    channels: int,
+    sources: Callable[[Path, int], list[Source]],
+) -> TinySet:
     header = Header(
         name="tiny",
         task=task,
@@ -213,7 +279,7 @@ def _make(folder: Path, task: str, sample_rate: int, channels: int, sources) -> 
         created_by={},
     )
     mixtures = [
-        _mixture(folder, split, index, sample_rate, channels, sources)
+        _mixture(f"{split}-{index}", split, index, sample_rate, channels, sources(folder, index))
         for split, count in SPLITS.items()
         for index in range(count)
     ]
@@ -224,38 +290,35 @@ def _make(folder: Path, task: str, sample_rate: int, channels: int, sources) -> 
     return TinySet(path, folder / "set", roots)
 
 
-def _mixture(folder, split, index, sample_rate, channels, sources) -> Mixture:
-    listed = sources(folder, index)
+def _mixture(
+    mixture_id: str, split: str, seed: int, sample_rate: int, channels: int, sources: list[Source]
+) -> Mixture:
     return Mixture(
-        id=f"{split}-{index}",
+        id=mixture_id,
         split=split,
         sample_rate=sample_rate,
         channels=channels,
         frames=round(DURATION_S * sample_rate),
-        seed=index,
-        sources=listed,
+        seed=seed,
+        sources=sources,
         level=Level(reference_db=-30.0),
-        targets=[source.name for source in listed if source.role == "target"],
+        targets=[source.name for source in sources if source.role == "target"],
     )
 
 
-def _write_tone(path: Path, frequency_hz, duration_s, sample_rate, channels) -> None:
+def _write_tone(
+    path: Path, frequency_hz: float, duration_s: float, sample_rate: int, channels: int
+) -> None:
     time_s = np.arange(round(duration_s * sample_rate)) / sample_rate
     tone = 0.3 * np.sin(2 * np.pi * frequency_hz * time_s) * (1 + 0.5 * np.sin(20 * time_s))
     _write(path, np.tile(tone[:, None], (1, channels)), sample_rate)
 
 
-def _write_noise(path: Path, duration_s, sample_rate) -> None:
+def _write_noise(path: Path, duration_s: float, sample_rate: int) -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=(round(duration_s * sample_rate), 1))
     _write(path, noise, sample_rate)
 
 
-def _write(path: Path, samples, sample_rate) -> None:
+def _write(path: Path, samples: NDArray[np.float64], sample_rate: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, sample_rate, subtype="PCM_16")
-
-
-@pytest.fixture(scope="session")
-def speech_at_16k(tmp_path_factory):
-    """The tiny set of talkers at twice the rate; do not alter it."""
-    return speech_set(tmp_path_factory.mktemp("speech16"), sample_rate=16000)

@@ -1,16 +1,20 @@
-"""Checkpoints: what was saved comes back, and nothing that was altered or pickled is read."""
+"""Checkpoints: saved weights are restored; altered, truncated and pickled files are refused."""
 
 import builtins
 import json
 import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from baselines.checkpoint import (
     Meta,
-    check_place,
+    check_destination,
     checkpoint_sha256,
     is_checkpoint,
     load,
@@ -21,34 +25,35 @@ from baselines.checkpoint import (
     save_checkpoint,
 )
 from baselines.registry import build
+from baselines.separator import Separator
 from mixgen.core.errors import InputError, MachineError, SuiteError, UsageError
 from mixgen.core.files import sha256_file
 
 
-def resign(folder):
-    """Make SHA256SUMS right again, as somebody would who alters a file on purpose."""
+def update_sums(folder: Path) -> None:
+    """Rewrite SHA256SUMS, so that the hashes do not reveal an altered file."""
     names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
     sums = "".join(f"{sha256_file(folder / name)}  {name}\n" for name in names)
     (folder / "SHA256SUMS").write_text(sums)
 
 
-def edit_meta(folder, **changes):
+def edit_meta(folder: Path, **changes: object) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     (folder / "meta.json").write_text(json.dumps(meta | changes))
-    resign(folder)
+    update_sums(folder)
 
 
-def edit_weights(folder, change):
+def edit_weights(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
     weights = load_file(folder / "model.safetensors")
     change(weights)
     save_file(weights, folder / "model.safetensors")
-    resign(folder)
+    update_sums(folder)
 
 
-def save(folder, separator, model="conv_tasnet:small"):
+def save(folder: Path, separator: Separator) -> None:
     meta = Meta(
         schema="checkpoint/1",
-        model=model,
+        model="conv_tasnet:small",
         config=separator.config,
         parameters=0,
         manifest_sha256=None,
@@ -60,7 +65,7 @@ def save(folder, separator, model="conv_tasnet:small"):
     save_checkpoint(folder, meta, separator.state_dict())
 
 
-def test_a_saved_separator_comes_back_bit_equal(tmp_path):
+def test_a_loaded_separator_is_bit_equal_to_the_saved_one(tmp_path: Path) -> None:
     separator = build("conv_tasnet:small", n_src=3, sample_rate=16000).eval()
     save(tmp_path / "checkpoint", separator)
     loaded = load(tmp_path / "checkpoint")
@@ -71,14 +76,14 @@ def test_a_saved_separator_comes_back_bit_equal(tmp_path):
         assert torch.equal(loaded(mixture), separator(mixture))
 
 
-def test_the_hash_names_the_weights(checkpoint):
+def test_the_hash_of_a_checkpoint_is_that_of_its_weights(checkpoint: Path) -> None:
     assert checkpoint_sha256(checkpoint) == sha256_file(checkpoint / "model.safetensors")
     meta = read_meta(checkpoint)
     assert meta.model == "conv_tasnet:tiny"
     assert meta.parameters == sum(p.numel() for p in load(checkpoint).parameters())
 
 
-def test_a_checkpoint_is_replaced_whole(tmp_path):
+def test_a_replaced_checkpoint_leaves_no_other_folder(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     first, second = build("conv_tasnet:small"), build("conv_tasnet:small")
     save(folder, first)
@@ -88,22 +93,22 @@ def test_a_checkpoint_is_replaced_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
-def test_an_interrupted_replacement_is_finished(checkpoint):
-    """The old checkpoint had stepped aside and the new one had not come yet."""
+def test_an_interrupted_replacement_is_finished(checkpoint: Path) -> None:
+    """The old checkpoint was moved aside, and the new one was not yet moved in."""
     checkpoint.rename(checkpoint.with_name(f".old.{checkpoint.name}"))
     assert is_checkpoint(checkpoint)
     load(checkpoint)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "meta.json", "SHA256SUMS"])
-def test_a_missing_file_is_told(checkpoint, name):
+def test_a_missing_file_is_named(checkpoint: Path, name: str) -> None:
     (checkpoint / name).unlink()
     with pytest.raises(InputError, match=name):
         load(checkpoint)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "meta.json", "state.safetensors"])
-def test_a_flipped_bit_is_found(checkpoint, name):
+def test_a_flipped_bit_is_found(checkpoint: Path, name: str) -> None:
     content = bytearray((checkpoint / name).read_bytes())
     content[len(content) // 2] ^= 1
     (checkpoint / name).write_bytes(content)
@@ -112,45 +117,47 @@ def test_a_flipped_bit_is_found(checkpoint, name):
         read(checkpoint)
 
 
-def test_a_cut_file_is_found_even_with_a_fresh_hash(checkpoint):
+def test_a_truncated_file_is_found_even_with_a_fresh_hash(checkpoint: Path) -> None:
     path = checkpoint / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="altered or cut"):
+    with pytest.raises(InputError, match="altered or truncated"):
         load(checkpoint)
-    resign(checkpoint)
+    update_sums(checkpoint)
     with pytest.raises(InputError, match="not a safetensors file"):
         load(checkpoint)
 
 
-def test_an_oversize_header_is_refused(checkpoint):
+def test_an_oversize_header_is_refused(checkpoint: Path) -> None:
     (checkpoint / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
-    resign(checkpoint)
+    update_sums(checkpoint)
     with pytest.raises(InputError, match="not a safetensors file"):
         load(checkpoint)
 
 
-def test_a_weight_of_another_shape_is_refused(checkpoint):
+def test_a_weight_of_another_shape_is_refused(checkpoint: Path) -> None:
     edit_weights(checkpoint, lambda w: w.update({sorted(w)[0]: torch.zeros(7, 7)}))
     with pytest.raises(InputError, match=r"shape \(7, 7\)"):
         load(checkpoint)
 
 
-def test_a_missing_or_foreign_weight_is_refused(checkpoint):
+def test_a_missing_weight_is_refused(checkpoint: Path) -> None:
     edit_weights(checkpoint, lambda w: w.pop(sorted(w)[0]))
-    with pytest.raises(InputError, match="nowhere"):
+    with pytest.raises(InputError, match="missing"):
         load(checkpoint)
 
 
-def test_an_unknown_model_is_refused(checkpoint):
+def test_an_unknown_model_is_refused(checkpoint: Path) -> None:
     edit_meta(checkpoint, model="conv_tasnot")
     with pytest.raises(InputError, match="conv_tasnot"):
         load(checkpoint)
 
 
 @pytest.mark.parametrize("config", [{"wings": 2}, {"n_src": "two"}, {"n_src": -1}])
-def test_a_configuration_that_builds_nothing_is_refused(checkpoint, config):
+def test_a_configuration_that_cannot_be_built_is_refused(
+    checkpoint: Path, config: dict[str, Any]
+) -> None:
     edit_meta(checkpoint, config=config)
-    with pytest.raises(InputError, match="no separator known here"):
+    with pytest.raises(InputError, match="cannot be built"):
         load(checkpoint)
 
 
@@ -158,14 +165,14 @@ def test_a_configuration_that_builds_nothing_is_refused(checkpoint, config):
     ("text", "problem"),
     [("{", "not valid JSON"), ("[]", "is not valid"), ('{"schema": "checkpoint/1"}', "model")],
 )
-def test_a_broken_meta_is_refused(checkpoint, text, problem):
+def test_a_broken_meta_is_refused(checkpoint: Path, text: str, problem: str) -> None:
     (checkpoint / "meta.json").write_text(text)
-    resign(checkpoint)
+    update_sums(checkpoint)
     with pytest.raises(InputError, match=problem):
         load(checkpoint)
 
 
-def test_a_future_schema_is_refused(checkpoint):
+def test_a_future_schema_is_refused(checkpoint: Path) -> None:
     edit_meta(checkpoint, schema="checkpoint/9")
     with pytest.raises(InputError, match="checkpoint/9"):
         load(checkpoint)
@@ -174,27 +181,27 @@ def test_a_future_schema_is_refused(checkpoint):
 class Bomb:
     """Sets a mark if it is ever unpickled."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
         return (exec, ("import builtins; builtins.bomb_went_off = True",))
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.ckpt", "weights"])
-def test_a_pickle_is_never_read(tmp_path, name):
+def test_a_pickle_is_never_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(InputError, match="never are"):
+    with pytest.raises(InputError, match="never read"):
         load(path)
     assert not hasattr(builtins, "bomb_went_off")
 
 
-def test_a_pickle_under_another_name_is_never_read(checkpoint):
+def test_a_pickle_under_another_name_is_never_read(checkpoint: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, checkpoint / "model.safetensors")
-    resign(checkpoint)
+    update_sums(checkpoint)
     with pytest.raises(InputError, match="pickle under another name"):
         load(checkpoint)
 
 
-def test_something_else_is_not_a_checkpoint(tmp_path):
+def test_other_folders_and_files_are_not_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a checkpoint"):
         load(tmp_path)
     (tmp_path / "song.wav").write_bytes(b"RIFF")
@@ -202,45 +209,45 @@ def test_something_else_is_not_a_checkpoint(tmp_path):
         load(tmp_path / "song.wav")
 
 
-def test_a_place_in_use_is_not_overwritten(checkpoint, tmp_path):
+def test_a_folder_in_use_is_not_overwritten(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--resume"):
-        check_place(checkpoint, overwrite=False)
-    check_place(checkpoint, overwrite=True)
+        check_destination(checkpoint, overwrite=False)
+    check_destination(checkpoint, overwrite=True)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.png").write_bytes(b"")
     with pytest.raises(UsageError, match="in use"):
-        check_place(tmp_path / "photos", overwrite=True)
+        check_destination(tmp_path / "photos", overwrite=True)
 
 
-def test_an_unwritable_place_is_told(tmp_path):
+def test_an_unwritable_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="Cannot write"):
-        check_place(tmp_path / "file" / "checkpoint", overwrite=False)
+        check_destination(tmp_path / "file" / "checkpoint", overwrite=False)
 
 
-def test_every_refusal_is_one_sentence(checkpoint):
+def test_every_refusal_is_one_sentence(checkpoint: Path) -> None:
     (checkpoint / "meta.json").unlink()
     with pytest.raises(SuiteError) as caught:
         load(checkpoint)
     assert "\n" not in str(caught.value)
 
 
-def test_an_optimizer_goes_on_as_if_never_stopped():
-    def steps(layer, optimizer, count):
+def test_a_restored_optimizer_continues_as_if_never_stopped() -> None:
+    def steps(layer: nn.Linear, optimizer: torch.optim.Optimizer, count: int) -> None:
         for _ in range(count):
             optimizer.zero_grad()
             layer(torch.ones(1, 3)).square().sum().backward()
             optimizer.step()
 
     torch.manual_seed(0)
-    layer = torch.nn.Linear(3, 2)
+    layer = nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(layer.parameters(), 0.1)
     steps(layer, optimizer, 3)
-    twin = torch.nn.Linear(3, 2)
+    twin = nn.Linear(3, 2)
     twin.load_state_dict(layer.state_dict())
     restored = torch.optim.AdamW(twin.parameters(), 0.1)
-    memory = {name: tensor.clone() for name, tensor in optimizer_tensors(optimizer).items()}
-    restore_optimizer(restored, memory)
+    state = {name: tensor.clone() for name, tensor in optimizer_tensors(optimizer).items()}
+    restore_optimizer(restored, state)
     steps(layer, optimizer, 3)
     steps(twin, restored, 3)
     assert torch.equal(layer.weight, twin.weight)

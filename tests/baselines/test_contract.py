@@ -1,4 +1,7 @@
-"""What every registered separator promises, checked for each by the same tests."""
+"""The promises of every registered separator, checked by the same tests for all of them.
+
+Models with parameters are checked in their tiny size, except where the size matters.
+"""
 
 import json
 
@@ -6,15 +9,21 @@ import pytest
 import torch
 
 from baselines.inference.long import separate_long
-from baselines.registry import build, model_spec, names
+from baselines.registry import build, model_spec, models, names
+from baselines.separator import Separator
 from mixgen.core.errors import UsageError
+from tests.baselines.conftest import GetBuilt, MakeReferences, Separate
 
-TRAINABLE = [name for name in names() if model_spec(name).expected_parameters]
+TINY = [f"{name}:tiny" for name, model in models().items() if model.tiny]
+UNTRAINED = [name for name in names() if model_spec(name).tiny is None]
+EVERY_MODEL = [*TINY, *UNTRAINED]
 
 
 @pytest.mark.parametrize("time", [1, 2, 15, 257, 4801])
-@pytest.mark.parametrize("name", names())
-def test_same_length_out_and_finite(separator, time, separate, references_for):
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_same_length_out_and_finite(
+    separator: Separator, time: int, separate: Separate, references_for: MakeReferences
+) -> None:
     references = references_for(separator, time)
     estimates = separate(separator, references.sum(1), references)
     assert estimates.shape == references.shape
@@ -22,28 +31,42 @@ def test_same_length_out_and_finite(separator, time, separate, references_for):
 
 
 @pytest.mark.parametrize("name", names())
-def test_silence_stays_finite(separator, separate):
+def test_every_variant_separates(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
+    references = references_for(separator, 500, batch=1)
+    estimates = separate(separator, references.sum(1), references)
+    assert estimates.shape == references.shape
+    assert torch.isfinite(estimates).all()
+
+
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_silence_stays_finite(separator: Separator, separate: Separate) -> None:
     references = torch.zeros(1, separator.n_src, separator.channels, 3000)
     assert torch.isfinite(separate(separator, references.sum(1), references)).all()
 
 
-@pytest.mark.parametrize("name", names())
-def test_items_of_a_batch_do_not_touch_each_other(separator, separate, references_for):
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_mixtures_of_a_batch_are_independent(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
     references = references_for(separator, 3000)
     together = separate(separator, references.sum(1), references)
     alone = separate(separator, references[1:].sum(1), references[1:])
     torch.testing.assert_close(together[1:], alone, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", names())
-def test_evaluation_is_deterministic(separator, separate, references_for):
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_evaluation_is_deterministic(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
     references = references_for(separator, 3000)
     first = separate(separator, references.sum(1), references)
     assert torch.equal(first, separate(separator, references.sum(1), references))
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
-def test_every_parameter_is_trained(name, references_for):
+@pytest.mark.parametrize("name", TINY)
+def test_every_parameter_is_trained(name: str, references_for: MakeReferences) -> None:
     separator = build(name).train()
     references = references_for(separator, 4200)
     loss = separator.training_loss({"mixture": references.sum(1), "references": references})
@@ -55,8 +78,11 @@ def test_every_parameter_is_trained(name, references_for):
     assert all(grad.isfinite().all() for grad in gradients.values() if grad is not None)
 
 
-@pytest.mark.parametrize("name", [name for name in TRAINABLE if name.endswith(":small")])
-def test_segments_with_silent_references_train_without_nan(name, references_for):
+@pytest.mark.parametrize("name", [*TINY, *(name for name in names() if name.endswith(":small"))])
+def test_segments_with_silent_references_train_without_nan(
+    name: str, references_for: MakeReferences
+) -> None:
+    """The small variants are checked too because some have another loss."""
     separator = build(name).train()
     references = references_for(separator, 4200)
     references[0, 0] = 0
@@ -66,14 +92,16 @@ def test_segments_with_silent_references_train_without_nan(name, references_for)
     assert all(grad.isfinite().all() for grad in gradients if grad is not None)
 
 
-@pytest.mark.parametrize("name", sorted(set(names()) - set(TRAINABLE)))
-def test_training_what_has_no_parameters_is_refused(separator):
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_training_a_separator_without_parameters_is_refused(separator: Separator) -> None:
     with pytest.raises(UsageError, match="no parameters to train"):
         separator.training_loss({})
 
 
 @pytest.mark.parametrize("name", names())
-def test_no_estimate_knows_more_of_the_future_than_declared(separator, separate, references_for):
+def test_no_estimate_depends_on_more_of_the_future_than_declared(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
     """Changing the mixture at t changes nothing before t - look_ahead, and does change that."""
     if separator.look_ahead is None:
         assert not separator.causal
@@ -92,8 +120,10 @@ def test_no_estimate_knows_more_of_the_future_than_declared(separator, separate,
     assert separator.latency_s == separator.look_ahead / separator.sample_rate
 
 
-@pytest.mark.parametrize("name", names())
-def test_configuration_rebuilds_the_model(separator, separate, references_for):
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_configuration_rebuilds_the_model(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
     config = json.loads(json.dumps(separator.config))
     rebuilt = type(separator).from_config(config).eval()
     rebuilt.load_state_dict(separator.state_dict())
@@ -105,25 +135,27 @@ def test_configuration_rebuilds_the_model(separator, separate, references_for):
     assert torch.equal(separate(rebuilt, mixture, references), expected)
 
 
-@pytest.mark.parametrize("name", names())
-def test_unknown_hyperparameters_are_refused(separator):
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_unknown_hyperparameters_are_refused(separator: Separator) -> None:
     with pytest.raises(UsageError, match="has no hyperparameter wings"):
         type(separator).from_config({"wings": 2})
 
 
 @pytest.mark.parametrize("name", [name for name in names() if ":" not in name])
-def test_paper_configuration_has_the_published_size(separator, name):
+def test_paper_configuration_has_the_published_size(separator: Separator, name: str) -> None:
     parameters = sum(parameter.numel() for parameter in separator.parameters())
     assert parameters == (model_spec(name).expected_parameters or 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", EVERY_MODEL)
 def test_fits_the_number_of_sources_and_channels_of_a_set(
-    name, channels, separate, references_for, built
-):
-    if channels == 1 and ":" not in name:
-        pytest.skip("one fit of the large variants is enough")
+    name: str,
+    channels: int,
+    separate: Separate,
+    references_for: MakeReferences,
+    built: GetBuilt,
+) -> None:
     named = built(name).source_names is not None
     fit = {"source_names": ("speech", "music", "noise")} if named else {"n_src": 3}
     separator = build(name, channels=channels, sample_rate=16000, **fit).eval()
@@ -133,15 +165,19 @@ def test_fits_the_number_of_sources_and_channels_of_a_set(
     assert separate(separator, references.sum(1), references).shape == references.shape
 
 
-@pytest.mark.parametrize("name", names())
-def test_wrong_channels_are_refused_in_one_sentence(separator, separate):
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_wrong_channels_are_refused_in_one_sentence(
+    separator: Separator, separate: Separate
+) -> None:
     references = torch.zeros(1, separator.n_src, separator.channels + 1, 100)
     with pytest.raises(UsageError, match="this model takes"):
         separate(separator, references.sum(1), references)
 
 
-@pytest.mark.parametrize("name", names())
-def test_a_short_recording_is_separated_whole(separator, separate, references_for):
+@pytest.mark.parametrize("name", EVERY_MODEL)
+def test_a_short_recording_is_separated_whole(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
     references = references_for(separator, 3001, batch=1)
     mixture = references.sum(1)
     given = references if separator.uses_references else None
@@ -150,10 +186,10 @@ def test_a_short_recording_is_separated_whole(separator, separate, references_fo
 
 
 @pytest.mark.parametrize("name", names())
-def test_registration_says_where_a_system_comes_from(name):
-    entry = model_spec(name)
-    assert entry.title
-    assert entry.paper
-    assert entry.reference_licence
-    assert entry.not_reproduced
-    assert entry.variants[name].__doc__
+def test_registration_says_where_a_system_comes_from(name: str) -> None:
+    model = model_spec(name)
+    assert model.title
+    assert model.paper
+    assert model.reference_licence
+    assert model.not_reproduced
+    assert model.variants[name].summary

@@ -1,4 +1,4 @@
-"""SI-SDR against another implementation, permutations, and segments with silence."""
+"""SI-SDR compared with another implementation, permutations, and segments with silence."""
 
 from itertools import permutations
 
@@ -17,29 +17,29 @@ def signals(n_src: int, time: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("n_src", [1, 2, 3, 5])
-def test_si_sdr_loss_agrees_with_fast_bss_eval(n_src):
+def test_si_sdr_loss_agrees_with_fast_bss_eval(n_src: int) -> None:
     references, estimates = signals(n_src)
     theirs = fast_bss_eval.si_sdr(references[:, :, 0], estimates[:, :, 0], zero_mean=True)
     ours = si_sdr_loss(references=references, estimates=estimates, named=False)
     assert float(ours) == pytest.approx(-float(theirs.mean()), abs=1e-6)
 
 
-def test_named_sources_are_not_permuted():
+def test_named_sources_are_not_permuted() -> None:
     references, estimates = signals(2)
     named = si_sdr_loss(references=references, estimates=estimates, named=True)
     crossed = si_sdr_loss(references=references, estimates=estimates.flip(1), named=True)
     assert crossed < named - 10
 
 
-def test_si_sdr_does_not_depend_on_gain_or_sign():
+def test_si_sdr_does_not_depend_on_gain_or_sign() -> None:
     references, estimates = signals(2)
-    one = pairwise_si_sdr_db(references=references, estimates=estimates)
-    other = pairwise_si_sdr_db(references=references, estimates=-7 * estimates)
-    torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+    plain = pairwise_si_sdr_db(references=references, estimates=estimates)
+    scaled = pairwise_si_sdr_db(references=references, estimates=-7 * estimates)
+    torch.testing.assert_close(plain, scaled, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("n_src", [2, 3, 4, 6])
-def test_best_permutation_is_the_best_of_all(n_src):
+def test_best_permutation_is_the_best_of_all(n_src: int) -> None:
     cost = torch.randn(4, n_src, n_src)
     orders = list(permutations(range(n_src)))
     rows = range(n_src)
@@ -48,13 +48,13 @@ def test_best_permutation_is_the_best_of_all(n_src):
         assert item[rows, order].sum() == pytest.approx(least)
 
 
-def test_assigned_cost_takes_the_permutation_of_least_total():
+def test_assigned_cost_takes_the_permutation_of_least_total() -> None:
     cost = torch.tensor([[[5.0, 1.0], [2.0, 9.0]]])
     assert assigned_cost(cost, named=False).tolist() == [[1.0, 2.0]]
     assert assigned_cost(cost, named=True).tolist() == [[5.0, 9.0]]
 
 
-def test_a_silent_reference_adds_no_loss_and_no_gradient():
+def test_a_silent_reference_adds_no_loss_and_no_gradient() -> None:
     references, estimates = signals(2)
     references[:, 1] = 0
     estimates.requires_grad_()
@@ -67,7 +67,7 @@ def test_a_silent_reference_adds_no_loss_and_no_gradient():
 
 
 @pytest.mark.parametrize("silent", ["references", "estimates", "both"])
-def test_all_silence_gives_finite_gradients(silent):
+def test_all_silence_gives_finite_gradients(silent: str) -> None:
     references, estimates = signals(2)
     references = references * (silent == "estimates")
     estimates = (estimates * (silent == "references")).requires_grad_()
@@ -75,7 +75,7 @@ def test_all_silence_gives_finite_gradients(silent):
     assert estimates.grad.isfinite().all()
 
 
-def test_magnitude_loss_of_swapped_estimates_is_zero():
+def test_magnitude_loss_of_swapped_estimates_is_zero() -> None:
     magnitudes = torch.rand(2, 3, 1, 5, 7)
     crossed = magnitudes[:, [2, 0, 1]]
     assert magnitude_l1_loss(references=magnitudes, estimates=crossed, named=False) == 0

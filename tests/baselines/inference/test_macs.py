@@ -1,24 +1,25 @@
-"""The counter against worked examples and published figures."""
+"""The counter of MACs against worked examples and published figures."""
 
 import pytest
 import torch
 from torch import nn
 
 from baselines.inference.macs import count_macs, macs_per_second
+from tests.baselines.conftest import GetBuilt
 
 
 def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_ordinary_convolution_of_the_worked_example():
-    """A 12 x 12 x 3 picture, 256 kernels of 5 x 5."""
+def test_ordinary_convolution_of_the_worked_example() -> None:
+    """An image of 12 x 12 x 3, 256 kernels of 5 x 5."""
     ordinary = nn.Conv2d(3, 256, 5, bias=False)
     assert parameters(ordinary) == 19_200
     assert count_macs(ordinary, torch.zeros(1, 3, 12, 12)) == 1_228_800
 
 
-def test_separable_convolution_of_the_worked_example():
+def test_separable_convolution_of_the_worked_example() -> None:
     separable = nn.Sequential(
         nn.Conv2d(3, 3, 5, groups=3, bias=False), nn.Conv2d(3, 256, 1, bias=False)
     )
@@ -26,21 +27,21 @@ def test_separable_convolution_of_the_worked_example():
     assert count_macs(separable, torch.zeros(1, 3, 12, 12)) == 53_952
 
 
-def test_transposed_convolution_counts_what_its_adjoint_counts():
+def test_transposed_convolution_counts_what_its_adjoint_counts() -> None:
     forward = nn.Conv1d(4, 6, 8, stride=4, groups=2)
     backward = nn.ConvTranspose1d(6, 4, 8, stride=4, groups=2)
     frames = torch.zeros(3, 6, 10)
     assert count_macs(backward, frames) == count_macs(forward, backward(frames))
 
 
-def test_bidirectional_recurrent_layers():
+def test_bidirectional_recurrent_layers() -> None:
     """Four gates, two directions: input 10 then 2 * 7, each with 7 of state, over 5 steps."""
     lstm = nn.LSTM(10, 7, num_layers=2, bidirectional=True, batch_first=True)
     expected = 5 * 2 * 4 * 7 * ((10 + 7) + (14 + 7))
     assert count_macs(lstm, torch.zeros(1, 5, 10)) == expected
 
 
-def test_a_module_called_twice_counts_twice_and_is_left_as_it_was():
+def test_a_module_called_twice_counts_twice_and_is_left_as_it_was() -> None:
     layer = nn.Linear(3, 4)
     twice = nn.Sequential(layer, nn.Linear(4, 3), layer)
     assert count_macs(twice, torch.zeros(2, 3)) == 3 * 2 * 12
@@ -48,15 +49,15 @@ def test_a_module_called_twice_counts_twice_and_is_left_as_it_was():
     assert not layer._forward_hooks
 
 
-def test_conv_tasnet_is_as_large_as_published(built):
+def test_conv_tasnet_is_as_large_as_published(built: GetBuilt) -> None:
     """4.95 to 4.99 GMAC per second of 8 kHz audio, by implementations of different padding."""
     assert 4.95e9 < macs_per_second(built("conv_tasnet")) < 4.99e9
 
 
-def test_open_unmix_is_as_large_as_published(built):
+def test_open_unmix_is_as_large_as_published(built: GetBuilt) -> None:
     """0.39 GMAC per second and stem."""
     assert macs_per_second(built("open_unmix")) / 4 == pytest.approx(0.39e9, rel=0.01)
 
 
-def test_what_has_no_parameters_costs_nothing(built):
+def test_a_separator_without_parameters_costs_nothing(built: GetBuilt) -> None:
     assert macs_per_second(built("oracle:irm")) == 0

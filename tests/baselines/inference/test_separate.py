@@ -1,13 +1,16 @@
-"""Separating sets and files: the estimates folder, what fits, what fails, what is done again."""
+"""Separating sets and files: the folder of estimates, compatibility, failures, second runs."""
 
 import json
 import os
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
 
 from baselines.checkpoint import load, read_meta, save_checkpoint
 from baselines.inference import separate as module
@@ -15,14 +18,15 @@ from baselines.inference.long import separate_long
 from baselines.inference.separate import separate_file, separate_set
 from mixgen.core.errors import InputError, MachineError, PartialFailure, UsageError
 from mixgen.sets.rendered import RenderedSet
+from tests.baselines.conftest import TinySet
 
 
-def run(system, tiny, out, **options):
+def run(system: str | Path, tiny: TinySet, out: Path, **options: Any) -> dict[str, Any]:
     return separate_set(system, tiny.rendered, out, device="cpu", threads=1, **options)
 
 
-def break_weights(checkpoint):
-    """A checkpoint that is whole, and whose weights are not numbers."""
+def break_weights(checkpoint: Path) -> None:
+    """Replace all weights by NaN; the checkpoint stays valid."""
     meta = read_meta(checkpoint)
     weights = {
         name: torch.full_like(tensor, torch.nan)
@@ -31,7 +35,7 @@ def break_weights(checkpoint):
     save_checkpoint(checkpoint, meta, weights)
 
 
-def test_the_mixture_is_every_estimate_of_the_mixture(speech, tmp_path):
+def test_the_mixture_is_every_estimate_of_the_mixture(speech: TinySet, tmp_path: Path) -> None:
     record = run("mixture", speech, tmp_path / "est")
     rendered = RenderedSet(speech.rendered)
     for mixture in rendered.mixtures("test"):
@@ -46,7 +50,7 @@ def test_the_mixture_is_every_estimate_of_the_mixture(speech, tmp_path):
     assert record["parameters"] == 0
 
 
-def test_run_json_says_what_was_done(speech, trained, tmp_path):
+def test_run_json_says_what_was_done(speech: TinySet, trained: Path, tmp_path: Path) -> None:
     record = run(trained, speech, tmp_path / "est")
     assert json.loads((tmp_path / "est" / "run.json").read_text()) == record
     assert record["schema"] == "estimates/1"
@@ -68,7 +72,7 @@ def test_run_json_says_what_was_done(speech, trained, tmp_path):
     ]
 
 
-def test_estimates_are_the_checkpoints(speech, trained, tmp_path):
+def test_estimates_are_the_checkpoints(speech: TinySet, trained: Path, tmp_path: Path) -> None:
     run(trained, speech, tmp_path / "est")
     mixture = torch.from_numpy(RenderedSet(speech.rendered).load_mixture("test-1")).float()
     expected = separate_long(load(trained), mixture[None])[0, 1].numpy()
@@ -77,7 +81,9 @@ def test_estimates_are_the_checkpoints(speech, trained, tmp_path):
 
 
 @pytest.mark.parametrize("mask", ["ibm", "irm", "psm", "mwf"])
-def test_oracles_name_their_estimates_after_the_targets(stems, tmp_path, mask):
+def test_oracles_name_their_estimates_after_the_targets(
+    stems: TinySet, tmp_path: Path, mask: str
+) -> None:
     record = run(f"oracle:{mask}", stems, tmp_path / "est")
     assert record["named"] is True
     assert record["estimates"] == ["vocals", "drums"]
@@ -90,7 +96,7 @@ def test_oracles_name_their_estimates_after_the_targets(stems, tmp_path, mask):
         assert error < 0.05
 
 
-def test_a_second_run_separates_only_what_is_missing(speech, tmp_path):
+def test_a_second_run_separates_only_what_is_missing(speech: TinySet, tmp_path: Path) -> None:
     first = run("mixture", speech, tmp_path / "est")
     times = {p: os.stat(p).st_mtime_ns for p in (tmp_path / "est").glob("*/*.wav")}
     missing = tmp_path / "est" / "test-1" / "est2.wav"
@@ -104,7 +110,9 @@ def test_a_second_run_separates_only_what_is_missing(speech, tmp_path):
     assert again["real_time_factor"] is not None
 
 
-def test_estimates_of_another_system_are_not_mixed_in(speech, trained, tmp_path):
+def test_estimates_of_another_system_are_not_mixed_in(
+    speech: TinySet, trained: Path, tmp_path: Path
+) -> None:
     run("mixture", speech, tmp_path / "est")
     with pytest.raises(UsageError, match="another system"):
         run(trained, speech, tmp_path / "est")
@@ -112,20 +120,22 @@ def test_estimates_of_another_system_are_not_mixed_in(speech, trained, tmp_path)
     assert record["model"] == "conv_tasnet:tiny"
 
 
-def test_a_folder_of_other_things_is_left_alone(speech, tmp_path):
+def test_a_folder_of_other_things_is_left_alone(speech: TinySet, tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(b"")
     with pytest.raises(UsageError, match="in use"):
         run("mixture", speech, tmp_path, overwrite=True)
     assert (tmp_path / "cat.png").exists()
 
 
-def test_an_untrained_name_is_refused(speech, tmp_path):
+def test_an_untrained_name_is_refused(speech: TinySet, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not trained"):
         run("conv_tasnet:small", speech, tmp_path / "est")
     assert not (tmp_path / "est").exists()
 
 
-def test_a_checkpoint_folder_may_be_called_like_a_system(speech, trained, tmp_path, monkeypatch):
+def test_a_checkpoint_folder_can_have_the_name_of_a_system(
+    speech: TinySet, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(trained, tmp_path / "conv_tasnet")
     monkeypatch.chdir(tmp_path)
     record = run("conv_tasnet", speech, tmp_path / "est")
@@ -133,27 +143,31 @@ def test_a_checkpoint_folder_may_be_called_like_a_system(speech, trained, tmp_pa
     assert record["checkpoint_sha256"]
 
 
-def test_an_unknown_name_is_refused(speech, tmp_path):
+def test_an_unknown_name_is_refused(speech: TinySet, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="neither a checkpoint"):
         run("conv_tasnot", speech, tmp_path / "est")
 
 
-def test_a_set_that_does_not_fit_is_refused(stems, trained, tmp_path):
+def test_a_set_that_does_not_fit_is_refused(stems: TinySet, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="number of channels"):
         run(trained, stems, tmp_path / "est")
 
 
-def test_a_set_of_another_rate_is_refused(speech_at_16k, trained, tmp_path):
+def test_a_set_of_another_rate_is_refused(
+    speech_at_16k: TinySet, trained: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=r"8000.*16000"):
         run(trained, speech_at_16k, tmp_path / "est")
 
 
-def test_an_unknown_split_is_refused(speech, tmp_path):
+def test_an_unknown_split_is_refused(speech: TinySet, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="choose one of train, valid, test"):
         run("mixture", speech, tmp_path / "est", split="dev")
 
 
-def test_broken_weights_fail_every_item_with_a_reason(speech, checkpoint, tmp_path):
+def test_broken_weights_fail_every_mixture_with_a_reason(
+    speech: TinySet, checkpoint: Path, tmp_path: Path
+) -> None:
     break_weights(checkpoint)
     with pytest.raises(PartialFailure, match="3 of 3"):
         run(checkpoint, speech, tmp_path / "est")
@@ -163,10 +177,12 @@ def test_broken_weights_fail_every_item_with_a_reason(speech, checkpoint, tmp_pa
     assert not list((tmp_path / "est").glob("*/*.wav"))
 
 
-def test_one_bad_item_does_not_stop_the_others(speech, tmp_path, monkeypatch):
+def test_one_bad_mixture_does_not_stop_the_others(
+    speech: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load = RenderedSet.load_mixture
 
-    def failing(self, mixture_id):
+    def failing(self: RenderedSet, mixture_id: str) -> NDArray[np.float64]:
         if mixture_id == "test-1":
             raise InputError("test-1 is cut short.")
         return load(self, mixture_id)
@@ -180,14 +196,16 @@ def test_one_bad_item_does_not_stop_the_others(speech, tmp_path, monkeypatch):
     assert run("mixture", speech, tmp_path / "est")["failures"] == []
 
 
-def test_an_unwritable_folder_is_told(speech, tmp_path):
+def test_an_unwritable_folder_is_an_error(speech: TinySet, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="Cannot write"):
         run("mixture", speech, tmp_path / "file" / "est")
 
 
-def test_long_recordings_are_separated_in_chunks(trained, tmp_path, monkeypatch):
-    """25 s are more than one chunk: the chunks' own estimates, faded into each other."""
+def test_long_recordings_are_separated_in_chunks(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """25 s are more than one chunk of 20 s."""
     monkeypatch.setattr(module, "set_threads", lambda threads: threads)
     recording = 0.1 * np.random.default_rng(0).normal(size=25 * 8000)
     soundfile.write(tmp_path / "long.wav", recording, 8000, subtype="FLOAT")
@@ -196,7 +214,9 @@ def test_long_recordings_are_separated_in_chunks(trained, tmp_path, monkeypatch)
     assert all(soundfile.info(path).frames == len(recording) for path in paths)
 
 
-def test_a_file_of_another_rate_and_two_channels_is_converted(trained, tmp_path, capfd):
+def test_a_file_of_another_rate_and_two_channels_is_converted(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     time_s = np.arange(44100) / 44100
     tone = 0.1 * np.sin(2 * np.pi * 440 * time_s)
     soundfile.write(tmp_path / "stereo.flac", np.stack([tone, tone], axis=1), 44100)
@@ -204,18 +224,18 @@ def test_a_file_of_another_rate_and_two_channels_is_converted(trained, tmp_path,
     for path in paths:
         info = soundfile.info(path)
         assert (info.samplerate, info.frames, info.channels) == (44100, 44100, 1)
-    told = capfd.readouterr().err
-    assert "44100 Hz: separated at 8000 Hz" in told
-    assert "2 channel(s)" in told
+    printed = capfd.readouterr().err
+    assert "44100 Hz: separated at 8000 Hz" in printed
+    assert "2 channel(s)" in printed
 
 
-def test_a_file_that_is_no_audio_is_refused(trained, tmp_path):
+def test_a_file_that_is_no_audio_is_refused(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("hello")
     with pytest.raises(InputError, match="not audio"):
         separate_file(trained, tmp_path / "text.wav", tmp_path / "est", device="cpu")
 
 
-def test_broken_weights_write_no_file(checkpoint, tmp_path):
+def test_broken_weights_write_no_file(checkpoint: Path, tmp_path: Path) -> None:
     break_weights(checkpoint)
     soundfile.write(tmp_path / "short.wav", np.zeros(800), 8000)
     with pytest.raises(InputError, match="NaN"):

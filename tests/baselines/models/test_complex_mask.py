@@ -1,18 +1,21 @@
-"""What is particular to complex masks: where they start, what level does, and that they learn."""
+"""Complex masks: their initial value, their phase, the level of the estimates, and training."""
+
+from typing import Any
 
 import pytest
 import torch
 
 from baselines.models.complex_mask import ComplexMask, ComplexMaskHyperparameters
+from tests.baselines.conftest import TrainOnTones
 
 
-def tiny(**changes) -> ComplexMask:
+def tiny(**changes: Any) -> ComplexMask:
     sizes = {"n_fft": 64, "hop_length": 16, "width": 16, "hidden_size": 8, "n_layers": 2}
     return ComplexMask(ComplexMaskHyperparameters(**{**sizes, **changes})).eval()
 
 
 @pytest.mark.parametrize("n_src", [2, 3])
-def test_without_a_network_the_mixture_is_shared_out_evenly(n_src):
+def test_with_a_network_of_zeros_the_estimates_share_the_mixture_evenly(n_src: int) -> None:
     separator = tiny(n_src=n_src, channels=2)
     torch.nn.init.zeros_(separator.mask.weight)
     torch.nn.init.zeros_(separator.mask.bias)
@@ -21,7 +24,7 @@ def test_without_a_network_the_mixture_is_shared_out_evenly(n_src):
     torch.testing.assert_close(separator(mixture), expected, rtol=0, atol=1e-5)
 
 
-def test_masks_can_turn_the_phase():
+def test_masks_can_turn_the_phase() -> None:
     """A mask of -i delays every partial by a quarter of its period: a cosine becomes a sine."""
     separator = tiny()
     torch.nn.init.zeros_(separator.mask.weight)
@@ -35,23 +38,13 @@ def test_masks_can_turn_the_phase():
     torch.testing.assert_close(estimates[0, :, 0, middle], expected, rtol=0, atol=1e-2)
 
 
-def test_estimates_follow_the_level_of_the_mixture():
+def test_estimates_follow_the_level_of_the_mixture() -> None:
     separator = tiny()
     mixture = torch.randn(1, 1, 900)
     torch.testing.assert_close(separator(0.01 * mixture), 0.01 * separator(mixture))
 
 
-def test_loss_falls_when_trained():
-    separator = tiny().train()
-    optimiser = torch.optim.Adam(separator.parameters(), lr=1e-2)
-    t = torch.arange(2000) / 8000
-    references = torch.stack([torch.sin(6.2832 * f * t) for f in (400, 2400)])[None, :, None]
-    batch = {"mixture": references.sum(1), "references": references}
-    losses = []
-    for _ in range(40):
-        optimiser.zero_grad()
-        value = separator.training_loss(batch)
-        value.backward()
-        optimiser.step()
-        losses.append(value.item())
+def test_loss_falls_when_trained(train_on_tones: TrainOnTones) -> None:
+    tones_hz = torch.tensor([[400, 2400]])
+    losses = train_on_tones(tiny().train(), [tones_hz] * 40, learning_rate=1e-2)
     assert losses[-1] < losses[0] - 6

@@ -1,4 +1,6 @@
-"""What is particular to Conv-TasNet: padding, level, causality and its options."""
+"""Conv-TasNet: padding, level, causality and options."""
+
+from typing import Any
 
 import pytest
 import torch
@@ -10,11 +12,12 @@ from baselines.models.conv_tasnet import (
     fit_level,
 )
 from mixgen.core.errors import UsageError
+from tests.baselines.conftest import TrainOnTones
 
 TINY = {"N": 24, "L": 16, "B": 8, "H": 16, "Sc": 8, "X": 3, "R": 2}
 
 
-def tiny(**changes) -> ConvTasNet:
+def tiny(**changes: Any) -> ConvTasNet:
     return ConvTasNet(ConvTasNetHyperparameters(**{**TINY, **changes})).eval()
 
 
@@ -25,17 +28,17 @@ def tiny(**changes) -> ConvTasNet:
         (5_050_545, {"causal": True, "norm": "cLN", "level": "network"}),
     ],
 )
-def test_variants_have_the_published_size(size, options):
+def test_variants_have_the_published_size(size: int, options: dict[str, Any]) -> None:
     separator = ConvTasNet(ConvTasNetHyperparameters(**options))
     assert sum(parameter.numel() for parameter in separator.parameters()) == size
 
 
-def test_causal_with_global_norm_is_refused():
+def test_causal_with_global_norm_is_refused() -> None:
     with pytest.raises(UsageError, match="norm='cLN'"):
         ConvTasNetHyperparameters(causal=True, level="network")
 
 
-def test_causal_with_a_level_from_the_whole_signal_is_refused():
+def test_causal_with_a_level_from_the_whole_signal_is_refused() -> None:
     with pytest.raises(UsageError, match="level='network'"):
         ConvTasNetHyperparameters(causal=True, norm="cLN")
 
@@ -43,13 +46,13 @@ def test_causal_with_a_level_from_the_whole_signal_is_refused():
 @pytest.mark.parametrize(
     "wrong", [{"norm": "BN"}, {"mask": "tanh"}, {"P": 2}, {"S": 17}, {"n_src": 0}, {"padding": ""}]
 )
-def test_unknown_options_are_refused(wrong):
+def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         tiny(**wrong)
 
 
-def test_global_norm_sees_the_future():
-    """The probe that the causal variant passes is one that the non-causal one fails."""
+def test_global_norm_depends_on_the_future() -> None:
+    """The contract's test of causality can fail: the non-causal network does not pass it."""
     mixture = 0.1 * torch.randn(1, 1, 2000)
     altered = mixture.clone()
     altered[..., 1500] += 1
@@ -57,18 +60,20 @@ def test_global_norm_sees_the_future():
     assert (separator(mixture) != separator(altered))[..., :16].any()
 
 
-def test_cumulative_norm_is_the_norm_of_what_was_heard():
+def test_cumulative_norm_is_the_norm_of_the_frames_so_far() -> None:
     norm = CumulativeLayerNorm(5)
     x = torch.randn(2, 5, 9)
     for frame in range(1, 10):
-        heard = torch.nn.functional.group_norm(x[..., :frame], 1, eps=1e-8)
-        torch.testing.assert_close(norm(x)[..., frame - 1], heard[..., -1], rtol=0, atol=1e-5)
+        expected = torch.nn.functional.group_norm(x[..., :frame], 1, eps=1e-8)
+        torch.testing.assert_close(norm(x)[..., frame - 1], expected[..., -1], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("padding", ["both", "end"])
 @pytest.mark.parametrize(("L", "S"), [(16, 8), (16, 4), (40, 20), (5, 2), (7, 7)])
 @pytest.mark.parametrize("time", [1, 16, 100, 101])
-def test_padding_gives_whole_frames_over_every_sample(padding, L, S, time):
+def test_padding_gives_whole_frames_over_every_sample(
+    padding: str, L: int, S: int, time: int
+) -> None:
     separator = tiny(L=L, S=S, padding=padding)
     front, end = separator._padding(time)
     assert (front + time + end - L) % S == 0
@@ -76,14 +81,14 @@ def test_padding_gives_whole_frames_over_every_sample(padding, L, S, time):
     assert end < front + S + max(L - time, 0)
 
 
-def test_level_brings_the_sum_to_the_mixture():
+def test_level_brings_the_sum_to_the_mixture() -> None:
     references = torch.randn(3, 2, 1, 4000)
     gains = torch.tensor([3.0, -0.2])[None, :, None, None]
     fitted = fit_level(references.sum(1), references * gains)
     torch.testing.assert_close(fitted, references, rtol=0, atol=1e-3)
 
 
-def test_level_of_equal_estimates_shares_the_mixture():
+def test_level_of_equal_estimates_shares_the_mixture() -> None:
     mixture = torch.randn(1, 2, 500)
     fitted = fit_level(mixture, 5 * mixture[:, None].repeat(1, 2, 1, 1))
     torch.testing.assert_close(
@@ -92,7 +97,7 @@ def test_level_of_equal_estimates_shares_the_mixture():
 
 
 @pytest.mark.parametrize("level", ["mixture", "network"])
-def test_estimates_follow_the_gain_of_the_mixture(level):
+def test_estimates_follow_the_gain_of_the_mixture(level: str) -> None:
     separator = tiny(level=level)
     mixture = torch.randn(1, 1, 2000)
     torch.testing.assert_close(
@@ -102,31 +107,20 @@ def test_estimates_follow_the_gain_of_the_mixture(level):
 
 @pytest.mark.parametrize("mask", ["sigmoid", "relu", "softmax"])
 @pytest.mark.parametrize("encoder", ["linear", "relu"])
-def test_options_give_finite_estimates(mask, encoder):
+def test_options_give_finite_estimates(mask: str, encoder: str) -> None:
     separator = tiny(mask=mask, encoder=encoder, n_src=3, channels=2)
     assert separator(torch.randn(2, 2, 333)).isfinite().all()
 
 
-def test_softmax_masks_sum_to_one():
+def test_softmax_masks_sum_to_one() -> None:
     separator = tiny(mask="softmax")
     masks = separator.separation(torch.randn(1, 24, 30))
     torch.testing.assert_close(masks.sum(1), torch.ones(1, 24, 30))
 
 
-def test_training_separates_two_tones():
-    """A tiny network learns to tell a low from a high tone in a few steps."""
-    separator = tiny(N=32, L=16).train()
-    optimiser = torch.optim.Adam(separator.parameters(), lr=5e-3)
-    t = torch.arange(2000) / 8000
-    losses = []
-    for _ in range(40):
-        low, high = 200 + 200 * torch.rand(4, 1), 2000 + 1000 * torch.rand(4, 1)
-        references = torch.stack([torch.sin(6.2832 * f * t) for f in (low, high)], dim=1)[
-            :, :, None
-        ]
-        loss = separator.training_loss({"mixture": references.sum(1), "references": references})
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+def test_training_separates_two_tones(train_on_tones: TrainOnTones) -> None:
+    """A tiny network learns to separate a low from a high tone in a few steps."""
+    lowest, ranges = torch.tensor([200, 2000]), torch.tensor([200, 1000])
+    tones_hz = (lowest + ranges * torch.rand(4, 2) for _ in range(40))
+    losses = train_on_tones(tiny(N=32, L=16).train(), tones_hz, learning_rate=5e-3)
     assert losses[-1] < losses[0] - 8

@@ -1,4 +1,4 @@
-"""What is particular to Open-Unmix: its size per stem, its bandwidth and its Wiener filter."""
+"""Open-Unmix: its size per stem, its bandwidth and its Wiener filter."""
 
 import pytest
 import torch
@@ -6,20 +6,21 @@ import torch
 from baselines.layers.wiener import _solve, expectation_maximisation, wiener_filter
 from baselines.models.open_unmix import OpenUnmix, OpenUnmixHyperparameters
 from mixgen.core.errors import UsageError
+from tests.baselines.conftest import GetBuilt
 
 
-def test_each_stem_has_the_published_size(built):
+def test_each_stem_has_the_published_size(built: GetBuilt) -> None:
     for target in built("open_unmix").targets.values():
         assert sum(parameter.numel() for parameter in target.parameters()) == 8_893_348
 
 
-def test_bandwidth_is_read_in_published_bins():
+def test_bandwidth_is_read_in_published_bins() -> None:
     assert OpenUnmixHyperparameters().bins_read == 1487
     assert OpenUnmixHyperparameters(sample_rate=8000).bins_read == 2049
 
 
-def test_names_are_required():
-    with pytest.raises(UsageError, match="name them"):
+def test_names_are_required() -> None:
+    with pytest.raises(UsageError, match="give source_names"):
         OpenUnmixHyperparameters(source_names=None)
 
 
@@ -31,13 +32,13 @@ def spectra(channels: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_filtered_estimates_add_up_to_the_mixture(channels):
+def test_filtered_estimates_add_up_to_the_mixture(channels: int) -> None:
     magnitudes, mixture = spectra(channels)
     estimates = wiener_filter(magnitudes, mixture, iterations=1)
     torch.testing.assert_close(estimates.sum(1), mixture, rtol=0, atol=2e-3)
 
 
-def test_without_iterations_the_phase_is_the_mixtures():
+def test_without_iterations_the_phase_is_the_mixtures() -> None:
     magnitudes, mixture = spectra(2)
     estimates = wiener_filter(magnitudes, mixture, iterations=0)
     torch.testing.assert_close(estimates.abs(), magnitudes)
@@ -45,7 +46,7 @@ def test_without_iterations_the_phase_is_the_mixtures():
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_closed_form_inverse_is_the_solvers(channels):
+def test_closed_form_inverse_is_the_solvers(channels: int) -> None:
     _, mixture = spectra(channels)
     factor = torch.randn(2, channels, channels, 17, 40, dtype=torch.complex128)
     covariance = torch.einsum("bcdft,bedft->bceft", factor, factor.conj())
@@ -54,15 +55,15 @@ def test_closed_form_inverse_is_the_solvers(channels):
     torch.testing.assert_close(solved, mixture)
 
 
-def test_loudness_does_not_change_the_filter():
+def test_loudness_does_not_change_the_filter() -> None:
     magnitudes, mixture = spectra(2)
     loud = wiener_filter(1e4 * magnitudes, 1e4 * mixture)
     louder = wiener_filter(1e6 * magnitudes, 1e6 * mixture)
     torch.testing.assert_close(100 * loud, louder, rtol=1e-6, atol=1e-6)
 
 
-def test_mono_music_on_two_channels_is_filtered_as_exactly():
-    """Equal channels leave a covariance of one dimension, which single precision cannot invert."""
+def test_equal_channels_are_filtered_exactly_in_single_precision() -> None:
+    """Equal channels have a singular covariance, which single precision cannot invert."""
     mono = torch.randn(1, 4, 1, 17, 400, dtype=torch.complex64) * 30
     sources = mono.expand(-1, -1, 2, -1, -1).contiguous()
     single = expectation_maximisation(sources, sources.sum(1), iterations=1)
@@ -72,18 +73,18 @@ def test_mono_music_on_two_channels_is_filtered_as_exactly():
     torch.testing.assert_close(single.to(torch.complex128), double, rtol=1e-4, atol=1e-3)
 
 
-def test_panned_sources_are_told_apart_by_place_alone():
-    """Equal power everywhere, other places: one iteration from the truth gives the truth back."""
-    places = torch.tensor([[1.0, 0.2], [0.2, 1.0]], dtype=torch.complex128)
+def test_sources_that_differ_in_panning_alone_are_separated() -> None:
+    """Sources of equal power everywhere: one iteration from the references returns them."""
+    panning = torch.tensor([[1.0, 0.2], [0.2, 1.0]], dtype=torch.complex128)
     dry = torch.randn(1, 2, 1, 9, 60, dtype=torch.complex128)
-    sources = dry * places[None, :, :, None, None]
+    sources = dry * panning[None, :, :, None, None]
     mixture = sources.sum(1)
     estimates = expectation_maximisation(sources, mixture, iterations=1)
     error = (estimates - sources).abs().square().sum() / sources.abs().square().sum()
     assert 10 * torch.log10(error) < -40
 
 
-def test_windows_of_frames_are_filtered_one_by_one():
+def test_windows_of_frames_are_filtered_one_by_one() -> None:
     sizes = {"n_fft": 64, "hop_length": 32, "hidden_size": 8, "n_layers": 1, "sample_rate": 8000}
     torch.manual_seed(3)
     short = OpenUnmix(OpenUnmixHyperparameters(**sizes, em_window_frames=7)).eval()

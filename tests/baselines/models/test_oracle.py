@@ -1,4 +1,4 @@
-"""Ideal masks do what each is ideal for."""
+"""Ideal masks: their values, their scores, and the noise that is no source."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ MASKS = ["ibm", "irm", "psm", "mwf"]
 
 
 def talkers(n_src: int = 2, channels: int = 1, time: int = 16000) -> torch.Tensor:
-    """Harmonic sounds with moving pitch and syllables, (1, n_src, channels, time)."""
+    """Harmonic sounds of varying pitch and level, (1, n_src, channels, time)."""
     t = torch.arange(time, dtype=torch.float64) / 8000
     sounds = []
     for source in range(n_src):
@@ -36,7 +36,7 @@ def si_sdr_db(references: torch.Tensor, estimates: torch.Tensor) -> torch.Tensor
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("mask", MASKS)
-def test_every_mask_is_far_above_the_mixture(mask, channels):
+def test_every_mask_is_far_above_the_mixture(mask: str, channels: int) -> None:
     references = talkers(channels=channels)
     mixture = references.sum(1)
     estimates = build(f"oracle:{mask}", channels=channels)(mixture, references)
@@ -44,7 +44,7 @@ def test_every_mask_is_far_above_the_mixture(mask, channels):
     assert si_sdr_db(references, estimates) > si_sdr_db(references, unseparated) + 8
 
 
-def test_phase_sensitive_mask_is_the_best_of_the_real_ones():
+def test_phase_sensitive_mask_is_the_best_of_the_real_ones() -> None:
     references = talkers()
     scores = {
         m: si_sdr_db(references, build(f"oracle:{m}")(references.sum(1), references)) for m in MASKS
@@ -53,7 +53,7 @@ def test_phase_sensitive_mask_is_the_best_of_the_real_ones():
 
 
 @pytest.mark.parametrize("mask", MASKS)
-def test_noise_is_masked_away_and_not_given_out(mask):
+def test_noise_is_masked_and_not_an_estimate(mask: str) -> None:
     references = talkers()
     noise = 0.02 * torch.randn_like(references[:, 0])
     mixture = references.sum(1) + noise
@@ -63,7 +63,7 @@ def test_noise_is_masked_away_and_not_given_out(mask):
     assert (mixture - estimates.sum(1)).square().mean() > 0.5 * noise.square().mean()
 
 
-def test_masks_of_known_bins():
+def test_masks_of_known_bins() -> None:
     sources = torch.tensor([3.0 + 0j, -1.0 + 0j])[None, :, None, None, None]
     spectrum = sources.sum(1)
     assert binary_mask(spectrum, sources).flatten().tolist() == [1, 0]
@@ -71,23 +71,23 @@ def test_masks_of_known_bins():
     assert phase_sensitive_mask(spectrum, sources).flatten().tolist() == [1, 0]
 
 
-def test_a_lone_source_comes_back_untouched():
+def test_a_single_source_is_returned_unchanged() -> None:
     references = torch.cat([talkers(1), torch.zeros(1, 1, 1, 16000)], dim=1)
     for mask in MASKS:
         estimates = build(f"oracle:{mask}")(references.sum(1), references)
         assert si_sdr_db(references[:, :1], estimates[:, :1]) > 60
 
 
-def test_window_follows_the_sample_rate():
+def test_window_follows_the_sample_rate() -> None:
     lengths = [OracleHyperparameters(sample_rate=rate).n_fft for rate in (8000, 16000, 44100)]
     assert lengths == [256, 512, 2048]
 
 
-def test_references_of_another_shape_are_refused():
+def test_references_of_another_shape_are_refused() -> None:
     with pytest.raises(UsageError, match="The references have shape"):
         build("oracle:irm")(torch.zeros(1, 1, 50), torch.zeros(1, 3, 1, 50))
 
 
-def test_unknown_mask_is_refused():
+def test_unknown_mask_is_refused() -> None:
     with pytest.raises(UsageError, match="ibm or irm"):
         OracleHyperparameters(mask="soft")

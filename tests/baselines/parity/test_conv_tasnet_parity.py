@@ -1,20 +1,25 @@
 """Conv-TasNet on weights copied from asteroid 0.7 and torchaudio 2.11, at equal padding."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from baselines.models.conv_tasnet import ConvTasNet, ConvTasNetHyperparameters
+from tests.baselines.conftest import RecordProperty
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
-WHY = "make parity makes an environment with the other implementations"
+WHY = "`make parity` installs the other implementations"
 TOLERANCE = 1e-10  # in double precision
 
 
-def copy_in_order(source: torch.nn.Module, target: torch.nn.Module, skip: tuple[str, ...] = ()):
-    """Copy parameters in the order both list them in; `skip` names what only the target has.
+def copy_in_order(
+    source: torch.nn.Module, target: torch.nn.Module, skip: tuple[str, ...] = ()
+) -> None:
+    """Copy parameters in order; `skip` names those that only the target has.
 
-    A norm's gain and bias may be shaped (channels, 1) on one side; shapes must agree otherwise.
+    A norm's gain and bias may have the shape (channels, 1) on one side; otherwise shapes agree.
     """
     ours = [(name, value) for name, value in target.named_parameters() if name not in skip]
     theirs = list(source.parameters())
@@ -25,14 +30,14 @@ def copy_in_order(source: torch.nn.Module, target: torch.nn.Module, skip: tuple[
 
 
 def randomise(module: torch.nn.Module) -> torch.nn.Module:
-    """Give norms and slopes values that are not their initial ones, so that a mix-up shows."""
+    """Change norms and slopes from their initial values, so that exchanged ones are found."""
     for parameter in module.parameters():
         if parameter.squeeze().ndim <= 1:
             parameter.data += 0.1 * torch.randn_like(parameter)
     return module.double().eval()
 
 
-def separator(**options) -> ConvTasNet:
+def separator(**options: Any) -> ConvTasNet:
     return ConvTasNet(ConvTasNetHyperparameters(level="network", **options)).double().eval()
 
 
@@ -42,7 +47,7 @@ def largest_difference(one: torch.Tensor, other: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("n_src", [2, 3])
 @pytest.mark.parametrize("mask", ["sigmoid", "relu"])
-def test_torchaudio_pads_both_ends(mask, n_src, record_property):
+def test_torchaudio_pads_both_ends(mask: str, n_src: int, record_property: RecordProperty) -> None:
     models = pytest.importorskip("torchaudio.models", reason=WHY)
     theirs = randomise(models.ConvTasNet(num_sources=n_src, msk_activate=mask))
     ours = separator(mask=mask, n_src=n_src)
@@ -64,7 +69,9 @@ def test_torchaudio_pads_both_ends(mask, n_src, record_property):
         ("cLN", True, "sigmoid"),
     ],
 )
-def test_asteroid_pads_nothing_in_front(norm, causal, mask, record_property):
+def test_asteroid_pads_nothing_in_front(
+    norm: str, causal: bool, mask: str, record_property: RecordProperty
+) -> None:
     models = pytest.importorskip("asteroid.models", reason=WHY)
     theirs = randomise(
         models.ConvTasNet(
@@ -80,8 +87,8 @@ def test_asteroid_pads_nothing_in_front(norm, causal, mask, record_property):
     assert difference < TOLERANCE
 
 
-def test_the_two_paddings_are_not_the_same():
-    """What equal padding is needed for: without it the outputs differ everywhere."""
+def test_the_two_paddings_are_not_the_same() -> None:
+    """Without equal padding the outputs differ everywhere."""
     models = pytest.importorskip("asteroid.models", reason=WHY)
     theirs = randomise(models.ConvTasNet(n_src=2, mask_act="sigmoid"))
     ours = separator(padding="both")

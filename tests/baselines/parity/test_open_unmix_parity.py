@@ -1,25 +1,30 @@
 """Open-Unmix on weights copied from openunmix 1.3, its Wiener filter, and the whole chain."""
 
+from types import ModuleType
+
 import pytest
 import torch
 
 from baselines.layers.wiener import wiener_filter
 from baselines.models.open_unmix import STEMS, OpenUnmix, OpenUnmixHyperparameters
+from tests.baselines.conftest import RecordProperty
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
-WHY = "make parity makes an environment with the other implementations"
+WHY = "`make parity` installs the other implementations"
 
 
 def randomise(module: torch.nn.Module) -> torch.nn.Module:
-    """Give norms and statistics values that are not their initial ones, so that a mix-up shows."""
+    """Change norms and statistics from their initial values, so that exchanged ones are found."""
     for value in module.state_dict().values():
         if value.is_floating_point() and value.ndim <= 1:
             value += 0.1 * torch.rand_like(value)
     return module.eval()
 
 
-def their_target(model, bins: int, channels: int, hidden_size: int, n_layers: int, max_bin: int):
+def their_target(
+    model: ModuleType, bins: int, channels: int, hidden_size: int, n_layers: int, max_bin: int
+) -> torch.nn.Module:
     return randomise(
         model.OpenUnmix(
             nb_bins=bins,
@@ -32,7 +37,7 @@ def their_target(model, bins: int, channels: int, hidden_size: int, n_layers: in
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_magnitudes_of_copied_weights(channels, record_property):
+def test_magnitudes_of_copied_weights(channels: int, record_property: RecordProperty) -> None:
     model = pytest.importorskip("openunmix.model", reason=WHY)
     ours = OpenUnmix(OpenUnmixHyperparameters(channels=channels)).eval()
     theirs = {name: their_target(model, 2049, channels, 512, 3, 1487) for name in STEMS}
@@ -50,7 +55,9 @@ def test_magnitudes_of_copied_weights(channels, record_property):
 @pytest.mark.parametrize("iterations", [0, 1, 3])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("loudness", [1.0, 100.0])
-def test_wiener_filter(channels, iterations, loudness, record_property):
+def test_wiener_filter(
+    channels: int, iterations: int, loudness: float, record_property: RecordProperty
+) -> None:
     filtering = pytest.importorskip("openunmix.filtering", reason=WHY)
     mixture = loudness * torch.randn(1, channels, 65, 50, dtype=torch.complex128)
     magnitudes = mixture.abs()[:, None] * torch.rand(1, 4, channels, 65, 50, dtype=torch.float64)
@@ -66,14 +73,12 @@ def test_wiener_filter(channels, iterations, loudness, record_property):
     assert difference < 1e-6
 
 
-def test_the_whole_chain_away_from_the_ends(record_property):
-    """Waveform to waveform; silence at both ends makes the two ways of padding one."""
+def test_the_whole_chain_away_from_the_ends(record_property: RecordProperty) -> None:
+    """From waveform to waveform; with silence at both ends the two ways of padding are equal."""
     model = pytest.importorskip("openunmix.model", reason=WHY)
     sizes = {"n_fft": 512, "hop_length": 128, "hidden_size": 32, "n_layers": 2}
     ours = OpenUnmix(OpenUnmixHyperparameters(**sizes, bandwidth_hz=16000.0)).eval()
-    theirs = {
-        name: their_target(model, 257, 2, 32, 2, ours.hyperparameters.bins_read) for name in STEMS
-    }
+    theirs = {name: their_target(model, 257, 2, 32, 2, ours.h.bins_read) for name in STEMS}
     for name, target in theirs.items():
         ours.targets[name].load_state_dict(target.state_dict())
     separator = model.Separator(theirs, niter=1, n_fft=512, n_hop=128, nb_channels=2).eval()

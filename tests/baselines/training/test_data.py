@@ -1,72 +1,85 @@
-"""Training items: the same however they are asked for, and made as the manifest's records say."""
+"""Training examples: reproducible in any order, and with the levels of the manifest's records."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from baselines.training.data import RecordItems, RenderedItems, batches, item_rng, make_batch
-from baselines.training.mixing import DynamicItems, can_be_mixed_afresh
+from baselines.training.data import (
+    ExampleSource,
+    RecordExamples,
+    RenderedExamples,
+    Signal,
+    batches,
+    example_rng,
+    make_batch,
+)
+from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
 from mixgen.core.errors import InputError, MachineError
 from mixgen.manifest.file import read_manifest
-from mixgen.manifest.mixture import Response
+from mixgen.manifest.mixture import Response, Source
 from mixgen.sets.rendered import RenderedSet
+from tests.baselines.conftest import TinySet
 
 
-def dynamic(tiny, **options):
+def dynamic(tiny: TinySet, **options: Any) -> DynamicMixing:
     mixtures = read_manifest(tiny.manifest).of_split("train")
-    return DynamicItems(mixtures, tiny.roots, **({"segment_s": 0.25, "seed": 3} | options))
+    return DynamicMixing(mixtures, tiny.roots, **({"segment_s": 0.25, "seed": 3} | options))
 
 
-def loudest_hz(signal, sample_rate=8000):
+def loudest_hz(signal: Signal, sample_rate: int = 8000) -> float:
     spectrum = np.abs(np.fft.rfft(signal * np.hanning(len(signal)), 8 * len(signal)))
-    return spectrum.argmax() * sample_rate / (8 * len(signal))
+    return float(spectrum.argmax() * sample_rate / (8 * len(signal)))
 
 
 @pytest.fixture(params=["rendered", "dynamic"])
-def items(request, speech):
+def examples(request: pytest.FixtureRequest, speech: TinySet) -> ExampleSource:
     if request.param == "dynamic":
         return dynamic(speech, speed_range=(0.9, 1.1))
-    return RenderedItems(RenderedSet(speech.rendered), "train", segment_s=0.25, seed=3)
+    return RenderedExamples(RenderedSet(speech.rendered), "train", segment_s=0.25, seed=3)
 
 
-def test_an_item_depends_on_nothing_but_seed_and_index(items):
-    later_first = [items.item(index) for index in (7, 2)]
-    in_order = [items.item(index) for index in (2, 7)]
-    for one, other in zip(later_first, reversed(in_order), strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
+def test_an_example_depends_on_seed_and_index_alone(examples: ExampleSource) -> None:
+    reverse_order = [examples.example(index) for index in (7, 2)]
+    in_order = [examples.example(index) for index in (2, 7)]
+    for ours, theirs in zip(reverse_order, reversed(in_order), strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
     assert not np.array_equal(in_order[0][0], in_order[1][0])
 
 
-def test_items_are_float32_segments(items):
-    mixture, references = items.item(0)
+def test_examples_are_float32_segments(examples: ExampleSource) -> None:
+    mixture, references = examples.example(0)
     assert mixture.shape == (1, 2000)
     assert references.shape == (2, 1, 2000)
     assert mixture.dtype == references.dtype == np.float32
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_workers_and_the_first_step_change_no_batch(items, workers):
-    stream = batches(items, batch_size=2, first_step=5, workers=workers)
+def test_workers_and_the_first_step_change_no_batch(examples: ExampleSource, workers: int) -> None:
+    stream = batches(examples, batch_size=2, first_step=5, workers=workers)
     for step in (5, 6, 7):
-        batch, expected = next(stream), make_batch(items, step, 2)
+        batch, expected = next(stream), make_batch(examples, step, 2)
         assert torch.equal(batch["mixture"], expected["mixture"])
         assert torch.equal(batch["references"], expected["references"])
     stream.close()
 
 
-def test_every_rendered_mixture_comes_once_in_a_pass(speech):
+def test_every_rendered_mixture_comes_once_in_a_pass(speech: TinySet) -> None:
     rendered = RenderedSet(speech.rendered)
-    items = RenderedItems(rendered, "train", segment_s=0.5, seed=0)
-    seen = sorted(items.item(index)[0].tobytes() for index in range(4))
+    examples = RenderedExamples(rendered, "train", segment_s=0.5, seed=0)
+    seen = sorted(examples.example(index)[0].tobytes() for index in range(4))
     files = [rendered.load_mixture(m.id).astype(np.float32) for m in rendered.mixtures("train")]
     assert seen == sorted(samples.tobytes() for samples in files)
 
 
-def test_a_rendered_segment_is_a_piece_of_its_files(speech):
+def test_a_rendered_segment_is_a_part_of_its_files(speech: TinySet) -> None:
     rendered = RenderedSet(speech.rendered)
-    mixture, references = RenderedItems(rendered, "train", segment_s=0.25, seed=0).item(1)
+    mixture, references = RenderedExamples(rendered, "train", segment_s=0.25, seed=0).example(1)
     for record in rendered.mixtures("train"):
         whole = rendered.load_mixture(record.id)[0].astype(np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(whole, 2000)
@@ -78,49 +91,49 @@ def test_a_rendered_segment_is_a_piece_of_its_files(speech):
     pytest.fail("the segment is in no mixture of the split")
 
 
-def test_short_rendered_mixtures_are_followed_by_silence(speech):
-    items = RenderedItems(RenderedSet(speech.rendered), "train", segment_s=0.75, seed=0)
-    mixture, references = items.item(0)
+def test_short_rendered_mixtures_are_followed_by_silence(speech: TinySet) -> None:
+    examples = RenderedExamples(RenderedSet(speech.rendered), "train", segment_s=0.75, seed=0)
+    mixture, references = examples.example(0)
     assert mixture.shape == (1, 6000)
     assert not mixture[:, 4000:].any()
     assert not references[..., 4000:].any()
     assert mixture[:, :4000].any()
 
 
-def test_talkers_of_an_item_differ_and_the_noise_is_no_reference(speech):
-    items = dynamic(speech)
+def test_talkers_of_an_example_differ_and_the_noise_is_no_reference(speech: TinySet) -> None:
+    examples = dynamic(speech)
     for index in range(12):
-        mixture, references = items.item(index)
+        mixture, references = examples.example(index)
         tones = {300 * round(loudest_hz(reference[0]) / 300) for reference in references}
         assert len(tones) == 2
         noise = mixture - references.sum(0)
         assert 1e-5 < np.square(noise).mean() < np.square(references).mean()
 
 
-def test_levels_are_those_of_the_records(speech):
+def test_levels_are_those_of_the_records(speech: TinySet) -> None:
     """Reference -30 dB; s1 stands 3 dB and s2 6 dB above it, the noise 10 dB below."""
-    items = dynamic(speech, segment_s=0.9)
-    mixture, references = items.item(0)
+    examples = dynamic(speech, segment_s=0.9)
+    mixture, references = examples.example(0)
     powers = np.square([*references, mixture - references.sum(0)]).mean(axis=(1, 2))
     np.testing.assert_allclose(10 * np.log10(powers), [-27, -24, -40], atol=0.6)
 
 
-def test_gain_spread_moves_every_source(speech):
+def test_gain_spread_moves_every_source(speech: TinySet) -> None:
     plain, spread = dynamic(speech, segment_s=0.9), dynamic(speech, segment_s=0.9, gain_spread_db=6)
     levels_db = [
-        10 * np.log10(np.square(items.item(index)[1]).mean(axis=(1, 2)))
-        for items in (plain, spread)
+        10 * np.log10(np.square(examples.example(index)[1]).mean(axis=(1, 2)))
+        for examples in (plain, spread)
         for index in range(20)
     ]
     assert np.ptp(levels_db[:20], axis=0).max() < 1.5
     assert np.ptp(levels_db[20:], axis=0).min() > 4
 
 
-def test_speed_changes_the_pitch_within_its_range(speech):
-    items = dynamic(speech, speed_range=(0.8, 1.25))
+def test_speed_changes_the_pitch_within_its_range(speech: TinySet) -> None:
+    examples = dynamic(speech, speed_range=(0.8, 1.25))
     ratios = []
     for index in range(30):
-        for reference in items.item(index)[1]:
+        for reference in examples.example(index)[1]:
             tone = loudest_hz(reference[0])
             ratios.append(min((tone / f for f in (300, 600, 900, 1200)), key=lambda r: abs(r - 1)))
     assert min(ratios) >= 0.79
@@ -128,59 +141,59 @@ def test_speed_changes_the_pitch_within_its_range(speech):
     assert max(ratios) - min(ratios) > 0.15
 
 
-def test_coherent_stems_come_from_one_song(stems):
-    """Drums sound two octaves above the vocals of the same song."""
-    together, apart = dynamic(stems, coherent=1.0), dynamic(stems, coherent=0.0)
+def test_coherent_stems_come_from_one_song(stems: TinySet) -> None:
+    """The drums of a song have four times the frequency of its vocals."""
+    coherent, independent = dynamic(stems, coherent=1.0), dynamic(stems, coherent=0.0)
 
-    def ratio(items, index):
-        vocals, drums = items.item(index)[1]
+    def ratio(examples: DynamicMixing, index: int) -> float:
+        vocals, drums = examples.example(index)[1]
         return loudest_hz(drums[0]) / loudest_hz(vocals[0])
 
-    assert all(abs(ratio(together, index) - 4) < 0.1 for index in range(10))
-    assert any(abs(ratio(apart, index) - 4) > 0.3 for index in range(10))
+    assert all(abs(ratio(coherent, index) - 4) < 0.1 for index in range(10))
+    assert any(abs(ratio(independent, index) - 4) > 0.3 for index in range(10))
 
 
-def test_a_short_recording_is_padded_at_a_random_place(speech):
-    items = dynamic(speech, segment_s=1.5)
-    starts = {int(np.flatnonzero(items.item(index)[1][0, 0])[0]) for index in range(10)}
+def test_a_short_recording_has_a_random_offset(speech: TinySet) -> None:
+    examples = dynamic(speech, segment_s=1.5)
+    starts = {int(np.flatnonzero(examples.example(index)[1][0, 0])[0]) for index in range(10)}
     assert len(starts) > 5
-    assert all(np.count_nonzero(items.item(index)[1][0, 0]) < 8010 for index in range(3))
+    assert all(np.count_nonzero(examples.example(index)[1][0, 0]) < 8010 for index in range(3))
 
 
-def test_too_little_memory_is_told_before_loading(speech):
+def test_too_little_memory_is_an_error_before_loading(speech: TinySet) -> None:
     with pytest.raises(MachineError, match="raise --memory-gb"):
         dynamic(speech, memory_gb=1e-6)
 
 
-def test_a_missing_source_file_is_told(speech, tmp_path):
+def test_a_missing_source_file_is_an_error(speech: TinySet, tmp_path: Path) -> None:
     mixtures = read_manifest(speech.manifest).of_split("train")
     with pytest.raises(InputError, match=r"no audio file .*wav"):
-        DynamicItems(mixtures, {"tiny": tmp_path}, segment_s=0.25, seed=0)
+        DynamicMixing(mixtures, {"tiny": tmp_path}, segment_s=0.25, seed=0)
 
 
-def test_records_of_different_sources_are_refused(speech, stems):
+def test_records_of_different_sources_are_refused(speech: TinySet, stems: TinySet) -> None:
     mixtures = [
         *read_manifest(speech.manifest).of_split("train"),
         *read_manifest(stems.manifest).of_split("train"),
     ]
-    with pytest.raises(InputError, match="cannot be mixed afresh: their sources differ"):
-        DynamicItems(mixtures, speech.roots, segment_s=0.25, seed=0)
+    with pytest.raises(InputError, match="dynamic mixing, because their sources differ"):
+        DynamicMixing(mixtures, speech.roots, segment_s=0.25, seed=0)
 
 
-def test_records_give_the_segments_of_their_rendered_set(speech):
-    options = {"segment_s": 0.25, "seed": 3}
-    written = RenderedItems(RenderedSet(speech.rendered), "train", **options)
-    mixed = RecordItems(read_manifest(speech.manifest), speech.roots, "train", **options)
+def test_records_give_the_segments_of_their_rendered_set(speech: TinySet) -> None:
+    rendered, manifest = RenderedSet(speech.rendered), read_manifest(speech.manifest)
+    written = RenderedExamples(rendered, "train", segment_s=0.25, seed=3)
+    mixed = RecordExamples(manifest, speech.roots, "train", segment_s=0.25, seed=3)
     for index in range(6):
-        for ours, theirs in zip(mixed.item(index), written.item(index), strict=True):
+        for ours, theirs in zip(mixed.example(index), written.example(index), strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_short_records_are_followed_by_silence(speech):
-    items = RecordItems(
+def test_short_records_are_followed_by_silence(speech: TinySet) -> None:
+    examples = RecordExamples(
         read_manifest(speech.manifest), speech.roots, "train", segment_s=0.75, seed=3
     )
-    mixture, references = items.item(0)
+    mixture, references = examples.example(0)
     assert mixture.shape == (1, 6000)
     assert references.shape == (2, 1, 6000)
     assert not mixture[:, 4000:].any()
@@ -195,25 +208,28 @@ def test_short_records_are_followed_by_silence(speech):
         lambda s: {"events": [s.events[0].model_copy(update={"pitch_shift": 1.0})]},
     ],
 )
-def test_what_is_changed_is_not_mixed_afresh(speech, change):
+def test_records_with_rooms_events_or_pitch_shifts_are_not_mixed_dynamically(
+    speech: TinySet, change: Callable[[Source], dict[str, Any]]
+) -> None:
     first, *others = read_manifest(speech.manifest).of_split("train")
-    assert can_be_mixed_afresh([first, *others])
+    assert allows_dynamic_mixing([first, *others])
     source = first.sources[0]
     changed = source.model_copy(update=change(source))
-    assert not can_be_mixed_afresh(
+    assert not allows_dynamic_mixing(
         [*others, first.model_copy(update={"sources": [changed, *first.sources[1:]]})]
     )
 
 
-def test_a_rendered_file_that_was_cut_is_told(speech, tmp_path):
+def test_a_truncated_rendered_file_is_an_error(
+    speech: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "short.wav"
     soundfile.write(path, np.zeros(100), 8000)
-    rendered = RenderedSet(speech.rendered)
-    rendered.reference_path = lambda *_: path
+    monkeypatch.setattr(RenderedSet, "reference_path", lambda *_: path)
     with pytest.raises(InputError, match="100 samples"):
-        RenderedItems(rendered, "train", segment_s=0.25, seed=0).item(0)
+        RenderedExamples(RenderedSet(speech.rendered), "train", segment_s=0.25, seed=0).example(0)
 
 
-def test_streams_of_one_seed_and_index_differ():
-    assert item_rng(1, 2, 0).random() != item_rng(1, 2, 1).random()
-    assert item_rng(1, 2).random() != item_rng(2, 1).random()
+def test_streams_seeds_and_indices_give_other_numbers() -> None:
+    assert example_rng(1, 2, 0).random() != example_rng(1, 2, 1).random()
+    assert example_rng(1, 2).random() != example_rng(2, 1).random()
