@@ -1,12 +1,10 @@
 """Separating a rendered set or one recording, with a checkpoint or an untrained system."""
 
 import gc
-import platform
-import resource
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +15,15 @@ from torch import Tensor
 
 from baselines.checkpoint import (
     checkpoint_sha256,
-    count_parameters,
     is_checkpoint,
     load,
     read_meta,
     versions,
 )
 from baselines.compatibility import build_for, check_compatible
+from baselines.inference.costs import COSTS, RunStatistics
 from baselines.inference.device import choose_device, set_threads
 from baselines.inference.long import separate_long
-from baselines.inference.macs import macs_per_second
 from baselines.registry import names
 from baselines.separator import Separator
 from mixgen.audio.formats import FORMATS, write_samples
@@ -52,20 +49,6 @@ class LoadedSystem:
     separator: Separator
     model: str
     checkpoint_sha256: str | None
-
-
-@dataclass
-class RunStatistics:
-    """Seconds spent separating, seconds of audio separated, and mixtures that failed."""
-
-    busy_s: float = 0.0
-    audio_s: float = 0.0
-    failures: list[dict[str, str]] = field(default_factory=list)
-
-    @property
-    def real_time_factor(self) -> float | None:
-        """Seconds spent per second of audio; None if nothing was separated."""
-        return self.busy_s / self.audio_s if self.audio_s else None
 
 
 def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem:
@@ -135,7 +118,7 @@ def separate_set(
     previous = _begin(out, plan, overwrite=overwrite)
     pending = [m for m in mixtures if not _is_separated(out, m, estimate_names)]
     statistics = _separate_all(separator, rendered, pending, out, estimate_names)
-    cost = _measure_cost(separator, statistics, used_threads)
+    cost = _measure_costs(separator, statistics, used_threads)
     run = {**plan, **cost, "failures": statistics.failures}
     if not pending and previous is not None:
         run = previous
@@ -258,26 +241,14 @@ def _finite_estimates(
     return estimates
 
 
-def _measure_cost(separator: Separator, statistics: RunStatistics, threads: int) -> dict[str, Any]:
+def _measure_costs(separator: Separator, statistics: RunStatistics, threads: int) -> dict[str, Any]:
     device = _device(separator)
     return {
-        "parameters": count_parameters(separator),
-        "macs_per_second": macs_per_second(separator),
-        "real_time_factor": statistics.real_time_factor,
-        "peak_memory_mb": _peak_memory_mb(device),
+        **{cost.name: cost.measure(separator, statistics, device) for cost in COSTS},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "threads": threads,
         "versions": versions(),
     }
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    """Return the peak memory of the GPU if one is used, else of the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    bytes_per_unit = 1 if platform.system() == "Darwin" else 1024
-    return peak * bytes_per_unit / 2**20
 
 
 def _report_failures(statistics: RunStatistics, mixtures: int) -> None:

@@ -176,24 +176,6 @@ def open_manifest(path: Path) -> ManifestFile:
     return ManifestFile(path, header)
 
 
-def upgraded(record: Any) -> Any:
-    """Return a record of `manifest/1` with the keys of `manifest/2`."""
-    if not isinstance(record, dict) or "effects" not in record:
-        return record
-    renamed = {"degradations" if key == "effects" else key: v for key, v in record.items()}
-    sources = [
-        {**source, "gain": _renamed_gain(source["gain"])} if "gain" in source else source
-        for source in renamed.get("sources", ())
-    ]
-    return {**renamed, "sources": sources}
-
-
-def _renamed_gain(gain: Any) -> Any:
-    if not isinstance(gain, dict) or "together" not in gain:
-        return gain
-    return {"shared" if key == "together" else key: value for key, value in gain.items()}
-
-
 def read_manifest(path: Path) -> Manifest:
     """Read and check a whole manifest.
 
@@ -222,3 +204,23 @@ def _check_mixture(path: Path, mixture: Mixture) -> None:
                 f"{path}: the event_duration of background {source.name!r} of mixture {mixture.id} "
                 "is longer than the mixture."
             )
+
+
+def upgraded(record: Any) -> Any:
+    """Return a record of `manifest/1` with the keys of `manifest/2`."""
+    if not isinstance(record, dict):
+        return record
+    renamed = _renamed(record, "effects", "degradations")
+    sources = renamed.get("sources")
+    if isinstance(sources, list):
+        renamed["sources"] = [
+            {**source, "gain": _renamed(source["gain"], "together", "shared")}
+            if isinstance(source, dict) and isinstance(source.get("gain"), dict)
+            else source
+            for source in sources
+        ]
+    return renamed
+
+
+def _renamed(data: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if key == old else key: value for key, value in data.items()}
