@@ -107,8 +107,10 @@ def check(
     _refuse_different_inputs(base, candidate)
     _refuse_bad_arguments(base, tolerances or {}, columns or ())
     compared, empty = _choose_columns(base, candidate, columns)
-    limits = _default_tolerances(base) | dict(tolerances or {})
+    defaults = {c: TOLERANCE_OF_UNIT.get(unit, 0.0) for c, unit in base.unit_of.items()}
+    limits = defaults | dict(tolerances or {})
     checks = [_check_column(base, candidate, column, limits[column]) for column in compared]
+    adjusted = holm([metric.p_value for metric in checks])
     return CheckResult(
         verdict=_overall_verdict([metric.verdict for metric in checks]),
         base=str(base.folder),
@@ -117,7 +119,10 @@ def check(
         split=base.run.split,
         manifest_sha256=base.run.manifest_sha256,
         metric_spec_sha256=base.run.metric_spec_sha256,
-        metrics=_with_p_holm(checks),
+        metrics=[
+            metric.model_copy(update={"p_holm": p})
+            for metric, p in zip(checks, adjusted, strict=True)
+        ],
         left_out=empty,
     )
 
@@ -173,10 +178,6 @@ def _is_empty(scores: ScoreFolder, column: str) -> bool:
     )
 
 
-def _default_tolerances(base: ScoreFolder) -> dict[str, float]:
-    return {column: TOLERANCE_OF_UNIT.get(unit, 0.0) for column, unit in base.unit_of.items()}
-
-
 def _check_column(
     base: ScoreFolder, candidate: ScoreFolder, column: str, tolerance: float
 ) -> MetricCheck:
@@ -204,12 +205,6 @@ def _check_column(
         recovered=paired.recovered,
         worst=paired.worst(_N_WORST),
     )
-
-
-def _with_p_holm(checks: Sequence[MetricCheck]) -> list[MetricCheck]:
-    adjusted = holm([metric.p_value for metric in checks])
-    pairs = zip(checks, adjusted, strict=True)
-    return [metric.model_copy(update={"p_holm": p}) for metric, p in pairs]
 
 
 @dataclass(frozen=True)

@@ -51,15 +51,11 @@ def _bootstrap(sample: NDArray[np.float64], statistic: Callable[..., object]) ->
     for _ in range(DRAWS // _DRAWS_AT_ONCE):
         indices = generator.integers(sample.size, size=(_DRAWS_AT_ONCE, sample.size))
         drawn.append(np.asarray(statistic(sample[indices], axis=1)))  # (draws, n) -> (draws,)
-    tail = _expanded_tail(sample.size)
+    # Hesterberg's expanded tail: below (1 - LEVEL) / 2 on each side for small samples.
+    n = sample.size
+    tail = float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1)))
     low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
     return float(low), float(high)
-
-
-def _expanded_tail(n: int) -> float:
-    """Return the share of draws to cut off on each side, below (1 - LEVEL) / 2 for small n."""
-    t = stats.t.ppf((1 + LEVEL) / 2, n - 1)
-    return float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * t))
 
 
 def wilcoxon_p(differences: ArrayLike) -> float | None:
