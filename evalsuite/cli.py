@@ -1,18 +1,17 @@
 """The command `evalsuite`: score, rank, check, run."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from evalsuite.gate import CheckResult
-    from evalsuite.scoring.records import ItemRow
 from mixgen.core import console
 from mixgen.core.errors import GateFailed, PartialFailure
 from mixgen.core.progress import say
+
+if TYPE_CHECKING:
+    from evalsuite.gate import CheckResult
 
 app = console.new_app("evalsuite", "Score separated audio, rank systems, gate checkpoints.")
 
@@ -23,7 +22,7 @@ Metrics = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; default: one per processor core.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command("score")
@@ -58,21 +57,23 @@ def score_command(
     else:
         print(f"{scores.run.model} on {scores.run.set}: {counts.n} mixtures scored into {out}")
     if counts.n_failed:
-        for line in first_lines(_failed_lines(scores.items)):
+        failed = (row for row in scores.items if row.status == "failed")
+        lines = dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed)
+        for line in first_lines(list(lines)):
             say(line)
         raise PartialFailure(
-            f"{counts.n_failed} of {counts.n} mixtures could not be scored in full; they and their "
-            f"reasons are in {out / 'items.jsonl'}."
+            f"{counts.n_failed} of {counts.n} mixtures could not be scored in full; "
+            f"{out / 'items.jsonl'} lists them with their reasons."
         )
 
 
 @app.command("rank")
 def rank_command(
     scores: Annotated[list[Path], typer.Argument(help="Folders made by `evalsuite score`.")],
-    out: Annotated[Path | None, typer.Option(help="CSV file of the leaderboard.")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write the leaderboard to.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rank score folders; only those of one set, split and metric definition meet.
+    """Rank score folders, separately for each set, split and metric definition.
 
     Example: evalsuite rank scores/* --out leaderboard.csv
     """
@@ -90,7 +91,7 @@ def rank_command(
 
 @app.command("check")
 def check_command(
-    base: Annotated[Path, typer.Argument(help="Scores to hold up to.")],
+    base: Annotated[Path, typer.Argument(help="Scores to compare with.")],
     candidate: Annotated[Path, typer.Argument(help="Scores to judge.")],
     tolerance: Annotated[
         list[str] | None,
@@ -103,13 +104,14 @@ def check_command(
         str | None,
         typer.Option(help="Columns, separated by commas; default: all but the improvements."),
     ] = None,
-    strict: Annotated[bool, typer.Option(help="Inconclusive is a failure too.")] = False,
-    out: Annotated[Path | None, typer.Option(help="JSON file of the answer.")] = None,
+    strict: Annotated[bool, typer.Option(help="Fail on an inconclusive result.")] = False,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write the result to.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell whether a candidate got worse: exit code 0, or 5 if it did.
+    """Check whether a candidate scores worse than a base: exit code 5 if so, else 0.
 
-    Inconclusive (too few mixtures to tell) is said and ends with 0, with --strict with 5.
+    An inconclusive result (too few mixtures) prints a warning and exits with 0, with --strict with
+    5.
 
     Example: evalsuite check scores/last_week scores/today --tolerance si_sdr=0.2
     """
@@ -127,7 +129,7 @@ def check_command(
         _print_json(result.as_dict())
     else:
         print(check_text(result))
-    _end(result, strict=strict)
+    _raise_verdict(result, strict=strict)
 
 
 @app.command("run")
@@ -142,7 +144,7 @@ def run_command(
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Separate, score and rank: all systems on all sets; finished steps are used again.
+    """Separate, score and rank all systems on all sets; finished steps are not repeated.
 
     Example: evalsuite run --set sets/two_talkers --system mixture --system runs/ct --out bench
     """
@@ -165,8 +167,8 @@ def run_command(
         print(f"\nwritten to {out / LEADERBOARD_FILE}")
     if result.n_failed:
         raise PartialFailure(
-            f"{result.n_failed} mixtures could not be scored in full; their reasons are in the "
-            f"items.jsonl of each system below {out}."
+            f"{result.n_failed} mixtures could not be scored in full; the items.jsonl of each "
+            f"system below {out} lists them with their reasons."
         )
 
 
@@ -174,17 +176,13 @@ def _names(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _failed_lines(rows: Sequence["ItemRow"]) -> list[str]:
-    failed = (row for row in rows if row.status == "failed")
-    return list(dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed))
-
-
-def _end(result: "CheckResult", *, strict: bool) -> None:
+def _raise_verdict(result: "CheckResult", *, strict: bool) -> None:
+    """Raise GateFailed on a failure, and if `strict` on an inconclusive result, else warn of it."""
     if result.verdict == "fail":
         failed = ", ".join(c.metric for c in result.metrics if c.verdict == "fail")
         raise GateFailed(f"{result.candidate} is worse than {result.base} in {failed}.")
     if result.verdict == "inconclusive":
-        sentence = "The items cannot tell whether the candidate got worse: score more mixtures."
+        sentence = "It is undecided whether the candidate got worse: score more mixtures."
         if strict:
             raise GateFailed(sentence)
         say(f"warning: {sentence}")

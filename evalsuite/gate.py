@@ -1,10 +1,10 @@
-"""The regression gate: is a candidate worse than the base, given what the items can tell?
+"""The regression gate: decide whether a candidate scores worse than a base.
 
 Differences are paired by item, averaged per mixture, and judged by their 95 % interval:
 
-- fail: the interval lies below -tolerance, or an item failed that did not in the base;
+- fail: the interval lies below -tolerance, or an item failed that did not fail in the base;
 - pass: the interval lies at or above -tolerance;
-- inconclusive: neither. Fewer than six mixtures pass only if no item differs at all.
+- inconclusive: neither. Fewer than six mixtures pass only if no item differs.
 """
 
 import math
@@ -26,76 +26,9 @@ from mixgen.core.records import Record
 Verdict = Literal["pass", "fail", "inconclusive"]
 
 TOLERANCE_OF_UNIT = {"dB": 0.1, "MOS-LQO": 0.02, "1": 0.01}
-"""How much worse, in its own unit, a metric may get."""
+"""Default tolerances: how much worse a metric may get, in its unit."""
 _N_WORST = 10
 _MUCH_WORSE_DB = 1.0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One reference of one mixture, scored in both folders.
-
-    `difference` is candidate - base, with the sign turned where less is better: negative is worse.
-    Both values are None where both estimates are perfect.
-    """
-
-    id: str
-    reference: str | None
-    base: float | None
-    candidate: float | None
-    difference: float
-
-
-@dataclass
-class PairedColumn:
-    """A column of two folders.
-
-    Attributes:
-        pairs: items that have a value in both.
-        new_failures: items with a value in the base, and in the candidate a reason that counts
-            against it.
-        recovered: items that failed in the base alone.
-        n_without: items without a value in at least one folder for which nobody is to blame.
-    """
-
-    pairs: list[Pair] = field(default_factory=list)
-    new_failures: list[str] = field(default_factory=list)
-    recovered: list[str] = field(default_factory=list)
-    n_without: int = 0
-
-    def per_mixture(self) -> dict[str, float]:
-        """Return the mean difference over the references of every mixture."""
-        found: dict[str, list[float]] = defaultdict(list)
-        for pair in self.pairs:
-            found[pair.id].append(pair.difference)
-        return {mixture_id: fmean(values) for mixture_id, values in found.items()}
-
-
-def pair_column(*, base: ScoreFolder, candidate: ScoreFolder, column: str) -> PairedColumn:
-    """Pair the two folders by (mixture id, reference); both must hold the same ones."""
-    paired = PairedColumn()
-    sign = 1.0 if base.higher_is_better[column] else -1.0
-    for key, row in base.rows.items():
-        _add(paired, row, candidate.rows[key], column, sign)
-    return paired
-
-
-def _add(paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str, sign: float) -> None:
-    old, new = base.values.get(column), candidate.values.get(column)
-    if old is not None and new is not None:
-        pair = Pair(base.id, base.reference, old, new, sign * (new - old))
-        paired.pairs.append(pair)
-    elif is_perfect(base, column) and is_perfect(candidate, column):
-        paired.pairs.append(Pair(base.id, base.reference, None, None, 0.0))
-    elif is_perfect(base, column) and new is not None:
-        paired.new_failures.append(f"{base.id} {base.reference}: perfect in the base")
-    elif is_failure(candidate, column) and not is_failure(base, column):
-        why = candidate.reasons[column]
-        paired.new_failures.append(f"{base.id} {base.reference}: {why}")
-    elif is_failure(base, column) and not is_failure(candidate, column):
-        paired.recovered.append(f"{base.id} {base.reference}")
-    else:
-        paired.n_without += 1
 
 
 class WorstItem(Record):
@@ -120,14 +53,14 @@ class MetricCheck(Record):
     n: int
     """Mixtures with a difference."""
     n_without: int
-    """Items without a value that nobody is to blame for."""
+    """Items without a difference that neither failed anew nor recovered."""
     mean_difference: float | None
     ci_lo: float | None
     ci_hi: float | None
     p_value: float | None
     """Wilcoxon signed-rank test, two-sided; it does not decide the verdict."""
     p_holm: float | None = None
-    """The same, adjusted for the number of metrics compared."""
+    """`p_value` adjusted by Holm for the number of metrics compared."""
     share_worse_by_1_db: float | None
     new_failures: list[str]
     recovered: list[str]
@@ -135,7 +68,7 @@ class MetricCheck(Record):
 
 
 class CheckResult(Record):
-    """The gate's answer: one verdict per metric, and the verdict of all."""
+    """The gate's answer: one verdict per metric, and the overall verdict."""
 
     verdict: Verdict
     base: str
@@ -146,7 +79,7 @@ class CheckResult(Record):
     metric_spec_sha256: str
     metrics: list[MetricCheck]
     left_out: list[str]
-    """Columns without a value in both folders that nobody is to blame for."""
+    """Columns that are not compared: neither folder has a value, a perfect item or a failure."""
 
 
 def check(
@@ -159,33 +92,27 @@ def check(
     """Compare two score folders of one set.
 
     Args:
-        base: folder of the scores to hold up to.
+        base: folder of the scores to compare with.
         candidate: folder of the scores to judge.
-        tolerances: column to how much worse it may get, in its unit; others have the default of
-            their unit.
-        columns: to compare; by default all that can be ranked, but the improvements, whose
-            differences are those of the columns they come from.
+        tolerances: column to how much worse it may get, in its unit; by default the tolerance of
+            the unit.
+        columns: to compare; by default all that are ranked except the improvements, whose
+            differences equal those of the columns they come from.
 
     Raises:
         InputError: the folders differ in manifest, split, metric definitions or items.
-        UsageError: there is no such column, or a tolerance is negative.
+        UsageError: a column does not exist, or a tolerance is negative.
     """
     base, candidate = open_scores(base), open_scores(candidate)
-    _check_alike(base, candidate)
-    tolerances = dict(tolerances or {})
-    _check_known(base, [*tolerances, *(columns or ())])
-    if any(value < 0 for value in tolerances.values()):
-        raise UsageError("A tolerance is how much worse a metric may get; give 0 or more.")
-    wanted = list(dict.fromkeys(columns)) if columns else _default_columns(base)
-    left_out = [c for c in wanted if not columns and _is_empty(base, c) and _is_empty(candidate, c)]
-    checks = [
-        _check_column(base, candidate, column, tolerances.get(column, _default(base, column)))
-        for column in wanted
-        if column not in left_out
-    ]
-    adjusted = holm([check.p_value for check in checks])
+    _refuse_different_inputs(base, candidate)
+    _refuse_bad_arguments(base, tolerances or {}, columns or ())
+    compared, empty = _choose_columns(base, candidate, columns)
+    defaults = {c: TOLERANCE_OF_UNIT.get(unit, 0.0) for c, unit in base.unit_of.items()}
+    limits = defaults | dict(tolerances or {})
+    checks = [_check_column(base, candidate, column, limits[column]) for column in compared]
+    adjusted = holm([metric.p_value for metric in checks])
     return CheckResult(
-        verdict=_overall([check.verdict for check in checks]),
+        verdict=_overall_verdict([metric.verdict for metric in checks]),
         base=str(base.folder),
         candidate=str(candidate.folder),
         set=base.run.set,
@@ -193,58 +120,62 @@ def check(
         manifest_sha256=base.run.manifest_sha256,
         metric_spec_sha256=base.run.metric_spec_sha256,
         metrics=[
-            check.model_copy(update={"p_holm": p})
-            for check, p in zip(checks, adjusted, strict=True)
+            metric.model_copy(update={"p_holm": p})
+            for metric, p in zip(checks, adjusted, strict=True)
         ],
-        left_out=left_out,
+        left_out=empty,
     )
 
 
-def _check_alike(base: ScoreFolder, candidate: ScoreFolder) -> None:
-    for name, what in (
+def _refuse_different_inputs(base: ScoreFolder, candidate: ScoreFolder) -> None:
+    for key, noun in (
         ("manifest_sha256", "manifests"),
         ("split", "splits"),
         ("metric_spec_sha256", "metric definitions"),
     ):
-        old, new = getattr(base.run, name), getattr(candidate.run, name)
-        if old != new:
+        pair = [getattr(scores.run, key) for scores in (base, candidate)]
+        if pair[0] != pair[1]:
+            shown = " and ".join("all" if value is None else value[:12] for value in pair)
             raise InputError(
-                f"The two score folders have different {what} ({_short(old)} and {_short(new)}): "
+                f"The two score folders have different {noun} ({shown}): "
                 "score both on the same set, split and metrics with the same installation."
             )
     if base.rows.keys() != candidate.rows.keys():
         raise InputError("The two score folders hold different items: score both again.")
 
 
-def _short(value: str | None) -> str:
-    return "all" if value is None else value[:12]
+def _refuse_bad_arguments(
+    base: ScoreFolder, tolerances: Mapping[str, float], columns: Sequence[str]
+) -> None:
+    for column in (*tolerances, *columns):
+        if column not in base.columns:
+            raise UsageError(
+                f"The scores have no column {column!r}; allowed are {', '.join(base.columns)}."
+            )
+    if any(value < 0 for value in tolerances.values()):
+        raise UsageError("A tolerance is how much worse a metric may get; give 0 or more.")
 
 
-def _check_known(base: ScoreFolder, columns: Sequence[str]) -> None:
-    unknown = [column for column in columns if column not in base.columns]
-    if unknown:
-        raise UsageError(
-            f"The scores have no column {unknown[0]!r}; allowed are {', '.join(base.columns)}."
-        )
-
-
-def _default_columns(base: ScoreFolder) -> list[str]:
+def _choose_columns(
+    base: ScoreFolder, candidate: ScoreFolder, columns: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Return the columns to compare, and the default columns that both folders lack."""
+    if columns:
+        return list(dict.fromkeys(columns)), []
     improvements = {c for metric in base.run.metrics for c in metric["improvements"]}
-    return [column for column in base.columns if column not in improvements]
+    defaults = [column for column in base.columns if column not in improvements]
+    empty = [c for c in defaults if _is_empty(base, c) and _is_empty(candidate, c)]
+    return [column for column in defaults if column not in empty], empty
 
 
 def _is_empty(scores: ScoreFolder, column: str) -> bool:
-    """Whether there is no value in a column, and no system to blame for that."""
+    """Return whether a column has no value, and no perfect or failed estimate as the reason."""
     return all(
         row.values.get(column) is None
         and not is_failure(row, column)
         and not is_perfect(row, column)
         for row in scores.items
     )
-
-
-def _default(base: ScoreFolder, column: str) -> float:
-    return TOLERANCE_OF_UNIT.get(base.unit_of[column], 0.0)
 
 
 def _check_column(
@@ -254,10 +185,11 @@ def _check_column(
     differences = np.array(list(paired.per_mixture().values()))
     interval = mean_interval(differences)
     verdict, why = _judge(paired, differences.size, interval, tolerance)
-    is_db = base.unit_of[column] == "dB"
+    low, high = interval or (None, None)
+    unit = base.unit_of[column]
     return MetricCheck(
         metric=column,
-        unit=base.unit_of[column],
+        unit=unit,
         higher_is_better=base.higher_is_better[column],
         verdict=verdict,
         why=why,
@@ -265,60 +197,129 @@ def _check_column(
         n=differences.size,
         n_without=paired.n_without,
         mean_difference=float(differences.mean()) if differences.size else None,
-        ci_lo=interval[0] if interval else None,
-        ci_hi=interval[1] if interval else None,
+        ci_lo=low,
+        ci_hi=high,
         p_value=wilcoxon_p(differences),
-        share_worse_by_1_db=_share_much_worse(paired) if is_db else None,
+        share_worse_by_1_db=paired.share_worse_by(_MUCH_WORSE_DB) if unit == "dB" else None,
         new_failures=paired.new_failures,
         recovered=paired.recovered,
-        worst=_worst(paired),
+        worst=paired.worst(_N_WORST),
     )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One reference of one mixture, scored in both folders.
+
+    `difference` is candidate - base, with the sign turned where less is better: negative is worse.
+    Both values are None where both estimates are perfect.
+    """
+
+    id: str
+    reference: str | None
+    base: float | None
+    candidate: float | None
+    difference: float
+
+
+@dataclass
+class PairedColumn:
+    """One column of two folders, item by item.
+
+    Attributes:
+        pairs: items that have a value in both folders, or are perfect in both.
+        new_failures: items with a value or perfect in the base, and with a failure in the
+            candidate or no longer perfect.
+        recovered: items that failed in the base alone.
+        n_without: all other items.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    new_failures: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    n_without: int = 0
+
+    def per_mixture(self) -> dict[str, float]:
+        """Return the mean difference over the references of every mixture."""
+        differences: dict[str, list[float]] = defaultdict(list)
+        for pair in self.pairs:
+            differences[pair.id].append(pair.difference)
+        return {mixture_id: fmean(values) for mixture_id, values in differences.items()}
+
+    def share_worse_by(self, loss: float) -> float | None:
+        """Return the share of pairs that lost more than `loss`; None without pairs."""
+        if not self.pairs:
+            return None
+        return float(np.mean([pair.difference < -loss for pair in self.pairs]))
+
+    def worst(self, n: int) -> list[WorstItem]:
+        """Return at most `n` items that lost, the largest loss first."""
+        lost = [pair for pair in self.pairs if pair.difference < 0]
+        lost.sort(key=lambda pair: pair.difference)
+        return [
+            WorstItem(
+                id=pair.id,
+                reference=pair.reference,
+                base=pair.base,
+                candidate=pair.candidate,
+                difference=pair.difference,
+            )
+            for pair in lost[:n]
+            if pair.base is not None and pair.candidate is not None
+        ]
+
+
+def pair_column(*, base: ScoreFolder, candidate: ScoreFolder, column: str) -> PairedColumn:
+    """Pair the two folders by (mixture id, reference); both must hold the same items."""
+    paired = PairedColumn()
+    sign = 1.0 if base.higher_is_better[column] else -1.0
+    for key, row in base.rows.items():
+        _add_item(paired, row, candidate.rows[key], column, sign)
+    return paired
+
+
+def _add_item(
+    paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str, sign: float
+) -> None:
+    item = f"{base.id} {base.reference}"
+    old, new = base.values.get(column), candidate.values.get(column)
+    if old is not None and new is not None:
+        paired.pairs.append(Pair(base.id, base.reference, old, new, sign * (new - old)))
+    elif is_perfect(base, column) and is_perfect(candidate, column):
+        paired.pairs.append(Pair(base.id, base.reference, None, None, 0.0))
+    elif is_perfect(base, column) and new is not None:
+        paired.new_failures.append(f"{item}: perfect in the base")
+    elif is_failure(candidate, column) and not is_failure(base, column):
+        paired.new_failures.append(f"{item}: {candidate.reasons[column]}")
+    elif is_failure(base, column) and not is_failure(candidate, column):
+        paired.recovered.append(item)
+    else:
+        paired.n_without += 1
 
 
 def _judge(
     paired: PairedColumn, n: int, interval: Interval | None, tolerance: float
 ) -> tuple[Verdict, str]:
+    """Return the verdict on one column of `n` mixtures, and the reason for it."""
     if paired.new_failures:
-        return "fail", f"{len(paired.new_failures)} items failed that did not in the base"
+        return "fail", f"{len(paired.new_failures)} items failed that did not fail in the base"
     if n == 0:
-        return "inconclusive", "no item has a value in both"
+        return "inconclusive", "no item has a value in both folders"
     if not any(pair.difference for pair in paired.pairs):
         return "pass", "no item differs"
     if interval is None:
-        return "inconclusive", "one mixture tells nothing about others"
+        return "inconclusive", "one mixture has no interval: score more mixtures"
     low, high = interval
     if high < -tolerance:
         return "fail", f"worse by more than {tolerance:g}"
     if low < -tolerance:
-        return "inconclusive", f"the interval holds a loss of {tolerance:g}: score more mixtures"
+        return "inconclusive", f"the interval includes a loss of {tolerance:g}: score more mixtures"
     if n < FEW:
-        return "inconclusive", f"fewer than {FEW} mixtures differ by too little to tell"
+        return "inconclusive", f"fewer than {FEW} mixtures pass only if no item differs"
     return "pass", f"not worse by more than {tolerance:g}"
 
 
-def _share_much_worse(paired: PairedColumn) -> float | None:
-    if not paired.pairs:
-        return None
-    return float(np.mean([pair.difference < -_MUCH_WORSE_DB for pair in paired.pairs]))
-
-
-def _worst(paired: PairedColumn) -> list[WorstItem]:
-    lost = [pair for pair in paired.pairs if pair.difference < 0]
-    lost.sort(key=lambda pair: pair.difference)
-    return [
-        WorstItem(
-            id=pair.id,
-            reference=pair.reference,
-            base=pair.base,
-            candidate=pair.candidate,
-            difference=pair.difference,
-        )
-        for pair in lost[:_N_WORST]
-        if pair.base is not None and pair.candidate is not None
-    ]
-
-
-def _overall(verdicts: Sequence[Verdict]) -> Verdict:
+def _overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:
     if "fail" in verdicts:
         return "fail"
     if "inconclusive" in verdicts or not verdicts:
@@ -327,31 +328,33 @@ def _overall(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def parse_tolerances(words: Iterable[str], unit_of: Mapping[str, str]) -> dict[str, float]:
-    """Return column to tolerance; later words win over earlier ones.
+    """Return column to tolerance; a later word replaces an earlier one.
 
     Args:
-        words: `column=number` or `number`.
-        unit_of: the unit of every column there is.
+        words: `column=number` for one column, `number` for all columns in dB.
+        unit_of: column to unit, for every column of the scores.
 
     Raises:
-        UsageError: a word is neither, or its number is negative or not finite.
+        UsageError: a word has neither form, or its number is negative or not finite.
     """
     tolerances: dict[str, float] = {}
     for word in words:
-        column, _, text = word.rpartition("=")
-        value = _number(word, text)
+        column, _, number = word.rpartition("=")
+        tolerance = _parse_tolerance(word, number)
         if column:
-            tolerances[column.strip()] = value
+            tolerances[column.strip()] = tolerance
         else:
-            tolerances |= {name: value for name, unit in unit_of.items() if unit == "dB"}
+            tolerances |= {name: tolerance for name, unit in unit_of.items() if unit == "dB"}
     return tolerances
 
 
-def _number(word: str, text: str) -> float:
+def _parse_tolerance(word: str, number: str) -> float:
     try:
-        value = float(text)
+        tolerance = float(number)
     except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0.0):
-        raise UsageError(f"The tolerance {word!r} is not allowed: write si_sdr=0.2 or 0.2, from 0.")
-    return value
+        tolerance = math.nan
+    if not (math.isfinite(tolerance) and tolerance >= 0.0):
+        raise UsageError(
+            f"The tolerance {word!r} is not allowed: write si_sdr=0.2 or 0.2, with 0 or more."
+        )
+    return tolerance

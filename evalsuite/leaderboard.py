@@ -1,4 +1,4 @@
-"""The leaderboard: derived from score folders alone, one row per model, checkpoint, set, split."""
+"""The leaderboard: one row per model, checkpoint, set and split, made from score folders alone."""
 
 import math
 from collections import defaultdict
@@ -38,13 +38,10 @@ LAST_COLUMNS = (
     "date",
 )
 
-
 _INTERVALS: dict[str, Callable[[list[float]], Interval | None]] = {
     "mean": mean_interval,
     "median": median_interval,
 }
-
-
 _AVERAGES: dict[str, Callable[[list[float]], float]] = {"mean": fmean, "median": median}
 
 
@@ -61,7 +58,7 @@ class Headline:
         return f"{self.column}_{self.average}"
 
     def of(self, values: list[float]) -> float | None:
-        """Average one value per mixture; None where there is none."""
+        """Return the average of one value per mixture; None without values."""
         return _AVERAGES[self.average](values) if values else None
 
     def interval(self, values: list[float]) -> Interval | None:
@@ -76,7 +73,7 @@ HEADLINES: tuple[tuple[frozenset[Task], Headline], ...] = (
 
 
 def headline_of(scores: ScoreFolder) -> Headline:
-    """Return the first headline of the task that was scored; the first column if none was."""
+    """Return the first headline of the task whose column was scored, else the first column."""
     for tasks, headline in HEADLINES:
         if scores.run.task in tasks and headline.column in scores.columns:
             return headline
@@ -86,49 +83,45 @@ def headline_of(scores: ScoreFolder) -> Headline:
 def rank(folders: Iterable[str | Path]) -> list[Row]:
     """Return the rows of the leaderboard, best first inside every group.
 
-    A group holds what was scored on one split of one manifest under one set of metric
-    definitions; only rows of one group are ranked against each other. `tied_with_above` is true
-    where the 95 % interval of the paired differences to the row above holds 0.
+    A group is one split of one manifest under one set of metric definitions; only rows of one
+    group are ranked against each other. `tied_with_above` is true where the 95 % interval of the
+    paired differences to the row above includes 0.
 
     Raises:
-        InputError: a folder holds no scores, or two hold those of one model on one group.
+        InputError: a folder holds no scores, or two folders of a group hold scores of one model.
     """
     groups: dict[str, list[ScoreFolder]] = defaultdict(list)
     for folder in dict.fromkeys(Path(folder).resolve() for folder in folders):
         scores = ScoreFolder(folder)
-        groups[_group(scores)].append(scores)
+        run = scores.run
+        hashes = f"{run.manifest_sha256[:8]}-{run.metric_spec_sha256[:8]}"
+        groups[f"{run.set}/{run.split or 'all'}/{hashes}"].append(scores)
     return [row for group in sorted(groups) for row in _ranked(group, groups[group])]
 
 
 def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as CSV, columns in one order for all groups, empty where there is no value."""
+    """Write rows as CSV, with the same columns for all groups and empty cells without a value."""
     write_csv(path, columns_of(rows), rows)
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:
-    """Return the union of the rows' columns: what it is, the metrics, what it costs, hashes."""
+    """Return the union of the rows' columns: system and set, metrics, costs, hashes."""
     seen = dict.fromkeys(column for row in rows for column in row)
     edges = {*FIRST_COLUMNS, *LAST_COLUMNS}
     return [*FIRST_COLUMNS, *(column for column in seen if column not in edges), *LAST_COLUMNS]
 
 
-def _group(scores: ScoreFolder) -> str:
-    run = scores.run
-    hashes = f"{run.manifest_sha256[:8]}-{run.metric_spec_sha256[:8]}"
-    return f"{run.set}/{run.split or 'all'}/{hashes}"
-
-
 def _ranked(group: str, entries: list[ScoreFolder]) -> list[Row]:
-    _refuse_twins(entries)
+    _refuse_duplicates(entries)
     headline = headline_of(entries[0])
-    entries = sorted(entries, key=lambda scores: _order(scores, headline))
+    entries = sorted(entries, key=lambda scores: _sort_key(scores, headline))
     rows = []
-    for place, scores in enumerate(entries):
-        above = entries[place - 1] if place else None
+    for index, scores in enumerate(entries):
+        above = entries[index - 1] if index else None
         rows.append(
             {
                 "group": group,
-                "rank": place + 1,
+                "rank": index + 1,
                 "tied_with_above": None if above is None else _tied(above, scores, headline),
                 "headline": headline.name,
                 **_identity(scores),
@@ -139,28 +132,28 @@ def _ranked(group: str, entries: list[ScoreFolder]) -> list[Row]:
     return rows
 
 
-def _refuse_twins(entries: list[ScoreFolder]) -> None:
+def _refuse_duplicates(entries: list[ScoreFolder]) -> None:
     seen: dict[tuple[str, str | None], Path] = {}
     for scores in entries:
         key = (scores.run.model, scores.run.checkpoint_sha256)
         if key in seen:
             raise InputError(
                 f"{seen[key]} and {scores.folder} both score {scores.run.model} on "
-                f"{scores.run.set}: give one of them."
+                f"{scores.run.set}: give only one of them."
             )
         seen[key] = scores.folder
 
 
-def _order(scores: ScoreFolder, headline: Headline) -> tuple[float, str, str]:
-    """Best first; systems without a value last; equal ones by name."""
+def _sort_key(scores: ScoreFolder, headline: Headline) -> tuple[float, str, str]:
+    """Sort the best first, systems without a value last, equal ones by name and checkpoint."""
     value = headline.of(list(scores.values(headline.column).values()))
     sign = -1.0 if scores.higher_is_better[headline.column] else 1.0
-    place = math.inf if value is None else sign * value
-    return place, scores.run.model, scores.run.checkpoint_sha256 or ""
+    loss = math.inf if value is None else sign * value
+    return loss, scores.run.model, scores.run.checkpoint_sha256 or ""
 
 
 def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool | None:
-    """Whether the items cannot tell two neighbours apart; None where they share no item."""
+    """Return whether the interval of the differences includes 0; None without common mixtures."""
     first, second = above.values(headline.column), below.values(headline.column)
     differences = [first[i] - second[i] for i in first if i in second]
     if not differences:

@@ -1,4 +1,4 @@
-"""Separate, score and rank: every system over every set, finished steps used again."""
+"""Separate, score and rank every system on every set; finished steps are not repeated."""
 
 import re
 from collections import Counter
@@ -23,11 +23,11 @@ Item = TypeVar("Item", Path, str)
 
 @dataclass
 class RunResult:
-    """The leaderboard of a run, the score folders behind it, and what did not work.
+    """The leaderboard of a run, the score folders behind it, and what was skipped or failed.
 
     Attributes:
         rows: of the leaderboard.
-        scores: the folders that it was made from.
+        scores: the score folders that it was made from.
         skipped: one sentence for each system that does not fit a set.
         n_failed: mixtures that could not be scored in full, over all systems.
     """
@@ -40,7 +40,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Step:
-    """One system on one set, and the folder for both its results."""
+    """One system on one set, and the folder for its estimates and scores."""
 
     system: str
     set_folder: Path
@@ -48,12 +48,12 @@ class Step:
 
     @property
     def estimates(self) -> Path:
-        """Where the estimates go."""
+        """Folder of the estimates."""
         return self.folder / "estimates"
 
     @property
     def scores(self) -> Path:
-        """Where the scores go."""
+        """Folder of the scores."""
         return self.folder / "scores"
 
 
@@ -69,23 +69,24 @@ def run(
     """Separate and score every system on every set, and write `out`/leaderboard.csv.
 
     Estimates and scores go to `out`/<set>/<system>/, named after the folders they come from. A step
-    whose inputs are those of its last run is not done again. A system that does not fit a set is
-    skipped there.
+    is not repeated while its inputs stay the same. A system that does not fit a set is skipped
+    there.
 
     Args:
         sets: folders of rendered sets.
         systems: names of separators that need no training, or checkpoint folders.
-        out: folder of everything that is made.
+        out: folder of all results.
         split: of the sets.
         metrics: names of metrics; by default those for each set's task.
         workers: processes that score.
 
     Raises:
-        UsageError: there is no such system, it is not trained, or two would share a folder.
+        UsageError: a system does not exist or is not trained, or two would share a folder.
         InputError: a set or checkpoint cannot be read, or no system fits any set.
     """
     result = RunResult()
-    for step in list(_fitting(sets, systems, out, split, result.skipped)):
+    # The list checks every system on every set before the first step starts.
+    for step in list(_fitting_steps(sets, systems, out, split, result.skipped)):
         _separate(step, split)
         say(f"score {step.system} on {step.set_folder}")
         plan = plan_score(step.set_folder, step.estimates, split=split, metrics=metrics)
@@ -98,11 +99,11 @@ def run(
     return result
 
 
-def _fitting(
+def _fitting_steps(
     sets: Sequence[Path], systems: Sequence[str], out: Path, split: str, skipped: list[str]
 ) -> Iterator[Step]:
-    """Yield what can be done, found out before any of it is; say what cannot and why."""
-    from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # here: they import torch
+    """Yield one step per set and system that fit; report the other pairs and add to `skipped`."""
+    from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
     from baselines.inference.separate import open_system
     from baselines.registry import names
 
@@ -111,7 +112,7 @@ def _fitting(
     for system in systems:
         folder = Path(system)
         if is_checkpoint(folder) or (system not in names() and folder.is_dir()):
-            checkpoint_sha256(folder)  # a broken checkpoint is not one that does not fit
+            checkpoint_sha256(folder)  # a broken checkpoint is an error and not skipped
     for set_name, set_folder in set_of.items():
         mixtures = RenderedSet(set_folder).mixtures(split)
         for system_name, system in system_of.items():
@@ -125,14 +126,16 @@ def _fitting(
 
 
 def _by_folder_name(items: Sequence[Item]) -> Mapping[str, Item]:
-    """Name each by the last part of its path, or by all of it where that is not its own."""
+    """Name each item by the last part of its path, or by the whole path where two share it."""
     shared = Counter(_last_part(item) for item in items)
     named: dict[str, Item] = {}
     for item in items:
         whole = str(item) if shared[_last_part(item)] > 1 else _last_part(item)
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", whole).strip("-.")
         if name in named:
-            raise UsageError(f"{named[name]} and {item} would share the folder {name!r}: drop one.")
+            raise UsageError(
+                f"{named[name]} and {item} would share the folder {name!r}: give only one of them."
+            )
         named[name] = item
     return named
 
@@ -142,8 +145,8 @@ def _last_part(item: Item) -> str:
 
 
 def _separate(step: Step, split: str) -> None:
-    """Separate what is not there yet; mixtures that fail are noted with the estimates."""
-    from baselines.inference.separate import separate_set  # here, because it imports torch
+    """Separate the mixtures without estimates; EST/run.json records the ones that fail."""
+    from baselines.inference.separate import separate_set  # imports torch
 
     say(f"separate {step.set_folder} with {step.system}")
     try:
@@ -153,10 +156,10 @@ def _separate(step: Step, split: str) -> None:
 
 
 def _score(plan: Plan, out: Path, workers: int) -> int:
-    """Score unless the same inputs were; return how many mixtures could not be."""
+    """Score unless `out` has scores of the same inputs; return the number of failed mixtures."""
     path = out / RUN_FILE
     if path.is_file():
-        before = read_json(path)
-        if isinstance(before, dict) and before.get("inputs_sha256") == plan.inputs_sha256:
-            return int(before["counts"]["n_failed"])
+        earlier = read_json(path)
+        if isinstance(earlier, dict) and earlier.get("inputs_sha256") == plan.inputs_sha256:
+            return int(earlier["counts"]["n_failed"])
     return score_plan(plan, out, workers=workers).counts.n_failed

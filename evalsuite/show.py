@@ -1,4 +1,4 @@
-"""What the terminal shows: the leaderboard and the gate's verdicts as aligned text."""
+"""Text for the terminal: the leaderboard and the gate's verdicts as aligned tables."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -22,16 +22,16 @@ _MOST_LINES = 10
 
 def leaderboard_text(rows: Sequence[Row]) -> str:
     """Return one table per group of the leaderboard; `=` marks a tie with the row above."""
-    tables = [_group_text(group, list(of)) for group, of in groupby(rows, lambda r: r["group"])]
-    return "\n\n".join(tables)
+    groups = groupby(rows, lambda row: row["group"])
+    return "\n\n".join(_group_text(group, list(members)) for group, members in groups)
 
 
 def _group_text(group: str, rows: list[Row]) -> str:
     headline = rows[0]["headline"]
     more = [c for c in _MORE_METRICS if c != headline and any(r.get(c) is not None for r in rows)]
-    more = more[:_MOST_METRICS]
     stems = [column for column in rows[0] if column.startswith(f"{headline}_")]
-    more += [column for column in stems if not column.endswith(("_ci_lo", "_ci_hi"))]
+    stems = [column for column in stems if not column.endswith(("_ci_lo", "_ci_hi"))]
+    more = [*more[:_MOST_METRICS], *stems]
     header = ["model", "rank", headline, "95 %", *more]
     header += ["parameters", "MACs/s", "RTF", "n", "n_fail"]
     cells = [_row_cells(row, headline, more) for row in rows]
@@ -68,13 +68,15 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
 
 
 def check_text(result: CheckResult) -> str:
-    """Return the verdict of every metric, the items that failed or lost most, and the verdict."""
+    """Return the verdict per metric, the items that failed or lost most, the overall verdict."""
     header = ["metric", "verdict", "difference", "95 %", "tolerance", "p (Holm)", "n", "why"]
     cells = [_check_cells(check) for check in result.metrics]
     table = aligned(header, cells, left=["metric", "verdict", "why"])
-    parts = [table, *_failure_lines(result), *_worst_lines(result)]
+    failures = dict.fromkeys(line for check in result.metrics for line in check.new_failures)
+    parts = [table, *first_lines([f"new failure: {line}" for line in failures])]
+    parts += _worst_lines(result)
     if result.left_out:
-        parts.append(f"without values in both: {', '.join(result.left_out)}")
+        parts.append(f"not compared, no values in either folder: {', '.join(result.left_out)}")
     parts.append(f"verdict: {result.verdict}")
     return "\n".join(parts)
 
@@ -93,19 +95,14 @@ def _check_cells(check: MetricCheck) -> list[str]:
     ]
 
 
-def _failure_lines(result: CheckResult) -> list[str]:
-    found = dict.fromkeys(line for check in result.metrics for line in check.new_failures)
-    return first_lines([f"new failure: {line}" for line in found])
-
-
 def first_lines(lines: Sequence[str]) -> list[str]:
-    """Return the first lines, and one that counts the others."""
+    """Return the first ten lines, and a line that counts the rest."""
     more = len(lines) - _MOST_LINES
     return [*lines[:_MOST_LINES], *([f"... and {more} more"] if more > 0 else [])]
 
 
 def _worst_lines(result: CheckResult) -> list[str]:
-    """Name the items that lost most in the first metric that did not pass."""
+    """Return the items that lost most in the first metric that did not pass."""
     for check in result.metrics:
         if check.verdict != "pass" and check.worst:
             return [

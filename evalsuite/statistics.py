@@ -1,4 +1,4 @@
-"""Intervals and tests on one value per mixture: the mixture, not the source, is the unit drawn."""
+"""Intervals and tests on one value per mixture: mixtures are independent, their sources not."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,16 +12,16 @@ DRAWS = 4000
 SEED = 20190513
 LEVEL = 0.95
 FEW = 6
-"""Below this many values not even equal signs are significant at 5 % (2 / 2**5 > 0.05)."""
+"""With fewer values, not even equal signs are significant at 5 % (2 / 2**5 > 0.05)."""
 _DRAWS_AT_ONCE = 200
 
 
 def mean_interval(values: ArrayLike) -> Interval | None:
-    """95 % interval of the mean; None for fewer than two values.
+    """Return the 95 % interval of the mean; None for fewer than two values.
 
     Bootstrap with the expanded percentiles of Hesterberg (The American Statistician 69(4), 2015,
-    section 5.3), which undo the narrowness of the plain ones on small samples. A bootstrap can
-    never leave the range of its values, so fewer than `FEW` get Student's interval.
+    section 5.3), which correct the narrowness of the plain percentiles on small samples. A
+    bootstrap never leaves the range of its values, so fewer than `FEW` get Student's interval.
 
     Args:
         values: shape (n,), one per mixture.
@@ -30,12 +30,13 @@ def mean_interval(values: ArrayLike) -> Interval | None:
     if sample.size < 2:
         return None
     if sample.size < FEW:
-        return _student_interval(sample)
+        half = stats.t.ppf((1 + LEVEL) / 2, sample.size - 1) * stats.sem(sample)
+        return float(sample.mean() - half), float(sample.mean() + half)
     return _bootstrap(sample, np.mean)
 
 
 def median_interval(values: ArrayLike) -> Interval | None:
-    """95 % interval of the median by the same bootstrap; None for fewer than two values.
+    """Return the 95 % interval of the median, by the same bootstrap; None for fewer than two.
 
     Args:
         values: shape (n,), one per mixture.
@@ -44,33 +45,24 @@ def median_interval(values: ArrayLike) -> Interval | None:
     return None if sample.size < 2 else _bootstrap(sample, np.median)
 
 
-def _student_interval(sample: NDArray[np.float64]) -> Interval:
-    half = stats.t.ppf((1 + LEVEL) / 2, sample.size - 1) * stats.sem(sample)
-    return float(sample.mean() - half), float(sample.mean() + half)
-
-
 def _bootstrap(sample: NDArray[np.float64], statistic: Callable[..., object]) -> Interval:
     generator = np.random.default_rng(SEED)
     drawn: list[NDArray[np.float64]] = []
     for _ in range(DRAWS // _DRAWS_AT_ONCE):
         indices = generator.integers(sample.size, size=(_DRAWS_AT_ONCE, sample.size))
         drawn.append(np.asarray(statistic(sample[indices], axis=1)))  # (draws, n) -> (draws,)
-    tail = _expanded_tail(sample.size)
+    # Hesterberg's expanded tail: below (1 - LEVEL) / 2 on each side for small samples.
+    n = sample.size
+    tail = float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1)))
     low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _expanded_tail(n: int) -> float:
-    """Share of the draws left out on each side, less than (1 - LEVEL) / 2 for small n."""
-    t = stats.t.ppf((1 + LEVEL) / 2, n - 1)
-    return float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * t))
-
-
 def wilcoxon_p(differences: ArrayLike) -> float | None:
-    """Two-sided p of the signed-rank test that differences are symmetric about 0.
+    """Return the two-sided p of the signed-rank test that differences are symmetric about 0.
 
-    Wilcoxon, Biometrics Bulletin 1(6), 1945; zeros are left out, and if all are, p is 1. None for
-    no differences.
+    Wilcoxon, Biometrics Bulletin 1(6), 1945. Zeros are excluded; p is 1 if all differences are
+    zero, and None without differences.
 
     Args:
         differences: shape (n,), one per mixture.
@@ -84,7 +76,10 @@ def wilcoxon_p(differences: ArrayLike) -> float | None:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust p values for being several (Holm, Scandinavian Journal of Statistics 6(2), 1979)."""
+    """Adjust p values for multiple tests (Holm, Scandinavian Journal of Statistics 6(2), 1979).
+
+    None stays None and does not count as a test.
+    """
     known = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     largest = 0.0

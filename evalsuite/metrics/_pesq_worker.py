@@ -1,6 +1,6 @@
-"""The process that computes PESQ; run as a script, talks over its standard streams.
+"""The worker process that computes PESQ: a script that talks over its standard streams.
 
-Question: one JSON line {"sample_rate", "mode", "frames"}, then 2 * frames little-endian float64
+Request: one JSON line {"sample_rate", "mode", "frames"}, then 2 * frames little-endian float64
 samples, reference first. Answer: one JSON line, {"value"} or {"error", "detail"}.
 """
 
@@ -14,29 +14,26 @@ from pesq import pesq
 
 
 def main() -> None:
-    """Answer questions until the input ends."""
+    """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever the C code prints must not pass for an answer
+    os.dup2(2, 1)  # keeps what the C code prints out of the answers
     while header := sys.stdin.buffer.readline():
-        question = json.loads(header)
-        samples = np.frombuffer(sys.stdin.buffer.read(16 * question["frames"]), "<f8")
-        answers.write(json.dumps(_answer(question, *samples.reshape(2, -1))).encode() + b"\n")
+        request = json.loads(header)
+        samples = np.frombuffer(sys.stdin.buffer.read(16 * request["frames"]), "<f8")
+        answers.write(json.dumps(_answer(request, *samples.reshape(2, -1))).encode() + b"\n")
         answers.flush()
 
 
-def _answer(question: dict[str, object], reference: object, estimate: object) -> dict[str, object]:
+def _answer(request: dict[str, object], reference: object, estimate: object) -> dict[str, object]:
     try:
-        value = float(pesq(question["sample_rate"], reference, estimate, question["mode"]))
-    except Exception as error:  # whatever it is, the caller reports it by name
-        return {"error": type(error).__name__, "detail": _text(error)}
+        value = float(pesq(request["sample_rate"], reference, estimate, request["mode"]))
+    except Exception as error:  # the caller reports any error by its name
+        detail = error.args[0] if error.args else ""
+        text = detail.decode() if isinstance(detail, bytes) else str(detail)
+        return {"error": type(error).__name__, "detail": text}
     if not math.isfinite(value):
         return {"error": "ValueError", "detail": f"PESQ is {value}"}
     return {"value": value}
-
-
-def _text(error: Exception) -> str:
-    text = error.args[0] if error.args else ""
-    return text.decode() if isinstance(text, bytes) else str(text)
 
 
 if __name__ == "__main__":

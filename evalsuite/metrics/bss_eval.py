@@ -2,16 +2,16 @@
 
 E. Vincent, R. Gribonval, C. Fevotte, "Performance measurement in blind audio source separation",
 IEEE Trans. ASLP 14(4), 2006. The estimate is projected on the span of its own reference delayed
-by 0 to 511 samples, and on the span of all references delayed so:
+by 0 to 511 samples, and on the span of all references with these delays:
 
     estimate = own + interference + artifacts
     SDR = |own|^2 / |estimate - own|^2
     SIR = |own|^2 / |all - own|^2
     SAR = |all|^2 / |estimate - all|^2
 
-The matrices of the normal equations depend on the references alone. They are factorised once per
-item, for all estimates and for the mixture. All energies are taken of explicit residuals in the
-frequency domain (Parseval), where the linear convolutions fit without wrapping.
+The matrices of the normal equations depend on the references alone, so they are factorised once
+per item, for all estimates and for the mixture. Energies are those of explicit residuals in the
+frequency domain (Parseval); the transform is long enough for linear convolutions.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS
 
 TAPS = 512
 
-# Normal equations with a condition number near 1 / eps leave residuals of this depth by rounding.
+# With a condition number near 1 / eps, rounding errors of the normal equations lie this deep.
 LIMIT_DB = 150.0
 
 Spectrum = NDArray[np.complex128]
@@ -40,7 +40,7 @@ class NormalEquations:
     """A factorised Gram matrix of delayed signals.
 
     Attributes:
-        factor: upper Cholesky factor, or the matrix itself where there is none.
+        factor: upper Cholesky factor, or the matrix itself if it has none.
         route: "cholesky", "loaded cholesky" or "lstsq".
     """
 
@@ -49,12 +49,12 @@ class NormalEquations:
 
     @classmethod
     def of(cls, gram: Array) -> "NormalEquations":
-        """Factorise `gram` (n, n), of which the lower triangle is read."""
+        """Factorise `gram` (n, n); only its lower triangle is read."""
         loading = np.finfo(np.float64).eps * float(np.trace(gram))
         for route, load in (("cholesky", 0.0), ("loaded cholesky", loading)):
             try:
                 loaded = gram + load * np.eye(len(gram)) if load else gram
-                # The transpose is the same matrix in the order of columns that LAPACK wants.
+                # The matrix is symmetric, and its transpose has the memory order that LAPACK needs.
                 return cls(linalg.cho_factor(loaded.T, check_finite=False)[0], route)
             except linalg.LinAlgError:
                 continue
@@ -69,23 +69,23 @@ class NormalEquations:
 
 
 class DelaySpans:
-    """The spans of references delayed by 0 to TAPS - 1 samples, ready to be projected on."""
+    """The spans of references delayed by 0 to TAPS - 1 samples, to project estimates on."""
 
     def __init__(self, references: Array) -> None:
-        """Take the references of one channel, shape (n_src, time), none of them silent."""
+        """Transform the references of one channel, shape (n_src, time), none of them silent."""
         self.n_fft = int(fft.next_fast_len(references.shape[-1] + TAPS - 1, real=True))
         self.spectra: Spectrum = fft.rfft(references, self.n_fft)  # (n_src, frequency)
         self.gram = self._gram()
 
     def _gram(self) -> Array:
-        """Lower block triangle of inner products of delayed references, (n_src * TAPS,) * 2."""
+        """Return inner products of delayed references, (n_src * TAPS,) * 2, lower blocks only."""
         n_src = len(self.spectra)
         gram = np.zeros((n_src * TAPS, n_src * TAPS))
         for i, row in enumerate(self.spectra):
             for j, column in enumerate(self.spectra[: i + 1]):
                 lags = fft.irfft(row.conj() * column, self.n_fft)
-                back = lags[-np.arange(TAPS)]  # lag 0, -1, ..., -(TAPS - 1)
-                block = linalg.toeplitz(lags[:TAPS], back)
+                negative = lags[-np.arange(TAPS)]  # lag 0, -1, ..., -(TAPS - 1)
+                block = linalg.toeplitz(lags[:TAPS], negative)
                 gram[i * TAPS : (i + 1) * TAPS, j * TAPS : (j + 1) * TAPS] = block
         return gram
 
@@ -96,7 +96,7 @@ class DelaySpans:
 
     @cached_property
     def single(self) -> list[NormalEquations]:
-        """The span of each reference by itself."""
+        """The span of each single reference."""
         if len(self.spectra) == 1:
             return [self.joint]
         starts = range(0, len(self.gram), TAPS)
@@ -104,11 +104,11 @@ class DelaySpans:
 
     @property
     def routes(self) -> set[str]:
-        """How the systems were factorised."""
+        """The factorisations that were used: `NormalEquations.route` of every span."""
         return {equations.route for equations in (self.joint, *self.single)}
 
     def scores(self, own: int, estimate: Array) -> tuple[Score, Score, Score]:
-        """Return SDR, SIR, SAR in dB of one estimate (time,) of reference number `own`."""
+        """Return SDR, SIR, SAR in dB of an estimate (time,) of reference number `own`."""
         spectrum = fft.rfft(estimate, self.n_fft)
         products = fft.irfft(self.spectra.conj() * spectrum, self.n_fft)[:, :TAPS]
         on_own = self._filtered(self.single[own].solve(products[own])[None], slice(own, own + 1))
@@ -120,7 +120,7 @@ class DelaySpans:
         )
 
     def _filtered(self, filters: Array, which: slice = slice(None)) -> Spectrum:
-        """Sum of the chosen references, each through its filter: (n, TAPS) to (frequency,)."""
+        """Filter the chosen references and add them up: (n, TAPS) to (frequency,)."""
         summed: Spectrum = (fft.rfft(filters, self.n_fft) * self.spectra[which]).sum(axis=0)
         return summed
 
@@ -129,19 +129,19 @@ class DelaySpans:
         return decibels(target=target_energy, residual=residual_energy, limit_db=LIMIT_DB)
 
     def _energy(self, spectrum: Spectrum) -> float:
-        """Energy over time of a real signal, from the half of its spectrum that is kept."""
+        """Return the energy over time of a real signal, from the positive half of its spectrum."""
         power = spectrum.real**2 + spectrum.imag**2
-        once = power[0] + (power[-1] if self.n_fft % 2 == 0 else 0.0)
+        once = power[0] + (power[-1] if self.n_fft % 2 == 0 else 0.0)  # bins without a mirror image
         return float((2.0 * power.sum() - once) / self.n_fft)
 
 
-def _one_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
+def _score_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
     active = np.asarray(item.references[:, channel].any(axis=-1))
     if not active[index]:
         return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_REFERENCE))
     if not estimate.any():
         return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_ESTIMATE))
-    own = int(active[:index].sum())  # silent references span nothing and are left out
+    own = int(active[:index].sum())  # silent references are not in the spans
     scores = dict(zip(COLUMNS, item.shared(_spans)[channel].scores(own, estimate), strict=True))
     if active.sum() == 1:
         scores["sir_bss512"] = Missing(Reason.ONE_REFERENCE)
@@ -149,7 +149,7 @@ def _one_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -
 
 
 def _spans(item: ScoringItem) -> list[DelaySpans]:
-    """One set of spans per channel; notes it when a system was not positive definite."""
+    """Return one set of spans per channel; note if a matrix was not positive definite."""
     channels = np.moveaxis(item.references, 1, 0)  # (channels, n_src, time)
     spans = [DelaySpans(channel[channel.any(axis=-1)]) for channel in channels]
     routes = set[str]().union(*(span.routes for span in spans if len(span.spectra)))
@@ -162,7 +162,7 @@ METRICS = (
     ReferenceMetric(
         name="bss512",
         columns=COLUMNS,
-        score=mean_over_channels(_one_channel),
+        score=mean_over_channels(_score_channel),
         unit="dB",
         tasks=SPEECH_TASKS | SOUND_TASKS,
         parameters={

@@ -1,4 +1,4 @@
-"""Columns that explain a score: how late an estimate is, how loud one of nothing is."""
+"""Columns that explain a score: the delay of an estimate, the level of an estimate of silence."""
 
 import math
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from mixgen.core.vocabulary import ALL_TASKS, SOUND_TASKS, SPEECH_TASKS
 
 
 def lag_samples(*, reference: Array, estimate: Array) -> Score:
-    """Delay of the estimate in samples: where the cross-correlation is largest in magnitude.
+    """Return the delay of the estimate in samples: the peak magnitude of the cross-correlation.
 
-    Positive when the estimate is late. Correlations of several channels are added.
+    Positive if the estimate is late. The correlations of several channels are added.
 
     Args:
         reference: shape (channels, time).
@@ -32,7 +32,9 @@ def lag_samples(*, reference: Array, estimate: Array) -> Score:
 
 
 def leak_db(*, estimate: Array, mixture: Array) -> Score:
-    """Level of an estimate of nothing against the mixture, 10 log10(|e|^2 / |mixture|^2), in dB.
+    """Return the level of an estimate against the mixture, 10 log10(|e|^2 / |mixture|^2), in dB.
+
+    It measures the leakage into an estimate whose reference is silent.
 
     Args:
         estimate: shape (channels, time).
@@ -46,7 +48,7 @@ def leak_db(*, estimate: Array, mixture: Array) -> Score:
 
 
 def _leak(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
-    """Fill `leak_db` where the reference is silent; other references have no such column."""
+    """Fill `leak_db` for silent references; other references do not get the column."""
     return {
         index: {}
         if item.references[index].any()

@@ -1,4 +1,4 @@
-"""All metrics of one mixture: the one call that scoring is built from."""
+"""Evaluate all metrics of one mixture under one permutation."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from evalsuite.metrics.diagnostics import leak_db
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import Metric, MixtureMetric, ReferenceMetric, SetMetric
-from evalsuite.metrics.outcome import Missing, Reason, Scores, reason_of
+from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, reason_of
 from evalsuite.metrics.permutation import Permutation, best_permutation, in_order
 from evalsuite.metrics.table import select
 from mixgen.core.errors import UsageError
@@ -19,11 +19,11 @@ from mixgen.manifest.mixture import Mixture
 
 @dataclass(frozen=True)
 class ReferenceScores:
-    """The columns of one reference; each is a finite value, or None with a reason.
+    """The columns of one reference; each holds a finite value, or None with a reason.
 
     Attributes:
         name: of the reference.
-        estimate: index of the estimate that was scored, None where there was none.
+        estimate: index of the estimate that was scored; None without one.
         values: column to value.
         reasons: column to reason (`code` or `code: detail`), for every None in `values`.
     """
@@ -41,12 +41,12 @@ class ReferenceScores:
 
 @dataclass(frozen=True)
 class MixtureScores:
-    """What metrics with the scope of a mixture or a set give for one mixture.
+    """The results of metrics with the scope of a mixture or a set, for one mixture.
 
     Attributes:
         values: column of a mixture to value.
         reasons: column to reason, for every None in `values`.
-        tallies: number to its value; the sums over all mixtures give the columns of the set.
+        tallies: name to number; the sums over all mixtures give the columns of the set.
     """
 
     values: dict[str, float | None] = field(default_factory=dict)
@@ -60,13 +60,13 @@ class ItemScores:
 
     Attributes:
         status: "ok", or "failed" when no estimate could be scored.
-        reason: why it failed.
+        reason: why it failed; None if it did not.
         permutation: for each reference the index of its estimate, or None.
         references: one entry per reference.
-        mixture: columns of the mixture as a whole.
-        extra: estimates that no reference got.
-        baseline: the mixture scored as the estimate of each reference; can be passed in again.
-        notes: anything that a metric did differently from its definition.
+        mixture: columns of the whole mixture.
+        extra: estimates that are assigned to no reference.
+        baseline: the mixture scored as the estimate of each reference; `evaluate` accepts it again.
+        notes: what a metric did differently from its definition.
     """
 
     status: Literal["ok", "failed"]
@@ -99,18 +99,18 @@ def evaluate(
         estimates: n_est arrays of shape (channels, time); None for one that is missing.
         mixture: shape (channels, time).
         sample_rate: in Hz.
-        names: of the references, when estimate number i is known to be of reference number i; no
-            permutation is searched then. By default the best one is.
-        task: decides which metrics are on.
-        metrics: names of metrics to compute instead.
+        names: of the references, if estimate number i belongs to reference number i. By default
+            the best permutation is searched.
+        task: decides which metrics are on by default.
+        metrics: names of metrics to compute instead of the defaults.
         baseline: `evaluate_mixture` of the same item; computed here by default.
         record: of the mixture in its manifest, for metrics that need more than signals.
         read: returns another file of the mixture by its name.
 
     Raises:
-        InputError: references or mixture are not what they should be. Bad estimates do not raise:
-            the item fails with a reason.
-        UsageError: no such task or metric, or names that do not fit.
+        InputError: references or mixture have a wrong shape, or hold NaN or infinity. Bad
+            estimates do not raise: the item fails with a reason.
+        UsageError: the task or a metric does not exist, or the names do not fit the references.
     """
     item = ScoringItem.checked(
         references=references, mixture=mixture, sample_rate=sample_rate, record=record, read=read
@@ -127,24 +127,17 @@ def evaluate(
         pairing = in_order(signals)
     base = _baseline(item, chosen, labels) if baseline is None else tuple(baseline)
     _check_baseline(base, chosen, len(labels))
-    scores = _score_matched(item, chosen, signals, pairing)
-    for index, scored in scores.items():
-        scored.update(_improvements(chosen, scored, base[index]))
-    for index in pairing.missing:
-        scores[index] = _nothing(of_reference(chosen), Missing(Reason.MISSING_ESTIMATE))
+    scores = _score_references(item, of_reference(chosen), signals, pairing, base)
     return ItemScores(
         status="ok",
         reason=None,
         permutation=pairing.estimate_of,
         references=tuple(
-            _written(label, pairing.estimate_of[i], scores[i]) for i, label in enumerate(labels)
+            _reference_scores(label, pairing.estimate_of[i], scores[i])
+            for i, label in enumerate(labels)
         ),
         mixture=_score_mixture(item, chosen, signals),
-        extra=tuple(
-            _extra(item, i, e)
-            for i, e in enumerate(signals)
-            if i in pairing.extra and e is not None
-        ),
+        extra=_score_extra(item, signals, pairing),
         baseline=base,
         notes=item.notes,
     )
@@ -160,7 +153,7 @@ def evaluate_mixture(
 ) -> tuple[ReferenceScores, ...]:
     """Score the unprocessed mixture against each reference, for `evaluate(baseline=...)`.
 
-    It depends on the set and the metrics alone, so one result serves every system. Arguments and
+    The result depends on the set and the metrics alone: all systems can share it. Arguments and
     errors are those of `evaluate`.
     """
     item = ScoringItem.checked(references=references, mixture=mixture, sample_rate=sample_rate)
@@ -188,7 +181,7 @@ def _labels(item: ScoringItem, names: Sequence[str] | None) -> list[str]:
 def _problem(
     item: ScoringItem, estimates: Sequence[Array | None], *, named: bool
 ) -> Missing | None:
-    """Return what makes the whole item fail: a wrong number, a wrong shape, NaN or infinity."""
+    """Return why the whole item fails: a wrong number, a wrong shape, NaN or infinity."""
     n_ref = len(item.references)
     if named and len(estimates) != n_ref:
         return Missing(Reason.WRONG_COUNT, f"{len(estimates)} estimates of {n_ref} names")
@@ -204,20 +197,20 @@ def _problem(
 
 
 def _failed(labels: Sequence[str], metrics: Sequence[Metric], problem: Missing) -> ItemScores:
-    nothing = _nothing(of_reference(metrics), problem)
+    scores = _all_missing(of_reference(metrics), problem)
     return ItemScores(
         status="failed",
         reason=str(problem),
         permutation=(None,) * len(labels),
-        references=tuple(_written(label, None, nothing) for label in labels),
+        references=tuple(_reference_scores(label, None, scores) for label in labels),
         mixture=failed_mixture(metrics, problem),
     )
 
 
 def failed_mixture(metrics: Iterable[Metric], problem: Missing) -> MixtureScores:
-    """Return the columns of a mixture of which no estimate could be scored."""
+    """Return the columns of a mixture whose estimates cannot be scored, with `problem` in each."""
     of_mixture = [metric for metric in metrics if isinstance(metric, MixtureMetric)]
-    return MixtureScores(*values_and_reasons(_nothing(of_mixture, problem)))
+    return MixtureScores(*values_and_reasons(_all_missing(of_mixture, problem)))
 
 
 def _baseline(
@@ -227,7 +220,7 @@ def _baseline(
     scores = _score(item, improved, dict.fromkeys(range(len(labels)), item.mixture))
     columns = _improved_columns(improved)
     return tuple(
-        _written(label, None, {column: scores[index][column] for column in columns})
+        _reference_scores(label, None, {column: scores[index][column] for column in columns})
         for index, label in enumerate(labels)
     )
 
@@ -236,23 +229,31 @@ def _check_baseline(base: Sequence[ReferenceScores], metrics: Sequence[Metric], 
     columns = set(_improved_columns(metrics))
     if len(base) != n_ref or any(columns - set(scores.values) for scores in base):
         raise UsageError(
-            f"The baseline has {len(base)} references for {n_ref}, or lacks a column; pass what "
-            "`evaluate_mixture` gave for the same item and metrics."
+            f"The baseline has {len(base)} references for {n_ref}, or lacks a column; pass the "
+            "result of `evaluate_mixture` for the same item and metrics."
         )
 
 
-def _score_matched(
+def _score_references(
     item: ScoringItem,
-    metrics: Sequence[Metric],
+    metrics: Sequence[ReferenceMetric],
     estimates: Sequence[Array | None],
     pairing: Permutation,
+    base: Sequence[ReferenceScores],
 ) -> dict[int, Scores]:
+    """Return every column of every reference, improvements over `base` included."""
     matched = {
         index: estimate
         for index, number in enumerate(pairing.estimate_of)
         if number is not None and (estimate := estimates[number]) is not None
     }
-    return _score(item, of_reference(metrics), matched)
+    scores = _score(item, metrics, matched)
+    for index, columns in scores.items():
+        for column in _improved_columns(metrics):
+            columns[f"{column}i"] = _improvement(columns[column], base[index], column)
+    for index in pairing.missing:
+        scores[index] = _all_missing(metrics, Missing(Reason.MISSING_ESTIMATE))
+    return scores
 
 
 def _score(
@@ -261,10 +262,10 @@ def _score(
     scores: dict[int, Scores] = {index: {} for index in estimates}
     for metric in metrics:
         if metric.applies_at(item.sample_rate):
-            found = metric.score(item, estimates)
+            columns_of = metric.score(item, estimates)
         else:
-            found = dict.fromkeys(estimates, metric.not_applicable(item.sample_rate))
-        for index, columns in found.items():
+            columns_of = dict.fromkeys(estimates, metric.not_applicable(item.sample_rate))
+        for index, columns in columns_of.items():
             scores[index].update(columns)
     return scores
 
@@ -276,49 +277,51 @@ def _score_mixture(
     tallies: dict[str, float] = {}
     for metric in metrics:
         if isinstance(metric, MixtureMetric):
-            applies = metric.applies_at(item.sample_rate)
-            scores |= (
-                metric.score(item, estimates)
-                if applies
-                else metric.not_applicable(item.sample_rate)
-            )
+            if metric.applies_at(item.sample_rate):
+                scores |= metric.score(item, estimates)
+            else:
+                scores |= metric.not_applicable(item.sample_rate)
         elif isinstance(metric, SetMetric) and metric.applies_at(item.sample_rate):
             tallies |= metric.tally(item, estimates)
     return MixtureScores(*values_and_reasons(scores), tallies)
 
 
-def _improvements(metrics: Iterable[Metric], scores: Scores, base: ReferenceScores) -> Scores:
-    return {f"{c}i": _improvement(scores, base, c) for c in _improved_columns(metrics)}
+def _score_extra(
+    item: ScoringItem, estimates: Sequence[Array | None], pairing: Permutation
+) -> tuple[ReferenceScores, ...]:
+    """Return the level of each estimate that is assigned to no reference."""
+    extra = [(i, e) for i, e in enumerate(estimates) if i in pairing.extra and e is not None]
+    return tuple(
+        _reference_scores(
+            f"extra{i + 1}", i, {"leak_db": leak_db(estimate=e, mixture=item.mixture)}
+        )
+        for i, e in extra
+    )
 
 
-def _improvement(scores: Scores, base: ReferenceScores, column: str) -> float | Missing:
-    score, of_mixture = scores[column], base.values[column]
+def _improvement(score: Score, base: ReferenceScores, column: str) -> Score:
+    mixture_score = base.values[column]
     if isinstance(score, Missing):
         return score
-    if of_mixture is None:
+    if mixture_score is None:
         return Missing(Reason.NOT_APPLICABLE, f"the mixture scores {base.reasons[column]}")
-    return score - of_mixture
+    return score - mixture_score
 
 
 def _improved_columns(metrics: Iterable[Metric]) -> list[str]:
     return [column for metric in metrics for column in metric.improvements]
 
 
-def _nothing(metrics: Iterable[Metric], why: Missing) -> Scores:
-    return {c: why for metric in metrics for c in metric.columns + metric.improvement_columns}
+def _all_missing(metrics: Iterable[Metric], problem: Missing) -> Scores:
+    return {c: problem for metric in metrics for c in metric.columns + metric.improvement_columns}
 
 
-def _extra(item: ScoringItem, index: int, estimate: Array) -> ReferenceScores:
-    level = {"leak_db": leak_db(estimate=estimate, mixture=item.mixture)}
-    return _written(f"extra{index + 1}", index, level)
-
-
-def _written(name: str, estimate: int | None, scores: Scores) -> ReferenceScores:
+def _reference_scores(name: str, estimate: int | None, scores: Scores) -> ReferenceScores:
     return ReferenceScores(name, estimate, *values_and_reasons(scores))
 
 
 def values_and_reasons(scores: Scores) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Return columns with None for what is missing, and the reasons for these."""
+    """Split scores into column to value, None where it is missing, and column to reason."""
     values = {c: None if isinstance(s, Missing) else s for c, s in scores.items()}
     reasons = {c: str(s) for c, s in scores.items() if isinstance(s, Missing)}
     return values, reasons

@@ -1,4 +1,4 @@
-"""One mixture with its references: what every metric gets, checked once.
+"""One mixture with its references, checked once: the input of every metric.
 
 Axes: references (n_src, channels, time), mixture and every estimate (channels, time), float64.
 """
@@ -19,17 +19,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ScoringItem:
-    """References and mixture of one item, and what metrics compute from them only once.
+    """References and mixture of one item, and results that metrics share.
 
     Attributes:
         references: shape (n_src, channels, time).
         mixture: shape (channels, time).
         sample_rate: in Hz.
-        record: of the mixture in its manifest: who is active when, transcripts, true count; None
-            where the signals come from elsewhere.
+        record: of the mixture in its manifest (activity, transcripts, number of sources); None if
+            the signals come from elsewhere.
         read: returns another file of the mixture by its name (a far-end signal, an enrolment),
             shape (channels, time).
-        notes: anything that a metric did differently from its definition.
+        notes: what a metric did differently from its definition.
     """
 
     references: Array
@@ -66,7 +66,7 @@ class ScoringItem:
         return item
 
     def shared(self, make: Callable[["ScoringItem"], T]) -> T:
-        """Return `make(self)`, computed at the first call and kept for all estimates."""
+        """Return `make(self)`, computed at the first call and cached for all estimates."""
         if make not in self._shared:
             self._shared[make] = make(self)
         value: T = self._shared[make]
@@ -78,7 +78,7 @@ def _check(item: ScoringItem) -> None:
     if item.references.ndim != 3 or item.references.size == 0:
         raise InputError(
             f"The references have shape {shape}; allowed is (n_src, channels, time), "
-            "none of them zero: add the missing axis."
+            "without an empty axis: add the missing axis."
         )
     if item.mixture.shape != shape[1:]:
         raise InputError(

@@ -1,8 +1,8 @@
-"""What a family's file declares for each of its metrics, and how its functions become metrics.
+"""The declaration of a metric, and the helpers that turn functions of arrays into metrics.
 
-A metric has a scope. Most score one reference and its estimate. Some score a mixture as a whole
-(how many talkers a system found), and some a whole set (a diarisation error is a ratio of sums over
-all mixtures).
+A metric has a scope. Most metrics score one reference and its estimate. Some score a whole mixture
+(the number of talkers that a system found), and some a whole set (a diarisation error is a ratio of
+sums over all mixtures).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,16 +24,17 @@ class Metric:
     """One metric: the columns that it fills, and its definition.
 
     Attributes:
-        name: what a user asks for.
-        columns: the values that can be ranked.
+        name: by which users select the metric.
+        columns: the values that are ranked.
         unit: of every column in `columns`.
-        tasks: for which tasks it is on by default.
+        tasks: for which the metric is on by default.
         parameters: every number that the definition depends on.
         source: the paper or standard.
         improvements: columns that also get `<column>i`, the gain over the unprocessed mixture.
         diagnostics: columns that explain the others and are not ranked.
-        lowest_rate: sample rate in Hz below which the metric is not defined.
-        highest_rate: sample rate in Hz from which on it is not defined; None for no bound.
+        higher_is_better: whether more is better.
+        lowest_rate: lowest sample rate in Hz for which the metric is defined.
+        highest_rate: sample rate in Hz at and above which it is not defined; None for no bound.
         libraries: distributions whose version is a part of the definition.
     """
 
@@ -56,7 +57,7 @@ class Metric:
         return self.lowest_rate <= sample_rate and below
 
     def not_applicable(self, sample_rate: int) -> Scores:
-        """Return, for every column, the reason why there is no value at `sample_rate` (Hz)."""
+        """Return, for every column, why the metric has no value at `sample_rate` (Hz)."""
         below = "" if self.highest_rate is None else f" and below {self.highest_rate} Hz"
         detail = f"defined from {self.lowest_rate} Hz on{below}, given {sample_rate} Hz"
         return dict.fromkeys(self.columns, Missing(Reason.NOT_APPLICABLE, detail))
@@ -68,11 +69,11 @@ class Metric:
 
     @property
     def all_columns(self) -> tuple[str, ...]:
-        """Every column of a result that belongs to this metric."""
+        """Every column that this metric fills."""
         return self.columns + self.improvement_columns + self.diagnostics
 
     def spec(self) -> dict[str, object]:
-        """Return the definition as plain data: two equal ones give comparable numbers."""
+        """Return the definition as plain data; equal definitions give comparable numbers."""
         return {
             "name": self.name,
             "scope": self.scope,
@@ -90,7 +91,7 @@ class Metric:
 
     @property
     def scope(self) -> str:
-        """What one value is of: a reference, a mixture or a set."""
+        """What one value describes: a reference, a mixture or a set."""
         raise NotImplementedError
 
 
@@ -99,8 +100,8 @@ class ReferenceMetric(Metric):
     """A metric of a reference and its estimate.
 
     Attributes:
-        score: (item, estimate of each reference index that has one, shape (channels, time)) ->
-            columns of each of these references.
+        score: (item, reference index to its estimate, shape (channels, time)) -> reference index
+            to columns, for the same references.
     """
 
     score: "ReferenceFunction"
@@ -117,7 +118,7 @@ class MixtureMetric(Metric):
 
     Attributes:
         score: (item, all estimates in the order of the system's outputs, each of shape (channels,
-            time), None for one that is missing) -> columns of the mixture.
+            time), None where one is missing) -> columns of the mixture.
     """
 
     score: Callable[[ScoringItem, Sequence[Array | None]], Scores]
@@ -133,7 +134,7 @@ class SetMetric(Metric):
     """A metric of a whole set, from sums over its mixtures.
 
     Attributes:
-        tally: (item, all estimates as in `MixtureMetric`) -> numbers that add up over mixtures.
+        tally: (item, all estimates as in `MixtureMetric`) -> numbers to add up over mixtures.
         score: sums of these numbers over all mixtures -> columns of the set.
     """
 
@@ -159,7 +160,7 @@ class PairFunction(Protocol):
 
 
 def each_pair(column: str, function: PairFunction) -> ReferenceFunction:
-    """Fill `column` with the value of every pair."""
+    """Return a metric function that fills `column` with the score of every pair."""
 
     def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
         return {
@@ -171,22 +172,19 @@ def each_pair(column: str, function: PairFunction) -> ReferenceFunction:
 
 
 def mean_over_channels(function: ChannelFunction) -> ReferenceFunction:
-    """Score every channel by itself and take the mean; one missing channel makes it missing."""
+    """Return a metric function that averages over channels; a missing channel makes it missing."""
 
     def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
-        return {
-            index: _mean([function(item, channel, index, e) for channel, e in enumerate(estimate)])
-            for index, estimate in estimates.items()
-        }
+        scores: dict[int, Scores] = {}
+        for index, estimate in estimates.items():
+            per_channel = [function(item, channel, index, e) for channel, e in enumerate(estimate)]
+            scores[index] = {c: _mean([s[c] for s in per_channel]) for c in per_channel[0]}
+        return scores
 
     return score
 
 
-def _mean(per_channel: list[Scores]) -> Scores:
-    return {column: _mean_score([s[column] for s in per_channel]) for column in per_channel[0]}
-
-
-def _mean_score(scores: list[Score]) -> Score:
+def _mean(scores: list[Score]) -> Score:
     values = [score for score in scores if not isinstance(score, Missing)]
     missing = [score for score in scores if isinstance(score, Missing)]
     return missing[0] if missing else float(np.mean(values))

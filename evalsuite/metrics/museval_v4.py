@@ -1,9 +1,9 @@
-"""SDR of BSS Eval version 4 (museval): the number of music leaderboards.
+"""SDR of BSS Eval version 4 (museval), which music leaderboards report.
 
 F.-R. Stoter, A. Liutkus, N. Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018.
 In version 4 the three error terms add up to the estimate minus the reference, whatever the
 filters, so the SDR of a frame is 10 log10(|s|^2 / |s - e|^2) over its samples and channels.
-Frames: 1 s long, 1 s apart, a last part of a frame dropped. Score of a track: median of frames.
+Frames: 1 s long, 1 s apart; a last partial frame is dropped. Score of a track: median of frames.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,10 @@ Mask = NDArray[np.bool_]
 
 
 def frames(samples: Array, sample_rate: int) -> Array:
-    """Cut (..., channels, time) into (..., n_frames, channels, window); what is shorter is one."""
+    """Cut (..., channels, time) into (..., n_frames, channels, window).
+
+    A signal that is shorter than the window is one frame.
+    """
     window = min(round(WINDOW_S * sample_rate), samples.shape[-1])
     n_frames = samples.shape[-1] // window
     whole = samples[..., : n_frames * window]
@@ -32,7 +35,7 @@ def frames(samples: Array, sample_rate: int) -> Array:
 
 
 def frame_sdr(*, reference: Array, estimate: Array, sample_rate: int) -> Array:
-    """SDR of every frame in dB, (n_frames,); infinite or NaN where an energy is zero.
+    """Return the SDR of every frame in dB, (n_frames,); infinite or NaN where an energy is zero.
 
     Args:
         reference: shape (channels, time).
@@ -51,7 +54,7 @@ def _frame_energy(framed: Array) -> Array:
 
 
 def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
-    """Frames that museval takes for silent, (..., n_frames): channels that cancel count too."""
+    """Return the frames that museval counts as silent, (..., n_frames): channels add to zero."""
     silent: Mask = (frames(samples, sample_rate).sum(axis=-2) == 0.0).all(axis=-1)
     return silent
 
@@ -63,7 +66,7 @@ def _score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Score
         silent |= _silent_for_museval(estimate, item.sample_rate)
     silence = Reason.SILENT_REFERENCE if silent_reference.all() else Reason.SILENT_ESTIMATE
     return {
-        index: _one_reference(item, index, estimate, silent, silence)
+        index: _score_reference(item, index, estimate, silent, silence)
         for index, estimate in estimates.items()
     }
 
@@ -72,10 +75,10 @@ def _silent_references(item: ScoringItem) -> Mask:
     return _silent_for_museval(item.references, item.sample_rate)
 
 
-def _one_reference(
+def _score_reference(
     item: ScoringItem, index: int, estimate: Array, silent: Mask, silence: Reason
 ) -> Scores:
-    """Scores of one reference; `silent` are the frames museval leaves out because of any source."""
+    """Score one reference; museval skips the frames in `silent`, where any source is silent."""
     reference = item.references[index]
     sdr = frame_sdr(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
     active = frames(reference, item.sample_rate).any(axis=(-2, -1))
@@ -87,10 +90,10 @@ def _one_reference(
     }
 
 
-def _median(sdr: Array, nothing: Missing) -> Score:
-    """Median over frames; a perfect frame is infinite and counts as the highest."""
+def _median(sdr: Array, empty: Missing) -> Score:
+    """Return the median over frames, or `empty` without any; perfect frames count as highest."""
     if len(sdr) == 0:
-        return nothing
+        return empty
     median = float(np.median(sdr))
     return median if np.isfinite(median) else Missing(Reason.PERFECT)
 

@@ -1,4 +1,4 @@
-"""What scoring one reference gives: a finite number, or the reason why there is none."""
+"""The result of scoring one reference: a finite number, or the reason why it has none."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a value is missing. `is_failure` says whether the system under test is to blame."""
+    """Why a value is missing: either a failure (`is_failure`), or the value is not defined."""
 
     PERFECT = "perfect"
     ONE_REFERENCE = "one_reference"
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """True where the value is missing because of the estimate or of the metric program."""
+        """Whether the value is missing because of the estimate or of the metric program."""
         return self not in _BLAMELESS
 
 
@@ -42,7 +42,7 @@ _BLAMELESS = {
 
 @dataclass(frozen=True)
 class Missing:
-    """A value that does not exist; written as `code` or `code: detail`."""
+    """The reason for a missing value; written as `code` or `code: detail`."""
 
     reason: Reason
     detail: str = ""
@@ -56,18 +56,22 @@ Scores = dict[str, Score]
 
 
 def reason_of(text: str) -> Reason:
-    """Return the code at the front of a written reason; ValueError where there is none."""
+    """Return the code that a written reason begins with.
+
+    Raises:
+        ValueError: the text does not begin with a code.
+    """
     return Reason(text.split(":")[0])
 
 
 def decibels(*, target: float, residual: float, limit_db: float) -> Score:
-    """Return 10 log10(target / residual), or the reason why the ratio means nothing.
+    """Return 10 log10(target / residual) in dB, or the reason why the ratio is not defined.
 
     Args:
-        target: energy of what should be there, linear.
-        residual: energy of what should not, linear.
-        limit_db: beyond +-`limit_db` one of the two is rounding error: the estimate is perfect,
-            or holds nothing of the target.
+        target: energy of the target part of an estimate, linear.
+        residual: energy of the rest, linear.
+        limit_db: beyond +-`limit_db` one of the energies is rounding error: the estimate is perfect
+            or contains nothing of the target.
     """
     if target <= 0.0 and residual <= 0.0:
         return Missing(Reason.SILENT_ESTIMATE)

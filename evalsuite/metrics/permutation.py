@@ -1,4 +1,4 @@
-"""Which estimate belongs to which reference: decided once per item, used by every metric.
+"""The assignment of estimates to references: one per item, shared by all metrics.
 
 Hungarian assignment (H. W. Kuhn, 1955) that maximises the sum of SI-SDR with means removed.
 """
@@ -19,8 +19,8 @@ class Permutation:
     """An assignment of estimates to references.
 
     Attributes:
-        estimate_of: for each reference the index of its estimate; None where none is left.
-        extra: indices of the estimates that no reference got.
+        estimate_of: for each reference the index of its estimate, or None.
+        extra: indices of the estimates that are assigned to no reference.
     """
 
     estimate_of: tuple[int | None, ...]
@@ -33,7 +33,7 @@ class Permutation:
 
 
 def in_order(estimates: Sequence[Array | None]) -> Permutation:
-    """Return the assignment of estimates that carry the references' names: number i to i."""
+    """Return the assignment of estimate i to reference i, for estimates with reference names."""
     return Permutation(tuple(None if e is None else i for i, e in enumerate(estimates)), ())
 
 
@@ -42,8 +42,8 @@ def best_permutation(*, references: Array, estimates: Sequence[Array | None]) ->
 
     Args:
         references: shape (n_ref, channels, time).
-        estimates: n_est arrays of shape (channels, time), None for one that is not there; n_est
-            may be anything, also 0.
+        estimates: n_est arrays of shape (channels, time), None for one that is missing; n_est may
+            differ from n_ref, and may be 0.
     """
     present = [(i, estimate) for i, estimate in enumerate(estimates) if estimate is not None]
     estimate_of: list[int | None] = [None] * len(references)
@@ -56,7 +56,7 @@ def best_permutation(*, references: Array, estimates: Sequence[Array | None]) ->
 
 
 def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> Array:
-    """Return SI-SDR of all pairs in dB, shape (n_ref, n_est), infinities at +-`LIMIT_DB`."""
+    """Return SI-SDR of all pairs in dB, shape (n_ref, n_est); infinite ratios are +-`LIMIT_DB`."""
     return np.array(
         [[_finite(si_sdr(reference=r, estimate=e)) for e in estimates] for r in references]
     )

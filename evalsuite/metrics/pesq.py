@@ -1,9 +1,9 @@
-"""PESQ by the `pesq` package, run in a process of its own that may crash or hang.
+"""PESQ by the `pesq` package, in a worker process that may crash or hang.
 
 ITU-T P.862 (2001), mapped to MOS-LQO by P.862.1 (narrow band) and P.862.2 (wide band). The C code
 of the package overruns fixed arrays on long input and holds the interpreter lock, so it is never
-imported here: a worker process computes one value at a time, is used again for the next, and is
-started anew after it crashed or was killed for taking too long. Either becomes a reason.
+imported here: a worker process computes one value after another, and is replaced when it crashes or
+is killed at the timeout. The value is then missing, with the crash or timeout as the reason.
 """
 
 import atexit
@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -30,23 +29,27 @@ TIMEOUT_S = 60.0
 LONGEST_S = 30.0
 NARROW_RATE, WIDE_RATE = 8000, 16000
 
-# -P keeps this folder, where `pesq` would be this very file, off the worker's module path.
+# -P keeps this folder off the worker's module path: `import pesq` would import this file.
 _WORKER = (sys.executable, "-P", str(Path(__file__).with_name("_pesq_worker.py")))
 _REASONS = {"BufferTooShortError": Reason.TOO_SHORT, "NoUtterancesError": Reason.SILENT_REFERENCE}
 
 
 class PesqProcess:
-    """A worker process that is started when first asked, and again after each death."""
+    """A worker process that starts at the first request, and again after each death.
+
+    Attributes:
+        command: command line of the worker.
+        timeout_s: seconds that one answer may take.
+    """
 
     def __init__(self, command: Sequence[str] = _WORKER, timeout_s: float = TIMEOUT_S) -> None:
-        """Take the command line of the worker and how long one answer may take."""
         self.command, self.timeout_s = tuple(command), timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._lock = threading.Lock()
 
     def score(self, *, reference: Array, estimate: Array, sample_rate: int, mode: str) -> Score:
-        """Return MOS-LQO of one pair, or why there is none.
+        """Return MOS-LQO of one pair, or why it is missing.
 
         Args:
             reference: shape (time,).
@@ -54,10 +57,10 @@ class PesqProcess:
             sample_rate: 8000 or 16000 Hz.
             mode: "nb" or "wb" (16 kHz only).
         """
-        question = {"sample_rate": sample_rate, "mode": mode, "frames": len(reference)}
+        request = {"sample_rate": sample_rate, "mode": mode, "frames": len(reference)}
         samples = np.concatenate([reference, estimate]).astype("<f8").tobytes()
         with self._lock:
-            answer = self._ask(json.dumps(question).encode() + b"\n" + samples)
+            answer = self._ask(json.dumps(request).encode() + b"\n" + samples)
         if isinstance(answer, Missing):
             return answer
         if "value" in answer:
@@ -66,14 +69,14 @@ class PesqProcess:
         return Missing(_REASONS.get(error, Reason.METRIC_ERROR), f"{error} {answer['detail']}")
 
     def close(self) -> None:
-        """End the worker, if this process started one."""
+        """End the worker if this process started one."""
         if self._process is not None and self._owner == os.getpid():
             self._process.kill()
             self._process.communicate()
         self._process = None
 
     def _ask(self, message: bytes) -> dict[str, object] | Missing:
-        process = self._running()
+        process = self._live_process()
         started = time.monotonic()
         timer = threading.Timer(self.timeout_s, process.kill)
         timer.start()
@@ -84,17 +87,18 @@ class PesqProcess:
         if line.endswith(b"\n"):
             answer: dict[str, object] = json.loads(line)
             return answer
-        return self._death(process, time.monotonic() - started)
+        return self._reason_of_death(process, time.monotonic() - started)
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        """The live worker of this very process: a fork must not share its parent's pipes."""
+    def _live_process(self) -> subprocess.Popen[bytes]:
+        """Return the worker of this process; a fork starts another, as it must not share pipes."""
         if self._process is None or self._owner != os.getpid():
             self._owner = os.getpid()
-            pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
-            self._process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=quiet)
+            pipe, null = subprocess.PIPE, subprocess.DEVNULL
+            self._process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, stderr=null)
         return self._process
 
-    def _death(self, process: subprocess.Popen[bytes], waited_s: float) -> Missing:
+    def _reason_of_death(self, process: subprocess.Popen[bytes], waited_s: float) -> Missing:
+        """Close the worker that died, and return why."""
         self.close()
         if waited_s >= self.timeout_s:
             return Missing(Reason.TIMEOUT, f"no answer within {self.timeout_s:g} s")
@@ -102,20 +106,15 @@ class PesqProcess:
 
 
 def _exchange(process: subprocess.Popen[bytes], message: bytes) -> bytes:
-    """Send a question, return the answer's line; what a dead worker leaves has no line end."""
-    to_worker, from_worker = _pipes(process)
-    try:
-        to_worker.write(message)
-        to_worker.flush()
-    except BrokenPipeError:
-        return b""
-    return from_worker.readline()
-
-
-def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """Send a request and return the line of the answer; without a line end the worker died."""
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the worker was started without pipes")
-    return process.stdin, process.stdout
+    try:
+        process.stdin.write(message)
+        process.stdin.flush()
+    except BrokenPipeError:
+        return b""
+    return process.stdout.readline()
 
 
 _PROCESS = PesqProcess()
@@ -123,11 +122,11 @@ atexit.register(_PROCESS.close)
 
 
 def pesq(*, reference: Array, estimate: Array, sample_rate: int, mode: str) -> Score:
-    """PESQ of one channel as MOS-LQO (1.0 to 4.55 narrow, 4.64 wide band).
+    """Return PESQ of one channel as MOS-LQO, from 1.0 to 4.55 (narrow band) or 4.64 (wide band).
 
-    Above 16 kHz both are resampled to 16 kHz, between 8 and 16 kHz to 8 kHz; nothing is ever
-    upsampled. More than 30 s are cut into equal parts of at most 30 s, and the mean is taken over
-    the parts that hold speech.
+    Rates above 16 kHz are resampled to 16 kHz, rates between 8 and 16 kHz to 8 kHz; no signal is
+    upsampled. Signals longer than 30 s are cut into equal parts of at most 30 s; the value is the
+    mean over the parts with speech.
 
     Args:
         reference: shape (time,).
@@ -143,10 +142,10 @@ def pesq(*, reference: Array, estimate: Array, sample_rate: int, mode: str) -> S
     pair = resample(np.stack([reference, estimate]), sample_rate, rate)  # (2, time)
     n_parts = int(np.ceil(pair.shape[-1] / (LONGEST_S * rate)))
     parts = np.array_split(pair, n_parts, axis=-1)
-    return _mean_of_speech([_part(part, rate, mode) for part in parts])
+    return _mean_of_speech([_score_part(part, rate, mode) for part in parts])
 
 
-def _part(pair: Array, rate: int, mode: str) -> Score:
+def _score_part(pair: Array, rate: int, mode: str) -> Score:
     reference, estimate = pair
     if not reference.any():
         return Missing(Reason.SILENT_REFERENCE)
@@ -156,7 +155,7 @@ def _part(pair: Array, rate: int, mode: str) -> Score:
 
 
 def _mean_of_speech(parts: list[Score]) -> Score:
-    """Mean over the parts with speech in the reference; any failure among them is the answer."""
+    """Return the mean over the parts with a sounding reference, or the first failure of any."""
     missing = [part for part in parts if isinstance(part, Missing)]
     failed = [part for part in missing if part.reason is not Reason.SILENT_REFERENCE]
     values = [part for part in parts if not isinstance(part, Missing)]
@@ -165,7 +164,7 @@ def _mean_of_speech(parts: list[Score]) -> Score:
     return float(np.mean(values))
 
 
-def _one_channel(
+def _score_channel(
     item: ScoringItem, channel: int, index: int, estimate: Array, *, column: str, mode: str
 ) -> Scores:
     reference = item.references[index, channel]
@@ -177,7 +176,7 @@ def _metric(column: str, mode: str, rate: int, highest_rate: int | None) -> Refe
     return ReferenceMetric(
         name=column,
         columns=(column,),
-        score=mean_over_channels(partial(_one_channel, column=column, mode=mode)),
+        score=mean_over_channels(partial(_score_channel, column=column, mode=mode)),
         unit="MOS-LQO",
         tasks=SPEECH_TASKS,
         lowest_rate=rate,

@@ -1,7 +1,7 @@
-"""Ratios without a filter: SI-SDR with the means removed, and plain SNR.
+"""Ratios without a distortion filter: SI-SDR with the means removed, and SNR.
 
 J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done?", ICASSP 2019.
-Several channels are one long vector: a level error between channels is an error.
+The channels form one vector: a level difference between channels counts as an error.
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from evalsuite.metrics.metric import ReferenceMetric, each_pair
 from evalsuite.metrics.outcome import Missing, Reason, Score, decibels
 from mixgen.core.vocabulary import ALL_TASKS
 
-# A float64 residual of rounding errors alone lies 300 dB below the signal and deeper.
+# In float64, a residual of rounding errors alone lies at least 300 dB below the signal.
 LIMIT_DB = 280.0
 
-# A signal whose variation is below this share of its level is constant, up to rounding.
+# A signal that varies by less than this share of its level is constant, up to rounding.
 _CONSTANT = 16 * np.finfo(np.float64).eps
 
 
 def si_sdr(*, reference: Array, estimate: Array) -> Score:
-    """Scale-invariant SDR in dB, each channel's mean removed from both signals first.
+    """Return the scale-invariant SDR in dB, after removing each channel's mean from both signals.
 
     With s the reference and e the estimate, as vectors over channels and time:
-    a = <e, s> / |s|^2 and SI-SDR = 10 log10(|a s|^2 / |e - a s|^2). Nothing is added to the
+    a = <e, s> / |s|^2 and SI-SDR = 10 log10(|a s|^2 / |e - a s|^2). No epsilon is added to the
     energies, so the value does not depend on level.
 
     Args:
@@ -39,7 +39,7 @@ def si_sdr(*, reference: Array, estimate: Array) -> Score:
 
 
 def snr(*, reference: Array, estimate: Array) -> Score:
-    """Signal-to-noise ratio in dB, 10 log10(|s|^2 / |s - e|^2): level and offset both count.
+    """Return the SNR in dB, 10 log10(|s|^2 / |s - e|^2): errors of level and offset count.
 
     Args:
         reference: shape (channels, time).
@@ -54,7 +54,7 @@ def snr(*, reference: Array, estimate: Array) -> Score:
 def centred(samples: Array) -> Array:
     """Remove the mean of every channel: (channels, time) to (channels * time,).
 
-    What is left of a constant signal is rounding error and becomes exactly zero.
+    The rounding error that remains of a constant signal becomes exactly zero.
     """
     flat: Array = (samples - samples.mean(axis=-1, keepdims=True)).reshape(-1)
     if energy(flat) <= _CONSTANT**2 * energy(samples):
@@ -63,7 +63,7 @@ def centred(samples: Array) -> Array:
 
 
 def energy(samples: Array) -> float:
-    """Sum of squares over all axes."""
+    """Return the sum of squares over all axes."""
     flat = samples.reshape(-1)
     return float(flat @ flat)
 

@@ -4,9 +4,9 @@ C. H. Taal, R. C. Hendriks, R. Heusdens, J. Jensen, "An algorithm for intelligib
 of time-frequency weighted noisy speech", IEEE Trans. ASLP 19(7), 2011 (STOI).
 J. Jensen, C. H. Taal, "An algorithm for predicting the intelligibility of speech masked by
 modulated noise maskers", IEEE/ACM Trans. ASLP 24(11), 2016 (ESTOI).
-Both: 10 kHz, frames of 256 samples every 128, the frames more than 40 dB below the loudest of the
-reference left out, 15 third-octave bands from 150 Hz, segments of 30 frames. Rounding guards stand
-where pystoi has them; its random dither in ESTOI is left out, so equal input gives equal output.
+Both: 10 kHz, frames of 256 samples every 128, without the frames more than 40 dB below the loudest
+of the reference, 15 third-octave bands from 150 Hz, segments of 30 frames. Rounding guards are
+those of pystoi; its random dither in ESTOI is omitted, so equal input gives equal output.
 """
 
 import numpy as np
@@ -31,12 +31,12 @@ _WINDOW = np.hanning(FRAME + 2)[1:-1]
 
 
 def stoi(*, reference: Array, estimate: Array, sample_rate: int) -> Scores:
-    """STOI and ESTOI of one channel, both at most 1; `too_short` below 31 frames of speech.
+    """Return STOI and ESTOI of one channel, both at most 1; `too_short` below 31 frames of speech.
 
     Args:
         reference: clean speech, shape (time,).
         estimate: shape (time,).
-        sample_rate: in Hz; other rates are resampled to 10 kHz as Octave does.
+        sample_rate: in Hz; rates other than 10 kHz are resampled as Octave does.
     """
     if not reference.any():
         return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_REFERENCE))
@@ -45,16 +45,13 @@ def stoi(*, reference: Array, estimate: Array, sample_rate: int) -> Scores:
     pair = to_10_khz(np.stack([reference, estimate]), sample_rate)  # (2, time)
     framed = _overlapping_frames(pair) * _WINDOW  # (2, n_frames, FRAME)
     bands = band_envelopes(_without_silence(framed))  # (2, N_BANDS, n_frames)
-    if bands.shape[-1] < SEGMENT_FRAMES:
-        return dict.fromkeys(COLUMNS, _too_short(bands.shape[-1]))
+    n_frames = bands.shape[-1]
+    if n_frames < SEGMENT_FRAMES:
+        needed_s = ((SEGMENT_FRAMES + 1) * HOP + FRAME - HOP) / SAMPLE_RATE
+        detail = f"{n_frames} of {SEGMENT_FRAMES} frames; {needed_s:.2f} s of speech are needed"
+        return dict.fromkeys(COLUMNS, Missing(Reason.TOO_SHORT, detail))
     segments = sliding_window_view(bands, SEGMENT_FRAMES, axis=-1)  # (2, N_BANDS, n_segments, 30)
     return {"stoi": _stoi(*segments), "estoi": _estoi(*segments)}
-
-
-def _too_short(n_frames: int) -> Missing:
-    needed_s = ((SEGMENT_FRAMES + 1) * HOP + FRAME - HOP) / SAMPLE_RATE
-    detail = f"{n_frames} of {SEGMENT_FRAMES} frames; {needed_s:.2f} s of speech are needed"
-    return Missing(Reason.TOO_SHORT, detail)
 
 
 def to_10_khz(samples: Array, sample_rate: int) -> Array:
@@ -69,7 +66,7 @@ def to_10_khz(samples: Array, sample_rate: int) -> Array:
 
 
 def _octave_lowpass(up: int, down: int) -> Array:
-    """Low-pass at the narrower band: cut-off 1 / (2 max), transition a tenth of it, 60 dB down."""
+    """Low-pass filter: cut-off 1 / (2 max(up, down)), transition a tenth of it, 60 dB down."""
     rejection_db = 60.0
     cutoff = 1.0 / (2 * max(up, down))
     half_length = int(np.ceil((rejection_db - 8.0) / (28.714 * cutoff / 10)))
@@ -80,7 +77,7 @@ def _octave_lowpass(up: int, down: int) -> Array:
 
 
 def _overlapping_frames(samples: Array) -> Array:
-    """Cut (..., time) into (..., n_frames, FRAME), without a frame that ends with the signal."""
+    """Cut (..., time) into (..., n_frames, FRAME); a frame that ends with the signal is dropped."""
     n_frames = max(0, -(-(samples.shape[-1] - FRAME) // HOP))
     if n_frames == 0:
         return np.zeros((*samples.shape[:-1], 0, FRAME))
@@ -88,7 +85,7 @@ def _overlapping_frames(samples: Array) -> Array:
 
 
 def _without_silence(framed: Array) -> Array:
-    """Overlap-add the frames where the reference is loud: (2, n_frames, FRAME) to (2, time)."""
+    """Overlap-add the frames with a loud reference: (2, n_frames, FRAME) to (2, time)."""
     if framed.shape[1] == 0:
         return np.zeros((len(framed), 0))
     level_db = 20.0 * np.log10(np.linalg.norm(framed[0], axis=-1) + _EPS)
@@ -101,14 +98,14 @@ def _without_silence(framed: Array) -> Array:
 
 
 def band_envelopes(samples: Array) -> Array:
-    """Third-octave magnitudes: (..., time) to (..., N_BANDS, n_frames)."""
+    """Return third-octave magnitudes: (..., time) to (..., N_BANDS, n_frames)."""
     spectra = fft.rfft(_overlapping_frames(samples) * _WINDOW, N_FFT)  # (..., n_frames, bins)
     power = spectra.real**2 + spectra.imag**2
     return np.asarray(np.sqrt(_THIRD_OCTAVES @ np.moveaxis(power, -1, -2)))
 
 
 def _third_octaves() -> Array:
-    """Which DFT bins each band sums, (N_BANDS, bins); edges at the nearest bin."""
+    """Return the DFT bins that each band sums, (N_BANDS, bins); edges at the nearest bin."""
     bins_hz = np.arange(N_FFT // 2 + 1) * SAMPLE_RATE / N_FFT
     edges_hz = LOWEST_BAND_HZ * 2.0 ** ((2 * np.arange(N_BANDS + 1) - 1) / 6)
     edges = np.abs(bins_hz - edges_hz[:, None]).argmin(axis=1)
@@ -121,7 +118,7 @@ _THIRD_OCTAVES = _third_octaves()
 
 
 def _stoi(reference: Array, estimate: Array) -> Score:
-    """Mean correlation of bands over segments, the estimate scaled and clipped at -15 dB SDR."""
+    """Return the mean correlation of bands over segments; the estimate is clipped at -15 dB SDR."""
     gain = _norm(reference, -1) / (_norm(estimate, -1) + _EPS)
     clip = 1.0 + 10.0 ** (-LOWEST_SDR_DB / 20.0)
     clipped = np.minimum(estimate * gain, reference * clip)
@@ -129,13 +126,13 @@ def _stoi(reference: Array, estimate: Array) -> Score:
 
 
 def _estoi(reference: Array, estimate: Array) -> Score:
-    """Mean correlation of whole spectra, rows (time) normalised first, then columns (bands)."""
+    """Return the mean correlation of spectra, normalised over rows (time), then columns (bands)."""
     x, y = (_unit(_unit(segments, -1), 0) for segments in (reference, estimate))
     return float((x * y).sum(axis=0).mean())
 
 
 def _unit(samples: Array, axis: int) -> Array:
-    """Remove the mean along `axis` and scale to unit norm; a constant becomes nearly zero."""
+    """Remove the mean along `axis` and scale to unit norm; a constant becomes almost zero."""
     centred = samples - samples.mean(axis=axis, keepdims=True)
     return np.asarray(centred / (_norm(centred, axis) + _EPS))
 
@@ -144,7 +141,7 @@ def _norm(samples: Array, axis: int) -> Array:
     return np.asarray(np.linalg.norm(samples, axis=axis, keepdims=True))
 
 
-def _one_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
+def _score_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
     reference = item.references[index, channel]
     return stoi(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
 
@@ -153,7 +150,7 @@ METRICS = (
     ReferenceMetric(
         name="stoi",
         columns=COLUMNS,
-        score=mean_over_channels(_one_channel),
+        score=mean_over_channels(_score_channel),
         unit="1",
         tasks=SPEECH_TASKS,
         lowest_rate=8000,

@@ -1,6 +1,6 @@
-"""The metrics table: every `METRICS` row of every family file in this folder.
+"""The metrics table: every row of `METRICS` in every family file of this folder.
 
-A new metric is a function and a row in a family file; nothing else has to be edited.
+To add a metric, write a function and a row in a family file; no other file changes.
 """
 
 import hashlib
@@ -16,17 +16,21 @@ from mixgen.core.vocabulary import ALL_TASKS
 
 @cache
 def table() -> dict[str, Metric]:
-    """Return all metrics by name, sorted; refuse a name or column that is there twice."""
+    """Return all metrics by name, sorted.
+
+    Raises:
+        SuiteError: two metrics share a name or a column.
+    """
     metrics = collect(__package__, Metric)
     check_columns(metrics.values())
     return metrics
 
 
 def check_columns(metrics: Iterable[Metric]) -> None:
-    """Check that no two metrics fill one column.
+    """Check that every column belongs to one metric.
 
     Raises:
-        SuiteError: two of them do.
+        SuiteError: two metrics share a column.
     """
     owner: dict[str, str] = {}
     for metric in metrics:
@@ -37,31 +41,31 @@ def check_columns(metrics: Iterable[Metric]) -> None:
 def select(
     *, task: str, sample_rate: int, metrics: Sequence[str] | None = None
 ) -> tuple[Metric, ...]:
-    """Return the metrics named, or those that are on by default for a task and rate.
+    """Return the metrics of these names, or by default those for a task and sample rate.
 
     Args:
-        task: of the set, as its recipe states it.
-        sample_rate: in Hz; it decides among the defaults, never among named metrics.
+        task: of the set, as in its recipe.
+        sample_rate: in Hz; excludes defaults that are not defined at it, never named metrics.
         metrics: names of metrics.
 
     Raises:
-        UsageError: there is no such task or metric.
+        UsageError: the task or a metric does not exist.
     """
     if task not in ALL_TASKS:
         raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
     if metrics is not None:
         return tuple(choose(table(), name, "metric") for name in dict.fromkeys(metrics))
-    on = (metric for metric in table().values() if task in metric.tasks)
-    return tuple(metric for metric in on if metric.applies_at(sample_rate))
+    defaults = (metric for metric in table().values() if task in metric.tasks)
+    return tuple(metric for metric in defaults if metric.applies_at(sample_rate))
 
 
 def spec(metrics: Iterable[Metric] | None = None) -> list[dict[str, object]]:
-    """Return the definitions of `metrics` (of all by default) as plain data, by name."""
+    """Return the definitions of `metrics` (by default all) as plain data, sorted by name."""
     rows = table().values() if metrics is None else metrics
     return [row.spec() for row in sorted(rows, key=lambda row: row.name)]
 
 
 def spec_sha256(metrics: Iterable[Metric] | None = None) -> str:
-    """Return the hash of the definitions: numbers are compared only where it is the same."""
+    """Return the hash of the definitions: scores are comparable only if it is equal."""
     text = json.dumps(spec(metrics), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""Estimates and references in, scores of every mixture out."""
+"""Score a folder of estimates against the references of a rendered set."""

@@ -1,6 +1,6 @@
-"""Scores of the unprocessed mixtures, computed once for a set and kept beside it.
+"""Scores of the unprocessed mixtures, computed once per set and cached in its folder.
 
-They depend on the set and the metrics alone, so every system scored later is spared the work.
+They depend on the set and the metrics alone, so all systems share them.
 """
 
 import contextlib
@@ -18,20 +18,20 @@ FOLDER = ".baseline"
 
 
 def cache_path(rendered: RenderedSet, *, spec_sha256: str) -> Path:
-    """Return where the baseline of a set is kept under these metric definitions.
+    """Return the cache file for the baseline of a set under these metric definitions.
 
-    The name depends on the record of rendered files, so the baseline of a set that was rendered
-    anew from another manifest or with other samples is never taken for that of the present one.
+    Its name depends on the record of rendered files: a set that is rendered again from another
+    manifest or with other samples gets another file.
 
     Raises:
-        InputError: the set was not finished.
+        InputError: the set is not fully rendered.
     """
     key = canonical_json([set_sha256(rendered), spec_sha256])
     return rendered.folder / FOLDER / f"{sha256_bytes(key.encode())[:16]}.jsonl"
 
 
 def read_cache(path: Path) -> dict[str, Baseline]:
-    """Return the baselines by mixture id; none where there is no readable file."""
+    """Return the baselines by mixture id; an empty mapping without a readable file."""
     try:
         return {line["id"]: from_plain(line["references"]) for line in read_jsonl(path)}
     except (SuiteError, KeyError, TypeError):
@@ -39,7 +39,7 @@ def read_cache(path: Path) -> dict[str, Baseline]:
 
 
 def write_cache(path: Path, baselines: dict[str, Baseline]) -> None:
-    """Keep the baselines; a set that may not be written to goes without."""
+    """Write the baselines; a set folder without write permission stays without a cache."""
     lines = [{"id": i, "references": to_plain(base)} for i, base in sorted(baselines.items())]
     with contextlib.suppress(SuiteError):
         write_jsonl(path, lines)

@@ -1,6 +1,6 @@
-"""Estimates on disk: EST/<mixture id>/<estimate name>.wav, read without ever raising.
+"""Estimates on disk: EST/<mixture id>/<estimate name>.wav.
 
-A file that cannot be used makes its item fail with a reason; the other items go on.
+Reading an unusable file returns a reason instead of raising: its mixture fails, the others go on.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ Estimate = Array | Missing | None
 
 
 def estimate_path(folder: Path, mixture_id: str, name: str) -> Path:
-    """Return where an estimate is.
+    """Return the path of an estimate.
 
     Raises:
         InputError: the name is not a plain file name.
@@ -32,16 +32,16 @@ def load_estimate(path: Path, sample_rate: int) -> Estimate:
         sample_rate: in Hz, that of the mixture.
 
     Returns:
-        The samples (NaN and infinity included), None where there is no file, or the reason why the
-        file is of no use.
+        The samples (NaN and infinity included), None without a file, or the reason why the file
+        cannot be used.
     """
     if not path.is_file():
         return None
     try:
         samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        said = str(getattr(error, "error_string", error)).strip().rstrip(".")
-        return Missing(Reason.MISSING_ESTIMATE, f"{path.name} cannot be read ({said})")
+        message = str(getattr(error, "error_string", error)).strip().rstrip(".")
+        return Missing(Reason.MISSING_ESTIMATE, f"{path.name} cannot be read ({message})")
     if rate != sample_rate:
         detail = f"{path.name} has {rate} Hz, the mixture {sample_rate} Hz"
         return Missing(Reason.WRONG_SHAPE, detail)

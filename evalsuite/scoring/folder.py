@@ -1,4 +1,4 @@
-"""A folder of scores read back: per mixture, the mean over its references."""
+"""Read a folder of scores: its run record, its rows, and the mean per mixture."""
 
 from collections import defaultdict
 from functools import cached_property
@@ -20,17 +20,17 @@ from mixgen.core.records import parse_record
 
 
 class ScoreFolder:
-    """SCORES as `evalsuite score` wrote it.
+    """A folder that `evalsuite score` wrote.
 
     Raises:
-        InputError: a file is missing, not valid, or the two do not agree.
+        InputError: a file is missing or not valid, or items.jsonl is not the one of run.json.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / RUN_FILE).is_file():
             raise InputError(
-                f"{folder} holds no scores (no {RUN_FILE}): make them with `evalsuite score`."
+                f"{folder} holds no scores (no {RUN_FILE}): make some with `evalsuite score`."
             )
         self.run = self._read_run()
         self.items = self._read_items()
@@ -41,7 +41,7 @@ class ScoreFolder:
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCORES_SCHEMA:
             raise InputError(
-                f"{path} has schema {schema!r}; scores of {SCORES_SCHEMA!r} are read here."
+                f"{path} has schema {schema!r}; allowed is {SCORES_SCHEMA!r}: score again."
             )
         run: ScoresRun = parse_record(ScoresRun, data, str(path))
         return run
@@ -51,25 +51,25 @@ class ScoreFolder:
         lines = read_jsonl(path)
         if sha256_file(path) != self.run.items_sha256:
             raise InputError(
-                f"{path} is not the file that {RUN_FILE} beside it was written for: it was changed "
-                "or its run was stopped; score the estimates again."
+                f"{path} does not have the hash that {RUN_FILE} records: it was changed or its run "
+                "was stopped; score the estimates again."
             )
         return [parse_item(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
 
     @cached_property
     def columns(self) -> list[str]:
-        """The columns that can be ranked and have a value per mixture, by name of metric."""
+        """The ranked columns with a value per mixture, in the order of the metrics."""
         metrics = (metric for metric in self.run.metrics if metric.get("scope") != "set")
         return [column for metric in metrics for column in _ranked(metric)]
 
     @cached_property
     def unit_of(self) -> dict[str, str]:
-        """The unit of every ranked column."""
+        """Ranked column to its unit."""
         return {c: str(metric["unit"]) for metric in self.run.metrics for c in _ranked(metric)}
 
     @cached_property
     def higher_is_better(self) -> dict[str, bool]:
-        """Whether more is better, for every ranked column."""
+        """Ranked column to whether more is better."""
         return {
             c: bool(metric["higher_is_better"])
             for metric in self.run.metrics
@@ -78,35 +78,36 @@ class ScoreFolder:
 
     @cached_property
     def rows(self) -> dict[tuple[str, str | None], ItemRow]:
-        """The rows under (mixture id, reference); the reference of a whole mixture is None."""
+        """(mixture id, reference) to row; the reference is None for a row of the whole mixture."""
         return {(row.id, row.reference): row for row in self.items}
 
     @property
     def stems(self) -> list[str]:
-        """Names of the references in their order, where estimates carry them; else nothing."""
+        """Names of the references in their order if the estimates carry them, else empty."""
         if not self.run.named:
             return []
         return list(dict.fromkeys(row.reference for row in self.items if row.reference))
 
     def values(self, column: str, reference: str | None = None) -> dict[str, float]:
-        """Return `column` by mixture id: the mean over references, or the value of one of them.
+        """Return mixture id to `column`: the mean over references, or the value of one of them.
 
-        References without a value are left out of the mean, mixtures without any are left out.
+        References without a value are excluded from the mean, mixtures without any value from the
+        result.
         """
-        found: dict[str, list[float]] = defaultdict(list)
+        values_of: dict[str, list[float]] = defaultdict(list)
         for row in self.items:
             value = row.values.get(column)
             if value is not None and reference in (None, row.reference):
-                found[row.id].append(value)
-        return {mixture_id: fmean(values) for mixture_id, values in found.items()}
+                values_of[row.id].append(value)
+        return {mixture_id: fmean(values) for mixture_id, values in values_of.items()}
 
     def n_failed(self, column: str) -> int:
-        """Return in how many mixtures `column` is missing through the system's fault."""
+        """Return the number of mixtures in which `column` is missing through a failure."""
         return len({row.id for row in self.items if is_failure(row, column)})
 
 
 def open_scores(scores: str | Path | ScoreFolder) -> ScoreFolder:
-    """Return a folder of scores that is given by its path, or was opened before.
+    """Return `scores` itself if it is open, else the folder at this path.
 
     Raises:
         InputError: as `ScoreFolder`.
@@ -130,11 +131,11 @@ def _reason(row: ItemRow, column: str) -> Reason | None:
 
 
 def is_failure(row: ItemRow, column: str) -> bool:
-    """Tell whether the value is missing because of the estimate or of the metric program."""
+    """Return whether the value is missing because of the estimate or of the metric program."""
     reason = _reason(row, column)
     return reason is not None and reason.is_failure
 
 
 def is_perfect(row: ItemRow, column: str) -> bool:
-    """Tell whether the value is missing because the estimate leaves nothing to measure."""
+    """Return whether the value is missing because the estimate is perfect."""
     return _reason(row, column) is Reason.PERFECT

@@ -1,4 +1,4 @@
-"""The ledger of a running score: finished mixtures, kept so that a killed run can go on."""
+"""The journal of a running score: finished mixtures, so that a killed run can continue."""
 
 import json
 from pathlib import Path
@@ -10,29 +10,29 @@ from evalsuite.scoring.records import parse_item
 from mixgen.core.errors import SuiteError
 from mixgen.core.files import machine_errors, to_json
 
-LEDGER_FILE = "unfinished.jsonl"
+JOURNAL_FILE = "unfinished.jsonl"
 
 
-class Ledger:
-    """Finished mixtures in SCORES/unfinished.jsonl, one line each, written as they come.
+class ScoreJournal:
+    """Finished mixtures in SCORES/unfinished.jsonl, one line each, written as they finish.
 
-    The first line holds the hash of the run's inputs; a ledger of other inputs is begun anew. A
-    last line that was cut short by a kill is left out.
+    The first line holds the hash of the run's inputs; a journal of other inputs is started over.
+    Lines that a kill cut short are dropped.
     """
 
     def __init__(self, folder: Path, inputs_sha256: str) -> None:
-        self.path = folder / LEDGER_FILE
+        self.path = folder / JOURNAL_FILE
         self.done = self._read(inputs_sha256)
         with machine_errors(self.path):
             folder.mkdir(parents=True, exist_ok=True)
-            # Written anew, so that nothing is appended to a line that was cut short.
+            # Written from the start, so that no line is appended to one that was cut short.
             self._stream = open(self.path, "w", encoding="utf-8")  # noqa: SIM115 (closed later)
         self._write({"inputs_sha256": inputs_sha256})
         for scored in self.done.values():
             self._write(_to_line(scored))
 
     def add(self, scored: Scored) -> None:
-        """Keep one finished mixture."""
+        """Write one finished mixture."""
         self.done[scored.id] = scored
         self._write(_to_line(scored))
 
@@ -41,7 +41,7 @@ class Ledger:
         self._stream.close()
 
     def remove(self) -> None:
-        """Remove the file once its content stands in items.jsonl."""
+        """Delete the file, once items.jsonl holds its content."""
         self.close()
         self.path.unlink(missing_ok=True)
 
@@ -56,8 +56,8 @@ class Ledger:
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         if not lines or _parse(lines[0]) != {"inputs_sha256": inputs_sha256}:
             return {}
-        found = (_from_line(line) for line in lines[1:])
-        return {scored.id: scored for scored in found if scored is not None}
+        mixtures = (_from_line(line) for line in lines[1:])
+        return {scored.id: scored for scored in mixtures if scored is not None}
 
 
 def _to_line(scored: Scored) -> dict[str, Any]:
@@ -68,18 +68,18 @@ def _to_line(scored: Scored) -> dict[str, Any]:
     }
 
 
-def _parse(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None
-
-
 def _from_line(line: str) -> Scored | None:
     data = _parse(line)
     try:
         baseline = None if data["baseline"] is None else from_plain(data["baseline"])
-        rows = tuple(parse_item(row, LEDGER_FILE) for row in data["rows"])
+        rows = tuple(parse_item(row, JOURNAL_FILE) for row in data["rows"])
         return Scored(data["id"], rows, baseline)
     except (SuiteError, KeyError, TypeError):
+        return None
+
+
+def _parse(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
         return None

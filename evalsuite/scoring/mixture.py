@@ -1,4 +1,4 @@
-"""Scoring of one mixture: files in, rows of items.jsonl out. Runs in worker processes too."""
+"""Score one mixture: read its files, return its rows of items.jsonl. Runs in worker processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ Baseline = tuple[ReferenceScores, ...]
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """What is the same for all mixtures of a run.
+    """The part of a run that is the same for all mixtures.
 
     Attributes:
         set_folder: the rendered set.
-        manifest_sha256: of that set, so that a set rendered anew is not mistaken for the old one.
+        manifest_sha256: of that set; a worker opens the set again when it changes.
         estimates_folder: with one folder of estimates per mixture.
         estimate_names: file names of the estimates, without extension.
         named: the estimates carry the names of the targets and are not permuted.
@@ -43,7 +43,7 @@ class ScoringJob:
 
 @dataclass(frozen=True)
 class PendingMixture:
-    """One mixture to score: its id, why the separator gave up on it, its known baseline."""
+    """One mixture to score: its id, why the separator failed on it, its baseline if known."""
 
     id: str
     failure: str | None = None
@@ -52,7 +52,7 @@ class PendingMixture:
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows of one mixture in the order of its references, and its baseline if one was needed."""
+    """Rows of one mixture in the order of its references, and its baseline if known."""
 
     id: str
     rows: tuple[ItemRow, ...]
@@ -63,19 +63,19 @@ def score_mixture(job: ScoringJob, pending: PendingMixture) -> Scored:
     """Score the estimates of one mixture against its references.
 
     Raises:
-        InputError: a file of the set cannot be used. Bad estimates make the item fail instead.
+        InputError: a file of the set cannot be used. Bad estimates make the mixture fail instead.
     """
-    rendered = _opened(job.set_folder, job.manifest_sha256)
+    rendered = _open_set(job.set_folder, job.manifest_sha256)
     return _MixtureScorer(job, rendered, rendered.manifest.by_id[pending.id]).score(pending)
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path, manifest_sha256: str) -> RenderedSet:  # noqa: ARG001 (part of the key)
+def _open_set(folder: Path, manifest_sha256: str) -> RenderedSet:  # noqa: ARG001 (part of the key)
     return RenderedSet(folder)
 
 
 class _MixtureScorer:
-    """Scores one mixture and writes its rows."""
+    """Scores one mixture and builds its rows."""
 
     def __init__(self, job: ScoringJob, rendered: RenderedSet, mixture: Mixture) -> None:
         self._job = job
@@ -84,10 +84,10 @@ class _MixtureScorer:
         self._names = tuple(mixture.targets) if job.named else job.estimate_names
 
     def score(self, pending: PendingMixture) -> Scored:
-        """Return the rows, and the baseline that came with `pending` or was computed for them."""
+        """Return the rows, and the baseline of `pending` or the one computed for the rows."""
         if pending.failure is not None:
-            why = Missing(Reason.MISSING_ESTIMATE, f"the separator failed: {pending.failure}")
-            return Scored(pending.id, self._failed_rows(0, why), pending.baseline)
+            problem = Missing(Reason.MISSING_ESTIMATE, f"the separator failed: {pending.failure}")
+            return Scored(pending.id, self._failed_rows(0, problem), pending.baseline)
         estimates = [self._load(name) for name in self._names]
         n_est = sum(estimate is not None for estimate in estimates)
         unusable = next((e for e in estimates if isinstance(e, Missing)), None)
@@ -161,8 +161,8 @@ class _MixtureScorer:
             )
         return (*rows, *self._mixture_row(n_est, scores.mixture, permutation, None))
 
-    def _failed_rows(self, n_est: int, why: Missing) -> tuple[ItemRow, ...]:
-        """Return rows of a mixture of which no estimate could be scored: nothing but the reason."""
+    def _failed_rows(self, n_est: int, problem: Missing) -> tuple[ItemRow, ...]:
+        """Return the rows of a mixture without a scored estimate: the reason in every column."""
         scored = [
             column
             for metric in of_reference(self._metrics)
@@ -175,14 +175,14 @@ class _MixtureScorer:
                 n_est,
                 estimate=None,
                 permutation=permutation,
-                reason=str(why),
+                reason=str(problem),
                 values=dict.fromkeys(self._columns),
-                reasons=dict.fromkeys(scored, str(why)),
+                reasons=dict.fromkeys(scored, str(problem)),
             )
             for name in self._mixture.targets
         ]
-        failed = failed_mixture(self._metrics, why)
-        return (*rows, *self._mixture_row(n_est, failed, permutation, str(why)))
+        failed = failed_mixture(self._metrics, problem)
+        return (*rows, *self._mixture_row(n_est, failed, permutation, str(problem)))
 
     def _mixture_row(
         self,
@@ -191,7 +191,7 @@ class _MixtureScorer:
         permutation: list[int | None],
         reason: str | None,
     ) -> list[ItemRow]:
-        """Return the row of the mixture as a whole, where a metric has that scope."""
+        """Return the row of the whole mixture if a metric scores mixtures or sets, else nothing."""
         if all(metric.scope == "reference" for metric in self._metrics):
             return []
         row = self._row(
@@ -220,10 +220,11 @@ class _MixtureScorer:
         notes: dict[str, str] | None = None,
         tallies: dict[str, float] | None = None,
     ) -> ItemRow:
+        labels = (s.label for s in self._mixture.sources if s.name == reference)
         return ItemRow(
             id=self._mixture.id,
             reference=reference,
-            label=self._label(reference),
+            label=next(labels, reference or ""),
             estimate=estimate,
             n_ref=len(self._mixture.targets),
             n_est=n_est,
@@ -237,7 +238,3 @@ class _MixtureScorer:
             notes=notes or {},
             tallies=tallies or {},
         )
-
-    def _label(self, reference: str | None) -> str:
-        sources = (s.label for s in self._mixture.sources if s.name == reference)
-        return next(sources, reference or "")

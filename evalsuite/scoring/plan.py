@@ -1,4 +1,4 @@
-"""What will be scored, checked before any work is done: set, estimates, split and metrics."""
+"""Plan a score: check that set, estimates, split and metrics fit, before any work is done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mixgen.sets.rendered import RenderedSet, set_sha256
 
 @dataclass(frozen=True)
 class Plan:
-    """A score that was checked and can start: what is scored, by what, against what."""
+    """A checked score that can start: the estimates, the set, the mixtures and the metrics."""
 
     rendered: RenderedSet
     estimates_folder: Path
@@ -28,7 +28,7 @@ class Plan:
 
     @property
     def inputs_sha256(self) -> str:
-        """Hash of everything that decides the scores but the samples of the estimates."""
+        """Hash of everything that decides the scores except the samples of the estimates."""
         inputs = [
             set_sha256(self.rendered),
             sha256_file(self.estimates_folder / RUN_FILE),
@@ -39,7 +39,7 @@ class Plan:
 
     @property
     def job(self) -> ScoringJob:
-        """The part that every mixture needs."""
+        """The part that is the same for all mixtures."""
         return ScoringJob(
             set_folder=self.rendered.folder,
             manifest_sha256=self.rendered.manifest.sha256,
@@ -63,24 +63,24 @@ def plan_score(
     Args:
         set_folder: a rendered set.
         estimates_folder: with run.json and one folder per mixture.
-        split: to score; by default the one that was separated.
+        split: to score; by default the split that was separated.
         metrics: names of metrics; by default those for the set's task.
 
     Raises:
         InputError: estimates and set do not belong together, or the set has two sample rates.
-        UsageError: there is no such metric.
+        UsageError: a metric does not exist.
     """
     rendered = RenderedSet(set_folder)
     estimates = read_estimates_run(estimates_folder)
     _check_manifest(rendered, estimates_folder, estimates)
-    split = _checked_split(estimates_folder, estimates, split)
+    split = _resolve_split(estimates_folder, estimates, split)
     mixtures = rendered.mixtures(split)
     sample_rate = _sample_rate(set_folder, mixtures, estimates)
     task = rendered.manifest.header.task
     if task not in ALL_TASKS:
         raise InputError(
             f"The manifest's task is {task!r}; scores are defined for "
-            f"{', '.join(sorted(ALL_TASKS))}."
+            f"{', '.join(sorted(ALL_TASKS))}: correct the recipe and draw the set again."
         )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     return Plan(rendered, estimates_folder, estimates, split, mixtures, task, chosen)
@@ -91,16 +91,16 @@ def _check_manifest(rendered: RenderedSet, folder: Path, estimates: EstimatesRun
     if not manifest.file.has_sha256(estimates.manifest_sha256):
         raise InputError(
             f"{folder} was made for the manifest {estimates.manifest_sha256[:12]}, but "
-            f"{rendered.folder} has {manifest.sha256[:12]}: separate this set, or give the other "
-            "one."
+            f"{rendered.folder} has {manifest.sha256[:12]}: separate this set, or give the set of "
+            "these estimates."
         )
 
 
-def _checked_split(folder: Path, estimates: EstimatesRun, split: str | None) -> str | None:
+def _resolve_split(folder: Path, estimates: EstimatesRun, split: str | None) -> str | None:
     if split is not None and estimates.split is not None and split != estimates.split:
         raise InputError(
             f"{folder} holds estimates of the split {estimates.split!r}, not {split!r}: separate "
-            "that split, or leave out --split."
+            "that split, or omit --split."
         )
     return split if split is not None else estimates.split
 
@@ -115,6 +115,6 @@ def _sample_rate(set_folder: Path, mixtures: list[Mixture], estimates: Estimates
     if estimates.sample_rate != rates[0]:
         raise InputError(
             f"The estimates are at {estimates.sample_rate} Hz and {set_folder} at {rates[0]} Hz: "
-            "separate the set at its own rate."
+            "separate the set at its sample rate."
         )
     return rates[0]

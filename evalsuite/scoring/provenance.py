@@ -1,4 +1,4 @@
-"""What the scores were computed on and with."""
+"""The hardware and the library versions that scores were computed with."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pesq")
 
 
 def hardware(*, workers: int) -> dict[str, str | int]:
-    """Describe the processor, its cores, and how many processes did the work."""
+    """Return the processor, its cores, and the number of processes and threads of a run."""
     return {
         "cpu": _processor_name(),
         "cores": default_workers(),
@@ -25,9 +25,9 @@ def hardware(*, workers: int) -> dict[str, str | int]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that computes a score."""
-    own = {"separation-suite": __version__, "python": platform.python_version()}
-    return own | {name: installed_version(name) for name in _LIBRARIES}
+    """Return the versions of the libraries that scores depend on."""
+    suite = {"separation-suite": __version__, "python": platform.python_version()}
+    return suite | {name: installed_version(name) for name in _LIBRARIES}
 
 
 def _processor_name() -> str:

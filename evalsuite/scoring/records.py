@@ -1,4 +1,4 @@
-"""Records of the files that scoring reads and writes: estimates, items, scores."""
+"""Records of the files that scoring reads and writes: runs of a separator, items, scores."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -18,17 +18,17 @@ Status = Literal["ok", "failed"]
 
 
 class Failure(Record):
-    """A mixture that the separator gave up on."""
+    """A mixture that the separator failed on."""
 
     id: str
     reason: str
 
 
 class EstimatesRun(Record):
-    """EST/run.json: who made the estimates, for which manifest, and under which names.
+    """EST/run.json: which system made the estimates, for which manifest, under which names.
 
-    With `named` the estimates carry the names of the targets and are not permuted. Keys that are
-    not listed here are left alone: any program may write such a folder.
+    With `named` the estimates carry the names of the targets and are not permuted. Other keys are
+    ignored: any program may write a folder of estimates.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -57,9 +57,9 @@ class ItemRow(Record):
     Where a metric scores mixtures or the set, each mixture has one more line without a reference;
     its `tallies` add up over the mixtures of a set.
 
-    In the file the columns of `values` stand beside the other keys; `reasons` has the reason for
-    each null. `extra` holds the level in dB (against the mixture) of estimates that no reference
-    got.
+    In the file the columns of `values` are keys of the line; `reasons` has the reason for each
+    null. `extra` holds the level in dB (against the mixture) of estimates that are assigned to no
+    reference.
     """
 
     id: str
@@ -79,7 +79,7 @@ class ItemRow(Record):
     tallies: dict[str, float] = Field(default_factory=dict)
 
     def as_line(self) -> dict[str, Any]:
-        """Return the row as it stands in the file, every metric column a key of its own."""
+        """Return the line of the file: every metric column is a key, empty tallies are omitted."""
         plain = self.as_dict()
         values = plain.pop("values")
         last = {key: plain.pop(key) for key in ("reasons", "extra", "notes", "tallies")}
@@ -89,10 +89,10 @@ class ItemRow(Record):
 
 
 def parse_item(line: dict[str, Any], where: str) -> ItemRow:
-    """Read a line of items.jsonl; whatever is no field of `ItemRow` is a metric column.
+    """Return the row of a line of items.jsonl; keys that `ItemRow` lacks are metric columns.
 
     Raises:
-        InputError: it is no such line; the message begins with `where`.
+        InputError: the line is not a row; the message begins with `where`.
     """
     if not isinstance(line, dict):
         raise InputError(f"{where} is not an object: score the estimates again.")
@@ -103,13 +103,13 @@ def parse_item(line: dict[str, Any], where: str) -> ItemRow:
 
 
 class Counts(Record):
-    """How many mixtures were scored, how many could not be, where ratios are infinite."""
+    """Numbers of mixtures scored, mixtures failed, references, and infinite ratios."""
 
     n: int
     n_failed: int
     n_references: int
     n_inf: int
-    """References with a ratio beyond its limit: a perfect estimate or nothing of the reference."""
+    """References with an infinite ratio: the estimate is perfect or orthogonal."""
 
 
 class Separation(Record):
@@ -122,9 +122,9 @@ class Separation(Record):
 
 
 class ScoresRun(Record):
-    """SCORES/run.json: what was scored by which definitions, and on what machine.
+    """SCORES/run.json: what was scored by which definitions, and on which machine.
 
-    Keys of other versions are left alone.
+    Unknown keys are ignored: other versions may write more.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -140,9 +140,9 @@ class ScoresRun(Record):
     sample_rate: int
     metric_spec_sha256: str
     inputs_sha256: str
-    """Of everything that decides the scores but the samples of the estimates."""
+    """Of everything that decides the scores except the samples of the estimates."""
     items_sha256: str
-    """Of items.jsonl, which is written first."""
+    """Of items.jsonl, which is written before run.json."""
     counts: Counts
     parameters: int | None
     macs_per_second: float | None
@@ -166,7 +166,7 @@ def read_estimates_run(folder: Path) -> EstimatesRun:
     """Read EST/run.json.
 
     Raises:
-        InputError: it is missing or not valid.
+        InputError: the file is missing or not valid.
     """
     path = folder / RUN_FILE
     if not path.is_file():

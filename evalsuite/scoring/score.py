@@ -1,4 +1,4 @@
-"""Scores of a folder of estimates against a rendered set: SCORES/items.jsonl and run.json."""
+"""Score a folder of estimates against a rendered set: write SCORES/items.jsonl and run.json."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from evalsuite.metrics.evaluation import values_and_reasons
 from evalsuite.metrics.outcome import Scores
 from evalsuite.scoring.baseline import cache_path, read_cache, write_cache
 from evalsuite.scoring.folder import ScoreFolder
-from evalsuite.scoring.journal import Ledger
+from evalsuite.scoring.journal import ScoreJournal
 from evalsuite.scoring.mixture import Baseline, PendingMixture, score_mixture
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.provenance import hardware, versions
@@ -37,15 +37,15 @@ def score(
 
     Args:
         set_folder: a rendered set.
-        estimates: folder that `baselines separate` wrote, or another program in its form.
-        out: folder of the scores.
-        split: to score; by default the one that was separated.
+        estimates: folder written by `baselines separate`, or by another program in its format.
+        out: folder to write the scores to.
+        split: to score; by default the split that was separated.
         metrics: names of metrics; by default those for the set's task.
         workers: processes that score.
 
     Raises:
         InputError: estimates and set do not belong together, or a file of the set cannot be used.
-        UsageError: there is no such metric.
+        UsageError: a metric does not exist.
         MachineError: `out` cannot be written, or a worker process was killed.
     """
     plan = plan_score(Path(set_folder), Path(estimates), split=split, metrics=metrics)
@@ -56,7 +56,7 @@ def score(
 def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
     """Score every mixture of the plan and write `out`/items.jsonl and `out`/run.json.
 
-    A run that was killed goes on where it stopped. The rows are in the order of the manifest,
+    A run that was killed continues where it stopped. The rows are in the order of the manifest,
     whatever the number of worker processes.
 
     Raises:
@@ -65,32 +65,34 @@ def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
     """
     cache = cache_path(plan.rendered, spec_sha256=spec_sha256(plan.metrics))
     baselines = read_cache(cache)
-    ledger = Ledger(out, plan.inputs_sha256)
-    tasks = _tasks(plan, ledger, baselines)
-    workers = max(1, min(workers, len(tasks)))
+    journal = ScoreJournal(out, plan.inputs_sha256)
+    pending = _pending_mixtures(plan, journal, baselines)
+    workers = max(1, min(workers, len(pending)))
     try:
-        results = bounded_map(partial(score_mixture, plan.job), tasks, workers=workers)
-        for _, scored in track(results, "score", total=len(tasks)):
-            ledger.add(scored)
+        results = bounded_map(partial(score_mixture, plan.job), pending, workers=workers)
+        for _, scored in track(results, "score", total=len(pending)):
+            journal.add(scored)
     finally:
-        ledger.close()
-    found = {i: s.baseline for i, s in ledger.done.items() if s.baseline is not None}
-    if found.keys() - baselines.keys():
-        write_cache(cache, baselines | found)
-    rows = [row for mixture in plan.mixtures for row in ledger.done[mixture.id].rows]
+        journal.close()
+    computed = {i: s.baseline for i, s in journal.done.items() if s.baseline is not None}
+    if computed.keys() - baselines.keys():
+        write_cache(cache, baselines | computed)
+    rows = [row for mixture in plan.mixtures for row in journal.done[mixture.id].rows]
     write_jsonl(out / ITEMS_FILE, (row.as_line() for row in rows))
     run = _run_record(plan, rows, sha256_file(out / ITEMS_FILE), workers)
     write_json(out / RUN_FILE, run.as_dict())
-    ledger.remove()
+    journal.remove()
     return run
 
 
-def _tasks(plan: Plan, ledger: Ledger, baselines: dict[str, Baseline]) -> list[PendingMixture]:
+def _pending_mixtures(
+    plan: Plan, journal: ScoreJournal, baselines: dict[str, Baseline]
+) -> list[PendingMixture]:
     failures = {failure.id: failure.reason for failure in plan.estimates.failures}
-    pending = [mixture.id for mixture in plan.mixtures if mixture.id not in ledger.done]
-    if ledger.done:
-        say(f"score: {len(ledger.done)} mixtures are done already, {len(pending)} are left")
-    return [PendingMixture(i, failures.get(i), baselines.get(i)) for i in pending]
+    ids = [mixture.id for mixture in plan.mixtures if mixture.id not in journal.done]
+    if journal.done:
+        say(f"score: {len(journal.done)} mixtures are finished, {len(ids)} remain")
+    return [PendingMixture(i, failures.get(i), baselines.get(i)) for i in ids]
 
 
 def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int) -> ScoresRun:
@@ -126,19 +128,16 @@ def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int
 
 
 def _set_scores(plan: Plan, rows: list[ItemRow]) -> dict[str, Any]:
-    """Return the columns of the set, and the reasons for what is missing among them."""
+    """Return the columns of the set, and the reasons for missing values."""
     tallies: Counter[str] = Counter()
     for row in rows:
         tallies.update(row.tallies)
+    sample_rate = plan.estimates.sample_rate
     scores: Scores = {}
     for metric in plan.metrics:
         if isinstance(metric, SetMetric):
-            applies = metric.applies_at(plan.estimates.sample_rate)
-            scores |= (
-                metric.score(tallies)
-                if applies
-                else metric.not_applicable(plan.estimates.sample_rate)
-            )
+            applies = metric.applies_at(sample_rate)
+            scores |= metric.score(tallies) if applies else metric.not_applicable(sample_rate)
     values, reasons = values_and_reasons(scores)
     return {"set_scores": values, "set_reasons": reasons}
 

@@ -1,9 +1,9 @@
-"""A small rendered set, estimates of it, and scores of them, made by hand in a moment."""
+"""Make a small rendered set, estimates of it and their scores, without running a separator."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -19,15 +19,64 @@ from mixgen.sets.rendered import FileRow, RenderedHeader, RenderedSet, write_ren
 
 RATE = 8000
 FRAMES = 4000
-MakeSet = Callable[..., Path]
+
+
+class MakeSet(Protocol):
+    """Renders a set of `n` mixtures of noise, whose sources have `names`; returns its folder."""
+
+    def __call__(
+        self,
+        name: str = "tiny",
+        *,
+        n: int = 8,
+        names: Sequence[str] = ("s1", "s2"),
+        task: str = "speech_separation",
+        split: str = "test",
+        seed: int = 0,
+    ) -> Path: ...
+
+
+class MakeEstimates(Protocol):
+    """Writes the references plus noise as the estimates of a set; returns their folder.
+
+    The noise is `noise_db` relative to the level of the references. With `spread_db` its level
+    changes from mixture to mixture. Estimates come in the reverse order of the references unless
+    they are `named`. Other keywords replace values of run.json.
+    """
+
+    def __call__(
+        self,
+        set_folder: Path,
+        name: str = "model",
+        *,
+        noise_db: float = -20.0,
+        spread_db: float = 0.0,
+        seed: int = 1,
+        named: bool = False,
+        **changes: Any,
+    ) -> Path: ...
+
+
+class MakeScores(Protocol):
+    """Scores estimates, by default by SI-SDR and SNR alone; returns the folder of the scores."""
+
+    def __call__(
+        self,
+        set_folder: Path,
+        estimates: Path,
+        name: str | None = None,
+        *,
+        metrics: Sequence[str] | None = ("si_sdr", "snr"),
+    ) -> Path: ...
 
 
 @pytest.fixture
 def make_set(tmp_path: Path) -> MakeSet:
-    """A function that renders a set of noise sources: `n` mixtures, sources named `names`."""
+    """Sets below `tmp_path`."""
 
     def make(
         name: str = "tiny",
+        *,
         n: int = 8,
         names: Sequence[str] = ("s1", "s2"),
         task: str = "speech_separation",
@@ -92,7 +141,7 @@ def _source(name: str, label: str) -> Source:
 
 
 def _render(folder: Path, mixture: Mixture, seed: int) -> list[FileRow]:
-    """Write sources of noise and their sum, as 32-bit float files."""
+    """Write sources of noise and their sum as 32-bit float files."""
     generator = np.random.default_rng([seed, *mixture.id.encode()])
     names = [source.name for source in mixture.sources]
     sources = 0.1 * generator.standard_normal((len(names), FRAMES)).astype("f4")
@@ -121,16 +170,13 @@ def _write(folder: Path, mixture: Mixture, name: str, samples: Any) -> FileRow:
 
 
 @pytest.fixture
-def make_estimates(tmp_path: Path) -> MakeSet:
-    """A function that writes estimates: the references plus noise `noise_db` below them.
-
-    With `spread_db` the level of the noise changes from mixture to mixture. Estimates come in the
-    reverse order of the references unless they are `named`.
-    """
+def make_estimates(tmp_path: Path) -> MakeEstimates:
+    """Estimates below `tmp_path`."""
 
     def make(
         set_folder: Path,
         name: str = "model",
+        *,
         noise_db: float = -20.0,
         spread_db: float = 0.0,
         seed: int = 1,
@@ -145,22 +191,22 @@ def make_estimates(tmp_path: Path) -> MakeSet:
             references = rendered.load_references(mixture.id)[:, 0]  # (n_src, time)
             noise = np.random.default_rng(7).standard_normal(references.shape)
             estimates = references + 0.1 * 10 ** (level / 20) * noise
-            names = mixture.targets if named else _generic(len(references))[::-1]
+            names = mixture.targets if named else _unnamed(len(references))[::-1]
             (folder / mixture.id).mkdir(parents=True, exist_ok=True)
             for estimate_name, samples in zip(names, estimates, strict=True):
                 path = folder / mixture.id / f"{estimate_name}.wav"
                 soundfile.write(path, samples, RATE, subtype="FLOAT")
-        write_run(folder, rendered, name, named, **changes)
+        _write_run(folder, rendered, name, named, **changes)
         return folder
 
     return make
 
 
-def _generic(n: int) -> list[str]:
+def _unnamed(n: int) -> list[str]:
     return [f"est{i}" for i in range(1, n + 1)]
 
 
-def write_run(folder: Path, rendered: RenderedSet, name: str, named: bool, **changes: Any) -> None:
+def _write_run(folder: Path, rendered: RenderedSet, name: str, named: bool, **changes: Any) -> None:
     """Write EST/run.json as a separator does."""
     targets = rendered.mixtures()[0].targets
     record = {
@@ -170,7 +216,7 @@ def write_run(folder: Path, rendered: RenderedSet, name: str, named: bool, **cha
         "manifest_sha256": rendered.manifest.sha256,
         "split": rendered.mixtures()[0].split,
         "named": named,
-        "estimates": targets if named else _generic(len(targets)),
+        "estimates": targets if named else _unnamed(len(targets)),
         "sample_rate": RATE,
         "parameters": 1000,
         "macs_per_second": 2.5e9,
@@ -185,13 +231,14 @@ def write_run(folder: Path, rendered: RenderedSet, name: str, named: bool, **cha
 
 
 @pytest.fixture
-def make_scores(tmp_path: Path) -> MakeSet:
-    """A function that scores estimates, by default by SI-SDR and SNR alone."""
+def make_scores(tmp_path: Path) -> MakeScores:
+    """Scores below `tmp_path`."""
 
     def make(
         set_folder: Path,
         estimates: Path,
         name: str | None = None,
+        *,
         metrics: Sequence[str] | None = ("si_sdr", "snr"),
     ) -> Path:
         out = tmp_path / (name or estimates.name.replace("_estimates", "_scores"))

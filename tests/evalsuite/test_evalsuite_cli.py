@@ -1,36 +1,36 @@
-"""The command line: answers on standard output, one-sentence errors, exit codes."""
+"""The command line: results on standard output, one-sentence errors, exit codes."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from evalsuite import cli
+from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 
-Make = Callable[..., Path]
+
+class RunCommand(Protocol):
+    """Runs the program; returns its exit code, standard output and standard error."""
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]: ...
 
 
 @pytest.fixture
-def evalsuite(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """A function that runs the program: exit code, standard output, standard error."""
+def evalsuite(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """The program, in this process."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["evalsuite", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
 
     return call
-
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 def test_help_needs_no_torch() -> None:
@@ -47,14 +47,14 @@ def test_help_needs_no_torch() -> None:
 
 
 @pytest.mark.parametrize("command", ["score", "rank", "check", "run"])
-def test_help_has_an_example(evalsuite: Call, command: str) -> None:
+def test_help_has_an_example(evalsuite: RunCommand, command: str) -> None:
     code, out, _ = evalsuite(command, "--help")
     assert code == 0
     assert f"Example: evalsuite {command}" in out
 
 
-def test_score_rank_check(
-    evalsuite: Call, make_set: Make, make_estimates: Make, tmp_path: Path
+def test_scores_are_ranked_and_checked(
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
     folder = make_set(n=7)
     for name, noise_db in (("base", -10.0), ("worse", -5.0)):
@@ -80,8 +80,8 @@ def test_score_rank_check(
     assert (code, out.splitlines()[-1]) == (0, "verdict: pass")
 
 
-def test_inconclusive_is_said_and_strict_makes_it_fail(
-    evalsuite: Call, make_set: Make, make_estimates: Make, make_scores: Make
+def test_inconclusive_prints_a_warning_and_strict_makes_it_fail(
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=5)
     base = make_scores(folder, make_estimates(folder, "base", noise_db=-10.0))
@@ -93,7 +93,7 @@ def test_inconclusive_is_said_and_strict_makes_it_fail(
 
 
 def test_another_manifest_ends_with_3(
-    evalsuite: Call, make_set: Make, make_estimates: Make, make_scores: Make
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     one, two = make_set("one", n=1), make_set("two", n=1, seed=3)
     scores = make_scores(one, make_estimates(one, "a"))
@@ -105,7 +105,7 @@ def test_another_manifest_ends_with_3(
 
 
 def test_failed_mixtures_are_listed_and_end_with_4(
-    evalsuite: Call, make_set: Make, make_estimates: Make, tmp_path: Path
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
     folder = make_set(n=2)
     estimates = make_estimates(folder)
@@ -118,7 +118,9 @@ def test_failed_mixtures_are_listed_and_end_with_4(
     assert (out / "run.json").is_file()
 
 
-def test_wrong_usage_ends_with_2(evalsuite: Call, make_set: Make, make_estimates: Make) -> None:
+def test_wrong_usage_ends_with_2(
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates
+) -> None:
     folder = make_set(n=1)
     estimates = make_estimates(folder)
     arguments = ("--set", folder, "--estimates", estimates, "--out", folder / "s")
@@ -129,7 +131,7 @@ def test_wrong_usage_ends_with_2(evalsuite: Call, make_set: Make, make_estimates
     assert evalsuite("check", folder)[0] == 2
 
 
-def test_run_prints_the_table(evalsuite: Call, make_set: Make, tmp_path: Path) -> None:
+def test_run_prints_the_table(evalsuite: RunCommand, make_set: MakeSet, tmp_path: Path) -> None:
     folder = make_set(n=1)
     arguments = ("--system", "mixture", "--metrics", "si_sdr", "--workers", 1)
     code, out, _ = evalsuite("run", "--set", folder, "--out", tmp_path / "out", *arguments)

@@ -1,9 +1,9 @@
-"""The gate: pass, fail, inconclusive; pairing, tolerances, refusals."""
+"""The gate: verdicts, pairing, tolerances, refusals."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
+from typing import Any, Protocol
 
 import pytest
 
@@ -12,19 +12,27 @@ from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.statistics import mean_interval
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import sha256_file
+from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 
-Make = Callable[..., Path]
+
+class MakePair(Protocol):
+    """Scores a base and a candidate on a set of `n` mixtures; returns both folders.
+
+    Keywords go to `make_estimates` for the candidate.
+    """
+
+    def __call__(self, n: int = 12, **candidate: Any) -> tuple[Path, Path]: ...
 
 
-def compare(base: Path, candidate: Path, **arguments: object) -> CheckResult:
-    return check(base=ScoreFolder(base), candidate=ScoreFolder(candidate), **arguments)
+def compare(base: Path, candidate: Path, **options: Any) -> CheckResult:
+    return check(base=base, candidate=candidate, **options)
 
 
 @pytest.fixture
-def pair(make_set: Make, make_estimates: Make, make_scores: Make) -> Callable[..., tuple]:
-    """A function that scores a base and a candidate on a set of `n` mixtures."""
+def pair(make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores) -> MakePair:
+    """A base with noise at -10 dB; a candidate without keywords is equal."""
 
-    def make(n: int = 12, **candidate: object) -> tuple[Path, Path]:
+    def make(n: int = 12, **candidate: Any) -> tuple[Path, Path]:
         folder = make_set(n=n)
         base = make_estimates(folder, "base", noise_db=-10.0)
         other = make_estimates(folder, "candidate", **{"noise_db": -10.0, **candidate})
@@ -34,14 +42,15 @@ def pair(make_set: Make, make_estimates: Make, make_scores: Make) -> Callable[..
 
 
 @pytest.mark.parametrize("n", [1, 5, 12])
-def test_the_same_scores_pass_whatever_their_number(pair: Make, n: int) -> None:
+def test_the_same_scores_pass_whatever_their_number(pair: MakePair, n: int) -> None:
     result = compare(*pair(n))
     assert result.verdict == "pass"
     assert [m.mean_difference for m in result.metrics] == [0.0, 0.0]
     assert [m.metric for m in result.metrics] == ["si_sdr", "snr"]
 
 
-def test_a_clear_loss_fails(pair: Make) -> None:
+def test_a_clear_loss_fails(pair: MakePair) -> None:
+    """Differences are averaged per mixture before the mean and the interval."""
     base, candidate = pair(noise_db=-7.0, spread_db=0.5)
     result = compare(base, candidate)
     first = result.metrics[0]
@@ -64,37 +73,37 @@ def test_a_clear_loss_fails(pair: Make) -> None:
     assert first.worst[0].difference == min(item.difference for item in first.worst) < -2.0
 
 
-def test_a_gain_passes(pair: Make) -> None:
+def test_a_gain_passes(pair: MakePair) -> None:
     assert compare(*pair(noise_db=-14.0, spread_db=0.5)).verdict == "pass"
 
 
-def test_five_noisy_mixtures_are_inconclusive(pair: Make) -> None:
+def test_five_noisy_mixtures_are_inconclusive(pair: MakePair) -> None:
     result = compare(*pair(5, spread_db=1.0))
     assert result.verdict == "inconclusive"
     assert {m.verdict for m in result.metrics} == {"inconclusive"}
 
 
-def test_five_mixtures_never_pass_unless_nothing_differs(pair: Make) -> None:
+def test_five_mixtures_never_pass_unless_nothing_differs(pair: MakePair) -> None:
     result = compare(*pair(5, noise_db=-10.0001))
     assert result.verdict == "inconclusive"
     assert "fewer than 6" in result.metrics[0].why
 
 
-def test_five_mixtures_fail_where_all_lose_much(pair: Make) -> None:
+def test_five_mixtures_fail_where_all_lose_much(pair: MakePair) -> None:
     assert compare(*pair(5, noise_db=5.0, spread_db=1.0)).verdict == "fail"
 
 
-def test_a_small_loss_is_within_the_tolerance_that_is_set(pair: Make) -> None:
+def test_a_small_loss_passes_with_a_larger_tolerance(pair: MakePair) -> None:
     folders = pair(noise_db=-9.85)
     assert compare(*folders).verdict == "fail"
     assert compare(*folders, tolerances={"si_sdr": 0.2, "snr": 0.2}).verdict == "pass"
 
 
-def test_many_mixtures_with_noise_are_inconclusive_rather_than_passed(pair: Make) -> None:
+def test_many_mixtures_with_noise_are_inconclusive_rather_than_passed(pair: MakePair) -> None:
     assert compare(*pair(12, spread_db=2.0)).verdict == "inconclusive"
 
 
-def test_a_new_failure_fails_however_good_the_rest(pair: Make) -> None:
+def test_a_new_failure_fails_however_good_the_rest(pair: MakePair) -> None:
     failures = [{"id": "test_004", "reason": "out of memory"}]
     result = compare(*pair(noise_db=-30.0, failures=failures))
     assert result.verdict == "fail"
@@ -106,7 +115,7 @@ def test_a_new_failure_fails_however_good_the_rest(pair: Make) -> None:
 
 
 def test_an_old_failure_is_no_regression(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=8)
     failures = [{"id": "test_004", "reason": "out of memory"}]
@@ -119,7 +128,7 @@ def test_an_old_failure_is_no_regression(
 
 
 def test_perfect_stays_perfect_or_fails(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=6)
     perfect = make_scores(folder, make_estimates(folder, "perfect", noise_db=-400.0))
@@ -129,7 +138,7 @@ def test_perfect_stays_perfect_or_fails(
     assert compare(good, perfect).verdict == "inconclusive"
 
 
-def test_less_is_better_turns_the_sign(pair: Make) -> None:
+def test_less_is_better_turns_the_sign(pair: MakePair) -> None:
     folders = pair(noise_db=-14.0)
     for folder in folders:
         path = folder / "run.json"
@@ -142,8 +151,8 @@ def test_less_is_better_turns_the_sign(pair: Make) -> None:
     assert result.metrics[0].mean_difference == pytest.approx(-4.0, abs=0.2)
 
 
-def test_columns_that_neither_has_are_left_out_unless_asked_for(
-    make_set: Make, make_estimates: Make, make_scores: Make
+def test_columns_without_values_in_either_folder_are_skipped_unless_chosen(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=1, names=("s1",))
     scores = make_scores(folder, make_estimates(folder), metrics=["si_sdr", "bss512"])
@@ -153,13 +162,13 @@ def test_columns_that_neither_has_are_left_out_unless_asked_for(
     assert compare(scores, scores, columns=["sir_bss512"]).verdict == "inconclusive"
 
 
-def test_chosen_columns_may_be_improvements(pair: Make) -> None:
+def test_chosen_columns_may_be_improvements(pair: MakePair) -> None:
     result = compare(*pair(), columns=["si_sdri"])
     assert [m.metric for m in result.metrics] == ["si_sdri"]
 
 
 def test_refuses_other_manifests_and_definitions(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     one, two = make_set("one", n=2), make_set("two", n=2, seed=3)
     estimates = make_estimates(one, "a")
@@ -170,7 +179,7 @@ def test_refuses_other_manifests_and_definitions(
         compare(scores, make_scores(one, estimates, "less", metrics=["si_sdr"]))
 
 
-def test_refuses_other_splits_and_items(pair: Make) -> None:
+def test_refuses_other_splits_and_items(pair: MakePair) -> None:
     base, candidate = pair(2)
     items = candidate / "items.jsonl"
     items.write_text("".join(items.read_text().splitlines(keepends=True)[:2]))
@@ -184,7 +193,7 @@ def test_refuses_other_splits_and_items(pair: Make) -> None:
         compare(base, candidate)
 
 
-def test_refuses_unknown_columns(pair: Make) -> None:
+def test_refuses_unknown_columns(pair: MakePair) -> None:
     folders = pair(1)
     with pytest.raises(UsageError, match="no column 'sdr'"):
         compare(*folders, columns=["sdr"])
@@ -192,7 +201,7 @@ def test_refuses_unknown_columns(pair: Make) -> None:
         compare(*folders, tolerances={"sdr": 0.1})
 
 
-def test_tolerances_as_typed() -> None:
+def test_tolerances_are_parsed_as_typed() -> None:
     units = {"si_sdr": "dB", "snr": "dB", "stoi": "1"}
     assert parse_tolerances(["0.3", "stoi=0.02", "snr=0"], units) == {
         "si_sdr": 0.3,

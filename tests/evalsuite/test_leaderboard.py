@@ -1,9 +1,9 @@
-"""The leaderboard: order, averages, intervals, ties, groups, hashes."""
+"""The leaderboard: order, averages, intervals, ties, groups, provenance."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, median
+from typing import Any, Protocol
 
 import pytest
 
@@ -12,22 +12,30 @@ from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.show import leaderboard_text
 from evalsuite.statistics import mean_interval
 from mixgen.core.errors import InputError
+from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 
-Make = Callable[..., Path]
+
+class ScoreSystem(Protocol):
+    """Scores a system of this name on one set; keywords go to `make_estimates`."""
+
+    def __call__(self, name: str, **options: Any) -> Path: ...
 
 
 @pytest.fixture
-def scored(make_set: Make, make_estimates: Make, make_scores: Make) -> Callable[..., Path]:
-    """A function that makes scores of one set under a name; arguments go to the estimates."""
+def scored(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+) -> ScoreSystem:
+    """Systems on one set of eight mixtures."""
     folder = make_set()
 
-    def make(name: str, **arguments: object) -> Path:
-        return make_scores(folder, make_estimates(folder, name, **arguments))
+    def score(name: str, **options: Any) -> Path:
+        return make_scores(folder, make_estimates(folder, name, **options))
 
-    return make
+    return score
 
 
-def test_best_first_with_mean_and_interval_over_mixtures(scored: Make) -> None:
+def test_best_first_with_mean_and_interval_over_mixtures(scored: ScoreSystem) -> None:
+    """The sources of a mixture are averaged first, so the interval is over mixtures."""
     worse, better = scored("worse", noise_db=0.0, spread_db=1.0), scored("better")
     rows = rank([worse, better])
     assert [(row["rank"], row["model"]) for row in rows] == [(1, "better"), (2, "worse")]
@@ -41,14 +49,16 @@ def test_best_first_with_mean_and_interval_over_mixtures(scored: Make) -> None:
     assert not rows[1]["tied_with_above"]
 
 
-def test_a_tie_is_marked_where_the_items_cannot_tell(scored: Make) -> None:
+def test_a_tie_is_marked_where_the_interval_of_the_differences_includes_zero(
+    scored: ScoreSystem,
+) -> None:
     first = scored("first", noise_db=-10.0, spread_db=3.0, seed=1)
     second = scored("second", noise_db=-10.0, spread_db=3.0, seed=2)
     assert [row["tied_with_above"] for row in rank([first, second])] == [None, True]
 
 
 def test_failures_are_counted_beside_the_mean_of_the_others(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set()
     failures = [{"id": "test_003", "reason": "out of memory"}]
@@ -56,7 +66,7 @@ def test_failures_are_counted_beside_the_mean_of_the_others(
     assert (row["n"], row["n_fail"], row["si_sdr_n"], row["si_sdr_nfail"]) == (8, 1, 7, 1)
 
 
-def test_a_system_without_values_comes_last(scored: Make) -> None:
+def test_a_system_without_values_comes_last(scored: ScoreSystem) -> None:
     rows = rank([scored("perfect", noise_db=-400.0), scored("good")])
     assert [row["model"] for row in rows] == ["good", "perfect"]
     assert rows[1]["si_sdri_mean"] is None
@@ -64,27 +74,24 @@ def test_a_system_without_values_comes_last(scored: Make) -> None:
 
 
 def test_music_is_ranked_by_the_median_over_songs_and_has_columns_per_stem(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
+    """The stems of a song are averaged first, so the median is over songs."""
     folder = make_set(n=7, names=("vocals", "drums"), task="music_separation")
     estimates = make_estimates(folder, named=True, spread_db=4.0)
     scores = make_scores(folder, estimates, metrics=["sdr_v4", "si_sdr"])
     (row,) = rank([scores])
-    items = ScoreFolder(scores).items
-    of_stem = {s: [i.values["sdr_v4_med"] for i in items if i.reference == s] for s in ("vocals",)}
-    both = [fmean(pair) for pair in zip(of_stem["vocals"], _drums(items), strict=True)]
+    values = [item.values["sdr_v4_med"] for item in ScoreFolder(scores).items]
+    vocals, drums = values[::2], values[1::2]
+    per_song = [fmean(pair) for pair in zip(vocals, drums, strict=True)]
     assert row["headline"] == "sdr_v4_med_median"
-    assert row["sdr_v4_med_median"] == pytest.approx(median(both))
-    assert row["sdr_v4_med_median_vocals"] == pytest.approx(median(of_stem["vocals"]))
+    assert row["sdr_v4_med_median"] == pytest.approx(median(per_song))
+    assert row["sdr_v4_med_median_vocals"] == pytest.approx(median(vocals))
     assert row["sdr_v4_med_median_ci_lo"] < row["sdr_v4_med_median"]
 
 
-def _drums(items: list) -> list[float]:
-    return [item.values["sdr_v4_med"] for item in items if item.reference == "drums"]
-
-
-def test_other_manifests_and_definitions_are_other_groups(
-    make_set: Make, make_estimates: Make, make_scores: Make
+def test_every_manifest_and_definition_is_a_group(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     one, two = make_set("one"), make_set("two", seed=9)
     estimates = make_estimates(one, "a")
@@ -98,7 +105,7 @@ def test_other_manifests_and_definitions_are_other_groups(
     assert [row["rank"] for row in rows] == [1, 1, 1]
 
 
-def test_two_score_folders_of_one_model_are_refused(scored: Make, tmp_path: Path) -> None:
+def test_two_score_folders_of_one_model_are_refused(scored: ScoreSystem, tmp_path: Path) -> None:
     first = scored("model")
     second = first.rename(tmp_path / "moved")
     with pytest.raises(InputError, match="both score model"):
@@ -106,7 +113,7 @@ def test_two_score_folders_of_one_model_are_refused(scored: Make, tmp_path: Path
     assert len(rank([second, second])) == 1
 
 
-def test_scores_that_were_edited_are_refused(scored: Make) -> None:
+def test_scores_that_were_edited_are_refused(scored: ScoreSystem) -> None:
     folder = scored("model")
     items = folder / "items.jsonl"
     items.write_text(items.read_text().replace("test_000", "test_001", 1))
@@ -114,9 +121,7 @@ def test_scores_that_were_edited_are_refused(scored: Make) -> None:
         rank([folder])
 
 
-def test_the_csv_holds_what_the_rows_say_and_what_produced_them(
-    scored: Make, tmp_path: Path
-) -> None:
+def test_the_csv_holds_the_rows_and_their_provenance(scored: ScoreSystem, tmp_path: Path) -> None:
     rows = rank([scored("model", checkpoint_sha256="ab" * 32)])
     write_leaderboard(tmp_path / "leaderboard.csv", rows)
     with (tmp_path / "leaderboard.csv").open() as stream:
@@ -131,7 +136,7 @@ def test_the_csv_holds_what_the_rows_say_and_what_produced_them(
     assert row["tied_with_above"] == ""
 
 
-def test_the_table_shows_rank_interval_and_cost(scored: Make) -> None:
+def test_the_table_shows_rank_interval_and_cost(scored: ScoreSystem) -> None:
     text = leaderboard_text(rank([scored("worse", noise_db=0.0), scored("better")]))
     group, header, best, second = text.splitlines()
     assert group.startswith("tiny/test/")

@@ -1,7 +1,6 @@
-"""Separate, score and rank in one go, with systems that need no training."""
+"""Separate, score and rank in one call, with systems that need no training."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,12 @@ import pytest
 from evalsuite import run as run_module
 from evalsuite.run import run
 from mixgen.core.errors import InputError, UsageError
+from tests.evalsuite.conftest import MakeSet
 
-Make = Callable[..., Path]
 METRICS = ("si_sdr",)
 
 
-def test_every_system_on_every_set_in_one_leaderboard(make_set: Make, tmp_path: Path) -> None:
+def test_every_system_on_every_set_in_one_leaderboard(make_set: MakeSet, tmp_path: Path) -> None:
     sets = [make_set("two", n=3), make_set("three", n=3, names=("s1", "s2", "s3"))]
     systems = ["mixture", "oracle:irm"]
     result = run(sets=sets, systems=systems, out=tmp_path / "out", metrics=METRICS, workers=1)
@@ -32,8 +31,8 @@ def test_every_system_on_every_set_in_one_leaderboard(make_set: Make, tmp_path: 
     assert (tmp_path / "out" / "two" / "oracle-irm" / "scores" / "items.jsonl").is_file()
 
 
-def test_finished_steps_are_used_again(
-    make_set: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_finished_steps_are_not_repeated(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = {"sets": [make_set(n=2)], "systems": ["mixture"], "out": tmp_path / "out"}
     first = run(**arguments, metrics=METRICS, workers=1)
@@ -44,13 +43,13 @@ def test_finished_steps_are_used_again(
     assert estimate.stat().st_mtime_ns == written
 
 
-def test_a_set_made_anew_is_separated_and_scored_anew(make_set: Make, tmp_path: Path) -> None:
-    def score_of_a_set(seed: int) -> float:
+def test_a_changed_set_is_separated_and_scored_again(make_set: MakeSet, tmp_path: Path) -> None:
+    def mean_score(seed: int) -> float:
         arguments = {"systems": ["oracle:irm"], "out": tmp_path / "out", "workers": 1}
         result = run(sets=[make_set(n=2, seed=seed)], metrics=METRICS, **arguments)
         return result.rows[0]["si_sdr_mean"]
 
-    assert score_of_a_set(0) != score_of_a_set(1)
+    assert mean_score(0) != mean_score(1)
 
 
 @pytest.fixture
@@ -75,8 +74,8 @@ def speech_checkpoint(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_system_that_does_not_fit_is_skipped_and_said(
-    make_set: Make, speech_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_system_that_does_not_fit_is_skipped_and_reported(
+    make_set: MakeSet, speech_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     three = make_set("three", n=1, names=("s1", "s2", "s3"))
     systems = ["mixture", str(speech_checkpoint)]
@@ -87,7 +86,7 @@ def test_a_system_that_does_not_fit_is_skipped_and_said(
 
 
 def test_no_system_that_fits_is_an_error(
-    make_set: Make, speech_checkpoint: Path, tmp_path: Path
+    make_set: MakeSet, speech_checkpoint: Path, tmp_path: Path
 ) -> None:
     three = make_set("three", n=1, names=("s1", "s2", "s3"))
     with pytest.raises(InputError, match="No system fits any set"):
@@ -95,7 +94,7 @@ def test_no_system_that_fits_is_an_error(
 
 
 def test_a_broken_checkpoint_is_an_error_before_any_work(
-    make_set: Make, speech_checkpoint: Path, tmp_path: Path
+    make_set: MakeSet, speech_checkpoint: Path, tmp_path: Path
 ) -> None:
     weights = speech_checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
@@ -104,15 +103,15 @@ def test_a_broken_checkpoint_is_an_error_before_any_work(
     assert not (tmp_path / "o").exists()
 
 
-def test_unknown_and_untrained_systems_are_errors(make_set: Make, tmp_path: Path) -> None:
+def test_unknown_and_untrained_systems_are_errors(make_set: MakeSet, tmp_path: Path) -> None:
     folder = make_set(n=1)
     for system in ("mixtur", "conv_tasnet:small"):
         with pytest.raises(UsageError, match=system):
             run(sets=[folder], systems=["mixture", system], out=tmp_path / "out")
 
 
-def test_folders_are_named_after_the_last_part_or_the_whole_path(
-    make_set: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_folders_have_the_last_part_of_a_path_or_the_whole_path_as_name(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     sets = [make_set("a/same", n=1), make_set("b/same", n=1, seed=1), make_set("c/own", n=1)]
@@ -122,7 +121,7 @@ def test_folders_are_named_after_the_last_part_or_the_whole_path(
     assert folders == {"a-same", "b-same", "own"}
 
 
-def test_two_sets_of_one_name_are_refused(make_set: Make, tmp_path: Path) -> None:
+def test_two_sets_of_one_name_are_refused(make_set: MakeSet, tmp_path: Path) -> None:
     folder = make_set(n=1)
     with pytest.raises(UsageError, match="share the folder"):
         run(sets=[folder, folder], systems=["mixture"], out=tmp_path / "out")

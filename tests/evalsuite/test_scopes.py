@@ -13,12 +13,13 @@ from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.outcome import Missing, Reason, Scores
 from evalsuite.scoring.score import score
 from mixgen.core.vocabulary import SPEECH_TASKS
+from tests.evalsuite.conftest import MakeEstimates, MakeSet
 
 METRICS = ["si_sdr", "count", "loudest"]
 
 
 def count_error(item: ScoringItem, estimates: Sequence[Array | None]) -> Scores:
-    """Score how many estimates sound, against the number of targets in the record."""
+    """Return the number of sounding estimates against the number of targets in the record."""
     if item.record is None:
         return {"count_error": Missing(Reason.NOT_APPLICABLE, "no record")}
     found = sum(estimate is not None and bool(estimate.any()) for estimate in estimates)
@@ -26,14 +27,14 @@ def count_error(item: ScoringItem, estimates: Sequence[Array | None]) -> Scores:
 
 
 def loudest_tally(item: ScoringItem, estimates: Sequence[Array | None]) -> Mapping[str, float]:
-    """Count estimates, and those louder than the mixture."""
+    """Count the estimates, and those louder than the mixture."""
     level = float(np.square(item.mixture).sum())
     louder = [float(np.square(e).sum()) > level for e in estimates if e is not None]
     return {"n_estimates": len(louder), "n_louder": sum(louder)}
 
 
 def loudest_share(sums: Mapping[str, float]) -> Scores:
-    """Divide the sums over the set."""
+    """Return the share of louder estimates in the set."""
     if not sums["n_estimates"]:
         return {"louder_share": Missing(Reason.MISSING_ESTIMATE)}
     return {"louder_share": sums["n_louder"] / sums["n_estimates"]}
@@ -41,7 +42,7 @@ def loudest_share(sums: Mapping[str, float]) -> Scores:
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two more metrics in the table."""
+    """Add two metrics to the table."""
     about = {"tasks": SPEECH_TASKS, "parameters": {}, "source": "a test"}
     count = MixtureMetric(
         name="count",
@@ -63,7 +64,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(table(), "loudest", loudest)
 
 
-def test_one_item() -> None:
+def test_an_item_has_columns_of_the_mixture_and_tallies() -> None:
     talkers = np.random.default_rng(0).standard_normal((2, 1, 8000))
     scores = evaluate(
         references=talkers,
@@ -77,7 +78,9 @@ def test_one_item() -> None:
     assert scores.mixture.tallies == {"n_estimates": 1, "n_louder": 0}
 
 
-def test_from_files_to_the_leaderboard_and_the_gate(make_set, make_estimates, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_scopes_reach_the_leaderboard_and_the_gate(
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+) -> None:
     folder = make_set(n=3)
     estimates = make_estimates(folder)
     scores = score(folder, estimates, tmp_path / "scores", metrics=METRICS)
@@ -93,8 +96,8 @@ def test_from_files_to_the_leaderboard_and_the_gate(make_set, make_estimates, tm
     assert result.verdict == "pass"
 
 
-def test_a_mixture_that_failed_has_no_value_and_counts_nothing(  # type: ignore[no-untyped-def]
-    make_set, make_estimates, tmp_path: Path
+def test_a_failed_mixture_has_no_value_and_no_tallies(
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
     folder = make_set(n=2)
     estimates = make_estimates(folder)

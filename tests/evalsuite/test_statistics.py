@@ -22,7 +22,7 @@ def test_interval_of_few_values_is_scipys_student_interval() -> None:
 
 
 @pytest.mark.parametrize("n", [3, FEW, 12, 40])
-def test_interval_holds_the_true_mean_19_times_of_20(n: int) -> None:
+def test_interval_includes_the_true_mean_19_times_of_20(n: int) -> None:
     generator = np.random.default_rng(11)
     intervals = [mean_interval(generator.standard_normal(n)) for _ in range(300)]
     covered = np.mean([low <= 0.0 <= high for low, high in intervals])
@@ -35,6 +35,7 @@ def test_no_interval_from_one_value() -> None:
 
 
 def test_same_values_give_the_same_interval_twice() -> None:
+    """The seed of the bootstrap is fixed."""
     sample = np.random.default_rng(5).standard_normal(30)
     assert mean_interval(sample) == mean_interval(sample)
 
@@ -55,7 +56,7 @@ def test_wilcoxon_with_ties_and_zeros_is_scipys() -> None:
     assert wilcoxon_p(differences) == pytest.approx(theirs, rel=1e-12)
 
 
-def test_wilcoxon_without_differences() -> None:
+def test_wilcoxon_of_zeros_is_one_and_of_no_values_none() -> None:
     assert wilcoxon_p([0.0, 0.0]) == 1.0
     assert wilcoxon_p([]) is None
 

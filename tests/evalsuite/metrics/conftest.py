@@ -1,8 +1,8 @@
-"""Signals and stored vectors that the metric tests share."""
+"""Signals and stored scores that the metric tests share."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,15 +11,33 @@ from numpy.typing import NDArray
 from scipy import signal
 
 Array = NDArray[np.float64]
+Pair = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class MatlabVectors:
+    """Signals, and the scores that MATLAB's BSS Eval computed for them.
+
+    Attributes:
+        references: shape (n_src, time).
+        estimates: shape (n_src, time).
+        scores: SDR, SIR, SAR in dB, shape (3, n_src).
+        permutation: for each reference the index of its estimate.
+    """
+
+    references: Array
+    estimates: Array
+    scores: Array
+    permutation: tuple[int, ...]
 
 
 @pytest.fixture
-def matlab_vectors(real_data: Path, request: pytest.FixtureRequest) -> SimpleNamespace:
-    """Signals (n_src, time) and the SDR, SIR, SAR (3, n_src) that MATLAB's BSS Eval gave them."""
+def matlab_vectors(real_data: Path, request: pytest.FixtureRequest) -> MatlabVectors:
+    """One of the test vectors of `mir_eval`, by its number."""
     folder = real_data / "metrics" / "mir_eval-separation"
     stored = json.loads((folder / f"output{request.param}.json").read_text())["Sources"]
     names = ("Distortion", "Interference", "Artifact")
-    return SimpleNamespace(
+    return MatlabVectors(
         references=_read_folder(folder / f"ref{request.param}"),
         estimates=_read_folder(folder / f"est{request.param}"),
         scores=np.array([stored[f"Source to {name}"] for name in names]),
@@ -32,7 +50,7 @@ def _read_folder(folder: Path) -> Array:
 
 
 @pytest.fixture
-def noisy_speech(real_data: Path) -> tuple[Array, Array]:
+def noisy_speech(real_data: Path) -> Pair:
     """Clean and noisy speech at 16 kHz, each (time,): the pair in the README of `pesq`."""
     folder = real_data / "metrics" / "pesq-ludlows"
     return (

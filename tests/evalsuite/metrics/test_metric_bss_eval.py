@@ -2,17 +2,15 @@
 
 import warnings
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import signal
 
 from evalsuite.metrics import ItemScores, evaluate, evaluate_mixture
 from evalsuite.metrics.bss_eval import COLUMNS, TAPS, NormalEquations
+from tests.evalsuite.metrics.conftest import Array, MatlabVectors
 
-Array = NDArray[np.float64]
 ALL_VECTORS = pytest.mark.parametrize("matlab_vectors", ["01", "02", "03"], indirect=True)
 
 
@@ -29,7 +27,7 @@ def score(references: Array, estimates: Array, names: Sequence[str] | None = Non
 
 
 def values(scores: ItemScores) -> Array:
-    """SDR, SIR, SAR as (3, n_src)."""
+    """Return SDR, SIR, SAR as (3, n_src)."""
     return np.array([[r.values[column] for r in scores.references] for column in COLUMNS], float)
 
 
@@ -42,7 +40,7 @@ def mir_eval_scores(references: Array, estimates: Array) -> Array:
 
 
 @ALL_VECTORS
-def test_equals_matlab(matlab_vectors: SimpleNamespace) -> None:
+def test_equals_matlab(matlab_vectors: MatlabVectors) -> None:
     scores = score(matlab_vectors.references, matlab_vectors.estimates)
     assert scores.permutation == matlab_vectors.permutation
     np.testing.assert_allclose(values(scores), matlab_vectors.scores, atol=1e-6)
@@ -50,16 +48,14 @@ def test_equals_matlab(matlab_vectors: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize("matlab_vectors", ["01", "02"], indirect=True)
-def test_equals_mir_eval_and_so_does_the_baseline(matlab_vectors: SimpleNamespace) -> None:
+def test_equals_mir_eval_and_so_does_the_baseline(matlab_vectors: MatlabVectors) -> None:
     references = matlab_vectors.references
     estimates = matlab_vectors.estimates[list(matlab_vectors.permutation)]
     names = [f"s{i}" for i in range(len(references))]
     scores = score(references, estimates, names)
     mixture = np.tile(references.sum(axis=0), (len(references), 1))
-    theirs, of_mixture = (
-        mir_eval_scores(references, estimates),
-        mir_eval_scores(references, mixture),
-    )
+    theirs = mir_eval_scores(references, estimates)
+    of_mixture = mir_eval_scores(references, mixture)
     np.testing.assert_allclose(values(scores), theirs, atol=1e-6)
     gains = [[r.values[f"{column}i"] for r in scores.references] for column in COLUMNS[:2]]
     np.testing.assert_allclose(gains, (theirs - of_mixture)[:2], atol=1e-6)
@@ -75,7 +71,7 @@ def test_equals_fast_bss_eval(talkers: Array) -> None:
 
 
 def test_band_limited_references_equal_mir_eval(talkers: Array) -> None:
-    """Nothing above a quarter of the band: the normal equations are almost singular."""
+    """No energy above a quarter of the band: the normal equations are almost singular."""
     lowpass = signal.firwin(301, 0.25)
     references = signal.fftconvolve(talkers[:, 0], lowpass[None], "same", axes=-1)
     estimates = references + 0.3 * references[::-1] + 0.1 * talkers[::-1, 0]
@@ -106,7 +102,7 @@ def test_a_filter_of_512_taps_is_forgiven_and_an_early_sample_is_not() -> None:
     assert score(reference, early).references[0].values["sdr_bss512"] < 0.0
 
 
-def test_silent_reference_spans_nothing(talkers: Array) -> None:
+def test_a_silent_reference_is_not_in_the_span(talkers: Array) -> None:
     references = talkers[:, 0]
     silence = np.zeros((1, references.shape[1]))
     estimates = references + 0.2 * references[::-1]
@@ -136,7 +132,7 @@ def test_channels_are_averaged(talkers: Array) -> None:
     np.testing.assert_allclose(values(both), np.mean(alone, axis=0), atol=1e-9)
 
 
-def test_one_reference_twice_needs_a_loaded_system_and_says_so(talkers: Array) -> None:
+def test_equal_references_need_a_loaded_matrix_and_leave_a_note(talkers: Array) -> None:
     twice = np.concatenate([talkers[:1, 0], talkers[:1, 0]])
     scores = score(twice, twice + 0.1 * talkers[1, 0], ["a", "b"])
     alone = score(twice[:1], twice[:1] + 0.1 * talkers[1, 0])
@@ -145,7 +141,7 @@ def test_one_reference_twice_needs_a_loaded_system_and_says_so(talkers: Array) -
     assert sdr == pytest.approx(alone.references[0].values["sdr_bss512"], abs=1e-6)
 
 
-def test_least_squares_where_nothing_can_be_factorised() -> None:
+def test_least_squares_where_cholesky_fails() -> None:
     indefinite = np.array([[1.0, 2.0], [2.0, 1.0]])
     equations = NormalEquations.of(indefinite)
     assert equations.route == "lstsq"

@@ -1,18 +1,22 @@
-"""One item: pairing, improvements, what fails and how it is told."""
+"""One item: pairing, improvements, failures and their reasons."""
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from evalsuite.metrics import evaluate, evaluate_mixture
+from evalsuite.metrics import ItemScores, evaluate, evaluate_mixture
 from evalsuite.metrics.si_sdr import si_sdr, snr
 from mixgen.core.errors import InputError, UsageError
+from tests.evalsuite.metrics.conftest import Array
 
 RATE = 16_000
 FAST = ["si_sdr", "snr", "lag", "leak"]
 
 
-def score(references: np.ndarray, estimates: list, **changes: object):
-    arguments = {
+def score(references: Array, estimates: list[Array | None], **changes: Any) -> ItemScores:
+    arguments: dict[str, Any] = {
         "references": references,
         "estimates": estimates,
         "mixture": references.sum(axis=0),
@@ -22,7 +26,8 @@ def score(references: np.ndarray, estimates: list, **changes: object):
     return evaluate(**{**arguments, **changes})
 
 
-def test_improvement_is_over_the_mixture_of_the_same_reference(talkers: np.ndarray) -> None:
+def test_improvement_is_over_the_mixture_of_the_same_reference(talkers: Array) -> None:
+    """The columns hold the metric's value of each pair, and its gain over that of the mixture."""
     mixture = talkers.sum(axis=0)
     estimates = list(talkers + 0.1 * talkers[::-1])
     scores = score(talkers, estimates)
@@ -34,14 +39,12 @@ def test_improvement_is_over_the_mixture_of_the_same_reference(talkers: np.ndarr
             assert found.values[f"{column}i"] == pytest.approx(gain)
 
 
-def test_a_given_baseline_is_used(talkers: np.ndarray) -> None:
+def test_a_given_baseline_is_used(talkers: Array) -> None:
     given = {"references": talkers, "mixture": talkers.sum(axis=0), "sample_rate": RATE}
     baseline = evaluate_mixture(**given, metrics=FAST)
     scores = evaluate(**given, estimates=list(talkers[::-1] + 0.1), metrics=FAST, baseline=baseline)
     assert scores.baseline == baseline
-    shifted = [
-        type(b)(b.name, None, {c: v - 1.0 for c, v in b.values.items()}, {}) for b in baseline
-    ]
+    shifted = [replace(b, values={c: v - 1.0 for c, v in b.values.items()}) for b in baseline]
     higher = evaluate(**given, estimates=list(talkers[::-1] + 0.1), metrics=FAST, baseline=shifted)
     for low, high in zip(scores.references, higher.references, strict=True):
         assert high.values["snri"] == pytest.approx(low.values["snri"] + 1.0)
@@ -51,7 +54,7 @@ def test_a_given_baseline_is_used(talkers: np.ndarray) -> None:
         evaluate(**given, estimates=[], metrics=["bss512"], baseline=baseline)
 
 
-def test_missing_and_extra_estimates(talkers: np.ndarray) -> None:
+def test_missing_and_extra_estimates_are_reported(talkers: Array) -> None:
     few = score(talkers, [talkers[1] + 0.1 * talkers[0]])
     assert few.permutation == (None, 0)
     assert few.references[0].values["si_sdri"] is None
@@ -63,7 +66,7 @@ def test_missing_and_extra_estimates(talkers: np.ndarray) -> None:
     assert many.extra[0].values["leak_db"] == pytest.approx(-20.0)
 
 
-def test_names_switch_the_search_off(talkers: np.ndarray) -> None:
+def test_names_replace_the_search_for_a_permutation(talkers: Array) -> None:
     swapped = list(talkers[::-1] + 0.1 * talkers)
     searched, named = score(talkers, swapped), score(talkers, swapped, names=["vocals", "drums"])
     assert (searched.permutation, named.permutation) == ((1, 0), (0, 1))
@@ -74,7 +77,7 @@ def test_names_switch_the_search_off(talkers: np.ndarray) -> None:
     assert absent.references[0].reasons["snr"] == "missing_estimate"
 
 
-def test_bad_estimates_fail_the_item_and_say_which(talkers: np.ndarray) -> None:
+def test_bad_estimates_fail_the_item_and_are_named(talkers: Array) -> None:
     broken = talkers.copy()
     broken[1, 0, 5] = np.inf
     scores = score(talkers, list(broken))
@@ -89,7 +92,7 @@ def test_bad_estimates_fail_the_item_and_say_which(talkers: np.ndarray) -> None:
     assert count.reason == "wrong_count: 1 estimates of 2 names"
 
 
-def test_bad_references_raise_one_sentence(talkers: np.ndarray) -> None:
+def test_bad_references_raise_one_sentence(talkers: Array) -> None:
     with pytest.raises(InputError, match=r"references have shape \(1, 16000\); allowed is"):
         score(talkers[0], [], mixture=talkers[0])
     with pytest.raises(InputError, match=r"mixture has shape \(1, 15999\)"):
@@ -102,7 +105,7 @@ def test_bad_references_raise_one_sentence(talkers: np.ndarray) -> None:
         score(talkers, [], names=["s1", "s1"])
 
 
-def test_float32_is_scored_in_float64(talkers: np.ndarray) -> None:
+def test_float32_is_scored_in_float64(talkers: Array) -> None:
     singles = talkers.astype(np.float32)
     estimates = singles + np.float32(0.1) * singles[::-1]
     scores = score(singles, list(estimates))
@@ -112,7 +115,7 @@ def test_float32_is_scored_in_float64(talkers: np.ndarray) -> None:
     ]
 
 
-def test_lag_is_positive_when_late(talkers: np.ndarray) -> None:
+def test_lag_is_positive_for_late_estimates(talkers: Array) -> None:
     lags = [
         score(talkers, list(np.roll(talkers, shift, axis=-1))).references[0].values["lag_samples"]
         for shift in (0, 7, -3)
@@ -120,7 +123,7 @@ def test_lag_is_positive_when_late(talkers: np.ndarray) -> None:
     assert lags == [0.0, 7.0, -3.0]
 
 
-def test_silent_reference_gets_its_leakage(talkers: np.ndarray) -> None:
+def test_a_silent_reference_has_the_level_of_its_leakage(talkers: Array) -> None:
     references = talkers.copy()
     references[1] = 0.0
     leaking = score(references, [talkers[0] + 0.1 * talkers[1], 0.01 * talkers[1]])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from evalsuite.metrics.permutation import best_permutation, in_order, pairwise_si_sdr
+from tests.evalsuite.metrics.conftest import Array
 
 
-def sources(n_src: int, seed: int = 0) -> np.ndarray:
+def sources(n_src: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).standard_normal((n_src, 1, 800))
 
 
@@ -32,7 +33,7 @@ def test_equals_fast_bss_eval() -> None:
     assert ours.estimate_of == tuple(theirs.tolist()) == (1, 2, 0)
 
 
-def test_too_few_and_too_many() -> None:
+def test_too_few_and_too_many_estimates_are_missing_and_extra() -> None:
     references = sources(3)
     noisy = references + 0.3 * sources(3, 1)
     few = best_permutation(references=references, estimates=[noisy[2], noisy[0]])
@@ -43,7 +44,7 @@ def test_too_few_and_too_many() -> None:
     assert (none.estimate_of, none.missing) == ((None, None, None), (0, 1, 2))
 
 
-def test_absent_estimates_keep_the_numbers_of_the_others() -> None:
+def test_missing_estimates_keep_the_indices_of_the_others() -> None:
     references = sources(2)
     found = best_permutation(references=references, estimates=[None, references[1], references[0]])
     assert (found.estimate_of, found.extra) == ((2, 1), ())
@@ -51,8 +52,8 @@ def test_absent_estimates_keep_the_numbers_of_the_others() -> None:
     assert (named.estimate_of, named.missing) == ((0, None), (1,))
 
 
-def test_silence_gets_what_is_left() -> None:
-    """Perfect, silent and hopeless pairs are finite, so one of them cannot spoil the others."""
+def test_silence_is_assigned_last() -> None:
+    """Perfect, silent and orthogonal pairs have finite values, so the others decide."""
     references = sources(3)
     references[0] = 0.0
     estimates = [references[2], np.zeros((1, 800)), references[1]]

@@ -1,4 +1,4 @@
-"""PESQ against published values, and what happens to a worker that dies or hangs."""
+"""PESQ against published values; workers that die or hang."""
 
 import importlib.util
 import json
@@ -15,8 +15,7 @@ from evalsuite.metrics import evaluate, pesq
 from evalsuite.metrics.outcome import Missing, Reason
 from evalsuite.metrics.pesq import PesqProcess
 from mixgen.audio.read import resample
-
-Pair = tuple[np.ndarray, np.ndarray]
+from tests.evalsuite.metrics.conftest import Pair
 
 needs_pesq = pytest.mark.skipif(
     importlib.util.find_spec("pesq") is None, reason="pesq is not installed"
@@ -24,7 +23,7 @@ needs_pesq = pytest.mark.skipif(
 
 
 def columns(pair: Pair, sample_rate: int) -> dict[str, float | None]:
-    """Both PESQ columns of 16 kHz."""
+    """Return both PESQ columns of 16 kHz."""
     clean, noisy = pair
     scores = evaluate(
         references=clean[None, None],
@@ -38,14 +37,14 @@ def columns(pair: Pair, sample_rate: int) -> dict[str, float | None]:
 
 @needs_pesq
 def test_published_values(noisy_speech: Pair) -> None:
-    """The README of `pesq` prints these for this pair (no Corrigendum 2)."""
+    """The README of `pesq` prints these values for this pair (without Corrigendum 2)."""
     scores = columns(noisy_speech, 16_000)
     assert scores["pesq_wb16k"] == pytest.approx(1.0832337141036987, abs=1e-4)
     assert scores["pesq_nb16k"] == pytest.approx(1.6072081327438354, abs=1e-4)
 
 
 @needs_pesq
-def test_identity_reaches_the_top_of_the_mapping(noisy_speech: Pair) -> None:
+def test_identity_reaches_the_highest_value(noisy_speech: Pair) -> None:
     clean, _ = noisy_speech
     scores = columns((clean, 0.1 * clean), 16_000)
     assert scores["pesq_wb16k"] == pytest.approx(4.643888473510742, abs=1e-4)
@@ -74,16 +73,17 @@ def test_rates_are_lowered_and_never_raised(noisy_speech: Pair) -> None:
 def test_long_audio_is_the_mean_of_its_parts(
     noisy_speech: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    question = {"sample_rate": 16_000, "mode": "wb"}
+    """The mean is over equal parts; parts with a silent reference do not count."""
+    request = {"sample_rate": 16_000, "mode": "wb"}
     halves = [np.array_split(samples, 2) for samples in noisy_speech]
-    parts = [pesq.pesq(reference=r, estimate=e, **question) for r, e in zip(*halves, strict=True)]
+    parts = [pesq.pesq(reference=r, estimate=e, **request) for r, e in zip(*halves, strict=True)]
     monkeypatch.setattr(pesq, "LONGEST_S", 2.0)
     clean, noisy = noisy_speech
-    whole = pesq.pesq(reference=clean, estimate=noisy, **question)
+    whole = pesq.pesq(reference=clean, estimate=noisy, **request)
     assert whole == pytest.approx(np.mean(parts))
     clean = clean.copy()
     clean[len(halves[0][0]) :] = 0.0
-    assert pesq.pesq(reference=clean, estimate=noisy, **question) == parts[0]
+    assert pesq.pesq(reference=clean, estimate=noisy, **request) == parts[0]
 
 
 @needs_pesq
@@ -97,19 +97,19 @@ def test_too_short_is_a_reason() -> None:
 @needs_pesq
 def test_a_killed_worker_is_replaced(noisy_speech: Pair) -> None:
     clean, noisy = noisy_speech
-    question = {"reference": clean, "estimate": noisy, "sample_rate": 16_000, "mode": "wb"}
+    request = {"reference": clean, "estimate": noisy, "sample_rate": 16_000, "mode": "wb"}
     process = PesqProcess()
-    first = process.score(**question)
+    first = process.score(**request)
     os.kill(process._process.pid, signal.SIGKILL)
     process._process.wait()
-    death = process.score(**question)
+    death = process.score(**request)
     assert death == Missing(Reason.CRASH, "the process ended with code -9")
-    assert process.score(**question) == first
+    assert process.score(**request) == first
     process.close()
 
 
 @needs_pesq
-def test_one_worker_answers_many_questions(noisy_speech: Pair) -> None:
+def test_one_worker_answers_many_requests(noisy_speech: Pair) -> None:
     clean, noisy = noisy_speech
     process = PesqProcess()
     answers = set()
@@ -141,7 +141,7 @@ def test_a_worker_that_dies_is_a_crash(script: str) -> None:
     assert value.reason.is_failure
 
 
-def test_without_the_package_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pesq, "installed_version", lambda _: "not installed")
     value = pesq.pesq(reference=np.ones(9), estimate=np.ones(9), sample_rate=8000, mode="nb")
     assert value == Missing(Reason.NOT_INSTALLED, "pip install pesq")

@@ -1,16 +1,17 @@
-"""STOI and ESTOI against pystoi and the values it gives for a public pair."""
+"""STOI and ESTOI against pystoi and its values for a public pair."""
 
 import numpy as np
 import pytest
 
 from evalsuite.metrics.outcome import Missing, Reason
 from evalsuite.metrics.stoi import stoi
+from tests.evalsuite.metrics.conftest import Array, Pair
 
 RATES = (8_000, 10_000, 16_000, 44_100, 48_000)
 
 
-def test_published_pair(noisy_speech: tuple[np.ndarray, np.ndarray]) -> None:
-    """Torchmetrics' own test expects 0.6739177 for this pair."""
+def test_published_pair(noisy_speech: Pair) -> None:
+    """The test of torchmetrics expects 0.6739177 for this pair."""
     clean, noisy = noisy_speech
     scores = stoi(reference=clean, estimate=noisy, sample_rate=16_000)
     assert scores["stoi"] == pytest.approx(0.6739177, abs=1e-7)
@@ -18,9 +19,7 @@ def test_published_pair(noisy_speech: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize("sample_rate", RATES)
-def test_equals_pystoi(
-    sample_rate: int, noisy_speech: tuple[np.ndarray, np.ndarray], talkers: np.ndarray
-) -> None:
+def test_equals_pystoi(sample_rate: int, noisy_speech: Pair, talkers: Array) -> None:
     oracle = pytest.importorskip("pystoi", reason="pystoi is the oracle here")
     longer = np.tile(talkers, 4)  # enough frames at the highest rate
     for clean, noisy in (noisy_speech, (longer[0, 0], longer.sum(axis=0)[0])):
@@ -30,7 +29,7 @@ def test_equals_pystoi(
         assert ours["estoi"] == pytest.approx(theirs, abs=1e-9)
 
 
-def test_pauses_are_left_out_as_in_pystoi(noisy_speech: tuple[np.ndarray, np.ndarray]) -> None:
+def test_pauses_are_excluded_as_in_pystoi(noisy_speech: Pair) -> None:
     oracle = pytest.importorskip("pystoi", reason="pystoi is the oracle here")
     clean, noisy = (samples.copy() for samples in noisy_speech)
     clean[8_000:24_000] = 0.0
@@ -40,7 +39,7 @@ def test_pauses_are_left_out_as_in_pystoi(noisy_speech: tuple[np.ndarray, np.nda
     assert ours["estoi"] == pytest.approx(theirs, abs=1e-9)
 
 
-def test_leaves_numpys_random_state_alone(noisy_speech: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_random_state_of_numpy_stays_the_same(noisy_speech: Pair) -> None:
     clean, noisy = noisy_speech
     state = np.random.get_state()[1].copy()
     first = stoi(reference=clean, estimate=noisy, sample_rate=16_000)
@@ -48,7 +47,7 @@ def test_leaves_numpys_random_state_alone(noisy_speech: tuple[np.ndarray, np.nda
     np.testing.assert_array_equal(np.random.get_state()[1], state)
 
 
-def test_identity_is_one_at_any_level(talkers: np.ndarray) -> None:
+def test_identity_is_one_at_any_level(talkers: Array) -> None:
     speech = talkers[0, 0]
     for gain in (1.0, 0.01):
         scores = stoi(reference=speech, estimate=gain * speech, sample_rate=16_000)
@@ -60,7 +59,7 @@ def test_identity_is_one_at_any_level(talkers: np.ndarray) -> None:
     ("length", "enough"), [(4097, True), (4096, False), (100, False), (1, False)]
 )
 def test_thirty_frames_are_needed(length: int, enough: bool) -> None:
-    """31 frames of 256 samples every 128 and one sample more; pystoi scores less as 1e-5."""
+    """31 frames of 256 samples every 128, and one sample; pystoi returns 1e-5 for less."""
     rng = np.random.default_rng(0)
     speech = rng.standard_normal(length)
     scores = stoi(reference=speech, estimate=speech, sample_rate=10_000)
@@ -72,7 +71,7 @@ def test_thirty_frames_are_needed(length: int, enough: bool) -> None:
             assert value.reason is Reason.TOO_SHORT
 
 
-def test_silence(talkers: np.ndarray) -> None:
+def test_silence_is_a_reason(talkers: Array) -> None:
     speech, silence = talkers[0, 0], np.zeros(talkers.shape[-1])
     missing = stoi(reference=silence, estimate=speech, sample_rate=16_000)
     assert set(missing.values()) == {Missing(Reason.SILENT_REFERENCE)}

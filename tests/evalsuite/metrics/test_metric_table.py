@@ -1,4 +1,4 @@
-"""Every row of the metrics table through the same cases."""
+"""Every metric of the table with the same cases."""
 
 import dataclasses
 import json
@@ -22,12 +22,13 @@ from evalsuite.metrics import (
 from evalsuite.metrics.table import check_columns
 from mixgen.core.errors import SuiteError, UsageError
 from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS, STEM_TASKS, Task
+from tests.evalsuite.metrics.conftest import Array
 
 RATE = 16_000
-Case = Callable[[np.ndarray], list[np.ndarray]]
+Case = Callable[[Array], list[Array]]
 
 
-def unequal(talkers: np.ndarray) -> list[np.ndarray]:
+def unequal(talkers: Array) -> list[Array]:
     return [0.8 * talkers[0] + 0.1 * talkers[1], talkers[1] + 0.2 * talkers[0]]
 
 
@@ -52,7 +53,7 @@ CASES: dict[str, Case] = {
 }
 
 
-def score(metric: Metric, references: np.ndarray, estimates: list[np.ndarray]) -> ItemScores:
+def score(metric: Metric, references: Array, estimates: list[Array]) -> ItemScores:
     rate = RATE if metric.applies_at(RATE) else metric.lowest_rate
     return evaluate(
         references=references,
@@ -63,8 +64,8 @@ def score(metric: Metric, references: np.ndarray, estimates: list[np.ndarray]) -
     )
 
 
-def check(metric: Metric, scores: ItemScores) -> None:
-    """Every column holds a finite number or says why not, in strict JSON."""
+def check_scores(metric: Metric, scores: ItemScores) -> None:
+    """Check that every column holds a finite number or a reason, in strict JSON."""
     json.dumps(dataclasses.asdict(scores), allow_nan=False)
     for reference in scores.references:
         ranked = set(metric.columns + metric.improvement_columns)
@@ -78,28 +79,28 @@ def check(metric: Metric, scores: ItemScores) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", table())
-def test_contract(name: str, case: str, talkers: np.ndarray) -> None:
+def test_every_case_gives_numbers_or_reasons(name: str, case: str, talkers: Array) -> None:
     metric = table()[name]
     scores = score(metric, talkers, CASES[case](talkers))
-    check(metric, scores)
+    check_scores(metric, scores)
     assert scores.status == ("failed" if case in {"not_finite", "short"} else "ok")
     assert len(scores.references) == 2
 
 
 @pytest.mark.parametrize("name", table())
-def test_degenerate_references(name: str, talkers: np.ndarray) -> None:
+def test_degenerate_references_give_numbers_or_reasons(name: str, talkers: Array) -> None:
     metric = table()[name]
     half_silent = talkers * np.array([1.0, 0.0])[:, None, None]
-    check(metric, score(metric, half_silent, unequal(talkers)))
-    check(metric, score(metric, 0.0 * talkers, unequal(talkers)))
-    check(metric, score(metric, talkers[..., :1], [talkers[0, :, :1]] * 2))
-    check(metric, score(metric, talkers[:1], [talkers[0] + 0.1 * talkers[1]]))
+    check_scores(metric, score(metric, half_silent, unequal(talkers)))
+    check_scores(metric, score(metric, 0.0 * talkers, unequal(talkers)))
+    check_scores(metric, score(metric, talkers[..., :1], [talkers[0, :, :1]] * 2))
+    check_scores(metric, score(metric, talkers[:1], [talkers[0] + 0.1 * talkers[1]]))
     stereo = np.concatenate([talkers, 0.5 * talkers], axis=1)
-    check(metric, score(metric, stereo, list(stereo + 0.1 * stereo[::-1])))
+    check_scores(metric, score(metric, stereo, list(stereo + 0.1 * stereo[::-1])))
 
 
 @pytest.mark.parametrize("name", table())
-def test_order_of_estimates_does_not_matter(name: str, talkers: np.ndarray) -> None:
+def test_order_of_estimates_does_not_matter(name: str, talkers: Array) -> None:
     plain = score(table()[name], talkers, CASES["noisy"](talkers))
     permuted = score(table()[name], talkers, CASES["permuted"](talkers))
     assert (plain.permutation, permuted.permutation) == ((0, 1), (1, 0))
@@ -107,7 +108,7 @@ def test_order_of_estimates_does_not_matter(name: str, talkers: np.ndarray) -> N
 
 
 @pytest.mark.parametrize("name", [n for n, row in table().items() if row.columns])
-def test_more_is_better(name: str, talkers: np.ndarray) -> None:
+def test_more_is_better(name: str, talkers: Array) -> None:
     metric = table()[name]
     worse = score(metric, talkers, list(talkers + 0.7 * talkers[::-1]))
     better = score(metric, talkers, list(talkers + 0.1 * talkers[::-1]))
@@ -117,7 +118,7 @@ def test_more_is_better(name: str, talkers: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, row in table().items() if row.improvements])
-def test_the_mixture_improves_nothing(name: str, talkers: np.ndarray) -> None:
+def test_the_mixture_improves_nothing(name: str, talkers: Array) -> None:
     metric = table()[name]
     scores = score(metric, talkers, CASES["mixture"](talkers))
     for reference in scores.references:
@@ -146,7 +147,7 @@ def test_defaults_follow_task_and_rate() -> None:
     assert columns("universal_separation", 16_000) == {"si_sdr", "snr"} | bss
 
 
-def test_every_task_has_a_place() -> None:
+def test_every_task_is_of_speech_stems_or_sounds() -> None:
     assert set(get_args(Task)) == SPEECH_TASKS | STEM_TASKS | SOUND_TASKS
     assert all(row.tasks <= set(get_args(Task)) for row in table().values())
 

@@ -3,15 +3,15 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
 import soundfile
 
-from evalsuite.metrics import evaluate, select, spec_sha256
+from evalsuite.metrics import ItemScores, evaluate, select, spec_sha256
 from evalsuite.scoring import baseline as mixture_baseline
 from evalsuite.scoring import mixture as score_mixture
 from evalsuite.scoring import score as score_module
@@ -19,9 +19,17 @@ from evalsuite.scoring.plan import plan_score
 from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, UsageError
 from mixgen.sets.rendered import RenderedSet
+from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 
-Make = Callable[..., Path]
 FAST = ("si_sdr", "snr")
+
+
+class Signalled(Protocol):
+    """The fixture `signalled`."""
+
+    def __call__(
+        self, command: Sequence[str | Path], number: signal.Signals, *, to_all: bool
+    ) -> tuple[int, str]: ...
 
 
 def read_items(folder: Path) -> list[dict[str, Any]]:
@@ -30,8 +38,9 @@ def read_items(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_rows_hold_what_evaluate_gives(
-    make_set: Make, make_estimates: Make, tmp_path: Path
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
+    """Scoring a folder equals `evaluate` with the samples of its files."""
     folder, out = make_set(), tmp_path / "scores"
     estimates = make_estimates(folder)
     run = score_plan(plan_score(folder, estimates), out)
@@ -52,15 +61,15 @@ def test_rows_hold_what_evaluate_gives(
     assert run.metric_spec_sha256 == spec_sha256(select(task="speech_separation", sample_rate=8000))
 
 
-def test_every_row_has_every_column_and_the_contract_keys(
-    make_set: Make, make_estimates: Make, make_scores: Make
+def test_every_row_has_every_column_and_every_documented_key(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=2)
     rows = read_items(make_scores(folder, make_estimates(folder), metrics=None))
     columns = [c for m in select(task="speech_separation", sample_rate=8000) for c in m.all_columns]
-    contract = {"id", "reference", "label", "estimate", "n_ref", "n_est", "permutation"}
-    contract |= {"duration_s", "status", "reason", "reasons", *columns}
-    assert all(contract <= row.keys() for row in rows)
+    documented = {"id", "reference", "label", "estimate", "n_ref", "n_est", "permutation"}
+    documented |= {"duration_s", "status", "reason", "reasons", *columns}
+    assert all(documented <= row.keys() for row in rows)
     assert [(row["id"], row["reference"], row["label"]) for row in rows[:2]] == [
         ("test_000", "s1", "speaker_s1"),
         ("test_000", "s2", "speaker_s2"),
@@ -68,8 +77,8 @@ def test_every_row_has_every_column_and_the_contract_keys(
     assert rows[0]["duration_s"] == 0.5
 
 
-def test_run_record_says_what_was_scored_and_where(
-    make_set: Make, make_estimates: Make, make_scores: Make
+def test_run_record_holds_system_set_definitions_and_machine(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set()
     scores = make_scores(folder, make_estimates(folder, checkpoint_sha256="c" * 64))
@@ -94,7 +103,7 @@ def test_run_record_says_what_was_scored_and_where(
 
 
 def test_named_estimates_are_not_permuted(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=2)
     estimates = make_estimates(folder, named=True)
@@ -142,9 +151,9 @@ def change_rate(path: Path) -> None:
     ],
 )
 def test_a_bad_estimate_fails_its_item_alone(
-    make_set: Make,
-    make_estimates: Make,
-    make_scores: Make,
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
     damage: Callable[[Path], None],
     reason: str,
     failed: list[str],
@@ -162,7 +171,7 @@ def test_a_bad_estimate_fails_its_item_alone(
 
 
 def test_a_failure_of_the_separator_is_a_failed_item(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=2)
     failures = [{"id": "test_001", "reason": "out of memory"}]
@@ -173,7 +182,7 @@ def test_a_failure_of_the_separator_is_a_failed_item(
 
 
 def test_perfect_estimates_are_counted_as_infinite(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=2)
     scores = make_scores(folder, make_estimates(folder, noise_db=-400.0))
@@ -184,7 +193,7 @@ def test_perfect_estimates_are_counted_as_infinite(
 
 
 def test_music_gets_the_metrics_of_music(
-    make_set: Make, make_estimates: Make, make_scores: Make
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=1, names=("vocals", "drums"), task="music_separation")
     rows = read_items(make_scores(folder, make_estimates(folder, named=True), metrics=None))
@@ -193,7 +202,9 @@ def test_music_gets_the_metrics_of_music(
     assert "stoi" not in rows[0]
 
 
-def test_workers_change_nothing(make_set: Make, make_estimates: Make, tmp_path: Path) -> None:
+def test_workers_change_nothing(
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+) -> None:
     folder = make_set(n=5)
     plan = plan_score(folder, make_estimates(folder, spread_db=5.0), metrics=FAST)
     for workers in (1, 2):
@@ -205,8 +216,11 @@ def test_workers_change_nothing(make_set: Make, make_estimates: Make, tmp_path: 
     ]
 
 
-def test_a_killed_run_goes_on_where_it_stopped(
-    make_set: Make, make_estimates: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_killed_run_continues_where_it_stopped(
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = make_set(n=4)
     plan = plan_score(folder, make_estimates(folder), metrics=FAST)
@@ -214,18 +228,20 @@ def test_a_killed_run_goes_on_where_it_stopped(
     score_plan(plan, whole)
     scored: list[str] = []
 
-    def stop_at_the_third(job: score_mixture.ScoringJob, task: score_mixture.PendingMixture) -> Any:
+    def stop_at_the_third(
+        job: score_mixture.ScoringJob, pending: score_mixture.PendingMixture
+    ) -> score_mixture.Scored:
         if len(scored) == 2:
             raise KeyboardInterrupt
-        scored.append(task.id)
-        return score_mixture.score_mixture(job, task)
+        scored.append(pending.id)
+        return score_mixture.score_mixture(job, pending)
 
     monkeypatch.setattr(score_module, "score_mixture", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         score_plan(plan, resumed)
     assert not (resumed / "items.jsonl").exists()
     with (resumed / "unfinished.jsonl").open("a") as stream:
-        stream.write('{"id": "test_002", "rows": [{"id')  # a line that the kill cut short
+        stream.write('{"id": "test_002", "rows": [{"id')  # cut short by a kill
 
     scored.clear()
     score_plan(plan, resumed)
@@ -234,8 +250,8 @@ def test_a_killed_run_goes_on_where_it_stopped(
     assert not (resumed / "unfinished.jsonl").exists()
 
 
-def test_the_ledger_of_other_inputs_is_not_used(
-    make_set: Make, make_estimates: Make, tmp_path: Path
+def test_the_journal_of_other_inputs_is_not_used(
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
     folder, out = make_set(n=2), tmp_path / "scores"
     out.mkdir()
@@ -246,46 +262,51 @@ def test_the_ledger_of_other_inputs_is_not_used(
 
 
 def test_the_baseline_is_computed_once_for_a_set(
-    make_set: Make, make_estimates: Make, make_scores: Make, monkeypatch: pytest.MonkeyPatch
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = make_set(n=2)
     first = read_items(make_scores(folder, make_estimates(folder, "one")))
     (cache,) = (folder / mixture_baseline.FOLDER).iterdir()
-    given: list[object] = []
+    baselines: list[object] = []
 
-    def spy(**arguments: Any) -> Any:
-        given.append(arguments["baseline"])
+    def spy(**arguments: Any) -> ItemScores:
+        baselines.append(arguments["baseline"])
         return evaluate(**arguments)
 
     monkeypatch.setattr(score_mixture, "evaluate", spy)
     second = read_items(make_scores(folder, make_estimates(folder, "two")))
-    assert None not in given
+    assert None not in baselines
     assert [row["si_sdri"] for row in first] == [row["si_sdri"] for row in second]
     assert len(cache.read_text().splitlines()) == 2
 
 
-def test_a_set_rendered_anew_gets_a_new_baseline(make_set: Make) -> None:
+def test_a_changed_set_gets_another_baseline(make_set: MakeSet) -> None:
     before = mixture_baseline.cache_path(RenderedSet(make_set()), spec_sha256="a")
     after = mixture_baseline.cache_path(RenderedSet(make_set(seed=1)), spec_sha256="a")
     assert before != after
 
 
-def test_a_set_that_cannot_be_written_to_is_scored_all_the_same(
-    make_set: Make, make_estimates: Make, make_scores: Make
+def test_a_set_without_write_permission_is_scored_without_a_cache(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=1)
     (folder / mixture_baseline.FOLDER).write_text("a file where the folder would be")
     assert len(read_items(make_scores(folder, make_estimates(folder)))) == 2
 
 
-def test_refuses_estimates_of_another_manifest(make_set: Make, make_estimates: Make) -> None:
+def test_refuses_estimates_of_another_manifest(
+    make_set: MakeSet, make_estimates: MakeEstimates
+) -> None:
     estimates = make_estimates(make_set("one"))
     with pytest.raises(InputError, match="made for the manifest"):
         plan_score(make_set("two", seed=5), estimates)
 
 
 def test_refuses_a_manifest_that_was_changed_after_rendering(
-    make_set: Make, make_estimates: Make, tmp_path: Path
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
     folder, other = make_set("one", n=1), make_set("two", n=1, seed=5)
     shutil.copy(other / "manifest.jsonl", folder / "manifest.jsonl")
@@ -298,10 +319,10 @@ def test_refuses_a_manifest_that_was_changed_after_rendering(
     ("number", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_workers_end_with_the_program(
-    make_set: Make,
-    make_estimates: Make,
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
     tmp_path: Path,
-    signalled: Callable[..., tuple[int, str]],
+    signalled: Signalled,
     number: signal.Signals,
     code: int,
 ) -> None:
@@ -310,7 +331,7 @@ def test_workers_end_with_the_program(
     assert signalled([*command, "--out", tmp_path / "scores"], number, to_all=False)[0] == code
 
 
-def test_refuses_another_split(make_set: Make, make_estimates: Make) -> None:
+def test_refuses_another_split(make_set: MakeSet, make_estimates: MakeEstimates) -> None:
     folder = make_set()
     with pytest.raises(InputError, match="split 'test', not 'valid'"):
         plan_score(folder, make_estimates(folder), split="valid")
@@ -325,14 +346,16 @@ def test_refuses_another_split(make_set: Make, make_estimates: Make) -> None:
     ],
 )
 def test_refuses_bad_records_of_estimates(
-    make_set: Make, make_estimates: Make, changes: dict[str, Any], match: str
+    make_set: MakeSet, make_estimates: MakeEstimates, changes: dict[str, Any], match: str
 ) -> None:
     folder = make_set(n=1)
     with pytest.raises(InputError, match=match):
         plan_score(folder, make_estimates(folder, **changes))
 
 
-def test_refuses_unknown_metrics_and_tasks(make_set: Make, make_estimates: Make) -> None:
+def test_refuses_unknown_metrics_and_tasks(
+    make_set: MakeSet, make_estimates: MakeEstimates
+) -> None:
     folder = make_set(n=1)
     with pytest.raises(UsageError, match="no metric 'sdr'"):
         plan_score(folder, make_estimates(folder), metrics=["sdr"])
@@ -341,13 +364,13 @@ def test_refuses_unknown_metrics_and_tasks(make_set: Make, make_estimates: Make)
         plan_score(odd, make_estimates(odd))
 
 
-def test_refuses_a_folder_without_estimates(make_set: Make, tmp_path: Path) -> None:
+def test_refuses_a_folder_without_estimates(make_set: MakeSet, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no estimates"):
         plan_score(make_set(n=1), tmp_path)
 
 
 def test_a_missing_reference_stops_the_run(
-    make_set: Make, make_estimates: Make, tmp_path: Path
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
     folder = make_set(n=1)
     plan = plan_score(folder, make_estimates(folder), metrics=FAST)
