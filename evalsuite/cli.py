@@ -8,7 +8,7 @@ import typer
 
 from mixgen.core import console
 from mixgen.core.errors import GateFailed, PartialFailure
-from mixgen.core.progress import say
+from mixgen.core.progress import print_status
 
 if TYPE_CHECKING:
     from evalsuite.gate import CheckResult
@@ -60,7 +60,7 @@ def score_command(
         failed = (row for row in scores.items if row.status == "failed")
         lines = dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed)
         for line in first_lines(list(lines)):
-            say(line)
+            print_status(line)
         raise PartialFailure(
             f"{counts.n_failed} of {counts.n} mixtures could not be scored in full; "
             f"{out / 'items.jsonl'} lists them with their reasons."
@@ -185,7 +185,7 @@ def _raise_verdict(result: "CheckResult", *, strict: bool) -> None:
         sentence = "It is undecided whether the candidate got worse: score more mixtures."
         if strict:
             raise GateFailed(sentence)
-        say(f"warning: {sentence}")
+        print_status(f"warning: {sentence}")
 
 
 def _print_json(value: Any) -> None:

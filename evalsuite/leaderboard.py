@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from baselines.inference.costs import COSTS
 from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.statistics import Interval, mean_interval, median_interval
 from mixgen.core.errors import InputError
@@ -29,9 +30,7 @@ FIRST_COLUMNS = (
     "headline",
 )
 LAST_COLUMNS = (
-    "parameters",
-    "macs_per_second",
-    "real_time_factor",
+    *(cost.name for cost in COSTS),
     "metric_spec_sha256",
     "manifest_sha256",
     "checkpoint_sha256",
@@ -177,9 +176,7 @@ def _identity(scores: ScoreFolder) -> Row:
 def _cost(scores: ScoreFolder) -> Row:
     run = scores.run
     return {
-        "parameters": run.parameters,
-        "macs_per_second": run.macs_per_second,
-        "real_time_factor": run.real_time_factor,
+        **{cost.name: run.costs.get(cost.name) for cost in COSTS},
         "metric_spec_sha256": run.metric_spec_sha256,
         "manifest_sha256": run.manifest_sha256,
         "checkpoint_sha256": run.checkpoint_sha256,

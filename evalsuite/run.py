@@ -13,7 +13,7 @@ from evalsuite.scoring.records import RUN_FILE
 from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.files import read_json
-from mixgen.core.progress import say
+from mixgen.core.progress import print_status
 from mixgen.sets.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
@@ -88,7 +88,7 @@ def run(
     # The list checks every system on every set before the first step starts.
     for step in list(_fitting_steps(sets, systems, out, split, result.skipped)):
         _separate(step, split)
-        say(f"score {step.system} on {step.set_folder}")
+        print_status(f"score {step.system} on {step.set_folder}")
         plan = plan_score(step.set_folder, step.estimates, split=split, metrics=metrics)
         result.n_failed += _score(plan, step.scores, workers)
         result.scores.append(step.scores)
@@ -120,7 +120,7 @@ def _fitting_steps(
                 open_system(system, mixtures)
             except InputError as error:
                 skipped.append(f"{system} does not fit {set_name}: {error}")
-                say(f"skipped: {skipped[-1]}")
+                print_status(f"skipped: {skipped[-1]}")
             else:
                 yield Step(system, set_folder, out / set_name / system_name)
 
@@ -148,11 +148,11 @@ def _separate(step: Step, split: str) -> None:
     """Separate the mixtures without estimates; EST/run.json records the ones that fail."""
     from baselines.inference.separate import separate_set  # imports torch
 
-    say(f"separate {step.set_folder} with {step.system}")
+    print_status(f"separate {step.set_folder} with {step.system}")
     try:
         separate_set(step.system, step.set_folder, step.estimates, split=split, overwrite=True)
     except PartialFailure as error:
-        say(str(error))
+        print_status(str(error))
 
 
 def _score(plan: Plan, out: Path, workers: int) -> int:

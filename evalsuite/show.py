@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
+from baselines.inference.costs import COSTS
 from evalsuite.gate import CheckResult, MetricCheck
 from evalsuite.leaderboard import Row
 from mixgen.core.console import aligned
@@ -17,6 +18,7 @@ _MORE_METRICS = (
     "stoi_mean",
 )
 _MOST_METRICS = 4
+_SHOWN_COSTS = [cost for cost in COSTS if cost.title]
 _MOST_LINES = 10
 
 
@@ -33,7 +35,7 @@ def _group_text(group: str, rows: list[Row]) -> str:
     stems = [column for column in stems if not column.endswith(("_ci_lo", "_ci_hi"))]
     more = [*more[:_MOST_METRICS], *stems]
     header = ["model", "rank", headline, "95 %", *more]
-    header += ["parameters", "MACs/s", "RTF", "n", "n_fail"]
+    header += [*(cost.title for cost in _SHOWN_COSTS), "n", "n_fail"]
     cells = [_row_cells(row, headline, more) for row in rows]
     return f"{group}\n{aligned(header, cells, left=['model'])}"
 
@@ -42,16 +44,13 @@ def _row_cells(row: Row, headline: str, more: Sequence[str]) -> list[str]:
     checkpoint = f"@{row['checkpoint'][:6]}" if row["checkpoint"] else ""
     prefix = headline.removesuffix("_mean")
     interval = interval_text(row[f"{prefix}_ci_lo"], row[f"{prefix}_ci_hi"])
-    parameters = row["parameters"]
     return [
         row["model"] + checkpoint,
         f"{'=' if row['tied_with_above'] else ''}{row['rank']}",
         number_text(row[headline]),
         interval,
         *(number_text(row.get(column)) for column in more),
-        "-" if parameters is None else f"{parameters:,}",
-        "-" if row["macs_per_second"] is None else f"{row['macs_per_second'] / 1e9:.2f} G",
-        number_text(row["real_time_factor"], digits=3),
+        *("-" if row[c.name] is None else c.text(row[c.name]) for c in _SHOWN_COSTS),
         str(row["n"]),
         str(row["n_fail"]),
     ]

@@ -316,10 +316,10 @@ def export(
 
 
 def _report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:
-    from mixgen.core.progress import say
+    from mixgen.core.progress import print_status
 
     for name, reason in failures[:_SHOWN]:
-        say(f"{what}: {name}: {reason}")
+        print_status(f"{what}: {name}: {reason}")
     if failures:
         more = len(failures) - _SHOWN
         tail = f" ({more} more not shown)" if more > 0 else ""

@@ -78,7 +78,7 @@ def _peak_memory_mb(
 
 
 COSTS = (
-    Cost(name="parameters", measure=_parameters, title="parameters", text="{:,}".format),
+    Cost(name="parameters", measure=_parameters, title="parameters", text="{:,.0f}".format),
     Cost(
         name="macs_per_second",
         measure=_macs_per_second,

@@ -30,7 +30,7 @@ from mixgen.audio.formats import FORMATS, write_samples
 from mixgen.audio.read import read_audio, resample, to_channels
 from mixgen.core.errors import InputError, PartialFailure, SuiteError, UsageError
 from mixgen.core.files import machine_errors, read_json, write_json
-from mixgen.core.progress import say, track
+from mixgen.core.progress import print_status, track
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet
 
@@ -253,7 +253,7 @@ def _measure_costs(separator: Separator, statistics: RunStatistics, threads: int
 
 def _report_failures(statistics: RunStatistics, mixtures: int) -> None:
     for failure in statistics.failures:
-        say(f"failed: {failure['id']}: {failure['reason']}")
+        print_status(f"failed: {failure['id']}: {failure['reason']}")
     if statistics.failures:
         raise PartialFailure(
             f"{len(statistics.failures)} of {mixtures} mixtures could not be separated; the "
@@ -328,6 +328,10 @@ def separate_file(
 
 def _report_conversions(separator: Separator, rate: int, channels: int) -> None:
     if rate != separator.sample_rate:
-        say(f"The recording has {rate} Hz: separated at {separator.sample_rate} Hz and back.")
+        print_status(
+            f"The recording has {rate} Hz: separated at {separator.sample_rate} Hz and back."
+        )
     if channels != separator.channels:
-        say(f"The recording has {channels} channel(s): separated with {separator.channels}.")
+        print_status(
+            f"The recording has {channels} channel(s): separated with {separator.channels}."
+        )

@@ -47,7 +47,7 @@ from baselines.training.interrupt import stop_requests
 from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
 from baselines.training.validation import Validation, from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
-from mixgen.core.progress import say
+from mixgen.core.progress import print_status
 from mixgen.core.records import parse_record
 from mixgen.corpora.roots import Roots, find_roots, parse_roots
 from mixgen.manifest.file import Manifest, read_manifest
@@ -142,7 +142,7 @@ def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> Ex
     """Return dynamically mixed examples if the records allow it, else those of the records."""
     mixtures = manifest.of_split(config.split)
     if not allows_dynamic_mixing(mixtures):
-        say(
+        print_status(
             "Dynamic mixing is off: the records differ in their sources, or have several events, "
             "rooms, echo or degradations. Each is rendered as recorded."
         )
@@ -196,7 +196,7 @@ class Trainer:
 
     def run(self) -> Meta:
         """Train and validate to the end of the run; returns the meta.json that was saved."""
-        say(self._first_line())
+        print_status(self._first_line())
         started = time.monotonic() - self.progress.elapsed_s
         printed = time.monotonic()
         with stop_requests() as stop_requested:
@@ -207,13 +207,15 @@ class Trainer:
                 self._validate_when_due()
                 if stop_requested.is_set():
                     self.save()
-                    say(f"Stopped after step {self.progress.step}; --resume continues the run.")
+                    print_status(
+                        f"Stopped after step {self.progress.step}; --resume continues the run."
+                    )
                     raise KeyboardInterrupt
                 if time.monotonic() - printed >= _SECONDS_BETWEEN_LINES:
                     printed = time.monotonic()
-                    say(self._progress_line())
+                    print_status(self._progress_line())
             stream.close()
-        say(self._last_line())
+        print_status(self._last_line())
         return self.save()
 
     @property

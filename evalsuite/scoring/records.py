@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from baselines.inference.costs import COSTS
 from mixgen.core.errors import InputError
 from mixgen.core.files import read_json
 from mixgen.core.records import Record, parse_record
@@ -24,14 +25,35 @@ class Failure(Record):
     reason: str
 
 
-class EstimatesRun(Record):
-    """EST/run.json: which system made the estimates, for which manifest, under which names.
+class RunRecord(Record):
+    """A run.json: in the file every cost of the system is a key beside the others.
 
-    With `named` the estimates carry the names of the targets and are not permuted. Other keys are
-    ignored: any program may write a folder of estimates.
+    Unknown keys are ignored: other programs and versions may write more.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    costs: dict[str, int | float | None] = Field(default_factory=dict)
+    """By the names of `baselines.inference.costs.COSTS`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_costs(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "costs" in data:
+            return data
+        return {**data, "costs": {cost.name: data.get(cost.name) for cost in COSTS}}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data under the names used in the file."""
+        plain = self.model_dump(mode="json", by_alias=True)
+        return {**plain, **plain.pop("costs")}
+
+
+class EstimatesRun(RunRecord):
+    """EST/run.json: which system made the estimates, for which manifest, under which names.
+
+    With `named` the estimates carry the names of the targets and are not permuted.
+    """
 
     schema_: Literal["estimates/1"] = Field(alias="schema")
     model: str
@@ -41,10 +63,6 @@ class EstimatesRun(Record):
     named: bool
     estimates: list[str]
     sample_rate: int
-    parameters: int | None = None
-    macs_per_second: float | None = None
-    real_time_factor: float | None = None
-    peak_memory_mb: float | None = None
     device: str | None = None
     threads: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
@@ -115,19 +133,15 @@ class Counts(Record):
 class Separation(Record):
     """What the separator ran on, from EST/run.json."""
 
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
     device: str | None
     threads: int | None
-    peak_memory_mb: float | None
     versions: dict[str, str]
 
 
-class ScoresRun(Record):
-    """SCORES/run.json: what was scored by which definitions, and on which machine.
-
-    Unknown keys are ignored: other versions may write more.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+class ScoresRun(RunRecord):
+    """SCORES/run.json: what was scored by which definitions, and on which machine."""
 
     schema_: Literal["scores/1"] = Field(alias="schema", default="scores/1")
     model: str
@@ -144,9 +158,6 @@ class ScoresRun(Record):
     items_sha256: str
     """Of items.jsonl, which is written before run.json."""
     counts: Counts
-    parameters: int | None
-    macs_per_second: float | None
-    real_time_factor: float | None
     separation: Separation
     hardware: dict[str, str | int]
     versions: dict[str, str]
@@ -156,10 +167,6 @@ class ScoresRun(Record):
     """Columns of metrics whose scope is the set."""
     set_reasons: dict[str, str] = Field(default_factory=dict)
     """The reason for each null in `set_scores`."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON-able data under the names used in the file."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 def read_estimates_run(folder: Path) -> EstimatesRun:

@@ -18,7 +18,7 @@ from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.provenance import hardware, versions
 from evalsuite.scoring.records import ITEMS_FILE, RUN_FILE, Counts, ItemRow, ScoresRun, Separation
 from mixgen.core.files import sha256_file, write_json, write_jsonl
-from mixgen.core.progress import say, track
+from mixgen.core.progress import print_status, track
 from mixgen.core.workers import bounded_map
 
 _INFINITE = {Reason.PERFECT, Reason.ORTHOGONAL_ESTIMATE}
@@ -91,7 +91,7 @@ def _pending_mixtures(
     failures = {failure.id: failure.reason for failure in plan.estimates.failures}
     ids = [mixture.id for mixture in plan.mixtures if mixture.id not in journal.done]
     if journal.done:
-        say(f"score: {len(journal.done)} mixtures are finished, {len(ids)} remain")
+        print_status(f"score: {len(journal.done)} mixtures are finished, {len(ids)} remain")
     return [PendingMixture(i, failures.get(i), baselines.get(i)) for i in ids]
 
 
@@ -110,13 +110,10 @@ def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int
         inputs_sha256=plan.inputs_sha256,
         items_sha256=items_sha256,
         counts=_counts(rows),
-        parameters=estimates.parameters,
-        macs_per_second=estimates.macs_per_second,
-        real_time_factor=estimates.real_time_factor,
+        costs=estimates.costs,
         separation=Separation(
             device=estimates.device,
             threads=estimates.threads,
-            peak_memory_mb=estimates.peak_memory_mb,
             versions=estimates.versions,
         ),
         hardware=hardware(workers=workers),

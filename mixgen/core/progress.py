@@ -46,9 +46,9 @@ def _with_lines(items: Iterable[Item], description: str, total: int | None) -> I
         yield item
         if time.monotonic() - spoken >= _SECONDS_BETWEEN_LINES:
             spoken = time.monotonic()
-            say(f"{description}: {done}" + (f" of {total}" if total else ""))
+            print_status(f"{description}: {done}" + (f" of {total}" if total else ""))
 
 
-def say(line: str) -> None:
+def print_status(line: str) -> None:
     """Print one line to stderr."""
     print(line, file=sys.stderr, flush=True)

@@ -167,7 +167,7 @@ def test_too_little_memory_is_an_error_before_loading(speech: TinySet) -> None:
 
 def test_a_missing_source_file_is_an_error(speech: TinySet, tmp_path: Path) -> None:
     mixtures = read_manifest(speech.manifest).of_split("train")
-    with pytest.raises(InputError, match=r"no audio file .*wav"):
+    with pytest.raises(InputError, match=r"audio file .*wav does not exist"):
         DynamicMixing(mixtures, {"tiny": tmp_path}, segment_s=0.25, seed=0)
 
 
