@@ -7,7 +7,8 @@ from mixgen.core.errors import InputError
 from mixgen.core.vocabulary import Kind
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.songs import salient_starts
-from mixgen.recipe.schema import Recipe, SourceGroup
+from mixgen.recipe.schema import Recipe
+from mixgen.recipe.source_group import SourceGroup
 
 Rows = list[SourceRow]
 

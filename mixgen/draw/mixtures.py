@@ -31,7 +31,8 @@ from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
 from mixgen.manifest.file import Header, ManifestFile, open_manifest, write_manifest
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
 from mixgen.recipe.read import open_recipe
-from mixgen.recipe.schema import Recipe, Turns
+from mixgen.recipe.schema import Recipe
+from mixgen.recipe.source_group import Turns
 from mixgen.scenes.draws import seconds_of
 from mixgen.scenes.scene import DrawnEvent, EventPlan, instantiate, sample
 

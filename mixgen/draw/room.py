@@ -9,7 +9,8 @@ from mixgen.acoustics.room import draw_walked_room
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
 from mixgen.manifest.mixture import Position, Response, Room, Simulation, Source, file_name
-from mixgen.recipe.schema import Rooms, SourceGroup
+from mixgen.recipe.schema import Rooms
+from mixgen.recipe.source_group import SourceGroup
 
 _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
 

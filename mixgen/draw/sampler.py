@@ -9,7 +9,8 @@ from mixgen.corpora.sources import SourceRow
 from mixgen.draw.candidates import Candidates
 from mixgen.draw.choice import SAMPLERS, EnrolmentSampler, FileSampler, TalkerSampler
 from mixgen.draw.songs import SongSampler
-from mixgen.recipe.schema import Recipe, SourceGroup
+from mixgen.recipe.schema import Recipe
+from mixgen.recipe.source_group import SourceGroup
 from mixgen.scenes.distributions import Count
 from mixgen.scenes.draws import LARGEST_SEED
 from mixgen.scenes.scene import sample

@@ -9,8 +9,9 @@ from mixgen.core.errors import InputError
 from mixgen.corpora.song_tags import SongTags, tags_of
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.choice import SAMPLERS, ring_hash
-from mixgen.recipe.schema import Recipe, SourceGroup
+from mixgen.recipe.schema import Recipe
 from mixgen.recipe.song_match import match_song
+from mixgen.recipe.source_group import SourceGroup
 
 Song = dict[str, list[SourceRow]]  # stem -> its files, of which there may be several
 

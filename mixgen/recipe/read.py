@@ -14,17 +14,9 @@ from mixgen.core.files import read_text
 from mixgen.core.records import Record, explain
 from mixgen.degradations import DEGRADATIONS
 from mixgen.manifest.mixture import Clip
-from mixgen.recipe.schema import (
-    Duration,
-    Enrolment,
-    Recipe,
-    Rooms,
-    Songs,
-    SourceGroup,
-    SplitRule,
-    Turns,
-)
+from mixgen.recipe.schema import Duration, Recipe, Rooms, Songs, SplitRule
 from mixgen.recipe.song_match import MatchRule
+from mixgen.recipe.source_group import Enrolment, SourceGroup, Turns
 
 _LARGEST_FILE = 1 << 20
 
