@@ -153,7 +153,7 @@ def test_a_broken_roots_json_is_refused(tmp_path: Path, note: str) -> None:
 
 
 def test_an_unknown_corpus_is_refused_with_the_option_to_add(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'x' .* not known \(known: a\): add --root x=FOLDER"):
+    with pytest.raises(InputError, match=r"'x' is unknown \(known: a\): add --root x=FOLDER"):
         locate({"a": tmp_path}, "x", "a.wav")
 
 
