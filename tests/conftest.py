@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 import pytest
 
@@ -62,8 +63,16 @@ def _wait_for(happened: Callable[[], object], seconds: float) -> None:
         time.sleep(0.05)
 
 
+class Signalled(Protocol):
+    """Runs a command, sends it a signal, and returns its exit code and its stderr."""
+
+    def __call__(
+        self, command: Sequence[str | Path], number: signal.Signals, *, to_all: bool
+    ) -> tuple[int, str]: ...
+
+
 @pytest.fixture
-def signalled() -> Callable[..., tuple[int, str]]:
+def signalled() -> Signalled:
     """Run a command with two workers and send it a signal; its exit code, and its stderr.
 
     All processes of the command have to end.

@@ -2,10 +2,9 @@
 
 import copy
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -78,6 +77,53 @@ class Corpus:
     def sources(self) -> list[Path]:
         """The sources.csv of each."""
         return [self.folder / f"{name}.csv" for name in self.roots]
+
+
+class MakeRecipe(Protocol):
+    """Makes the tiny recipe of a kind, with the given keys replaced."""
+
+    def __call__(self, **changes: Any) -> Recipe: ...
+
+
+class DrawTo(Protocol):
+    """Draws a recipe from the tiny corpora into a manifest file, and reads it back."""
+
+    def __call__(self, path: Path, recipe: Recipe) -> Manifest: ...
+
+
+class RenderTo(Protocol):
+    """Renders the tiny speech set into a folder, with the options of `render_set`."""
+
+    def __call__(self, folder: Path, **options: Any) -> Outcome: ...
+
+
+class DecayingNoise(Protocol):
+    """Makes a room response of decaying noise, shape (channels, taps)."""
+
+    def __call__(
+        self, t60_s: float, rate: int, *, channels: int = 1, seed: int = 0
+    ) -> np.ndarray: ...
+
+
+class Contents(Protocol):
+    """Reads every file below a folder, by its path relative to it."""
+
+    def __call__(self, folder: Path) -> dict[str, bytes]: ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command gave back."""
+
+    exit_code: int
+    out: str
+    err: str
+
+
+class RunMixgen(Protocol):
+    """Runs the command `mixgen` in this process, as a user would."""
+
+    def __call__(self, *words: object) -> Answer: ...
 
 
 def tone(frequency: float, seconds: float, rate: int, seed: int) -> np.ndarray:
@@ -157,7 +203,7 @@ def noise_response(t60_s: float, rate: int, *, channels: int = 1, seed: int = 0)
 
 
 @pytest.fixture(scope="session")
-def decaying() -> Callable[..., np.ndarray]:
+def decaying() -> DecayingNoise:
     """A response of decaying noise."""
     return noise_response
 
@@ -179,19 +225,19 @@ def roomy(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def speech_recipe() -> Callable[..., Recipe]:
+def speech_recipe() -> MakeRecipe:
     """The speech recipe, with the given keys replaced."""
     return lambda **changes: Recipe.model_validate(_merged(SPEECH_RECIPE, changes))
 
 
 @pytest.fixture(scope="session")
-def music_recipe() -> Callable[..., Recipe]:
+def music_recipe() -> MakeRecipe:
     """The music recipe, with the given keys replaced."""
     return lambda **changes: Recipe.model_validate(_merged(MUSIC_RECIPE, changes))
 
 
 @pytest.fixture(scope="session")
-def draw_to(corpus: Corpus) -> Callable[..., Manifest]:
+def draw_to(corpus: Corpus) -> DrawTo:
     """Draw a recipe from the tiny corpus into a manifest file and read it back."""
 
     def draw(path: Path, recipe: Recipe) -> Manifest:
@@ -206,8 +252,8 @@ def draw_to(corpus: Corpus) -> Callable[..., Manifest]:
 @pytest.fixture(scope="session")
 def drawn(
     tmp_path_factory: pytest.TempPathFactory,
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
 ) -> tuple[Path, Manifest]:
     """The path and content of the tiny speech manifest."""
     path = tmp_path_factory.mktemp("drawn") / "manifest.jsonl"
@@ -215,7 +261,7 @@ def drawn(
 
 
 @pytest.fixture
-def render_to(corpus: Corpus, drawn: tuple[Path, Manifest]) -> Callable[..., Outcome]:
+def render_to(corpus: Corpus, drawn: tuple[Path, Manifest]) -> RenderTo:
     """Render the tiny speech set."""
     path, _ = drawn
     return lambda folder, **options: render_set(path, folder, roots=corpus.roots, **options)
@@ -227,19 +273,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mixgen.render.journal.BLOCK", 2)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command gave back."""
-
-    exit_code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def mixgen(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Answer]:
+def mixgen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunMixgen:
     """Run the command `mixgen` in this process, as a user would."""
 
     def command(*words: object) -> Answer:
@@ -263,6 +298,6 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def contents() -> Callable[[Path], dict[str, bytes]]:
+def contents() -> Contents:
     """The content of every file below a folder."""
     return files_of

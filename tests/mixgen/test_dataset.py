@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -16,8 +16,7 @@ from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
-
-MakeRecipe = Callable[..., Recipe]
+from tests.mixgen.conftest import Corpus, MakeRecipe
 
 MIXTURES = 6
 SPEECH: dict[str, Any] = {"name": "s", "kind": "speech", "count": 2, "snr": ["normal", 6, 2]}
@@ -45,6 +44,12 @@ SPEECH_KINDS: dict[str, dict[str, Any]] = {
 MUSIC_KINDS = {name: {"songs": {"coherent": c}} for name, c in (("song", 1), ("songs", 0))}
 
 
+class MakeDataset(Protocol):
+    """Makes the dataset of a kind of mixture, with the options of `RecipeDataset`."""
+
+    def __call__(self, kind: str, **options: Any) -> RecipeDataset: ...
+
+
 @pytest.fixture(scope="module")
 def recipe_of(speech_recipe: MakeRecipe, music_recipe: MakeRecipe) -> Callable[[str], Recipe]:
     """The recipe of a kind of mixture, by its name."""
@@ -60,14 +65,14 @@ def recipe_of(speech_recipe: MakeRecipe, music_recipe: MakeRecipe) -> Callable[[
 
 
 @pytest.fixture
-def dataset_of(roomy: Any, recipe_of: Callable[[str], Recipe]) -> Callable[..., RecipeDataset]:
+def dataset_of(roomy: Corpus, recipe_of: Callable[[str], Recipe]) -> MakeDataset:
     """The dataset of a kind of mixture."""
     return lambda kind, **options: RecipeDataset(
         recipe_of(kind), roomy.rows, "train", roots=roomy.roots, **options
     )
 
 
-def drawn_and_rendered(recipe: Recipe, corpus: Any, folder: Path) -> RenderedSet:
+def drawn_and_rendered(recipe: Recipe, corpus: Corpus, folder: Path) -> RenderedSet:
     """Draw and render a recipe to disk."""
     path = folder / "manifest.jsonl"
     mixtures = draw_mixtures(recipe, corpus.rows, corpus.roots)
@@ -89,7 +94,7 @@ def assert_same(item: MixtureItem, other: MixtureItem) -> None:
 
 @pytest.mark.parametrize("kind", [*SPEECH_KINDS, *MUSIC_KINDS])
 def test_items_are_what_draw_and_render_put_on_disk(
-    kind: str, roomy: Any, recipe_of: Callable[[str], Recipe], tmp_path: Path
+    kind: str, roomy: Corpus, recipe_of: Callable[[str], Recipe], tmp_path: Path
 ) -> None:
     recipe = recipe_of(kind)
     done = drawn_and_rendered(recipe, roomy, tmp_path)
@@ -108,13 +113,13 @@ def test_items_are_what_draw_and_render_put_on_disk(
         assert_same(drawn[place], item)
 
 
-def test_counts_and_conversations_vary(dataset_of: Callable[..., RecipeDataset]) -> None:
+def test_counts_and_conversations_vary(dataset_of: MakeDataset) -> None:
     counted, talking = (dataset_of(kind, length=20) for kind in ("counted", "conversation"))
     assert {len(counted[i].references) for i in range(20)} == {0, 1, 2}
     assert len({talking[i].mixture.shape for i in range(20)}) > 5
 
 
-def test_workers_in_any_order_give_the_same(dataset_of: Callable[..., RecipeDataset]) -> None:
+def test_workers_in_any_order_give_the_same(dataset_of: MakeDataset) -> None:
     kinds = [dataset_of(kind) for kind in ("noisy", "counted", "conversation in a room", "songs")]
     expected = ConcatDataset(kinds)
     # Spawned workers get the datasets by pickle, as on systems without fork.
@@ -128,7 +133,7 @@ def test_workers_in_any_order_give_the_same(dataset_of: Callable[..., RecipeData
 
 
 def test_a_longer_dataset_begins_with_the_shorter(
-    dataset_of: Callable[..., RecipeDataset],
+    dataset_of: MakeDataset,
 ) -> None:
     short, long = dataset_of("noisy"), dataset_of("noisy", length=3 * MIXTURES)
     assert [long.record(i) for i in range(MIXTURES)] == [short.record(i) for i in range(len(short))]
@@ -139,9 +144,7 @@ def test_a_longer_dataset_begins_with_the_shorter(
 
 
 @pytest.mark.parametrize("order", [[1, 2, 0], [2, 1, 2]])
-def test_epochs_follow_one_another_in_any_order(
-    dataset_of: Callable[..., RecipeDataset], order: list[int]
-) -> None:
+def test_epochs_follow_one_another_in_any_order(dataset_of: MakeDataset, order: list[int]) -> None:
     endless = dataset_of("conversation in a room", length=3 * MIXTURES)
     dataset = dataset_of("conversation in a room")
     for number in order:
@@ -153,7 +156,7 @@ def test_epochs_follow_one_another_in_any_order(
     assert dataset.record(0) == endless.record(0)
 
 
-def test_another_seed_or_format(dataset_of: Callable[..., RecipeDataset]) -> None:
+def test_another_seed_or_format(dataset_of: MakeDataset) -> None:
     plain = dataset_of("clean")
     assert dataset_of("clean", seed=1).record(0) != plain.record(0)
     finer = dataset_of("clean", sample_format="wav24")[0]
@@ -161,14 +164,14 @@ def test_another_seed_or_format(dataset_of: Callable[..., RecipeDataset]) -> Non
     assert not np.array_equal(finer.mixture, plain[0].mixture)
 
 
-def test_a_dataset_ends(dataset_of: Callable[..., RecipeDataset]) -> None:
+def test_a_dataset_ends(dataset_of: MakeDataset) -> None:
     dataset = dataset_of("clean", length=2)
     assert [item.id for item in dataset] == ["train-000000", "train-000001"]  # type: ignore[attr-defined]
     with pytest.raises(IndexError):
         dataset[2]
 
 
-def test_batches_are_filled_with_zeros(dataset_of: Callable[..., RecipeDataset]) -> None:
+def test_batches_are_filled_with_zeros(dataset_of: MakeDataset) -> None:
     items = [dataset_of(kind)[i] for kind in ("counted", "shortest") for i in range(4)]
     batch = collate(items)
     longest = max(item.mixture.shape[1] for item in items)
@@ -188,7 +191,7 @@ def test_batches_are_filled_with_zeros(dataset_of: Callable[..., RecipeDataset])
 
 
 def test_batches_of_empty_scenes_have_no_references(
-    dataset_of: Callable[..., RecipeDataset],
+    dataset_of: MakeDataset,
 ) -> None:
     dataset = dataset_of("counted", length=20)
     empty = next(i for i in range(20) if not dataset.record(i).targets)
@@ -203,7 +206,7 @@ def test_batches_of_empty_scenes_have_no_references(
     ],
 )
 def test_what_no_dataset_can_be(
-    dataset_of: Callable[..., RecipeDataset], options: dict[str, int], words: str
+    dataset_of: MakeDataset, options: dict[str, int], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
         dataset_of("clean", **options)
@@ -211,13 +214,13 @@ def test_what_no_dataset_can_be(
         dataset_of("clean").epoch(-1)
 
 
-def test_a_split_that_is_not_there(roomy: Any, recipe_of: Callable[[str], Recipe]) -> None:
+def test_a_split_that_is_not_there(roomy: Corpus, recipe_of: Callable[[str], Recipe]) -> None:
     with pytest.raises(InputError, match="no split 'dev': choose one of train"):
         RecipeDataset(recipe_of("clean"), roomy.rows, "dev", roots=roomy.roots)
 
 
 def test_a_source_that_is_not_the_one_that_was_indexed(
-    roomy: Any, recipe_of: Callable[[str], Recipe]
+    roomy: Corpus, recipe_of: Callable[[str], Recipe]
 ) -> None:
     rows = [row.model_copy(update={"sha256": "0" * 64}) for row in roomy.rows]
     dataset = RecipeDataset(recipe_of("clean"), rows, "train", roots=roomy.roots)

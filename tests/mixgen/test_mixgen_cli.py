@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from mixgen.cli import app
 from mixgen.core import console
 from mixgen.core.files import write_json
 from mixgen.core.versions import __version__
+from tests.mixgen.conftest import Corpus, RunMixgen
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-Mixgen = Callable[..., Any]
 RECIPE = {
     "name": "tiny",
     "task": "speech_separation",
@@ -47,7 +47,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def manifest(corpus: Any, mixgen: Mixgen, recipe: Path, tmp_path: Path) -> Path:
+def manifest(corpus: Corpus, mixgen: RunMixgen, recipe: Path, tmp_path: Path) -> Path:
     """The manifest that `mixgen draw` made of it."""
     path = tmp_path / "m.jsonl"
     drawn = mixgen("draw", recipe, "--sources", corpus.folder / "speech.csv", "--out", path)
@@ -68,7 +68,7 @@ def _is_one_sentence(answer: Any, exit_code: int, words: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example(mixgen: Mixgen, command: str) -> None:
+def test_help_has_an_example(mixgen: RunMixgen, command: str) -> None:
     answer = mixgen(command, "--help")
     assert answer.exit_code == 0
     assert f"Example: mixgen {command} " in " ".join(answer.out.split())
@@ -78,7 +78,7 @@ def test_commands() -> None:
     assert {"starter", "index", "draw", "render", "verify", "export"} <= set(COMMANDS)
 
 
-def test_version(mixgen: Mixgen) -> None:
+def test_version(mixgen: RunMixgen) -> None:
     answer = mixgen("--version")
     assert (answer.exit_code, answer.out) == (0, f"mixgen {__version__}\n")
 
@@ -93,7 +93,7 @@ def test_every_program_says_what_it_is(program: str) -> None:
 
 
 def test_from_sound_files_to_a_verified_set(
-    mixgen: Mixgen, corpus: Any, recipe: Path, tmp_path: Path
+    mixgen: RunMixgen, corpus: Corpus, recipe: Path, tmp_path: Path
 ) -> None:
     csv, drawn, rendered = tmp_path / "s.csv", tmp_path / "m.jsonl", tmp_path / "set"
     parts = ("--by", "label", "--parts", "train=0.6,test=0.4")
@@ -126,14 +126,14 @@ def test_from_sound_files_to_a_verified_set(
         ["draw", "r.yaml", "--sources", "s.csv", "--out", "x", "--seed", "many"],
     ],
 )
-def test_usage(mixgen: Mixgen, words: list[str]) -> None:
+def test_usage(mixgen: RunMixgen, words: list[str]) -> None:
     answer = mixgen(*words)
     assert answer.exit_code == 2
     assert "Error" in answer.err
     assert "Traceback" not in answer.err
 
 
-def test_usage_in_our_own_words(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
+def test_usage_in_our_own_words(mixgen: RunMixgen, manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     shard = mixgen("render", manifest, "--out", out, "--shard", "4/3")
     _is_one_sentence(shard, 2, "A shard is i/N with i from 1 to N, not 4/3.")
@@ -144,7 +144,7 @@ def test_usage_in_our_own_words(mixgen: Mixgen, manifest: Path, tmp_path: Path) 
     assert not out.exists()
 
 
-def test_bad_files_are_listed_and_the_rest_is_done(mixgen: Mixgen, tmp_path: Path) -> None:
+def test_bad_files_are_listed_and_the_rest_is_done(mixgen: RunMixgen, tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     soundfile.write(root / "good.wav", np.full(8000, 0.1), 8000)
@@ -164,7 +164,7 @@ def test_bad_files_are_listed_and_the_rest_is_done(mixgen: Mixgen, tmp_path: Pat
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
 
 
-def test_a_name_that_is_not_utf8_is_left_out(mixgen: Mixgen, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_left_out(mixgen: RunMixgen, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / os.fsdecode(b"\xff")).mkdir(parents=True)
     soundfile.write(root / "good.wav", np.full(8000, 0.1), 8000)
@@ -177,7 +177,7 @@ def test_a_name_that_is_not_utf8_is_left_out(mixgen: Mixgen, tmp_path: Path) -> 
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
 
 
-def test_missing_root(mixgen: Mixgen, tmp_path: Path) -> None:
+def test_missing_root(mixgen: RunMixgen, tmp_path: Path) -> None:
     answer = mixgen("index", "folder", tmp_path / "none", "--out", tmp_path / "s.csv")
     _is_one_sentence(answer, 3, "is not a folder: give the root of the corpus.")
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +207,7 @@ def _edit(path: Path, old: str, new: str) -> None:
     ],
 )
 def test_bad_recipes(
-    mixgen: Mixgen, corpus: Any, recipe: Path, old: str, new: str, words: str
+    mixgen: RunMixgen, corpus: Corpus, recipe: Path, old: str, new: str, words: str
 ) -> None:
     _edit(recipe, old, new)
     out = recipe.parent / "out" / "m.jsonl"
@@ -219,7 +219,7 @@ def test_bad_recipes(
 
 @pytest.mark.parametrize("path", ["../spk0/utt0.wav", "/etc/passwd", "spk0\\utt0.wav", "a\0b"])
 def test_hostile_sources(
-    mixgen: Mixgen, corpus: Any, recipe: Path, tmp_path: Path, path: str
+    mixgen: RunMixgen, corpus: Corpus, recipe: Path, tmp_path: Path, path: str
 ) -> None:
     csv = tmp_path / "s.csv"
     csv.write_text((corpus.folder / "speech.csv").read_text())
@@ -230,7 +230,7 @@ def test_hostile_sources(
 
 
 def test_links_that_leave_the_root(
-    mixgen: Mixgen, manifest: Path, corpus: Any, tmp_path: Path
+    mixgen: RunMixgen, manifest: Path, corpus: Corpus, tmp_path: Path
 ) -> None:
     root = tmp_path / "links"
     for row in corpus.rows:
@@ -268,7 +268,7 @@ def test_links_that_leave_the_root(
 )
 @pytest.mark.parametrize("command", ["render", "export"])
 def test_bad_manifests(
-    mixgen: Mixgen, manifest: Path, tmp_path: Path, command: str, old: str, new: str, words: str
+    mixgen: RunMixgen, manifest: Path, tmp_path: Path, command: str, old: str, new: str, words: str
 ) -> None:
     _edit(manifest, old, new)
     answer = mixgen(command, manifest, "--out", tmp_path / "out")
@@ -277,7 +277,7 @@ def test_bad_manifests(
     assert not (tmp_path / "out").exists()
 
 
-def test_unknown_root(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
+def test_unknown_root(mixgen: RunMixgen, manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "roots.json").unlink()
     answer = mixgen("render", manifest, "--out", tmp_path / "set", "--workers", 1)
     _is_one_sentence(answer, 4, "4 item(s) failed; there are no others.")
@@ -286,7 +286,7 @@ def test_unknown_root(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
 
 
 def test_a_source_that_was_altered(
-    mixgen: Mixgen, manifest: Path, corpus: Any, tmp_path: Path
+    mixgen: RunMixgen, manifest: Path, corpus: Corpus, tmp_path: Path
 ) -> None:
     root = tmp_path / "copy"
     for row in corpus.rows:
@@ -300,7 +300,7 @@ def test_a_source_that_was_altered(
     assert not list((tmp_path / "set").glob("*/*"))
 
 
-def test_verify_lists_what_is_wrong(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
+def test_verify_lists_what_is_wrong(mixgen: RunMixgen, manifest: Path, tmp_path: Path) -> None:
     rendered = tmp_path / "set"
     assert mixgen("render", manifest, "--out", rendered, "--workers", 1).exit_code == 0
     (rendered / "test-000000" / "s1.flac").unlink()
@@ -314,13 +314,13 @@ def test_verify_lists_what_is_wrong(mixgen: Mixgen, manifest: Path, tmp_path: Pa
     assert mixgen("verify", rendered).exit_code == 0
 
 
-def test_verify_of_what_is_no_set(mixgen: Mixgen, tmp_path: Path) -> None:
+def test_verify_of_what_is_no_set(mixgen: RunMixgen, tmp_path: Path) -> None:
     _is_one_sentence(mixgen("verify", tmp_path), 3, "is not a rendered set")
 
 
 @pytest.mark.parametrize("command", ["index", "draw", "render", "export"])
 def test_a_file_where_the_folder_should_be(
-    mixgen: Mixgen, manifest: Path, recipe: Path, corpus: Any, tmp_path: Path, command: str
+    mixgen: RunMixgen, manifest: Path, recipe: Path, corpus: Corpus, tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "taken").write_text("mine")
     inside = tmp_path / "taken" / "x"
@@ -349,7 +349,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("sample_format", ["flac16", "wav16", "wav_float"])
 def test_full_disk(
-    mixgen: Mixgen,
+    mixgen: RunMixgen,
     manifest: Path,
     tiny_disk: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -371,7 +371,7 @@ def test_full_disk(
         assert mixgen("verify", tiny_disk / "set", "--deep").exit_code == 0
 
 
-def test_full_disk_is_foreseen(mixgen: Mixgen, manifest: Path, tiny_disk: Path) -> None:
+def test_full_disk_is_foreseen(mixgen: RunMixgen, manifest: Path, tiny_disk: Path) -> None:
     answer = mixgen("render", manifest, "--out", tiny_disk / "set")
     _is_one_sentence(answer, 6, "make room or choose another disk.")
     assert not list((tiny_disk / "set").iterdir())
@@ -405,27 +405,27 @@ def test_limit_on_file_size(manifest: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "note", ["[1]", "{", '{"speech": "\\u0000"}', '{"speech": "\\ud800"}', '{"speech": 1}']
 )
-def test_broken_roots(mixgen: Mixgen, manifest: Path, tmp_path: Path, note: str) -> None:
+def test_broken_roots(mixgen: RunMixgen, manifest: Path, tmp_path: Path, note: str) -> None:
     (tmp_path / "roots.json").write_text(note)
     answer = mixgen("render", manifest, "--out", tmp_path / "set")
     _is_one_sentence(answer, 3, "roots.json")
 
 
-def test_recipe_that_is_not_there(mixgen: Mixgen, corpus: Any, tmp_path: Path) -> None:
+def test_recipe_that_is_not_there(mixgen: RunMixgen, corpus: Corpus, tmp_path: Path) -> None:
     words = ("--sources", corpus.folder / "speech.csv", "--out", tmp_path / "m.jsonl")
     _is_one_sentence(mixgen("draw", "none.yaml", *words), 3, "There is no file none.yaml")
     _is_one_sentence(mixgen("draw", "none", *words), 3, "neither a recipe file nor a shipped set")
     _is_one_sentence(mixgen("draw", tmp_path, *words), 3, "neither a recipe file")
 
 
-def test_sources_that_are_something_else(mixgen: Mixgen, recipe: Path, tmp_path: Path) -> None:
+def test_sources_that_are_something_else(mixgen: RunMixgen, recipe: Path, tmp_path: Path) -> None:
     for content in ({"a": 1}, []):
         write_json(tmp_path / "s.csv", content)
         answer = mixgen("draw", recipe, "--sources", tmp_path / "s.csv", "--out", tmp_path / "m")
         _is_one_sentence(answer, 3, "is not a sources.csv: the column 'source_id' is missing.")
 
 
-def test_export_of_activity(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
+def test_export_of_activity(mixgen: RunMixgen, manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "activity.rttm"
     answer = mixgen("export", manifest, "--rttm", "--out", out)
     assert answer.exit_code == 0, answer.err
@@ -435,7 +435,7 @@ def test_export_of_activity(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> N
     assert "choose one of --to, --jams and --rttm" in both.err
 
 
-def test_tolerance_of_what_was_asked_for(mixgen: Mixgen, manifest: Path, tmp_path: Path) -> None:
+def test_tolerance_of_what_was_asked_for(mixgen: RunMixgen, manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     assert mixgen("render", manifest, "--out", out).exit_code == 0
     assert mixgen("verify", out, "--tolerance", "level_db=1").exit_code == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from baselines.inference.costs import COSTS, RunStatistics
+from baselines.inference.costs import COSTS, Cost, RunStatistics
 from baselines.registry import build
 
 PAGE = Path(__file__).parents[3] / "docs" / "scores.md"
@@ -20,7 +20,7 @@ def test_names_and_titles_are_given_once() -> None:
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=lambda cost: cost.name)
-def test_every_cost_is_documented(cost) -> None:  # type: ignore[no-untyped-def]
+def test_every_cost_is_documented(cost: Cost) -> None:
     assert f"| `{cost.name}` |" in PAGE.read_text(encoding="utf-8")
 
 

@@ -3,9 +3,9 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,17 +19,10 @@ from evalsuite.scoring.plan import plan_score
 from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, UsageError
 from mixgen.sets.rendered import RenderedSet
+from tests.conftest import Signalled
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 
 FAST = ("si_sdr", "snr")
-
-
-class Signalled(Protocol):
-    """The fixture `signalled`."""
-
-    def __call__(
-        self, command: Sequence[str | Path], number: signal.Signals, *, to_all: bool
-    ) -> tuple[int, str]: ...
 
 
 def read_items(folder: Path) -> list[dict[str, Any]]:

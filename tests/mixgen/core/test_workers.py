@@ -4,28 +4,18 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 import soundfile
 
 from mixgen.core.errors import MachineError
 from mixgen.core.workers import bounded_map, process_pool
-from mixgen.manifest.file import Manifest
-from mixgen.recipe.schema import Recipe
+from tests.conftest import Signalled
+from tests.mixgen.conftest import DrawTo, MakeRecipe
 
 Command = list[str | Path]
-
-
-class Signalled(Protocol):
-    """The fixture `signalled`."""
-
-    def __call__(
-        self, command: Command, number: signal.Signals, *, to_all: bool
-    ) -> tuple[int, str]: ...
 
 
 def test_jobs_are_taken_in_as_they_are_done() -> None:
@@ -80,9 +70,7 @@ def test_an_exception_ends_the_workers_at_once() -> None:
 
 
 @pytest.fixture
-def rendering(
-    speech_recipe: Callable[..., Recipe], draw_to: Callable[..., Manifest], tmp_path: Path
-) -> Command:
+def rendering(speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path) -> Command:
     """A command that renders for a while."""
     path = tmp_path / "m.jsonl"
     draw_to(path, speech_recipe(splits={"any": {"mixtures": 600, "sources": {}}}))

@@ -1,7 +1,6 @@
 """Banks of simulated rooms: positions, reverberation times, files, and repeatability."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from mixgen.core.errors import InputError
 from mixgen.corpora.rir_bank import make_bank, read_room_recipe
 from mixgen.corpora.sources import read_sources
 from mixgen.recipe.read import find_recipe
+from tests.mixgen.conftest import Contents
 
 pytest.importorskip("pyroomacoustics", reason="rooms are simulated by pyroomacoustics")
 
@@ -102,9 +102,7 @@ def test_a_bank_is_a_corpus_of_responses(tmp_path: Path) -> None:
     assert np.abs(samples).max() == pytest.approx(0.5)
 
 
-def test_a_larger_bank_begins_with_the_same_rooms(
-    tmp_path: Path, contents: Callable[[Path], dict[str, bytes]]
-) -> None:
+def test_a_larger_bank_begins_with_the_same_rooms(tmp_path: Path, contents: Contents) -> None:
     make_bank(recipe(), tmp_path / "one")
     make_bank(recipe(rooms=5), tmp_path / "two", workers=2)
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -11,15 +12,13 @@ from pydantic import ValidationError
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import read_sources
 from mixgen.draw.mixtures import draw_header, draw_mixtures
-from mixgen.manifest.file import Manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.scenes.draws import seconds_of
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
-MakeRecipe = Callable[..., Recipe]
 
-
-def _draw(recipe: Recipe, corpus, **options) -> list[Mixture]:  # type: ignore[no-untyped-def]
+def _draw(recipe: Recipe, corpus: Corpus, **options: Any) -> list[Mixture]:
     return list(draw_mixtures(recipe, corpus.rows, corpus.roots, **options))
 
 
@@ -30,25 +29,27 @@ def _splits(train: int, test: int = 2) -> dict[str, object]:
     }
 
 
-def test_again_is_the_same(corpus, speech_recipe: MakeRecipe) -> None:
+def test_again_is_the_same(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     recipe = speech_recipe()
     assert _draw(recipe, corpus) == _draw(recipe, corpus)
 
 
-def test_a_longer_split_begins_with_the_shorter(corpus, speech_recipe: MakeRecipe) -> None:
+def test_a_longer_split_begins_with_the_shorter(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     short = _draw(speech_recipe(), corpus, splits=["train"])
     long = _draw(speech_recipe(splits=_splits(9)), corpus, splits=["train"])
     assert len(long) == 9
     assert long[: len(short)] == short
 
 
-def test_a_split_does_not_depend_on_the_others(corpus, speech_recipe: MakeRecipe) -> None:
+def test_a_split_does_not_depend_on_the_others(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     whole = _draw(speech_recipe(), corpus)
     assert _draw(speech_recipe(), corpus, splits=["test"]) == whole[-2:]
     assert _draw(speech_recipe(), corpus, splits=["test", "test"]) == whole[-2:]
 
 
-def test_other_rates_and_formats_have_the_same_scenes(corpus, speech_recipe: MakeRecipe) -> None:
+def test_other_rates_and_formats_have_the_same_scenes(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     def chosen(recipe: Recipe) -> list[list[object]]:
         drawn = _draw(recipe, corpus)
         return [[m.level, *(s.events[0].as_dict() for s in m.sources)] for m in drawn]
@@ -56,7 +57,9 @@ def test_other_rates_and_formats_have_the_same_scenes(corpus, speech_recipe: Mak
     assert chosen(speech_recipe()) == chosen(speech_recipe(sample_rate=16000, format="wav24"))
 
 
-def test_shares_of_one_subset_have_no_talker_in_common(corpus, speech_recipe: MakeRecipe) -> None:
+def test_shares_of_one_subset_have_no_talker_in_common(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     row = next(row for row in corpus.rows if row.kind == "speech" and row.split == "train")
     talkers = [f"talker{number}" for number in range(40)]
     rows = [row.model_copy(update={"label": t, "source_id": f"made/{t}"}) for t in talkers]
@@ -80,18 +83,20 @@ def test_share_that_ends_before_it_begins(speech_recipe: MakeRecipe) -> None:
         speech_recipe(splits={"train": rule})
 
 
-def test_another_seed_differs_everywhere(corpus, speech_recipe: MakeRecipe) -> None:
+def test_another_seed_differs_everywhere(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     first, second = (_draw(speech_recipe(seed=seed), corpus) for seed in (0, 1))
     assert all(a != b for a, b in zip(first, second, strict=True))
     assert _draw(speech_recipe(), corpus, seed=1) == second
 
 
-def test_seeds_differ_between_mixtures(corpus, speech_recipe: MakeRecipe) -> None:
+def test_seeds_differ_between_mixtures(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     drawn = _draw(speech_recipe(), corpus)
     assert len({mixture.seed for mixture in drawn}) == len(drawn)
 
 
-def test_order_of_rows_does_not_matter(corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_order_of_rows_does_not_matter(
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
+) -> None:
     shuffled = []
     for path in corpus.sources:
         head, *lines = path.read_text().splitlines(keepends=True)
@@ -104,7 +109,9 @@ def test_order_of_rows_does_not_matter(corpus, speech_recipe: MakeRecipe, tmp_pa
     assert list(draw_mixtures(recipe, rows, corpus.roots)) == _draw(recipe, corpus)
 
 
-def test_a_new_file_changes_only_mixtures_that_use_it(corpus, speech_recipe: MakeRecipe) -> None:
+def test_a_new_file_changes_only_mixtures_that_use_it(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     group = {"name": "s", "kind": "speech", "count": 2, "use": "independently"}
     recipe = speech_recipe(sources=[group], splits=_splits(60, 1))
     held_back, *others = (row for row in corpus.rows if row.kind == "speech")
@@ -116,7 +123,7 @@ def test_a_new_file_changes_only_mixtures_that_use_it(corpus, speech_recipe: Mak
     assert 0 < len(used) < len(after) / 2
 
 
-def test_talkers_are_distinct_and_used_equally(corpus, speech_recipe: MakeRecipe) -> None:
+def test_talkers_are_distinct_and_used_equally(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     files = [row.path for row in corpus.rows if row.kind == "speech" and row.split == "train"]
     drawn = _draw(speech_recipe(splits=_splits(len(files))), corpus, splits=["train"])
     assert all(m.sources[0].label != m.sources[1].label for m in drawn)
@@ -127,7 +134,7 @@ def test_talkers_are_distinct_and_used_equally(corpus, speech_recipe: MakeRecipe
 
 
 @pytest.mark.parametrize("use", ["equally", "independently"])
-def test_talkers_differ_between_groups(corpus, speech_recipe: MakeRecipe, use: str) -> None:
+def test_talkers_differ_between_groups(corpus: Corpus, speech_recipe: MakeRecipe, use: str) -> None:
     groups = [
         {"name": "target", "kind": "speech", "count": 2, "use": use},
         {"name": "other", "role": "interferer", "kind": "speech", "count": 2, "use": use},
@@ -137,7 +144,9 @@ def test_talkers_differ_between_groups(corpus, speech_recipe: MakeRecipe, use: s
         assert len({source.label for source in mixture.sources}) == 4  # of four talkers
 
 
-def test_more_talkers_than_there_are_in_all_groups(corpus, speech_recipe: MakeRecipe) -> None:
+def test_more_talkers_than_there_are_in_all_groups(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     groups = [
         {"name": name, "kind": "speech", "count": count} for name, count in (("a", 3), ("b", 2))
     ]
@@ -145,7 +154,7 @@ def test_more_talkers_than_there_are_in_all_groups(corpus, speech_recipe: MakeRe
         _draw(speech_recipe(sources=groups), corpus, splits=["train"])
 
 
-def test_splits_share_no_talker(corpus, speech_recipe: MakeRecipe) -> None:
+def test_splits_share_no_talker(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     talkers: dict[str, set[str]] = {}
     for mixture in _draw(speech_recipe(splits=_splits(12, 12)), corpus):
         talkers.setdefault(mixture.split, set()).update(s.label for s in mixture.sources[:2])
@@ -153,7 +162,7 @@ def test_splits_share_no_talker(corpus, speech_recipe: MakeRecipe) -> None:
     assert talkers["train"].isdisjoint(talkers["test"])
 
 
-def test_records_quote_the_sources(corpus, speech_recipe: MakeRecipe) -> None:
+def test_records_quote_the_sources(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     rows = {row.path: row for row in corpus.rows}
     for mixture in _draw(speech_recipe(), corpus):
         for source in mixture.sources:
@@ -166,7 +175,7 @@ def test_records_quote_the_sources(corpus, speech_recipe: MakeRecipe) -> None:
 
 @pytest.mark.parametrize(("mode", "pick"), [("min", min), ("max", max)])
 def test_length_of_the_shortest_or_longest(
-    corpus, speech_recipe: MakeRecipe, mode: str, pick: Callable[[list[float]], float]
+    corpus: Corpus, speech_recipe: MakeRecipe, mode: str, pick: Callable[[list[float]], float]
 ) -> None:
     duration = {row.path: row.duration_s for row in corpus.rows}
     group = {"name": "s", "kind": "speech", "count": 3}
@@ -177,14 +186,14 @@ def test_length_of_the_shortest_or_longest(
         assert abs(mixture.frames - wanted * 8000) <= 1
 
 
-def test_limit_of_the_length(corpus, speech_recipe: MakeRecipe) -> None:
+def test_limit_of_the_length(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     duration = {"mode": "max", "limit_s": 0.4}
     assert {m.frames for m in _draw(speech_recipe(duration=duration), corpus)} == {3200}
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.1, 2.3, 4.1])
 def test_fixed_length_is_not_a_sample_short(
-    corpus, speech_recipe: MakeRecipe, seconds: float
+    corpus: Corpus, speech_recipe: MakeRecipe, seconds: float
 ) -> None:
     recipe = speech_recipe(duration={"mode": "fixed", "seconds": seconds}, splits=_splits(1, 1))
     assert {m.frames for m in _draw(recipe, corpus)} == {round(seconds * 8000)}
@@ -199,66 +208,68 @@ def _excerpts(mixture: Mixture) -> set[tuple[str, float]]:
     return {(Path(s.events[0].path).parts[0], s.events[0].source_time) for s in mixture.sources}
 
 
-def test_coherent_stems_share_song_and_excerpt(corpus, music_recipe: MakeRecipe) -> None:
+def test_coherent_stems_share_song_and_excerpt(corpus: Corpus, music_recipe: MakeRecipe) -> None:
     drawn = _draw(music_recipe(), corpus)
     assert all(len(_excerpts(mixture)) == 1 for mixture in drawn)
     assert len({song for m in drawn for song, _ in _excerpts(m)}) == 3
 
 
-def test_incoherent_stems_come_from_different_songs(corpus, music_recipe: MakeRecipe) -> None:
+def test_incoherent_stems_come_from_different_songs(
+    corpus: Corpus, music_recipe: MakeRecipe
+) -> None:
     drawn = _draw(music_recipe(songs={"coherent": 0}), corpus)
     assert all(len({song for song, _ in _excerpts(mixture)}) == 3 for mixture in drawn)
     assert all(len({time for _, time in _excerpts(mixture)}) == 4 for mixture in drawn)
 
 
-def test_share_of_coherent_mixtures(corpus, music_recipe: MakeRecipe) -> None:
+def test_share_of_coherent_mixtures(corpus: Corpus, music_recipe: MakeRecipe) -> None:
     recipe = music_recipe(songs={"coherent": 0.5}, splits={"test": {"mixtures": 40, "sources": {}}})
     coherent = sum(len(_excerpts(mixture)) == 1 for mixture in _draw(recipe, corpus))
     assert 10 <= coherent <= 30
 
 
-def test_stem_labels_are_the_group_names(corpus, music_recipe: MakeRecipe) -> None:
+def test_stem_labels_are_the_group_names(corpus: Corpus, music_recipe: MakeRecipe) -> None:
     for mixture in _draw(music_recipe(), corpus):
         assert [s.label for s in mixture.sources] == ["vocals", "drums", "bass", "other"]
         assert mixture.channels == 2
 
 
-def test_nothing_fits(corpus, speech_recipe: MakeRecipe) -> None:
+def test_nothing_fits(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     splits = {"dev": {"mixtures": 1, "sources": "dev"}}
     with pytest.raises(InputError, match=r"No speech source fits 's' in split 'dev'.*test, train"):
         _draw(speech_recipe(splits=splits), corpus)
 
 
-def test_too_few_talkers(corpus, speech_recipe: MakeRecipe) -> None:
+def test_too_few_talkers(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "count": 5}
     with pytest.raises(InputError, match="needs 5 different labels, and 4 are left"):
         _draw(speech_recipe(sources=[group]), corpus)
 
 
-def test_unknown_split(corpus, speech_recipe: MakeRecipe) -> None:
+def test_unknown_split(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     with pytest.raises(InputError, match="no split 'dev': choose one of train, test"):
         _draw(speech_recipe(), corpus, splits=["dev"])
 
 
-def test_stems_that_no_song_has(corpus, music_recipe: MakeRecipe) -> None:
+def test_stems_that_no_song_has(corpus: Corpus, music_recipe: MakeRecipe) -> None:
     group = {"name": "banjo", "kind": "music"}
     with pytest.raises(InputError, match=r"music source.* is left for 'banjo' by its labels"):
         _draw(music_recipe(sources=[group]), corpus)
 
 
-def test_what_scaper_refuses(corpus, speech_recipe: MakeRecipe) -> None:
+def test_what_scaper_refuses(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "time_stretch": ["const", 0]}
     with pytest.raises(InputError, match="Scaper refuses the scene"):
         _draw(speech_recipe(sources=[group]), corpus)
 
 
-def test_a_source_that_is_gone(corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_a_source_that_is_gone(corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"The source file .* does not exist.*--root"):
         list(draw_mixtures(speech_recipe(), corpus.rows, dict.fromkeys(corpus.roots, tmp_path)))
 
 
 def test_manifest_file_is_the_same_twice(
-    speech_recipe: MakeRecipe, draw_to: Callable[..., Manifest], tmp_path: Path
+    speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
         draw_to(tmp_path / name / "m.jsonl", speech_recipe())
@@ -266,7 +277,7 @@ def test_manifest_file_is_the_same_twice(
 
 
 def test_a_level_of_its_own_instead_of_one_above_the_reference(
-    corpus, speech_recipe: MakeRecipe
+    corpus: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     group = {"name": "s", "kind": "speech", "count": 2, "level_db": ["uniform", -33, -25]}
     recipe = speech_recipe(sources=[group], reference_db=["uniform", -50, -10])
@@ -286,7 +297,7 @@ def test_level_and_snr_exclude_each_other(speech_recipe: MakeRecipe) -> None:
         speech_recipe(sources=[group])
 
 
-def test_a_level_beyond_all_bounds_is_told(corpus, speech_recipe: MakeRecipe) -> None:
+def test_a_level_beyond_all_bounds_is_told(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "snr": ["const", 1e9]}
     with pytest.raises(InputError, match=r"Mixture train-000000 cannot be as drawn: .*snr"):
         _draw(speech_recipe(sources=[group]), corpus)

@@ -1,6 +1,5 @@
 """Conversations from recipe to disk: several utterances of each talker, and who talks when."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,12 @@ from pydantic import ValidationError
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.rttm import rttm_lines
-from mixgen.manifest.file import Manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import open_rendered
 from mixgen.sets.verify import verify_set
-
-MakeRecipe = Callable[..., Recipe]
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 TALKERS = {
     "name": "s",
@@ -43,7 +40,7 @@ def meeting(speech_recipe: MakeRecipe) -> Recipe:
     )
 
 
-def draw(corpus: Any, recipe: Recipe) -> list[Mixture]:
+def draw(corpus: Corpus, recipe: Recipe) -> list[Mixture]:
     return list(draw_mixtures(recipe, corpus.rows, corpus.roots))
 
 
@@ -60,7 +57,7 @@ def overlap_of(mixture: Mixture) -> float:
 
 
 def test_conversations_have_the_overlap_and_end_with_their_last_turn(
-    corpus, meeting: Recipe
+    corpus: Corpus, meeting: Recipe
 ) -> None:
     drawn = draw(corpus, meeting)
     assert {len(m.targets) for m in drawn} == {2, 3}
@@ -80,7 +77,7 @@ def test_conversations_have_the_overlap_and_end_with_their_last_turn(
 
 
 def test_on_disk_a_talker_is_as_loud_in_every_utterance(
-    corpus, meeting: Recipe, draw_to: Callable[..., Manifest], tmp_path: Path
+    corpus: Corpus, meeting: Recipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     path = tmp_path / "manifest.jsonl"
     draw_to(path, meeting)
@@ -96,7 +93,9 @@ def test_on_disk_a_talker_is_as_loud_in_every_utterance(
             assert row.requested["overlap"] == pytest.approx(0.15, abs=0.03)
 
 
-def test_a_fixed_length_leaves_out_what_ends_later(corpus, speech_recipe: MakeRecipe) -> None:
+def test_a_fixed_length_leaves_out_what_ends_later(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     fixed = {"mode": "fixed", "seconds": 1.6}
     recipe = speech_recipe(sources=[TALKERS, NOISE], duration=fixed, splits=SPLITS)
     drawn = draw(corpus, recipe)
@@ -108,7 +107,7 @@ def test_a_fixed_length_leaves_out_what_ends_later(corpus, speech_recipe: MakeRe
             assert all(e.event_time + e.event_duration <= 1.6 + 1e-6 for e in source.events)
 
 
-def test_rttm_names_every_turn_in_order(corpus, meeting: Recipe) -> None:
+def test_rttm_names_every_turn_in_order(corpus: Corpus, meeting: Recipe) -> None:
     mixture = draw(corpus, meeting)[0]
     fields = [line.split() for line in rttm_lines(mixture)]
     assert {len(words) for words in fields} == {10}
@@ -122,7 +121,7 @@ def test_rttm_names_every_turn_in_order(corpus, meeting: Recipe) -> None:
     assert {words[1] for words in fields} == {mixture.id}
 
 
-def test_one_order_of_drawing_or_another(corpus, meeting: Recipe) -> None:
+def test_one_order_of_drawing_or_another(corpus: Corpus, meeting: Recipe) -> None:
     assert draw(corpus, meeting) == draw(corpus, meeting)
 
 
@@ -143,7 +142,7 @@ def test_turns_that_do_not_fit(
 
 
 def test_utterances_longer_than_any_mixture_are_left_out(
-    corpus: Any, speech_recipe: MakeRecipe
+    corpus: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     group = {"name": "s", "kind": "speech", "turns": {"utterances": 2}}
     recipe = speech_recipe(sources=[group], duration={"mode": "fixed", "seconds": 0.7})

@@ -8,7 +8,7 @@ asks for.
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,13 @@ from mixgen.corpora.sources import SourceRow
 from mixgen.degradations import DegradationRule
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.draw.sampler import SourceSampler
-from mixgen.manifest.file import Manifest
 from mixgen.recipe.read import read_recipe, shipped_folder
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.scenes.draws import Draws
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
-
-MakeRecipe = Callable[..., Recipe]
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 Plenty = tuple[list[SourceRow], Roots]
 
@@ -261,7 +259,7 @@ def test_records_hold_what_was_dealt(plenty: Plenty, name: str, split: str) -> N
             assert (source.echo and source.echo.loudspeaker is not None) == bent
 
 
-def test_names_and_talkers_of_every_count(corpus, speech_recipe: MakeRecipe) -> None:
+def test_names_and_talkers_of_every_count(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     recipe = speech_recipe(sources=[TALKERS, NOISE], splits=splits(60, 1))
     counts = set()
     for mixture in draw_mixtures(recipe, corpus.rows, corpus.roots, splits=["train"]):
@@ -273,14 +271,16 @@ def test_names_and_talkers_of_every_count(corpus, speech_recipe: MakeRecipe) -> 
     assert counts == {0, 1, 2, 3, 4}
 
 
-def test_one_or_none_keeps_the_plain_name(corpus, speech_recipe: MakeRecipe) -> None:
+def test_one_or_none_keeps_the_plain_name(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     maybe = {**NOISE, "count": ["choose", [0, 1]]}
     recipe = speech_recipe(sources=[{"name": "s", "kind": "speech"}, maybe], splits=splits(40, 1))
     drawn = draw_mixtures(recipe, corpus.rows, corpus.roots, splits=["train"])
     assert {tuple(m.file_names) for m in drawn} == {("mixture", "s"), ("mixture", "s", "noise")}
 
 
-def test_a_split_has_counts_that_training_never_has(corpus, speech_recipe: MakeRecipe) -> None:
+def test_a_split_has_counts_that_training_never_has(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     group = {"name": "s", "kind": "speech", "count": ["choose", [1, 2]]}
     recipe = speech_recipe(sources=[group], splits=splits(40, 20, counts={"s": ["choose", [3, 5]]}))
     counts: dict[str, set[int]] = {"train": set(), "test": set()}
@@ -290,7 +290,7 @@ def test_a_split_has_counts_that_training_never_has(corpus, speech_recipe: MakeR
 
 
 def test_empty_and_single_talker_scenes_on_disk(
-    corpus, speech_recipe: MakeRecipe, draw_to: Callable[..., Manifest], tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     group = {**TALKERS, "count": ["choose", [0, 1, 2]]}
     path = tmp_path / "manifest.jsonl"
@@ -333,7 +333,7 @@ def test_counts_of_a_group_that_is_not_there(speech_recipe: MakeRecipe) -> None:
         speech_recipe(splits=splits(1, 1, counts={"talkers": 2}))
 
 
-def test_an_empty_mixture_needs_a_length(corpus, speech_recipe: MakeRecipe) -> None:
+def test_an_empty_mixture_needs_a_length(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {**TALKERS, "count": ["const", 0]}
     recipe = speech_recipe(sources=[group], duration={"mode": "max"})
     with pytest.raises(InputError, match="has no length: add limit_s"):

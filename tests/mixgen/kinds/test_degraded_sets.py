@@ -1,8 +1,6 @@
 """Degraded mixtures from recipe to disk: the sum stays beside them, and nothing else changes."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +9,11 @@ from pydantic import ValidationError
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import Manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, file_path
 from mixgen.sets.verify import verify_set
-
-MakeRecipe = Callable[..., Recipe]
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 CHAIN = [
     {"name": "band", "high_hz": ["uniform", 1500, 2500]},
@@ -31,9 +27,7 @@ CHAIN = [
 ]
 
 
-def rendered(
-    recipe: Recipe, corpus: Any, draw_to: Callable[..., Manifest], folder: Path
-) -> RenderedSet:
+def rendered(recipe: Recipe, corpus: Corpus, draw_to: DrawTo, folder: Path) -> RenderedSet:
     path = folder / "manifest.jsonl"
     draw_to(path, recipe)
     outcome = render_set(path, folder / "set", roots=corpus.roots)
@@ -43,9 +37,9 @@ def rendered(
 
 @pytest.mark.parametrize("sample_format", ["flac16", "wav24", "wav_float"])
 def test_the_sum_stays_beside_the_degraded_mixture(
-    corpus: Any,
+    corpus: Corpus,
     speech_recipe: MakeRecipe,
-    draw_to: Callable[..., Manifest],
+    draw_to: DrawTo,
     tmp_path: Path,
     sample_format: str,
 ) -> None:
@@ -66,7 +60,7 @@ def test_the_sum_stays_beside_the_degraded_mixture(
 
 
 def test_effects_change_the_mixture_alone(
-    corpus: Any, speech_recipe: MakeRecipe, draw_to: Callable[..., Manifest], tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     clean = rendered(speech_recipe(), corpus, draw_to, tmp_path / "clean")
     worse = rendered(speech_recipe(degradations=CHAIN), corpus, draw_to, tmp_path / "worse")
@@ -77,7 +71,7 @@ def test_effects_change_the_mixture_alone(
         assert not np.array_equal(before, after)
 
 
-def test_probabilities_and_parameters_are_drawn(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_probabilities_and_parameters_are_drawn(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     splits = {"train": {"mixtures": 60, "sources": {"speech": "train"}}}
     recipe = speech_recipe(degradations=CHAIN, splits=splits)
     drawn = list(draw_mixtures(recipe, corpus.rows, corpus.roots))
@@ -90,7 +84,9 @@ def test_probabilities_and_parameters_are_drawn(corpus: Any, speech_recipe: Make
         assert one.sources == other.sources
 
 
-def test_scaper_cannot_express_it(corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_scaper_cannot_express_it(
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
+) -> None:
     mixture = next(
         iter(draw_mixtures(speech_recipe(degradations=CHAIN), corpus.rows, corpus.roots))
     )

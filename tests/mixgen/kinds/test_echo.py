@@ -1,6 +1,5 @@
 """Echo sets: the far-end signal through amplifier, loudspeaker, delay and room, and beside it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,14 @@ from mixgen.audio.levels import active_energy_db, integrated_lufs
 from mixgen.core.errors import InputError
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import Manifest, read_manifest, write_manifest
+from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Level, Mixture, Source
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
-
-MakeRecipe = Callable[..., Recipe]
+from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe
 
 RATE = 16000
 PRESENT = ["choose_weighted", [0, 1], [0.25, 0.75]]
@@ -112,7 +110,7 @@ def test_steep_loudspeakers_overflow_nowhere() -> None:
     np.testing.assert_array_equal(steep.apply(np.array([-1.0, 0.0, 1.0])), [-1.0, 0.0, 1.0])
 
 
-def test_a_linear_echo_is_the_far_end_delayed(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_a_linear_echo_is_the_far_end_delayed(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     rule = {"delay_s": ["const", 0.0125], "nonlinear": 0, "low_hz": None}
     recipe = only_echo(speech_recipe, echo=rule, event_time=["const", 0.1])
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
@@ -131,7 +129,7 @@ def test_a_linear_echo_is_the_far_end_delayed(corpus: Any, speech_recipe: MakeRe
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_an_echo_in_a_room_is_the_bent_far_end_through_its_response(
-    roomy: Any, speech_recipe: MakeRecipe, channels: int
+    roomy: Corpus, speech_recipe: MakeRecipe, channels: int
 ) -> None:
     recipe = only_echo(speech_recipe, echo={"delay_s": ["const", 0.02], "low_hz": ["const", 150]})
     recipe = Recipe.model_validate(
@@ -154,7 +152,7 @@ def test_an_echo_in_a_room_is_the_bent_far_end_through_its_response(
     np.testing.assert_array_equal(far_end[0], far_end[-1])
 
 
-def test_levels_of_echo_and_far_end(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_levels_of_echo_and_far_end(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     rule = {"far_end_db": ["const", -30]}
     recipe = only_echo(speech_recipe, echo=rule, level_rule="active_energy", snr=["const", -4])
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
@@ -165,7 +163,7 @@ def test_levels_of_echo_and_far_end(corpus: Any, speech_recipe: MakeRecipe) -> N
     assert active_energy_db(far_end[:, :length], RATE) == pytest.approx(-30, abs=1e-9)
 
 
-def test_a_loud_echo_leaves_the_far_end_alone(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_a_loud_echo_leaves_the_far_end_alone(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     (quiet,) = draw_mixtures(only_echo(speech_recipe), corpus.rows, corpus.roots)
     loud = quiet.model_copy(update={"level": Level(reference_db=20)})
     files = [render(m, corpus.roots, FORMATS["wav_float"]) for m in (quiet, loud)]
@@ -178,7 +176,7 @@ def test_a_loud_echo_leaves_the_far_end_alone(corpus: Any, speech_recipe: MakeRe
 
 
 def test_a_far_end_at_full_scale_is_limited_by_itself(
-    corpus: Any, speech_recipe: MakeRecipe
+    corpus: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     recipe = only_echo(speech_recipe, echo={"far_end_db": ["const", 0]})
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
@@ -188,7 +186,7 @@ def test_a_far_end_at_full_scale_is_limited_by_itself(
 
 
 def test_paths_are_drawn_and_ends_never_share_a_talker(
-    corpus: Any, speech_recipe: MakeRecipe
+    corpus: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     recipe = echo_recipe(speech_recipe, mixtures=80)
     mixtures = list(draw_mixtures(recipe, corpus.rows, corpus.roots))
@@ -204,9 +202,7 @@ def test_paths_are_drawn_and_ends_never_share_a_talker(
     assert talkers["target"].isdisjoint(talkers["far_end"])
 
 
-def rendered(
-    recipe: Recipe, corpus: Any, draw_to: Callable[..., Manifest], folder: Path
-) -> RenderedSet:
+def rendered(recipe: Recipe, corpus: Corpus, draw_to: DrawTo, folder: Path) -> RenderedSet:
     path = folder / "manifest.jsonl"
     draw_to(path, recipe)
     assert render_set(path, folder / "set", roots=corpus.roots).failures == []
@@ -214,7 +210,7 @@ def rendered(
 
 
 def test_echo_sets_on_disk(
-    corpus: Any, speech_recipe: MakeRecipe, draw_to: Callable[..., Manifest], tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     recipe = echo_recipe(speech_recipe, mixtures=12, format="wav16")
     path = tmp_path / "manifest.jsonl"
@@ -238,10 +234,10 @@ def test_echo_sets_on_disk(
 
 
 def test_any_order_gives_the_same_files(
-    corpus: Any,
+    corpus: Corpus,
     speech_recipe: MakeRecipe,
-    draw_to: Callable[..., Manifest],
-    contents: Callable[[Path], dict[str, bytes]],
+    draw_to: DrawTo,
+    contents: Contents,
     tmp_path: Path,
 ) -> None:
     recipe = echo_recipe(speech_recipe, far={"use": "independently"})
@@ -255,7 +251,7 @@ def test_any_order_gives_the_same_files(
 
 
 def test_a_conversation_at_the_far_end_has_one_echo_path(
-    corpus: Any, speech_recipe: MakeRecipe
+    corpus: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     turns = {"utterances": 3, "silence": ["const", 0.1]}
     rule = {"delay_s": ["const", 0.01], "nonlinear": 0, "low_hz": None}
@@ -272,7 +268,7 @@ def test_a_conversation_at_the_far_end_has_one_echo_path(
 
 
 def test_an_echo_that_comes_after_the_end_is_silent(
-    corpus: Any, speech_recipe: MakeRecipe, draw_to: Callable[..., Manifest], tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     rule = {"delay_s": ["const", 0.9]}
     done = rendered(only_echo(speech_recipe, echo=rule), corpus, draw_to, tmp_path)
@@ -280,7 +276,7 @@ def test_an_echo_that_comes_after_the_end_is_silent(
     assert not done.load_mixture("train-000000").any()
 
 
-def test_an_event_after_the_end_is_not_heard(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_an_event_after_the_end_is_not_heard(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     (mixture,) = draw_mixtures(only_echo(speech_recipe), corpus.rows, corpus.roots)
     source, _ = echo_of(mixture)
     late = source.events[0].model_copy(update={"event_time": 2.0})
@@ -343,7 +339,7 @@ def test_draws_that_no_echo_takes(rule: dict[str, Any], words: str) -> None:
     ],
 )
 def test_records_that_make_no_sense(
-    corpus: Any, speech_recipe: MakeRecipe, changes: dict[str, Any], words: str
+    corpus: Corpus, speech_recipe: MakeRecipe, changes: dict[str, Any], words: str
 ) -> None:
     (mixture,) = draw_mixtures(only_echo(speech_recipe), corpus.rows, corpus.roots)
     with pytest.raises(ValidationError, match=words):
@@ -351,7 +347,7 @@ def test_records_that_make_no_sense(
 
 
 def test_an_echo_survives_the_manifest(
-    corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     recipe = echo_recipe(speech_recipe)
     mixtures = list(draw_mixtures(recipe, corpus.rows, corpus.roots))
@@ -359,7 +355,7 @@ def test_an_echo_survives_the_manifest(
     assert read_manifest(tmp_path / "m.jsonl").mixtures == mixtures
 
 
-def test_scaper_has_no_echo(corpus: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_scaper_has_no_echo(corpus: Corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
     recipe = only_echo(speech_recipe)
     mixture = next(iter(draw_mixtures(recipe, corpus.rows, corpus.roots)))
     with pytest.raises(InputError, match="has an echo"):

@@ -1,6 +1,5 @@
 """Enrolment: another utterance of every talker, in a file of its own."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from mixgen.render.set import render_set
 from mixgen.report import make_report
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
-MakeRecipe = Callable[..., Recipe]
 TALKERS = {"name": "s", "kind": "speech", "count": 2, "snr": ["uniform", -5, 5]}
 NOISE = {"name": "noise", "role": "background", "kind": "noise"}
 TURNS = {"utterances": 3, "overlap": ["const", 0.2]}
@@ -34,7 +33,7 @@ def enrolling(speech_recipe: MakeRecipe, *, limit_s: float | None = None, **keys
 
 
 @pytest.fixture
-def mixtures(corpus: Any, speech_recipe: MakeRecipe) -> list[Mixture]:
+def mixtures(corpus: Corpus, speech_recipe: MakeRecipe) -> list[Mixture]:
     return list(draw_mixtures(enrolling(speech_recipe), corpus.rows, corpus.roots))
 
 
@@ -54,13 +53,15 @@ def test_it_is_another_utterance_of_the_talker(mixtures: list[Mixture]) -> None:
     assert all(mixture.sources[-1].enrolment is None for mixture in mixtures)
 
 
-def test_talkers_of_a_conversation_keep_one_for_it(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_talkers_of_a_conversation_keep_one_for_it(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     for mixture in draw_mixtures(enrolling(speech_recipe, turns=TURNS), corpus.rows, corpus.roots):
         check_talkers(mixture)
         assert [len(source.events) for source in mixture.sources[:-1]] == [2, 2]
 
 
-def test_talkers_with_one_utterance_are_left_out(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_talkers_with_one_utterance_are_left_out(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     speech = [row for row in corpus.rows if row.kind == "speech"]
     lonely = {row.label for row in speech if row.split == "train"}
     lonely = set(sorted(lonely)[:1])
@@ -72,7 +73,9 @@ def test_talkers_with_one_utterance_are_left_out(corpus: Any, speech_recipe: Mak
         list(draw_mixtures(enrolling(speech_recipe), single, corpus.roots))
 
 
-def test_rendered(corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, tmp_path: Path) -> None:
+def test_rendered(
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
+) -> None:
     path = tmp_path / "manifest.jsonl"
     recipe = enrolling(speech_recipe, limit_s=0.6)
     manifest = draw_to(path, recipe)
@@ -100,7 +103,7 @@ def test_rendered(corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, tmp_path
 
 
 def test_on_the_fly_and_from_the_set_alike(
-    corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     recipe = enrolling(speech_recipe)
     path = tmp_path / "manifest.jsonl"
@@ -115,13 +118,13 @@ def test_on_the_fly_and_from_the_set_alike(
         np.testing.assert_array_equal(batches[0][key], batches[1][key])  # type: ignore[literal-required]
 
 
-def test_a_batch_without_enrolments_has_none(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_a_batch_without_enrolments_has_none(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     batch = collate([RecipeDataset(speech_recipe(), corpus.rows, "train", roots=corpus.roots)[0]])
     assert batch["enrolments"].shape == (1, 2, 0)
 
 
 def test_the_report_counts_them_apart(
-    corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     path = tmp_path / "manifest.jsonl"
     draw_to(path, enrolling(speech_recipe))

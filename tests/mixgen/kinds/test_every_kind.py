@@ -24,6 +24,7 @@ from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Contents, Corpus
 
 MANY = int(os.environ.get("RANDOM_RECIPES", "40"))
 ALWAYS_THE_SAME = "RANDOM_RECIPES" not in os.environ
@@ -202,9 +203,7 @@ def is_whole(mixture: Mixture, source: Source) -> bool:
 
 
 @pytest.fixture(scope="module")
-def check(
-    roomy: Any, contents: Callable[[Path], dict[str, bytes]]
-) -> Callable[[Recipe, Path], None]:
+def check(roomy: Corpus, contents: Contents) -> Callable[[Recipe, Path], None]:
     """What must hold for any recipe."""
     rows = [row.model_copy(update={"text": TAGS.get(row.group, row.text)}) for row in roomy.rows]
 

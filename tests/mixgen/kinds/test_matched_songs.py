@@ -1,7 +1,6 @@
 """Songs that match in tempo, key and beat; stems that sound where they are cut out."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ from mixgen.recipe.song_match import MatchRule, SongMatch, match_song, on_the_be
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
 from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Corpus, MakeRecipe
 
-MakeRecipe = Callable[..., Recipe]
 STEMS = ("vocals", "drums", "bass")
 TEXTS = {
     "song0": "tempo_bpm=120.0 key=C_major beat_s=0.1",
@@ -42,7 +41,7 @@ def stem(name: str, **keys: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def rows(corpus: Any) -> list[SourceRow]:
+def rows(corpus: Corpus) -> list[SourceRow]:
     """The tiny songs with tags; their vocals pause for the second half of each file."""
     songs = [row for row in corpus.rows if row.kind == "music"]
     return [
@@ -68,7 +67,7 @@ def song_of(source: Source) -> str:
     return Path(source.events[0].path).parts[0]
 
 
-def test_stems_fit_the_first_song(corpus: Any, rows: Any, music_recipe: MakeRecipe) -> None:
+def test_stems_fit_the_first_song(corpus: Corpus, rows: Any, music_recipe: MakeRecipe) -> None:
     shifts = {("song1", "song0"): -2, ("song0", "song1"): 2}
     tempo = {"song0": 120, "song1": 132, "song2": 110}
     met = set()
@@ -146,7 +145,7 @@ def test_beats_where_there_is_no_space_or_nothing_is_known() -> None:
 
 @needs_sox
 def test_a_matched_set_is_whole(
-    corpus: Any, rows: Any, music_recipe: MakeRecipe, tmp_path: Path
+    corpus: Corpus, rows: Any, music_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     recipe = matched(music_recipe)
     path = tmp_path / "manifest.jsonl"
@@ -159,7 +158,9 @@ def test_a_matched_set_is_whole(
         assert (np.abs(done.load_references(mixture.id)[..., -800:-400]).max(axis=2) > 0).all()
 
 
-def test_songs_without_tags_do_not_match(corpus: Any, rows: Any, music_recipe: MakeRecipe) -> None:
+def test_songs_without_tags_do_not_match(
+    corpus: Corpus, rows: Any, music_recipe: MakeRecipe
+) -> None:
     bare = [row.model_copy(update={"text": ""}) for row in rows]
     with pytest.raises(InputError, match=r"no tempo to match: list .* in tags\.csv"):
         list(draw_mixtures(matched(music_recipe), bare, corpus.roots))
@@ -175,7 +176,7 @@ def sounding(event: Event, rows: list[SourceRow]) -> float:
 
 @pytest.mark.parametrize("coherent", [0.0, 1.0])
 def test_salient_excerpts_sound(
-    corpus: Any, rows: Any, music_recipe: MakeRecipe, coherent: float
+    corpus: Corpus, rows: Any, music_recipe: MakeRecipe, coherent: float
 ) -> None:
     recipe = music_recipe(
         sources=[stem("drums", source_time=["uniform", 0, 2]), stem("vocals", salient=0.8)],
@@ -193,7 +194,7 @@ def test_salient_excerpts_sound(
 
 
 def test_salient_speech_leaves_files_out_that_are_too_quiet(
-    corpus: Any, speech_recipe: MakeRecipe
+    corpus: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     group = {"name": "s", "kind": "speech", "salient": 0.9}
     recipe = speech_recipe(sources=[group], duration={"mode": "fixed", "seconds": 0.4})
@@ -206,7 +207,7 @@ def test_salient_speech_leaves_files_out_that_are_too_quiet(
     assert not any(path.endswith("utt0.wav") for path in used)
 
 
-def test_what_salient_cannot_have(corpus: Any, rows: Any, music_recipe: MakeRecipe) -> None:
+def test_what_salient_cannot_have(corpus: Corpus, rows: Any, music_recipe: MakeRecipe) -> None:
     salient = [stem("vocals", salient=0.9)]
     unknown = [row.model_copy(update={"active": ""}) for row in rows]
     with pytest.raises(InputError, match="there is sound in 'songs/song0/vocals'"):
@@ -238,7 +239,7 @@ def test_match_leaves_no_room_for_another_stretch(music_recipe: MakeRecipe) -> N
         )
 
 
-def test_index_measures_what_salient_needs(corpus: Any) -> None:
+def test_index_measures_what_salient_needs(corpus: Corpus) -> None:
     for row in corpus.rows:
         samples, rate = soundfile.read(corpus.roots[row.corpus] / row.path, always_2d=True)
         loud = np.abs(samples).max(axis=1) > 1e-3 * np.abs(samples).max()

@@ -20,10 +20,10 @@ from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
 from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe
 
 pytest.importorskip("pyroomacoustics", reason="rooms are simulated by pyroomacoustics")
 
-MakeRecipe = Callable[..., Recipe]
 ROOM = {
     "size_m": [["uniform", 3, 5], ["uniform", 3, 4], ["const", 2.6]],
     "t60_s": ["uniform", 0.15, 0.25],
@@ -41,7 +41,7 @@ def recipe(speech_recipe: MakeRecipe) -> Recipe:
 
 
 @pytest.fixture
-def mixture(corpus: Any, recipe: Recipe) -> Mixture:
+def mixture(corpus: Corpus, recipe: Recipe) -> Mixture:
     return next(iter(draw_mixtures(recipe, corpus.rows, corpus.roots)))
 
 
@@ -70,11 +70,11 @@ def carry(place: Position) -> Any:
     return tuple(np.add(place.position_m, (0.1, 0.0, 0.0)))
 
 
-def signals(mixture: Mixture, corpus: Any) -> dict[str, np.ndarray]:
+def signals(mixture: Mixture, corpus: Corpus) -> dict[str, np.ndarray]:
     return SourceRenderer(mixture, mixture.sources[0], corpus.roots).signals()
 
 
-def test_a_way_of_no_length_is_standing_still(corpus: Any, mixture: Mixture) -> None:
+def test_a_way_of_no_length_is_standing_still(corpus: Corpus, mixture: Mixture) -> None:
     stays = signals(walking(mixture, stay), corpus)
     same = signals(walking(mixture, return_at_once), corpus)
     assert list(same) == ["s1", "s1_early", "s1_dry"]
@@ -84,7 +84,7 @@ def test_a_way_of_no_length_is_standing_still(corpus: Any, mixture: Mixture) -> 
     assert all(np.abs(moves[name] - expected).max() > 1e-4 for name, expected in stays.items())
 
 
-def test_values_in_a_room_are_those_of_the_start(corpus: Any, mixture: Mixture) -> None:
+def test_values_in_a_room_are_those_of_the_start(corpus: Corpus, mixture: Mixture) -> None:
     sample_format = FORMATS["wav24"]
     stays = walking(mixture, stay)
     (_, here), (_, there) = (
@@ -117,7 +117,7 @@ def conversation(speech_recipe: MakeRecipe) -> Recipe:
 
 
 def test_a_conversation_of_walking_talkers(
-    corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, contents: Any, tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, contents: Contents, tmp_path: Path
 ) -> None:
     recipe = conversation(speech_recipe)
     path = tmp_path / "manifest.jsonl"
@@ -136,7 +136,7 @@ def test_a_conversation_of_walking_talkers(
         assert contents(tmp_path / "set" / mixture.id) == contents(tmp_path / "back" / mixture.id)
 
 
-def echo_mixture(corpus: Any, speech_recipe: MakeRecipe) -> Mixture:
+def echo_mixture(corpus: Corpus, speech_recipe: MakeRecipe) -> Mixture:
     groups = [
         {"name": "near", "kind": "speech", "label_share": [0, 0.5]},
         {
@@ -153,7 +153,7 @@ def echo_mixture(corpus: Any, speech_recipe: MakeRecipe) -> Mixture:
     return mixture
 
 
-def test_loudspeakers_are_not_drawn_to_walk(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_loudspeakers_are_not_drawn_to_walk(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     mixture = echo_mixture(corpus, speech_recipe)
     near, echo = (source.room for source in mixture.sources)
     assert isinstance(near, Position)
@@ -162,7 +162,9 @@ def test_loudspeakers_are_not_drawn_to_walk(corpus: Any, speech_recipe: MakeReci
     assert echo.to_m is None
 
 
-def test_an_echo_of_a_loudspeaker_that_is_carried(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_an_echo_of_a_loudspeaker_that_is_carried(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
     mixture = echo_mixture(corpus, speech_recipe)
     mixtures = [walking(mixture, to) for to in (stay, return_at_once, carry)]
     stays, same, moves = (SourceRenderer(m, m.sources[1], corpus.roots).signals() for m in mixtures)
@@ -180,7 +182,7 @@ def test_an_echo_of_a_loudspeaker_that_is_carried(corpus: Any, speech_recipe: Ma
     ],
 )
 def test_records_that_contradict_themselves(
-    recipe: Recipe, draw_to: Any, tmp_path: Path, room: dict[str, Any]
+    recipe: Recipe, draw_to: DrawTo, tmp_path: Path, room: dict[str, Any]
 ) -> None:
     path = tmp_path / "manifest.jsonl"
     draw_to(path, recipe)
@@ -192,7 +194,7 @@ def test_records_that_contradict_themselves(
         read_manifest(path)
 
 
-def test_a_way_out_of_the_room_is_told(corpus: Any, mixture: Mixture) -> None:
+def test_a_way_out_of_the_room_is_told(corpus: Corpus, mixture: Mixture) -> None:
     leaves = walking(mixture, lambda place: (place.position_m[0], 30.0, 1.0))
     with pytest.raises(InputError, match="outside of it"):
         render(leaves, corpus.roots, FORMATS["wav24"])

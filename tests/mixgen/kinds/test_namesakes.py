@@ -1,6 +1,5 @@
 """Two corpora that call different talkers, or different rooms, by one name."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ import pytest
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.mixture import Response
-from mixgen.recipe.schema import Recipe
+from tests.mixgen.conftest import Corpus, MakeRecipe
 
-MakeRecipe = Callable[..., Recipe]
 SPLITS = {"train": {"mixtures": 30, "sources": {}}}
 
 
@@ -26,13 +24,13 @@ def doubled(rows: list[SourceRow], kind: str) -> list[SourceRow]:
 
 
 @pytest.fixture
-def roots(roomy: Any) -> dict[str, Path]:
+def roots(roomy: Corpus) -> dict[str, Path]:
     return roomy.roots | {"other": roomy.roots["speech"]}
 
 
 @pytest.mark.parametrize("keys", [{}, {"turns": {"utterances": 2}}], ids=["alone", "conversation"])
 def test_talkers_stay_one_person(
-    roomy: Any, roots: dict[str, Path], speech_recipe: MakeRecipe, keys: dict[str, Any]
+    roomy: Corpus, roots: dict[str, Path], speech_recipe: MakeRecipe, keys: dict[str, Any]
 ) -> None:
     group = {"name": "s", "kind": "speech", "count": 2, "enrolment": {}, **keys}
     duration = {"mode": "content"} if keys else {"mode": "fixed", "seconds": 0.8}
@@ -47,7 +45,7 @@ def test_talkers_stay_one_person(
     assert met == {"speech", "other"}
 
 
-def test_a_mixture_stays_in_one_room(roomy: Any, speech_recipe: MakeRecipe) -> None:
+def test_a_mixture_stays_in_one_room(roomy: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "count": 3}
     recipe = speech_recipe(sources=[group], splits=SPLITS, rooms={})
     roots = roomy.roots | {"other": roomy.roots["rooms"]}
@@ -89,7 +87,7 @@ def test_a_mixture_stays_in_one_room(roomy: Any, speech_recipe: MakeRecipe) -> N
     ids=["in another group", "in the same group"],
 )
 def test_an_enrolment_is_never_in_the_mixture(
-    roomy: Any, speech_recipe: MakeRecipe, sources: list[dict[str, Any]]
+    roomy: Corpus, speech_recipe: MakeRecipe, sources: list[dict[str, Any]]
 ) -> None:
     recipe = speech_recipe(sources=sources, splits=SPLITS)
     for mixture in draw_mixtures(recipe, roomy.rows, roomy.roots):

@@ -1,6 +1,5 @@
 """Rooms: parts of a response, what is measured of it, and sets with a response for each source."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,8 @@ from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Corpus, DecayingNoise, MakeRecipe
 
-MakeRecipe = Callable[..., Recipe]
-Decaying = Callable[..., np.ndarray]
 RATE = 16000
 T60_S = 0.08
 
@@ -36,12 +34,12 @@ def reverberant(speech_recipe: MakeRecipe, **rooms: Any) -> Recipe:
     return speech_recipe(splits=splits, rooms=rooms, format="wav16")
 
 
-def drawn(roomy: Any, recipe: Recipe) -> list[Mixture]:
+def drawn(roomy: Corpus, recipe: Recipe) -> list[Mixture]:
     return list(draw_mixtures(recipe, roomy.rows, roomy.roots))
 
 
 def test_every_source_has_its_own_response_in_one_room(
-    roomy: Any, speech_recipe: MakeRecipe
+    roomy: Corpus, speech_recipe: MakeRecipe
 ) -> None:
     rooms: dict[str, set[str]] = {"train": set(), "test": set()}
     for mixture in drawn(roomy, reverberant(speech_recipe)):
@@ -56,14 +54,14 @@ def test_every_source_has_its_own_response_in_one_room(
     assert rooms["train"].isdisjoint(rooms["test"])
 
 
-def test_dry_and_reverberant_sets_are_twins(roomy: Any, speech_recipe: MakeRecipe) -> None:
+def test_dry_and_reverberant_sets_are_twins(roomy: Corpus, speech_recipe: MakeRecipe) -> None:
     recipe = reverberant(speech_recipe)
     dry = drawn(roomy, recipe.model_copy(update={"rooms": None}))
     for a, b in zip(dry, drawn(roomy, recipe), strict=True):
         assert [s.events for s in a.sources] == [s.events for s in b.sources]
 
 
-def test_references_on_disk(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_references_on_disk(roomy: Corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
     recipe = reverberant(speech_recipe, references=["early", "dry"])
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, draw_header(recipe, roomy.rows), drawn(roomy, recipe))
@@ -87,7 +85,7 @@ def test_references_on_disk(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Pat
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_images_are_the_sources_through_their_responses(
-    roomy: Any, speech_recipe: MakeRecipe, channels: int
+    roomy: Corpus, speech_recipe: MakeRecipe, channels: int
 ) -> None:
     recipe = reverberant(speech_recipe, references=["image", "early", "dry"])
     recipe = recipe.model_copy(update={"channels": channels, "sample_rate": RATE, "fade_s": 0.0})
@@ -114,7 +112,7 @@ def test_images_are_the_sources_through_their_responses(
         np.testing.assert_allclose(direct[:heard], expected, atol=1e-9)
 
 
-def test_early_part_ends_in_time(decaying: Decaying) -> None:
+def test_early_part_ends_in_time(decaying: DecayingNoise) -> None:
     response = decaying(0.4, RATE)
     early = rir_part("early", response, RATE, early_s=0.05)
     assert early.shape[1] == round(0.005 * RATE) + round(0.05 * RATE) + 1
@@ -123,7 +121,7 @@ def test_early_part_ends_in_time(decaying: Decaying) -> None:
 
 
 @pytest.mark.parametrize("t60_s", [0.2, 0.5, 1.0])
-def test_reverberation_time_of_decaying_noise(decaying: Decaying, t60_s: float) -> None:
+def test_reverberation_time_of_decaying_noise(decaying: DecayingNoise, t60_s: float) -> None:
     measured = [reverberation_time_s(decaying(t60_s, RATE, seed=s), RATE) for s in range(5)]
     assert np.mean([m for m in measured if m]) == pytest.approx(t60_s, rel=0.07)
 
@@ -148,7 +146,7 @@ def test_convolution_of_one_tap_keeps_the_length() -> None:
     )
 
 
-def test_a_response_at_another_rate_sounds_alike(roomy: Any, speech_recipe: MakeRecipe) -> None:
+def test_a_response_at_another_rate_sounds_alike(roomy: Corpus, speech_recipe: MakeRecipe) -> None:
     recipe = reverberant(speech_recipe)
     slow, fast = (
         drawn(roomy, recipe.model_copy(update={"sample_rate": rate}))[0] for rate in (8000, RATE)
@@ -158,7 +156,7 @@ def test_a_response_at_another_rate_sounds_alike(roomy: Any, speech_recipe: Make
     assert power[0] == pytest.approx(power[1], abs=1.0)
 
 
-def test_more_sources_than_responses(roomy: Any, speech_recipe: MakeRecipe) -> None:
+def test_more_sources_than_responses(roomy: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "count": 5, "distinct_labels": False}
     recipe = speech_recipe(
         sources=[group], rooms={}, splits={"train": {"mixtures": 1, "sources": "train"}}
@@ -167,12 +165,12 @@ def test_more_sources_than_responses(roomy: Any, speech_recipe: MakeRecipe) -> N
         drawn(roomy, recipe)
 
 
-def test_no_response_for_a_split(corpus: Any, speech_recipe: MakeRecipe) -> None:
+def test_no_response_for_a_split(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     with pytest.raises(InputError, match="No rir source fits the rooms in split 'train'"):
         list(draw_mixtures(reverberant(speech_recipe), corpus.rows, corpus.roots))
 
 
-def test_more_channels_than_microphones(roomy: Any, speech_recipe: MakeRecipe) -> None:
+def test_more_channels_than_microphones(roomy: Corpus, speech_recipe: MakeRecipe) -> None:
     recipe = reverberant(speech_recipe)
     with pytest.raises(InputError, match=r"is of 3 microphone\(s\), and the mixtures have 4"):
         drawn(roomy, recipe.model_copy(update={"channels": 4}))
@@ -181,7 +179,7 @@ def test_more_channels_than_microphones(roomy: Any, speech_recipe: MakeRecipe) -
         render(mixture, roomy.roots, FORMATS["wav16"])
 
 
-def test_scaper_has_no_rooms(roomy: Any, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
+def test_scaper_has_no_rooms(roomy: Corpus, speech_recipe: MakeRecipe, tmp_path: Path) -> None:
     mixture = drawn(roomy, reverberant(speech_recipe))[0]
     with pytest.raises(InputError, match="is in a room with a response for each source"):
         write_jams(tmp_path / "x.jams", mixture, roomy.roots)

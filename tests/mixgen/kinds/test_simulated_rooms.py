@@ -23,12 +23,12 @@ from mixgen.render.room import SourceInRoom
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 pyroomacoustics = pytest.importorskip(
     "pyroomacoustics", reason="rooms are simulated by pyroomacoustics"
 )
 
-MakeRecipe = Callable[..., Recipe]
 ROOM = {
     "size_m": [["uniform", 3, 5], ["uniform", 3, 4], ["const", 2.6]],
     "t60_s": ["uniform", 0.2, 0.3],
@@ -44,7 +44,7 @@ def recipe(speech_recipe: MakeRecipe) -> Recipe:
 
 
 @pytest.fixture
-def mixtures(corpus: Any, recipe: Recipe) -> list[Mixture]:
+def mixtures(corpus: Corpus, recipe: Recipe) -> list[Mixture]:
     return list(draw_mixtures(recipe, corpus.rows, corpus.roots))
 
 
@@ -67,7 +67,7 @@ def test_the_record_holds_the_room_and_its_engine(mixtures: list[Mixture]) -> No
             assert 0.49 < distance_m < 1.21
 
 
-def test_each_source_is_heard_from_its_place(corpus: Any, mixtures: list[Mixture]) -> None:
+def test_each_source_is_heard_from_its_place(corpus: Corpus, mixtures: list[Mixture]) -> None:
     mixture = mixtures[0]
     assert mixture.room is not None
     assert mixture.room.simulation is not None
@@ -85,7 +85,9 @@ def test_each_source_is_heard_from_its_place(corpus: Any, mixtures: list[Mixture
         assert measured_s == pytest.approx(plan.t60_s, rel=0.3)
 
 
-def test_rendered_and_on_the_fly(corpus: Any, recipe: Recipe, draw_to: Any, tmp_path: Path) -> None:
+def test_rendered_and_on_the_fly(
+    corpus: Corpus, recipe: Recipe, draw_to: DrawTo, tmp_path: Path
+) -> None:
     path = tmp_path / "manifest.jsonl"
     manifest = draw_to(path, recipe)
     assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
@@ -105,14 +107,14 @@ def test_rendered_and_on_the_fly(corpus: Any, recipe: Recipe, draw_to: Any, tmp_
 
 
 def test_dry_and_simulated_sets_are_twins(
-    corpus: Any, recipe: Recipe, mixtures: list[Mixture]
+    corpus: Corpus, recipe: Recipe, mixtures: list[Mixture]
 ) -> None:
     dry = recipe.model_copy(update={"rooms": None})
     for a, b in zip(draw_mixtures(dry, corpus.rows, corpus.roots), mixtures, strict=True):
         assert [s.events for s in a.sources] == [s.events for s in b.sources]
 
 
-def test_another_version_of_the_engine_is_refused(corpus: Any, mixtures: list[Mixture]) -> None:
+def test_another_version_of_the_engine_is_refused(corpus: Corpus, mixtures: list[Mixture]) -> None:
     mixture = mixtures[0]
     assert mixture.room is not None
     assert mixture.room.simulation is not None
@@ -133,7 +135,7 @@ def test_another_version_of_the_engine_is_refused(corpus: Any, mixtures: list[Mi
     ],
 )
 def test_a_record_that_contradicts_itself_is_refused(
-    recipe: Recipe, draw_to: Any, tmp_path: Path, change: Callable[[Any], Any], reason: str
+    recipe: Recipe, draw_to: DrawTo, tmp_path: Path, change: Callable[[Any], Any], reason: str
 ) -> None:
     path = tmp_path / "manifest.jsonl"
     draw_to(path, recipe)
@@ -149,7 +151,7 @@ def test_a_record_that_contradicts_itself_is_refused(
         read_manifest(path)
 
 
-def test_a_source_outside_of_its_room_is_told(corpus: Any, mixtures: list[Mixture]) -> None:
+def test_a_source_outside_of_its_room_is_told(corpus: Corpus, mixtures: list[Mixture]) -> None:
     mixture = mixtures[0]
     far = mixture.sources[1].model_copy(update={"room": Position(position_m=(50.0, 1.0, 1.0))})
     moved = mixture.model_copy(update={"sources": [mixture.sources[0], far]})
@@ -157,7 +159,7 @@ def test_a_source_outside_of_its_room_is_told(corpus: Any, mixtures: list[Mixtur
         render(moved, corpus.roots, FORMATS["wav24"])
 
 
-def test_rooms_without_space_are_told(corpus: Any, recipe: Recipe) -> None:
+def test_rooms_without_space_are_told(corpus: Corpus, recipe: Recipe) -> None:
     shape = recipe.rooms.simulate.model_copy(update={"distance_m": ["const", 30.0]})  # type: ignore[union-attr]
     rooms = recipe.rooms.model_copy(update={"simulate": shape})  # type: ignore[union-attr]
     narrow = recipe.model_copy(update={"rooms": rooms})
@@ -166,7 +168,7 @@ def test_rooms_without_space_are_told(corpus: Any, recipe: Recipe) -> None:
 
 
 def test_eight_microphones_and_a_background_outside_of_the_room(
-    corpus: Any, speech_recipe: MakeRecipe, draw_to: Any, tmp_path: Path
+    corpus: Corpus, speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path
 ) -> None:
     sources = [
         {"name": "s", "kind": "speech", "snr": ["const", 5]},
@@ -182,7 +184,7 @@ def test_eight_microphones_and_a_background_outside_of_the_room(
         assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=0.3)
 
 
-def test_a_microphone_outside_of_its_room_is_told(corpus: Any, mixtures: list[Mixture]) -> None:
+def test_a_microphone_outside_of_its_room_is_told(corpus: Corpus, mixtures: list[Mixture]) -> None:
     mixture = mixtures[0]
     assert mixture.room is not None
     assert mixture.room.simulation is not None
@@ -196,7 +198,7 @@ def test_a_microphone_outside_of_its_room_is_told(corpus: Any, mixtures: list[Mi
 
 @pytest.mark.parametrize("t60_s", [0, 11])
 def test_reverberation_beyond_all_bounds_is_told(
-    corpus: Any, speech_recipe: MakeRecipe, t60_s: float
+    corpus: Corpus, speech_recipe: MakeRecipe, t60_s: float
 ) -> None:
     recipe = speech_recipe(rooms={"simulate": ROOM | {"t60_s": ["const", t60_s]}})
     with pytest.raises(InputError, match="more than 0 and at most 10 s"):

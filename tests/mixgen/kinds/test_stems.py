@@ -1,8 +1,6 @@
 """Stems that a song has in several files: heard together, in their own balance, at one level."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +17,11 @@ from mixgen.render.mixture import SourceRenderer
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import open_rendered
 from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Corpus, MakeRecipe
 
 
 @pytest.fixture
-def rows(corpus: Any) -> list[SourceRow]:
+def rows(corpus: Corpus) -> list[SourceRow]:
     """The tiny songs, whose `other` is a second bass."""
     return [
         row.model_copy(update={"label": "bass"}) if row.label == "other" else row
@@ -31,7 +30,7 @@ def rows(corpus: Any) -> list[SourceRow]:
 
 
 @pytest.fixture(params=[0.0, 1.0], ids=["incoherent", "coherent"])
-def recipe(request: pytest.FixtureRequest, music_recipe: Callable[..., Recipe]) -> Recipe:
+def recipe(request: pytest.FixtureRequest, music_recipe: MakeRecipe) -> Recipe:
     """Vocals, drums and bass, of one song or of several."""
     stems = [
         {"name": stem, "kind": "music", "source_time": ["uniform", 0, 100], "snr": ["const", 2]}
@@ -41,7 +40,7 @@ def recipe(request: pytest.FixtureRequest, music_recipe: Callable[..., Recipe]) 
 
 
 def test_parts_of_a_stem_keep_their_balance(
-    corpus: Any, recipe: Recipe, rows: list[SourceRow]
+    corpus: Corpus, recipe: Recipe, rows: list[SourceRow]
 ) -> None:
     for mixture in draw_mixtures(recipe, rows, corpus.roots):
         vocals, _, bass = mixture.sources
@@ -60,7 +59,7 @@ def test_parts_of_a_stem_keep_their_balance(
         np.testing.assert_allclose(ours[:, middle], gain * both[:, middle], atol=1e-12)
 
 
-def test_on_disk(corpus: Any, recipe: Recipe, rows: list[SourceRow], tmp_path: Path) -> None:
+def test_on_disk(corpus: Corpus, recipe: Recipe, rows: list[SourceRow], tmp_path: Path) -> None:
     path = tmp_path / "manifest.jsonl"
     write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, corpus.roots))
     render_set(path, tmp_path / "set", roots=corpus.roots)
@@ -71,7 +70,7 @@ def test_on_disk(corpus: Any, recipe: Recipe, rows: list[SourceRow], tmp_path: P
 
 
 def test_scaper_levels_every_file(
-    corpus: Any, recipe: Recipe, rows: list[SourceRow], tmp_path: Path
+    corpus: Corpus, recipe: Recipe, rows: list[SourceRow], tmp_path: Path
 ) -> None:
     mixture = next(iter(draw_mixtures(recipe, rows, corpus.roots)))
     with pytest.raises(InputError, match="a stem of several files with one level"):

@@ -9,16 +9,16 @@ import pytest
 
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
-from mixgen.manifest.file import Manifest, open_manifest, read_manifest, write_manifest
+from mixgen.manifest.file import open_manifest, read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
-from mixgen.recipe.schema import Recipe
+from tests.mixgen.conftest import DrawTo, MakeRecipe
 
 
 @pytest.fixture(scope="module")
 def manifest_path(
     tmp_path_factory: pytest.TempPathFactory,
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
 ) -> Path:
     """The manifest of the tiny speech set."""
     path = tmp_path_factory.mktemp("manifest") / "manifest.jsonl"

@@ -1,9 +1,8 @@
 """Recipes: what is refused, in which words, and what changes a mixture."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from mixgen.core.errors import InputError
 from mixgen.manifest.file import read_manifest
 from mixgen.recipe.read import find_recipe, read_recipe, shipped_folder
-from mixgen.recipe.schema import Recipe
+from tests.mixgen.conftest import MakeRecipe
 
 RECIPE = """\
 name: tiny
@@ -27,9 +26,15 @@ splits:
 """
 
 
+class Refusal(Protocol):
+    """Reads the recipe with `old` replaced by `new`; returns the reason why it is refused."""
+
+    def __call__(self, old: str, new: str) -> str: ...
+
+
 @pytest.fixture
-def refusal(tmp_path: Path) -> Callable[..., str]:
-    """What is said of the recipe with `old` replaced by `new`."""
+def refusal(tmp_path: Path) -> Refusal:
+    """Refuse a recipe of one wrong value."""
 
     def read(old: str, new: str) -> str:
         assert old in RECIPE
@@ -88,7 +93,7 @@ def test_unknown_shipped_recipe() -> None:
         find_recipe("starter_3mix")
 
 
-def test_unknown_key_with_line_and_nearest_name(refusal: Callable[..., str]) -> None:
+def test_unknown_key_with_line_and_nearest_name(refusal: Refusal) -> None:
     assert refusal("sample_rate", "samplerate") == (
         "line 3: the key 'samplerate' is not known (did you mean 'sample_rate'?)."
     )
@@ -119,7 +124,7 @@ def test_unknown_key_with_line_and_nearest_name(refusal: Callable[..., str]) -> 
         ("[]", "at least 2 items"),
     ],
 )
-def test_wrong_distributions(refusal: Callable[..., str], distribution: str, words: str) -> None:
+def test_wrong_distributions(refusal: Refusal, distribution: str, words: str) -> None:
     said = refusal("[uniform, 0, 5]", distribution)
     assert words in said
     assert said.startswith("line 8: ")
@@ -178,7 +183,7 @@ def test_wrong_distributions(refusal: Callable[..., str], distribution: str, wor
         (RECIPE, "", "is not a recipe"),
     ],
 )
-def test_wrong_values(refusal: Callable[..., str], old: str, new: str, words: str) -> None:
+def test_wrong_values(refusal: Refusal, old: str, new: str, words: str) -> None:
     assert words in refusal(old, new)
 
 
@@ -189,14 +194,12 @@ def test_wrong_values(refusal: Callable[..., str], old: str, new: str, words: st
         ({"songs": {"coherent": 0, "match": {"unpitched": ["gong"]}}}, "'gong', which is no music"),
     ],
 )
-def test_wrong_matches(
-    music_recipe: Callable[..., Recipe], change: dict[str, Any], words: str
-) -> None:
+def test_wrong_matches(music_recipe: MakeRecipe, change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         music_recipe(**change)
 
 
-def test_the_line_of_the_group_that_is_wrong(refusal: Callable[..., str]) -> None:
+def test_the_line_of_the_group_that_is_wrong(refusal: Refusal) -> None:
     second = "  - name: t\n    kind: speech\n    snr: [loud, 0]\nsplits:"
     assert refusal("splits:", second).startswith("line 11: ")
     assert refusal("splits:", "  - kind: noise\nsplits:").startswith("line 9: ")
@@ -226,19 +229,19 @@ def test_a_huge_file_is_not_even_parsed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [("s", "s"), ("s", "S")])
-def test_two_groups_of_one_name(speech_recipe: Callable[..., Recipe], names: list[str]) -> None:
+def test_two_groups_of_one_name(speech_recipe: MakeRecipe, names: list[str]) -> None:
     groups = [{"name": name, "kind": "speech"} for name in names]
     with pytest.raises(ValidationError, match="two sources have one name"):
         speech_recipe(sources=groups)
 
 
-def test_groups_that_share_a_name_but_no_source(speech_recipe: Callable[..., Recipe]) -> None:
+def test_groups_that_share_a_name_but_no_source(speech_recipe: MakeRecipe) -> None:
     groups = [{"name": "s", "kind": "speech", "count": count} for count in (1, 2)]
     with pytest.raises(ValidationError, match="two sources have one name"):
         speech_recipe(sources=groups)
 
 
-def test_what_changes_a_scene(speech_recipe: Callable[..., Recipe]) -> None:
+def test_what_changes_a_scene(speech_recipe: MakeRecipe) -> None:
     base = speech_recipe()
     longer = {"train": {"mixtures": 9, "sources": {"speech": "train"}}, "test": base.splits["test"]}
     for change in ({"seed": 5}, {"splits": longer}, {"sample_rate": 16000}, {"fade_s": 0.02}):

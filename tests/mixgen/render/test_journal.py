@@ -10,8 +10,7 @@ from mixgen.core.files import sha256_file
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.mixture import Rendering, render
 from mixgen.sets.verify import verify_set
-
-Contents = Callable[[Path], dict[str, bytes]]
+from tests.mixgen.conftest import Contents, RenderTo
 
 
 def _blocks(folder: Path) -> Path:
@@ -27,7 +26,7 @@ def _files(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_blocks_in_the_ledger_are_not_rendered_again(
-    render_to: Callable[..., Any],
+    render_to: RenderTo,
     tmp_path: Path,
     contents: Contents,
     monkeypatch: pytest.MonkeyPatch,
@@ -73,7 +72,7 @@ def _cut(lines: list[str]) -> None:
     ],
 )
 def test_a_damaged_record_alone_is_made_again(
-    render_to: Callable[..., Any],
+    render_to: RenderTo,
     tmp_path: Path,
     contents: Contents,
     damage: Callable[[list[str]], None],
@@ -92,7 +91,7 @@ def test_a_damaged_record_alone_is_made_again(
 
 @pytest.mark.usefixtures("small_blocks")
 def test_damaged_ledger_counts_for_nothing(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     render_to(tmp_path / "one")
     for index in (1, 2):
@@ -107,7 +106,7 @@ def test_damaged_ledger_counts_for_nothing(
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_shard_repairs_its_part_of_a_whole_set(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     render_to(tmp_path)
     whole = contents(tmp_path)
@@ -121,7 +120,7 @@ def test_a_shard_repairs_its_part_of_a_whole_set(
 
 @pytest.mark.usefixtures("small_blocks")
 def test_another_format_takes_nothing_from_an_unfinished_set(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     render_to(tmp_path / "one", sample_format="wav16")
     render_to(tmp_path / "two", sample_format="wav24", shard=(1, 2))
@@ -130,7 +129,7 @@ def test_another_format_takes_nothing_from_an_unfinished_set(
 
 
 def test_a_record_of_a_file_elsewhere_does_not_stand_in(
-    render_to: Callable[..., Any], tmp_path: Path
+    render_to: RenderTo, tmp_path: Path
 ) -> None:
     render_to(tmp_path)
     record = tmp_path / "rendered.jsonl"

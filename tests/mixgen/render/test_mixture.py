@@ -1,9 +1,8 @@
 """Rendering in memory: levels, places, fades, clip rule, and the exact sum."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -17,15 +16,26 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.render.mixture import SourceRenderer, render
 
 RATE = 8000
-Render = Callable[..., Any]
+
+
+class MakeRecord(Protocol):
+    """Makes the record of a mixture of files, each given as (samples, fields of its event)."""
+
+    def __call__(self, *files: tuple[np.ndarray, dict[str, Any]], **fields: Any) -> Mixture: ...
+
+
+class Measure(Protocol):
+    """Measures the level of a signal in dB."""
+
+    def __call__(self, signal: np.ndarray, rate: int) -> float: ...
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Callable[..., Mixture]:
+def record(tmp_path: Path) -> MakeRecord:
     """The record of a one-second mixture of files given as (samples, event fields)."""
 
-    def make(*parts: tuple[np.ndarray, dict[str, Any]], **fields: Any) -> Mixture:
-        sources = [_source(tmp_path, number, *part) for number, part in enumerate(parts)]
+    def make(*files: tuple[np.ndarray, dict[str, Any]], **fields: Any) -> Mixture:
+        sources = [_source(tmp_path, number, *file) for number, file in enumerate(files)]
         data = {
             "id": "m",
             "split": "test",
@@ -80,13 +90,13 @@ def _signal(mixture: Mixture, folder: Path, number: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("rule", "measure"), [("lufs", integrated_lufs), ("energy", energy_db)])
 def test_level_is_reference_plus_snr(
-    record: Callable[..., Mixture], tmp_path: Path, rule: str, measure: Callable[..., float]
+    record: MakeRecord, tmp_path: Path, rule: str, measure: Measure
 ) -> None:
     mixture = record((_noise(1), {"snr": 7.0, "rule": rule}), fade_s=0.0)
     assert measure(_signal(mixture, tmp_path), RATE) == pytest.approx(-23.0, abs=1e-6)
 
 
-def test_energy_rule_gives_the_plain_snr(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_energy_rule_gives_the_plain_snr(record: MakeRecord, tmp_path: Path) -> None:
     parts = [(_noise(1, n), {"snr": snr, "rule": "energy"}) for n, snr in enumerate((5.0, 0.0))]
     mixture = record(*parts, fade_s=0.0)
     target, noise = (_signal(mixture, tmp_path, n) for n in (0, 1))
@@ -94,7 +104,7 @@ def test_energy_rule_gives_the_plain_snr(record: Callable[..., Mixture], tmp_pat
     assert snr_db == pytest.approx(5.0, abs=1e-9)
 
 
-def test_event_is_placed_and_cut_at_the_end(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_event_is_placed_and_cut_at_the_end(record: MakeRecord, tmp_path: Path) -> None:
     mixture = record((_noise(0.5), {"event_time": 0.75}), fade_s=0.0)
     signal = _signal(mixture, tmp_path)
     assert signal.shape == (1, RATE)
@@ -102,7 +112,7 @@ def test_event_is_placed_and_cut_at_the_end(record: Callable[..., Mixture], tmp_
     assert signal[:, 6000:].all()
 
 
-def test_events_of_a_source_add_up(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_events_of_a_source_add_up(record: MakeRecord, tmp_path: Path) -> None:
     mixture = record((_noise(0.25), {}), (_noise(0.25, 1), {"event_time": 0.5}))
     data = mixture.as_dict()
     data["sources"][0]["events"] += data["sources"][1]["events"]
@@ -111,7 +121,7 @@ def test_events_of_a_source_add_up(record: Callable[..., Mixture], tmp_path: Pat
     np.testing.assert_array_equal(_signal(both, tmp_path, 0), expected)
 
 
-def test_fades_are_quarter_sines(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_fades_are_quarter_sines(record: MakeRecord, tmp_path: Path) -> None:
     plain = _signal(record((_noise(1), {}), fade_s=0.0), tmp_path)
     faded = _signal(record((_noise(1), {}), fade_s=0.01), tmp_path)
     window = np.sin(np.linspace(0, np.pi / 2, 80))
@@ -120,34 +130,28 @@ def test_fades_are_quarter_sines(record: Callable[..., Mixture], tmp_path: Path)
     np.testing.assert_array_equal(faded[0, 80:-80], plain[0, 80:-80])
 
 
-def test_one_sample_and_a_fade_longer_than_it(
-    record: Callable[..., Mixture], tmp_path: Path
-) -> None:
+def test_one_sample_and_a_fade_longer_than_it(record: MakeRecord, tmp_path: Path) -> None:
     mixture = record((np.array([0.5]), {"event_time": 0.5}), fade_s=0.01)
     rendering = render(mixture, {"c": tmp_path}, FORMATS["wav16"])
     assert rendering.mixture.shape == (1, RATE)
     assert np.isfinite(rendering.mixture).all()
 
 
-def test_silent_stem_stays_silent(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_silent_stem_stays_silent(record: MakeRecord, tmp_path: Path) -> None:
     mixture = record((np.zeros(RATE), {"snr": 20.0}), (_noise(1), {}))
     rendering = render(mixture, {"c": tmp_path}, FORMATS["flac16"])
     assert not rendering.stems["s0"].any()
     np.testing.assert_array_equal(rendering.mixture, rendering.stems["s1"])
 
 
-def test_background_is_repeated_without_fades(
-    record: Callable[..., Mixture], tmp_path: Path
-) -> None:
+def test_background_is_repeated_without_fades(record: MakeRecord, tmp_path: Path) -> None:
     mixture = record((_noise(0.3), {"role": "background", "event_duration": 1.0}))
     signal = _signal(mixture, tmp_path)[0]
     np.testing.assert_allclose(signal[2400:4800], signal[:2400], rtol=1e-12)
     np.testing.assert_allclose(signal[7200:], signal[:800], rtol=1e-12)
 
 
-def test_stereo_to_mono_is_the_mean_and_back_is_twice(
-    record: Callable[..., Mixture], tmp_path: Path
-) -> None:
+def test_stereo_to_mono_is_the_mean_and_back_is_twice(record: MakeRecord, tmp_path: Path) -> None:
     stereo = _noise(1, channels=2)
     anti = np.stack([stereo[:, 0], -stereo[:, 0]], axis=1)
     assert not _signal(record((anti, {})), tmp_path).any()
@@ -158,7 +162,7 @@ def test_stereo_to_mono_is_the_mean_and_back_is_twice(
 @pytest.mark.parametrize("name", sorted(FORMATS))
 @pytest.mark.parametrize("limit", [0.01, 0.5, 0.9])
 def test_clip_rule_is_joint_and_holds(
-    record: Callable[..., Mixture], tmp_path: Path, name: str, limit: float
+    record: MakeRecord, tmp_path: Path, name: str, limit: float
 ) -> None:
     parts = [(_noise(1, n), {"snr": 30.0 - 3 * n}) for n in range(3)]
     mixture = record(*parts, clip={"peak": limit})
@@ -171,25 +175,25 @@ def test_clip_rule_is_joint_and_holds(
     assert np.abs(rendering.stems["s1"] - unclipped).max() <= step / 2 * (1 + 1e-9)
 
 
-def test_no_clip_gain_below_the_limit(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_no_clip_gain_below_the_limit(record: MakeRecord, tmp_path: Path) -> None:
     rendering = render(record((_noise(1), {})), {"c": tmp_path}, FORMATS["wav24"])
     assert rendering.clip_gain == 1.0
     assert rendering.clip_gain_db == 0.0
 
 
-def test_source_loud_beyond_full_scale(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_source_loud_beyond_full_scale(record: MakeRecord, tmp_path: Path) -> None:
     loud, quiet = (_signal(record((gain * _noise(1), {})), tmp_path) for gain in (50, 1))
     np.testing.assert_allclose(loud, quiet, atol=1e-8)
 
 
-def test_altered_source(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_altered_source(record: MakeRecord, tmp_path: Path) -> None:
     mixture = record((_noise(1), {}))
     soundfile.write(tmp_path / "0.wav", _noise(1, 9), RATE, subtype="FLOAT")
     with pytest.raises(InputError, match="not the file that the manifest was drawn from"):
         _signal(mixture, tmp_path)
 
 
-def test_missing_source(record: Callable[..., Mixture], tmp_path: Path) -> None:
+def test_missing_source(record: MakeRecord, tmp_path: Path) -> None:
     mixture = record((_noise(1), {}))
     (tmp_path / "0.wav").unlink()
     with pytest.raises(InputError, match=r"The source file .* does not exist.*--root c=FOLDER"):
@@ -197,7 +201,7 @@ def test_missing_source(record: Callable[..., Mixture], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["target", "background"])
-def test_excerpt_beyond_the_file(record: Callable[..., Mixture], tmp_path: Path, role: str) -> None:
+def test_excerpt_beyond_the_file(record: MakeRecord, tmp_path: Path, role: str) -> None:
     mixture = record((_noise(0.5), {"role": role, "source_time": 3.0}))
     with pytest.raises(InputError, match="has 4000 samples, but samples 24000 to"):
         _signal(mixture, tmp_path)
@@ -206,15 +210,13 @@ def test_excerpt_beyond_the_file(record: Callable[..., Mixture], tmp_path: Path,
 @pytest.mark.skipif(shutil.which("sox") is None, reason="needs the program sox")
 @pytest.mark.parametrize("change", [{"pitch_shift": 60.0}, {"time_stretch": 11.0}])
 def test_more_than_sox_shifts_and_stretches(
-    record: Callable[..., Mixture], tmp_path: Path, change: dict[str, float]
+    record: MakeRecord, tmp_path: Path, change: dict[str, float]
 ) -> None:
     with pytest.raises(InputError, match=r"sox refuses .*: shift by at most 39 semitones"):
         _signal(record((_noise(0.5), change)), tmp_path)
 
 
-def test_no_sox(
-    record: Callable[..., Mixture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_sox(record: MakeRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError, match="need the program sox: install it"):
         _signal(record((_noise(0.5), {"pitch_shift": 1.0})), tmp_path)

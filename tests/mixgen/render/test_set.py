@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,13 +23,11 @@ from mixgen.core.files import sha256_file
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
-from mixgen.recipe.schema import Recipe
 from mixgen.render.journal import Block
 from mixgen.render.set import BlockOutcome, parse_shard, render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
-
-Contents = Callable[[Path], dict[str, bytes]]
+from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo
 
 
 def _check_sums(folder: Path, sample_format: SampleFormat) -> None:
@@ -53,9 +50,7 @@ def _check_sums(folder: Path, sample_format: SampleFormat) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
-def test_sum_is_exact_in_every_format(
-    render_to: Callable[..., Any], tmp_path: Path, name: str
-) -> None:
+def test_sum_is_exact_in_every_format(render_to: RenderTo, tmp_path: Path, name: str) -> None:
     render_to(tmp_path / "set", sample_format=name)
     _check_sums(tmp_path / "set", FORMATS[name])
 
@@ -71,8 +66,8 @@ DURATIONS = st.sampled_from(
 )
 @given(data=st.data())
 def test_sum_is_exact_for_any_recipe(
-    corpus,  # type: ignore[no-untyped-def]
-    speech_recipe: Callable[..., Recipe],
+    corpus: Corpus,
+    speech_recipe: MakeRecipe,
     tmp_path_factory: pytest.TempPathFactory,
     data: st.DataObject,
 ) -> None:
@@ -101,7 +96,7 @@ def test_sum_is_exact_for_any_recipe(
 
 @pytest.mark.usefixtures("small_blocks")
 def test_workers_do_not_change_a_byte(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     render_to(tmp_path / "one")
     render_to(tmp_path / "two", workers=2)
@@ -111,7 +106,7 @@ def test_workers_do_not_change_a_byte(
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1)])
 def test_shards_do_not_change_a_byte(
-    render_to: Callable[..., Any],
+    render_to: RenderTo,
     tmp_path: Path,
     contents: Contents,
     order: tuple[int, ...],
@@ -123,9 +118,7 @@ def test_shards_do_not_change_a_byte(
     assert contents(tmp_path / "parts") == contents(tmp_path / "one")
 
 
-def test_more_shards_than_blocks(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
-) -> None:
+def test_more_shards_than_blocks(render_to: RenderTo, tmp_path: Path, contents: Contents) -> None:
     render_to(tmp_path / "one")
     for index in (3, 1, 2):
         render_to(tmp_path / "parts", shard=(index, 3))
@@ -136,7 +129,7 @@ def _times(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in folder.glob("*/*")}
 
 
-def test_again_writes_nothing(render_to: Callable[..., Any], tmp_path: Path) -> None:
+def test_again_writes_nothing(render_to: RenderTo, tmp_path: Path) -> None:
     render_to(tmp_path)
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert render_to(tmp_path).written == 0
@@ -144,7 +137,7 @@ def test_again_writes_nothing(render_to: Callable[..., Any], tmp_path: Path) -> 
 
 
 def test_a_wrong_last_line_is_found_before_the_work(
-    corpus,  # type: ignore[no-untyped-def]
+    corpus: Corpus,
     drawn: tuple[Path, Manifest],
     tmp_path: Path,
 ) -> None:
@@ -158,9 +151,9 @@ def test_a_wrong_last_line_is_found_before_the_work(
 
 
 def test_few_mixtures_are_in_memory(
-    corpus,  # type: ignore[no-untyped-def]
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    corpus: Corpus,
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -186,7 +179,7 @@ def _mixtures_in_memory() -> int:
 
 
 def test_repair_of_just_what_differs(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     render_to(tmp_path)
     whole, times = contents(tmp_path), _times(tmp_path)
@@ -207,7 +200,7 @@ def test_repair_of_just_what_differs(
 
 
 def test_altered_copy_of_the_manifest_is_repaired(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     render_to(tmp_path)
     whole = contents(tmp_path)
@@ -219,10 +212,10 @@ def test_altered_copy_of_the_manifest_is_repaired(
 
 
 def test_another_manifest_is_refused(
-    corpus,  # type: ignore[no-untyped-def]
-    render_to: Callable[..., Any],
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    corpus: Corpus,
+    render_to: RenderTo,
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
     tmp_path: Path,
 ) -> None:
     render_to(tmp_path / "set")
@@ -233,10 +226,10 @@ def test_another_manifest_is_refused(
 
 
 def test_a_second_manifest_takes_nothing_from_an_unfinished_set(
-    corpus,  # type: ignore[no-untyped-def]
-    render_to: Callable[..., Any],
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    corpus: Corpus,
+    render_to: RenderTo,
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
     tmp_path: Path,
     contents: Contents,
     monkeypatch: pytest.MonkeyPatch,
@@ -252,7 +245,7 @@ def test_a_second_manifest_takes_nothing_from_an_unfinished_set(
 
 
 def test_links_out_of_the_set_are_not_followed(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     folder, victim = tmp_path / "set", tmp_path / "victim"
     render_to(folder)
@@ -274,14 +267,14 @@ def test_links_out_of_the_set_are_not_followed(
     assert verify_set(folder) == []
 
 
-def test_another_format_is_refused(render_to: Callable[..., Any], tmp_path: Path) -> None:
+def test_another_format_is_refused(render_to: RenderTo, tmp_path: Path) -> None:
     render_to(tmp_path)
     with pytest.raises(InputError, match="holds this set as flac16, not wav24"):
         render_to(tmp_path, sample_format="wav24")
 
 
 def test_a_wrong_format_in_the_header_is_not_followed(
-    render_to: Callable[..., Any], tmp_path: Path, contents: Contents
+    render_to: RenderTo, tmp_path: Path, contents: Contents
 ) -> None:
     render_to(tmp_path)
     whole, times = contents(tmp_path), _times(tmp_path)
@@ -299,9 +292,9 @@ def test_a_wrong_format_in_the_header_is_not_followed(
 
 
 def test_altered_source_fails_its_mixtures_alone(
-    corpus,
+    corpus: Corpus,
     drawn: tuple[Path, Manifest],
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     path, manifest = drawn
     roots = {**corpus.roots, "speech": tmp_path / "speech"}
@@ -335,9 +328,9 @@ def _render_and_be_killed(manifest: Path, folder: Path, wait_for: int) -> None:
 
 
 def test_killed_run_goes_on_to_the_same_bytes(
-    corpus,  # type: ignore[no-untyped-def]
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    corpus: Corpus,
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
     tmp_path: Path,
     contents: Contents,
 ) -> None:
@@ -358,7 +351,7 @@ def test_killed_run_goes_on_to_the_same_bytes(
 
 
 def test_no_room_is_said_before_the_work(
-    render_to: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    render_to: RenderTo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = SimpleNamespace(free=0)
     monkeypatch.setattr(mixgen.render.set.shutil, "disk_usage", lambda _: full)
@@ -375,14 +368,12 @@ def test_shard_words(word: str) -> None:
 
 
 @pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0)])
-def test_shard_out_of_range(
-    render_to: Callable[..., Any], tmp_path: Path, shard: tuple[int, int]
-) -> None:
+def test_shard_out_of_range(render_to: RenderTo, tmp_path: Path, shard: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="i from 1 to N"):
         render_to(tmp_path / "set", shard=shard)
 
 
-def test_loading_a_set(render_to: Callable[..., Any], tmp_path: Path) -> None:
+def test_loading_a_set(render_to: RenderTo, tmp_path: Path) -> None:
     render_to(tmp_path)
     rendered = RenderedSet(tmp_path)
     mixture, references = (

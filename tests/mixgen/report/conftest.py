@@ -8,12 +8,11 @@ from typing import Any, Protocol
 import pytest
 
 from mixgen.core.files import sha256_bytes
-from mixgen.manifest.file import Header, Manifest, write_manifest
+from mixgen.manifest.file import Header, write_manifest
 from mixgen.manifest.mixture import Mixture
-from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.report import make_report
-from tests.mixgen.conftest import Corpus
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 RATE = 8000
 
@@ -141,8 +140,8 @@ def facts_in() -> FactsIn:
 def kept_set(
     corpus: Corpus,
     tmp_path_factory: pytest.TempPathFactory,
-    speech_recipe: Callable[[], Recipe],
-    draw_to: Callable[[Path, Recipe], Manifest],
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
 ) -> Path:
     """The tiny speech set, rendered; tests must not change it."""
     folder = tmp_path_factory.mktemp("kept")

@@ -11,18 +11,17 @@ import soundfile
 
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
-from mixgen.manifest.file import Manifest
-from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.verify import Problem, verdict, verify_set
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 
 @pytest.fixture(scope="module")
 def whole(
-    corpus,  # type: ignore[no-untyped-def]
+    corpus: Corpus,
     tmp_path_factory: pytest.TempPathFactory,
-    speech_recipe: Callable[..., Recipe],
-    draw_to: Callable[..., Manifest],
+    speech_recipe: MakeRecipe,
+    draw_to: DrawTo,
 ) -> Path:
     """The tiny speech set, rendered; to be copied."""
     folder = tmp_path_factory.mktemp("whole")
