@@ -67,17 +67,15 @@ class Trajectory(Record):
             go through its response, faded from the point before and to the next. The sum of all
             windows is the samples.
         """
-        progress = self._progress(start + np.arange(samples.shape[1]))
+        # The number of the point at each sample of the mixture, with fractions.
+        times = start + np.arange(samples.shape[1])
+        progress = self.steps * np.minimum(times / self.frames, 1.0)
         for number in range(self.steps + 1):
             first = int(np.searchsorted(progress, number - 1, side="right"))
             stop = int(np.searchsorted(progress, number + 1, side="left"))
             if first < stop:
                 window = 1.0 - np.abs(progress[first:stop] - number)
                 yield number, first, samples[:, first:stop] * window
-
-    def _progress(self, times: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the number of the point at each sample of the mixture, with fractions."""
-        return self.steps * np.minimum(times / self.frames, 1.0)
 
 
 class MovingSource:

@@ -40,7 +40,8 @@ def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
         yield temporary
         with machine_errors(path):
             if flush:
-                _flush(temporary)
+                with open(temporary, "rb") as stream:
+                    os.fsync(stream.fileno())
             os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -67,11 +68,6 @@ def _obstacle(error: OSError) -> str:
     blocked = isinstance(error, FileExistsError | NotADirectoryError)
     reason = "a file is where a folder should be" if blocked else error.strerror or str(error)
     return f"{reason}. Choose a folder that you may write to"
-
-
-def _flush(path: Path) -> None:
-    with open(path, "rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:

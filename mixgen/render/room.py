@@ -63,9 +63,9 @@ class SourceInRoom:
         moving = self._moving()
         if moving is not None:
             return moving.response(0)[: self._mixture.channels]
-        index = [s.name for s in _positioned(self._mixture)].index(self._source.name)
+        positioned = [s.name for s in self._mixture.sources if isinstance(s.room, Position)]
         _, responses = _simulated(_plan(self._mixture), self._mixture.sample_rate)
-        return responses[index][: self._mixture.channels]
+        return responses[positioned.index(self._source.name)][: self._mixture.channels]
 
     def _moving(self) -> MovingSource | None:
         """Return the responses along the trajectory of the source; None if it stands still."""
@@ -89,11 +89,6 @@ class SourceInRoom:
                 "responses of as many microphones, or fewer channels."
             )
         return samples[:channels]
-
-
-def _positioned(mixture: Mixture) -> list[Source]:
-    """Return the sources of a mixture that have a position in its simulated room."""
-    return [source for source in mixture.sources if isinstance(source.room, Position)]
 
 
 def _plan(mixture: Mixture) -> str:

@@ -233,7 +233,8 @@ def render_block(block: Block, site: Site) -> BlockOutcome:
     done = BlockOutcome()
     for mixture in block.mixtures:
         rows = _own_rows(mixture, known.get(mixture.id, ()), site.sample_format)
-        if rows.keys() == set(mixture.file_names) and not _damaged(rows.values(), site.folder):
+        complete = rows.keys() == set(mixture.file_names)
+        if complete and all(is_whole(row, site.folder) for row in rows.values()):
             done.rows += rows.values()
             continue
         try:
@@ -253,10 +254,6 @@ def _own_rows(
     return {
         row.name: row for row in rows if row.path == file_path(mixture, row.name, sample_format)
     }
-
-
-def _damaged(rows: Iterable[FileRow], folder: Path) -> bool:
-    return any(not is_whole(row, folder) for row in rows)
 
 
 def _render_files(

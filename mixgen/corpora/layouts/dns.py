@@ -28,13 +28,11 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
             continue
         if not _NOISE.isdisjoint(folders):
             yield _noise(path)
+            continue
+        speech = any(folder in _SPEECH or folder.endswith("_speech") for folder in folders)
         # The second microphone of VCTK recorded the same utterances.
-        elif any(map(_is_speech, folders)) and not path.stem.endswith("_mic2"):
+        if speech and not path.stem.endswith("_mic2"):
             yield _speech(path, folders[-1])
-
-
-def _is_speech(folder: str) -> bool:
-    return folder in _SPEECH or folder.endswith("_speech")
 
 
 def _noise(path: Path) -> Found:
