@@ -1,4 +1,4 @@
-"""The command `mixgen` as a user meets it: what it does, what it says, and its exit codes."""
+"""The command `mixgen` as a user meets it: what it does, its messages, and its exit codes."""
 
 import errno
 import json

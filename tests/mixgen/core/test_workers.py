@@ -92,9 +92,9 @@ def indexing(tmp_path: Path) -> Command:
 def test_ctrl_c_is_one_sentence(
     work: str, request: pytest.FixtureRequest, signalled: Signalled
 ) -> None:
-    code, said = signalled(request.getfixturevalue(work), signal.SIGINT, to_all=True)
+    code, stderr = signalled(request.getfixturevalue(work), signal.SIGINT, to_all=True)
     assert code == 130
-    lines = [line for line in said.splitlines() if not line.startswith(("checking", "indexing"))]
+    lines = [line for line in stderr.splitlines() if not line.startswith(("checking", "indexing"))]
     assert lines == [
         "error: Stopped before the end: the same command uses what is written already."
     ]

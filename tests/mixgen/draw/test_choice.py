@@ -70,11 +70,11 @@ def test_once_means_no_file_twice(labels: int, each: int, count: int, seed: str)
 
 def test_once_begins_as_equally_does() -> None:
     rows = _rows(5, 4)
-    deals = [
+    samplers = [
         choose(rows, "seed", distinct_labels=True)
         for choose in (BalancedSampler, WithoutReplacement)
     ]
-    assert len({str([deal.take(2) for _ in range(5)]) for deal in deals}) == 1
+    assert len({str([sampler.take(2) for _ in range(5)]) for sampler in samplers}) == 1
 
 
 @settings(max_examples=25, deadline=None)

@@ -47,9 +47,9 @@ def test_every_utterance_once_and_no_three_at_once(
     durations: Lengths, overlap: float, share: float, seed: int
 ) -> None:
     turns = lay(durations, overlap, share, seed)
-    said = sorted((turn.talker, turn.utterance, turn.duration_s) for turn in turns)
+    found = sorted((turn.talker, turn.utterance, turn.duration_s) for turn in turns)
     wanted = [(t, u, d) for t, mine in enumerate(durations) for u, d in enumerate(mine)]
-    assert said == wanted
+    assert found == wanted
     anybody, several, most = spoken(turns)
     assert most <= 2
     assert several <= overlap * anybody + 1e-6

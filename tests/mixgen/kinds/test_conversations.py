@@ -112,8 +112,8 @@ def test_rttm_names_every_turn_in_order(corpus: Corpus, meeting: Recipe) -> None
     fields = [line.split() for line in rttm_lines(mixture)]
     assert {len(words) for words in fields} == {10}
     assert [float(words[3]) for words in fields] == sorted(float(words[3]) for words in fields)
-    told = {(words[7], round(float(words[4]), 3)) for words in fields}
-    assert told == {
+    listed = {(words[7], round(float(words[4]), 3)) for words in fields}
+    assert listed == {
         (source.label, round(event.event_duration, 3))
         for source in mixture.sources[:-1]
         for event in source.events

@@ -1,6 +1,6 @@
 """Mixtures of unknown counts: as many sources as the recipe asks for, none at all among them.
 
-`pytest tests/mixgen/kinds/test_counts.py -v -k shipped` deals 10,000 scenes of every shipped
+`pytest tests/mixgen/kinds/test_counts.py -v -k shipped` draws 10,000 scenes of every shipped
 recipe that leaves counts or probabilities to chance, and compares what comes with what the recipe
 asks for.
 """
@@ -78,7 +78,7 @@ def plenty(tmp_path_factory: pytest.TempPathFactory) -> Plenty:
 
 
 def row_of(kind: str, label: str, group: str, split: str, number: int) -> SourceRow:
-    """Return the row of a source, with its name for a hash, so that records tell it."""
+    """Return the row of a source, whose name is its sha256, so that records can be compared."""
     name = f"{kind}/{split}/{group}/{label}/{number}"
     return SourceRow(
         source_id=name,
@@ -163,8 +163,10 @@ def test_shipped_utterances(plenty: Plenty, name: str, group: str) -> None:
     assert turns is not None
     sampler = SourceSampler(recipe, plenty[0], "train", recipe.seed)
     scenes = SCENES if isinstance(turns.utterances, list) else SCENES // 100
-    dealt = itertools.chain.from_iterable(sampler.sources(index) for index in itertools.count())
-    utterances = (len(part.rows) for part in dealt if part.group.name == group)
+    drawn_sources = itertools.chain.from_iterable(
+        sampler.sources(index) for index in itertools.count()
+    )
+    utterances = (len(source.rows) for source in drawn_sources if source.group.name == group)
     assert_as_often(itertools.islice(utterances, scenes), shares(turns.utterances))
 
 
@@ -175,7 +177,7 @@ MIXED_SONGS = [name for name, recipe in SHIPPED.items() if 0 < recipe.songs.cohe
 def test_shipped_shares_of_coherent_songs(plenty: Plenty, name: str) -> None:
     recipe = SHIPPED[name]
     sampler = SourceSampler(recipe, plenty[0], "train", recipe.seed)
-    songs = ({part.row.group for part in sampler.sources(index)} for index in range(SCENES))
+    songs = ({source.row.group for source in sampler.sources(index)} for index in range(SCENES))
     coherent = recipe.songs.coherent
     assert_as_often((len(some) == 1 for some in songs), {True: coherent, False: 1 - coherent})
 
@@ -245,16 +247,18 @@ def test_records_hold_what_was_dealt(plenty: Plenty, name: str, split: str) -> N
     sampler = SourceSampler(recipe, rows, split, recipe.seed)
     drawn = draw_mixtures(recipe, rows, roots, splits=[split])
     for index, mixture in enumerate(itertools.islice(drawn, 8)):
-        parts = sampler.sources(index)
-        assert [source.name for source in mixture.sources] == [part.name for part in parts]
+        chosen = sampler.sources(index)
+        assert [source.name for source in mixture.sources] == [source.name for source in chosen]
         files = [[event.sha256 for event in source.events] for source in mixture.sources]
-        assert files == [[row.source_id for row in part.rows] for part in parts]
+        assert files == [[row.source_id for row in source.rows] for source in chosen]
         assert [effect.name for effect in mixture.degradations] == [
             rule.name
             for place, rule in enumerate(recipe.degradations)
             if happens(sampler, index, f"degradation/{place}", rule.probability)
         ]
-        for source, rule in zip(mixture.sources, (part.group.echo for part in parts), strict=True):
+        for source, rule in zip(
+            mixture.sources, (source.group.echo for source in chosen), strict=True
+        ):
             bent = rule and happens(sampler, index, f"{source.name}/echo", rule.nonlinear)
             assert (source.echo and source.echo.loudspeaker is not None) == bent
 
@@ -302,10 +306,10 @@ def test_empty_and_single_talker_scenes_on_disk(
     rendered = RenderedSet(tmp_path / "set")
     for mixture in manifest.mixtures:
         references = rendered.load_references(mixture.id)
-        heard = rendered.load_mixture(mixture.id)
+        samples = rendered.load_mixture(mixture.id)
         assert references.shape == (len(mixture.targets), 1, mixture.frames)
-        assert np.array_equal(references.sum(axis=0), heard)
-        assert heard.any() == bool(mixture.targets)
+        assert np.array_equal(references.sum(axis=0), samples)
+        assert samples.any() == bool(mixture.targets)
     assert {len(m.targets) for m in manifest.mixtures} == {0, 1, 2}
     assert {
         row.measured["overlap"] for row in open_rendered(tmp_path / "set") if row.name == "mixture"

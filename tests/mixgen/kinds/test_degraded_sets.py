@@ -47,15 +47,15 @@ def test_the_sum_stays_beside_the_degraded_mixture(
     done = rendered(recipe, corpus, draw_to, tmp_path)
     assert verify_set(done.folder, deep=True) == []
     for mixture in done.mixtures():
-        heard = done.load_mixture(mixture.id)
+        samples = done.load_mixture(mixture.id)
         names = [source.name for source in mixture.sources]
         files = {
             name: done.folder / file_path(mixture, name, done.format)
             for name in ("undegraded", *names)
         }
         assert all(path.is_file() for path in files.values())
-        assert np.abs(heard).max() <= 1.0
-        bits_left = heard * 2**7
+        assert np.abs(samples).max() <= 1.0
+        bits_left = samples * 2**7
         assert np.array_equal(bits_left, np.rint(bits_left))
 
 

@@ -116,15 +116,15 @@ def test_a_linear_echo_is_the_far_end_delayed(corpus: Corpus, speech_recipe: Mak
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
     source, echo = echo_of(mixture)
     assert (echo.amplifier_clip, echo.loudspeaker) == (None, None)
-    heard, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
+    image, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
     samples, _ = soundfile.read(corpus.roots["speech"] / source.events[0].path)
     begin = round(0.1 * RATE)
     sent = far_end[0, begin : begin + len(samples)]
     np.testing.assert_allclose(sent / np.abs(sent).max(), samples[: len(sent)] / abs(samples).max())
     assert not far_end[:, :begin].any()
-    gain = np.abs(heard).max() / np.abs(far_end).max()
-    np.testing.assert_allclose(heard[:, 200:], gain * far_end[:, :-200], atol=1e-12)
-    assert not heard[:, :200].any()
+    gain = np.abs(image).max() / np.abs(far_end).max()
+    np.testing.assert_allclose(image[:, 200:], gain * far_end[:, :-200], atol=1e-12)
+    assert not image[:, :200].any()
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -139,16 +139,16 @@ def test_an_echo_in_a_room_is_the_bent_far_end_through_its_response(
     source, echo = echo_of(mixture)
     assert (echo.amplifier_clip, echo.loudspeaker) == (0.8, BENT)
     assert source.room is not None
-    heard, far_end = SourceRenderer(mixture, source, roomy.roots).signals().values()
-    assert heard.shape == far_end.shape == (channels, mixture.frames)
+    image, far_end = SourceRenderer(mixture, source, roomy.roots).signals().values()
+    assert image.shape == far_end.shape == (channels, mixture.frames)
     response, _ = soundfile.read(roomy.roots["rooms"] / source.room.path)
     x = np.clip(far_end[0] / np.abs(far_end[0]).max(), -0.8, 0.8)
     b = 1.5 * x - 0.3 * x**2
     sound = 2 / (1 + np.exp(-np.where(b > 0, 4.0, 0.5) * b)) - 1
     late = np.concatenate([np.zeros(320), closed_box(sound, 150)])
     expected = np.stack([np.convolve(late, response[:, c])[: mixture.frames] for c in (0, 1)])
-    gain = np.vdot(heard, expected[:channels]) / np.vdot(expected[:channels], expected[:channels])
-    np.testing.assert_allclose(heard, gain * expected[:channels], atol=1e-9)
+    gain = np.vdot(image, expected[:channels]) / np.vdot(expected[:channels], expected[:channels])
+    np.testing.assert_allclose(image, gain * expected[:channels], atol=1e-9)
     np.testing.assert_array_equal(far_end[0], far_end[-1])
 
 
@@ -157,9 +157,9 @@ def test_levels_of_echo_and_far_end(corpus: Corpus, speech_recipe: MakeRecipe) -
     recipe = only_echo(speech_recipe, echo=rule, level_rule="active_energy", snr=["const", -4])
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
     source, _ = echo_of(mixture)
-    heard, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
+    image, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
     length = int(source.events[0].event_duration * RATE)
-    assert active_energy_db(heard[:, :length], RATE) == pytest.approx(-36, abs=1e-9)
+    assert active_energy_db(image[:, :length], RATE) == pytest.approx(-36, abs=1e-9)
     assert active_energy_db(far_end[:, :length], RATE) == pytest.approx(-30, abs=1e-9)
 
 
@@ -262,9 +262,9 @@ def test_a_conversation_at_the_far_end_has_one_echo_path(
     (mixture,) = draw_mixtures(recipe, corpus.rows, corpus.roots)
     source, _ = echo_of(mixture)
     assert len(source.events) == 3
-    heard, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
-    gain = np.abs(heard).max() / np.abs(far_end).max()
-    np.testing.assert_allclose(heard[:, 160:], gain * far_end[:, :-160], atol=1e-12)
+    image, far_end = SourceRenderer(mixture, source, corpus.roots).signals().values()
+    gain = np.abs(image).max() / np.abs(far_end).max()
+    np.testing.assert_allclose(image[:, 160:], gain * far_end[:, :-160], atol=1e-12)
 
 
 def test_an_echo_that_comes_after_the_end_is_silent(
@@ -313,8 +313,8 @@ def test_names_that_clash_with_a_reference(
 ) -> None:
     other = {"name": name, "kind": "noise"}
     room_rule = {"rooms": {"references": rooms}} if rooms else {}
-    said = refusal(speech_recipe, [NEAR, FAR, other], **room_rule)
-    assert "two sources have one name, or one has that of a reference" in said
+    message = refusal(speech_recipe, [NEAR, FAR, other], **room_rule)
+    assert "two sources have one name, or one has that of a reference" in message
 
 
 @pytest.mark.parametrize(

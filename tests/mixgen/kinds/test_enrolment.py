@@ -87,12 +87,12 @@ def test_rendered(
         for source, ours in zip(mixture.sources, done.load_enrolments(mixture.id), strict=False):
             assert source.enrolment is not None
             recording, rate = soundfile.read(corpus.roots["speech"] / source.enrolment.path)
-            said = resample(recording[None, : int(0.6 * rate)], rate, mixture.sample_rate)
-            gain = 10 ** ((mixture.level.reference_db - integrated_lufs(said, 8000)) / 20)
+            utterance = resample(recording[None, : int(0.6 * rate)], rate, mixture.sample_rate)
+            gain = 10 ** ((mixture.level.reference_db - integrated_lufs(utterance, 8000)) / 20)
             fade = int(mixture.fade_s * mixture.sample_rate)
             middle = slice(fade, -fade)
-            assert ours.shape == said.shape
-            np.testing.assert_allclose(ours[:, middle], gain * said[:, middle], atol=2**-15)
+            assert ours.shape == utterance.shape
+            np.testing.assert_allclose(ours[:, middle], gain * utterance[:, middle], atol=2**-15)
             row = rows[mixture.id, f"{source.name}_enrolment"]
             assert (row.frames, row.channels) == (ours.shape[1], 1)
             assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=0.5)

@@ -144,8 +144,8 @@ def speech_recipes(draw: st.DrawFn) -> Recipe:
         "seed": draw(st.integers(0, 99)),
     }
     if rooms:
-        parts = st.lists(st.sampled_from(["image", "early", "dry"]), min_size=1, unique=True)
-        data["rooms"] = {"references": draw(parts)}
+        references = st.lists(st.sampled_from(["image", "early", "dry"]), min_size=1, unique=True)
+        data["rooms"] = {"references": draw(references)}
         if draw(st.integers(0, 4)) == 0:  # seldom, because it takes long
             data["rooms"]["simulate"] = SIMULATED | {"moving": draw(st.sampled_from([0, 0.5]))}
     return Recipe.model_validate(data)
@@ -185,13 +185,13 @@ def music_recipes(draw: st.DrawFn) -> Recipe:
 
 
 def whole(mixture: Mixture) -> set[str]:
-    """Return the names of what is heard to its end, reverberation included."""
-    heard = {source.name for source in mixture.sources if is_whole(mixture, source)}
-    return heard | {file.name for file in mixture.source_files if file.part == "enrolment"}
+    """Return the names of the files that end, reverberation included, inside the mixture."""
+    names = {source.name for source in mixture.sources if is_whole(mixture, source)}
+    return names | {file.name for file in mixture.source_files if file.part == "enrolment"}
 
 
 def is_whole(mixture: Mixture, source: Source) -> bool:
-    """Tell whether a source is heard to its end."""
+    """Return whether the source ends, reverberation included, inside the mixture."""
     late_s = source.echo.delay_s if source.echo else 0.0
     if source.room:
         late_s += SIMULATED_TAIL_S if isinstance(source.room, Position) else TAIL_S

@@ -91,6 +91,6 @@ def test_an_enrolment_is_never_in_the_mixture(
 ) -> None:
     recipe = speech_recipe(sources=sources, splits=SPLITS)
     for mixture in draw_mixtures(recipe, roomy.rows, roomy.roots):
-        heard = {event.path for source in mixture.sources for event in source.events}
+        in_mixture = {event.path for source in mixture.sources for event in source.events}
         enrolled = {source.enrolment.path for source in mixture.sources if source.enrolment}
-        assert heard.isdisjoint(enrolled)
+        assert in_mixture.isdisjoint(enrolled)

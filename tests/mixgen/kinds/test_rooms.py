@@ -107,9 +107,9 @@ def test_images_are_the_sources_through_their_responses(
         # The dry reference is the source at the place and height of its direct sound.
         arrival = int(np.abs(response[:, channel]).argmax())
         direct = signals["s1_dry"][channel, start + arrival :]
-        heard = min(len(direct), len(excerpt))
-        expected = gain * response[arrival, channel] * excerpt[:heard]
-        np.testing.assert_allclose(direct[:heard], expected, atol=1e-9)
+        length = min(len(direct), len(excerpt))
+        expected = gain * response[arrival, channel] * excerpt[:length]
+        np.testing.assert_allclose(direct[:length], expected, atol=1e-9)
 
 
 def test_early_part_ends_in_time(decaying: DecayingNoise) -> None:

@@ -1,4 +1,4 @@
-"""Stems that a song has in several files: heard together, in their own balance, at one level."""
+"""Stems that a song has in several files: their sum keeps their balance and has one level."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ Change = Callable[[list[dict[str, Any]]], None]
 
 @pytest.fixture
 def refusal(manifest_path: Path, tmp_path: Path) -> Callable[[Change], str]:
-    """What is said of the manifest after a change to its parsed lines."""
+    """Return the reason why a manifest is refused after a change to its parsed lines."""
 
     def read(change: Change) -> str:
         lines = [json.loads(line) for line in manifest_path.read_text().splitlines()]
@@ -168,10 +168,10 @@ def _set(place: str, value: Any) -> Change:
     """Return the change that puts `value` at a place such as `1.sources.0.name`."""
 
     def change(lines: list[Any]) -> None:
-        *way, last = (int(part) if part.isdigit() else part for part in place.split("."))
+        *keys, last = (int(part) if part.isdigit() else part for part in place.split("."))
         target: Any = lines
-        for part in way:
-            target = target[part]
+        for key in keys:
+            target = target[key]
         target[last] = value
 
     return change
@@ -182,8 +182,8 @@ PATH = "1.sources.0.events.0.path"
 
 @pytest.mark.parametrize("path", ["../x.wav", "/etc/passwd", "a\\b", "a\0b", ""])
 def test_hostile_paths(refusal: Callable[[Change], str], path: str) -> None:
-    said = refusal(_set(PATH, path))
-    assert said.startswith("line 2 is not valid: sources.0.events.0.path: The path")
+    message = refusal(_set(PATH, path))
+    assert message.startswith("line 2 is not valid: sources.0.events.0.path: The path")
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,9 @@ def test_unknown_key_with_line_and_nearest_name(refusal: Refusal) -> None:
     ],
 )
 def test_wrong_distributions(refusal: Refusal, distribution: str, words: str) -> None:
-    said = refusal("[uniform, 0, 5]", distribution)
-    assert words in said
-    assert said.startswith("line 8: ")
+    message = refusal("[uniform, 0, 5]", distribution)
+    assert words in message
+    assert message.startswith("line 8: ")
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,8 @@ def test_level_is_reference_plus_snr(
 
 
 def test_energy_rule_gives_the_plain_snr(record: MakeRecord, tmp_path: Path) -> None:
-    parts = [(_noise(1, n), {"snr": snr, "rule": "energy"}) for n, snr in enumerate((5.0, 0.0))]
-    mixture = record(*parts, fade_s=0.0)
+    files = [(_noise(1, n), {"snr": snr, "rule": "energy"}) for n, snr in enumerate((5.0, 0.0))]
+    mixture = record(*files, fade_s=0.0)
     target, noise = (_signal(mixture, tmp_path, n) for n in (0, 1))
     snr_db = 10 * np.log10(np.sum(target**2) / np.sum(noise**2))
     assert snr_db == pytest.approx(5.0, abs=1e-9)
@@ -164,8 +164,8 @@ def test_stereo_to_mono_is_the_mean_and_back_is_twice(record: MakeRecord, tmp_pa
 def test_clip_rule_is_joint_and_holds(
     record: MakeRecord, tmp_path: Path, name: str, limit: float
 ) -> None:
-    parts = [(_noise(1, n), {"snr": 30.0 - 3 * n}) for n in range(3)]
-    mixture = record(*parts, clip={"peak": limit})
+    files = [(_noise(1, n), {"snr": 30.0 - 3 * n}) for n in range(3)]
+    mixture = record(*files, clip={"peak": limit})
     rendering = render(mixture, {"c": tmp_path}, FORMATS[name])
     peaks = [np.abs(stem).max() for stem in (rendering.mixture, *rendering.stems.values())]
     step = FORMATS[name].step
