@@ -5,8 +5,9 @@
 Two talkers over a noise, 4 s, through `torch.utils.data.DataLoader` with 2 workers. What each does
 for one mixture:
 
-- ours, drawn: `RecipeDataset`: files dealt equally, Scaper draws the scene, sources checked against
-  their SHA-256, read, resampled, levelled (LUFS), faded, summed on the grid of 16 bits, clip rule;
+- ours, drawn: `RecipeDataset`: files used equally often, Scaper draws the scene, sources checked
+  against their SHA-256, read, resampled, levelled (LUFS), faded, summed on the grid of 16 bits,
+  clip rule;
 - ours, manifest: `ManifestDataset`: the same from records that were drawn before;
 - soundfile + numpy: the same sum as a plain loop: read an excerpt, soxr, pyloudnorm, gain, place;
   no fades, no grid, no checks, no record, nothing that can be made again;

@@ -4,11 +4,11 @@ The sound is cut into windows that fade into each other, and each goes through t
 point of the trajectory, as in Diaz-Guerra, Miguel and Beltran, "gpuRIR", Multimedia Tools and
 Applications 80, 2021, and with the cross-fades of Li et al., "SonicSim", ICLR 2025.
 
-How far apart the points may be: between two points both are heard. Where their distances to the
-microphone differ by d, a frequency f is weaker by cos(pi f d / 343 m/s) midway, so that points 5 cm
-apart would silence 3.4 kHz. The direct sound and the first reflections are therefore simulated for
-every centimetre; they lose 0.6 dB at 4 kHz and 2.6 dB at 8 kHz at most. The many other reflections
-come from everywhere and blur into reverberation: they are simulated for every 5 cm, and
+The distance of the points: between two of them the sound of both is mixed. If their distances to
+the microphone differ by d, a frequency f is weaker by cos(pi f d / 343 m/s) midway, so that points
+5 cm apart would silence 3.4 kHz. The direct sound and the first reflections are therefore simulated
+for every centimetre; they lose 0.6 dB at 4 kHz and 2.6 dB at 8 kHz at most. The many other
+reflections come from everywhere and blur into reverberation: they are simulated for every 5 cm, and
 interpolated. Compared with points a millimetre apart, the error for noise with the spectrum of
 speech is -37 dB; with points 5 cm apart alone it would be -18 dB.
 """

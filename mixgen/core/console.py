@@ -94,8 +94,8 @@ def _run(app: Callable[[], object]) -> None:
     except MemoryError:
         _stop("The machine ran out of memory: use fewer workers or shorter mixtures.", 6)
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}:{place.lineno}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
         _stop(f"Unexpected {type(error).__name__} at {where}: {error}. Please report this.", 1)
 
 

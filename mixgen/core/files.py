@@ -204,7 +204,7 @@ def read_json(path: Path) -> Any:
 
 
 def stream_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the JSON value of every line in `path`, one at a time, after the words for its place.
+    """Yield the JSON value of every line in `path`, one at a time, after its position in words.
 
     Raises:
         InputError: the file is missing or a line is not JSON; the line is named.

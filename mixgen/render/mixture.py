@@ -1,6 +1,6 @@
 """Render one mixture in memory: a record in, stems that add up to the mixture out. No randomness.
 
-A record takes this way, top to bottom in this file:
+The stages of a record, top to bottom in this file:
 
 1. `render` asks a `SourceRenderer` for the files of each source, at their levels;
 2. it puts one clip gain on all files that the microphones pick up, and rounds every file to the

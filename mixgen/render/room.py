@@ -29,7 +29,7 @@ class SourceInRoom:
         self._source = source
         self._roots = roots
         self._room = mixture.room
-        self._heard_from = source.room
+        self._placement = source.room
 
     def sound(self, samples: Samples, *, start: int = 0) -> list[Samples]:
         """Return samples (1, time) in the room: the image, then the references in their order.
@@ -58,8 +58,8 @@ class SourceInRoom:
             InputError: the file is missing, altered or has too few channels; or the response cannot
                 be simulated here as it was drawn.
         """
-        if isinstance(self._heard_from, Response):
-            return self._load(self._heard_from)
+        if isinstance(self._placement, Response):
+            return self._load(self._placement)
         moving = self._moving()
         if moving is not None:
             return moving.response(0)[: self._mixture.channels]
@@ -69,11 +69,11 @@ class SourceInRoom:
 
     def _moving(self) -> MovingSource | None:
         """Return the responses along the trajectory of the source; None if it stands still."""
-        if not isinstance(self._heard_from, Position) or self._heard_from.to_m is None:
+        if not isinstance(self._placement, Position) or self._placement.to_m is None:
             return None
         trajectory = Trajectory(
-            start_m=self._heard_from.position_m,
-            end_m=self._heard_from.to_m,
+            start_m=self._placement.position_m,
+            end_m=self._placement.to_m,
             frames=self._mixture.frames,
         )
         return _moving_source(

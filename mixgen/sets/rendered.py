@@ -231,8 +231,8 @@ class RenderedSet:
         """Return the references in the order of the record's `targets`: (n_src, channels, time)."""
         mixture = self.manifest.by_id[mixture_id]
         references = np.empty((len(mixture.targets), mixture.channels, mixture.frames))
-        for place, name in enumerate(mixture.targets):
-            references[place] = read_audio(self.reference_path(mixture_id, name))[0]
+        for index, name in enumerate(mixture.targets):
+            references[index] = read_audio(self.reference_path(mixture_id, name))[0]
         return references
 
     def load_enrolments(self, mixture_id: str) -> list[Samples]:

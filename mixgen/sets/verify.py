@@ -183,23 +183,23 @@ def _unknown_in_set(folder: Path, known: "array[int]") -> Iterator[Problem]:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, one folder after the other; links are not followed."""
-    for place, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder):
         folders.sort()
-        yield from (Path(place, name) for name in sorted(files))
+        yield from (Path(parent, name) for name in sorted(files))
 
 
 def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
     # Names that are not UTF-8 are shown with backslashes, so that they can be printed.
-    place = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
+    name = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
     if path.name.startswith(TEMPORARY_PREFIX):
-        yield Problem(place, "unknown", "an interrupted run left it")
+        yield Problem(name, "unknown", "an interrupted run left it")
     elif path.suffix.lower() in AUDIO_SUFFIXES:
-        yield Problem(place, "unknown", "the manifest does not have this file")
+        yield Problem(name, "unknown", "the manifest does not have this file")
 
 
 def _holds(ordered: "array[int]", number: int) -> bool:
-    place = bisect_left(ordered, number)
-    return place < len(ordered) and ordered[place] == number
+    index = bisect_left(ordered, number)
+    return index < len(ordered) and ordered[index] == number
 
 
 def verdict(folder: Path, problems: Sequence[Problem]) -> str:

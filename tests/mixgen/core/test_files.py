@@ -53,7 +53,7 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
         write_text(tmp_path / "file" / "a.txt", "x")
 
 
-def test_full_disk_is_said_in_words(tmp_path: Path) -> None:
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="No space left"), machine_errors(tmp_path / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -297,7 +297,7 @@ def test_level_and_snr_exclude_each_other(speech_recipe: MakeRecipe) -> None:
         speech_recipe(sources=[group])
 
 
-def test_a_level_beyond_all_bounds_is_told(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
+def test_a_level_beyond_all_bounds_is_refused(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "snr": ["const", 1e9]}
     with pytest.raises(InputError, match=r"Mixture train-000000 cannot be as drawn: .*snr"):
         _draw(speech_recipe(sources=[group]), corpus)

@@ -242,7 +242,7 @@ RANDOM = dict.fromkeys([*(name for name, *_ in CASES), *MIXED_SONGS])
 @pytest.mark.parametrize(
     ("name", "split"), [(name, split) for name in RANDOM for split in SHIPPED[name].splits]
 )
-def test_records_hold_what_was_dealt(plenty: Plenty, name: str, split: str) -> None:
+def test_records_hold_the_selected_files(plenty: Plenty, name: str, split: str) -> None:
     recipe, (rows, roots) = SHIPPED[name], plenty
     sampler = SourceSampler(recipe, rows, split, recipe.seed)
     drawn = draw_mixtures(recipe, rows, roots, splits=[split])
@@ -251,7 +251,7 @@ def test_records_hold_what_was_dealt(plenty: Plenty, name: str, split: str) -> N
         assert [source.name for source in mixture.sources] == [source.name for source in chosen]
         files = [[event.sha256 for event in source.events] for source in mixture.sources]
         assert files == [[row.source_id for row in source.rows] for source in chosen]
-        assert [effect.name for effect in mixture.degradations] == [
+        assert [degradation.name for degradation in mixture.degradations] == [
             rule.name
             for place, rule in enumerate(recipe.degradations)
             if happens(sampler, index, f"degradation/{place}", rule.probability)

@@ -276,7 +276,7 @@ def test_an_echo_that_comes_after_the_end_is_silent(
     assert not done.load_mixture("train-000000").any()
 
 
-def test_an_event_after_the_end_is_not_heard(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
+def test_an_event_after_the_end_adds_nothing(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     (mixture,) = draw_mixtures(only_echo(speech_recipe), corpus.rows, corpus.roots)
     source, _ = echo_of(mixture)
     late = source.events[0].model_copy(update={"event_time": 2.0})

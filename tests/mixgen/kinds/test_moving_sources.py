@@ -194,7 +194,7 @@ def test_records_that_contradict_themselves(
         read_manifest(path)
 
 
-def test_a_way_out_of_the_room_is_told(corpus: Corpus, mixture: Mixture) -> None:
+def test_a_trajectory_out_of_the_room_is_refused(corpus: Corpus, mixture: Mixture) -> None:
     leaves = walking(mixture, lambda place: (place.position_m[0], 30.0, 1.0))
     with pytest.raises(InputError, match="outside of it"):
         render(leaves, corpus.roots, FORMATS["wav24"])

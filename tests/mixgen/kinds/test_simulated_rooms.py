@@ -67,7 +67,9 @@ def test_the_record_holds_the_room_and_its_engine(mixtures: list[Mixture]) -> No
             assert 0.49 < distance_m < 1.21
 
 
-def test_each_source_is_heard_from_its_place(corpus: Corpus, mixtures: list[Mixture]) -> None:
+def test_each_source_has_the_response_of_its_position(
+    corpus: Corpus, mixtures: list[Mixture]
+) -> None:
     mixture = mixtures[0]
     assert mixture.room is not None
     assert mixture.room.simulation is not None
@@ -151,7 +153,7 @@ def test_a_record_that_contradicts_itself_is_refused(
         read_manifest(path)
 
 
-def test_a_source_outside_of_its_room_is_told(corpus: Corpus, mixtures: list[Mixture]) -> None:
+def test_a_source_outside_of_its_room_is_refused(corpus: Corpus, mixtures: list[Mixture]) -> None:
     mixture = mixtures[0]
     far = mixture.sources[1].model_copy(update={"room": Position(position_m=(50.0, 1.0, 1.0))})
     moved = mixture.model_copy(update={"sources": [mixture.sources[0], far]})
@@ -159,7 +161,7 @@ def test_a_source_outside_of_its_room_is_told(corpus: Corpus, mixtures: list[Mix
         render(moved, corpus.roots, FORMATS["wav24"])
 
 
-def test_rooms_without_space_are_told(corpus: Corpus, recipe: Recipe) -> None:
+def test_rooms_without_space_are_refused(corpus: Corpus, recipe: Recipe) -> None:
     shape = recipe.rooms.simulate.model_copy(update={"distance_m": ["const", 30.0]})  # type: ignore[union-attr]
     rooms = recipe.rooms.model_copy(update={"simulate": shape})  # type: ignore[union-attr]
     narrow = recipe.model_copy(update={"rooms": rooms})
@@ -184,7 +186,9 @@ def test_eight_microphones_and_a_background_outside_of_the_room(
         assert row.measured["level_db"] == pytest.approx(row.requested["level_db"], abs=0.3)
 
 
-def test_a_microphone_outside_of_its_room_is_told(corpus: Corpus, mixtures: list[Mixture]) -> None:
+def test_a_microphone_outside_of_its_room_is_refused(
+    corpus: Corpus, mixtures: list[Mixture]
+) -> None:
     mixture = mixtures[0]
     assert mixture.room is not None
     assert mixture.room.simulation is not None
@@ -197,7 +201,7 @@ def test_a_microphone_outside_of_its_room_is_told(corpus: Corpus, mixtures: list
 
 
 @pytest.mark.parametrize("t60_s", [0, 11])
-def test_reverberation_beyond_all_bounds_is_told(
+def test_too_much_reverberation_is_refused(
     corpus: Corpus, speech_recipe: MakeRecipe, t60_s: float
 ) -> None:
     recipe = speech_recipe(rooms={"simulate": ROOM | {"t60_s": ["const", t60_s]}})

@@ -350,7 +350,7 @@ def test_killed_run_goes_on_to_the_same_bytes(
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
-def test_no_room_is_said_before_the_work(
+def test_a_full_disk_is_refused_before_the_work(
     render_to: RenderTo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = SimpleNamespace(free=0)
