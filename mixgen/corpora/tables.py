@@ -1,4 +1,4 @@
-"""Read the tables and YAML files that corpora hold beside their audio.
+"""Read the tables that corpora hold beside their audio.
 
 No path is ever built from the content of these files: layouts look up the audio files they found.
 """
@@ -8,8 +8,6 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from mixgen.core.errors import InputError
 from mixgen.core.files import read_text
@@ -56,20 +54,6 @@ def read_table(
     except csv.Error as error:
         line = reader.reader.line_num
         raise InputError(f"{path} line {line} is not a table row ({error}).") from None
-
-
-def read_yaml(path: Path) -> Any:
-    """Return the plain values in a YAML file.
-
-    Raises:
-        InputError: the file is missing or is not YAML; the message names the line.
-    """
-    try:
-        return yaml.safe_load(read_text(path).removeprefix("\ufeff"))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line} is not valid YAML: restore the original file.") from None
 
 
 def look_up(data: Any, path: Path, *keys: str) -> Any:

@@ -12,6 +12,7 @@ from mixgen.acoustics.room import SimulatedRoom
 from mixgen.core.errors import InputError
 from mixgen.core.files import read_text
 from mixgen.core.records import Record, explain
+from mixgen.core.yaml_files import yaml_errors
 from mixgen.degradations import DEGRADATIONS
 from mixgen.manifest.mixture import Clip
 from mixgen.recipe.schema import Duration, Recipe, Rooms, Songs, SplitRule
@@ -31,17 +32,13 @@ def read_recipe(path: Path) -> Recipe:
     if Path(path).is_file() and Path(path).stat().st_size > _LARGEST_FILE:
         raise InputError(f"{path} is larger than 1 MiB, which no recipe is.")
     text = read_text(path)
-    try:
+    with yaml_errors(path):
         # Anchors could blow a small file up to gigabytes, and a recipe has no use for them.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise InputError(f"{path} uses a YAML alias (*name): write the value out.")
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         _check_keys(tree, path)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line} is not valid YAML.") from None
     if not isinstance(data, dict):
         raise InputError(f"{path} is not a recipe: it should be a list of `key: value` lines.")
     try:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from mixgen.core.errors import InputError
 from mixgen.core.vocabulary import Kind
+from mixgen.core.yaml_files import read_yaml
 from mixgen.corpora.layout import Found, Layout, audio_files
-from mixgen.corpora.tables import look_up, nearest, read_yaml
+from mixgen.corpora.tables import look_up, nearest
 
 _STEM = re.compile(r"(?P<song>.+)_STEM_(?P<number>\d+)")
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mixgen.core.vocabulary import Kind
+from mixgen.core.yaml_files import read_yaml
 from mixgen.corpora.layout import SPLITS, Found, Layout, audio_files
-from mixgen.corpora.tables import look_up, read_yaml
+from mixgen.corpora.tables import look_up
 
 _TRACK = re.compile(r"Track\d+")
 _STEM = re.compile(r"S\d+")

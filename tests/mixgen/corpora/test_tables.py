@@ -1,11 +1,11 @@
-"""Tables and YAML files of corpora: what is read, and the errors for broken files."""
+"""Tables of corpora: what is read, and the errors for broken files."""
 
 from pathlib import Path
 
 import pytest
 
 from mixgen.core.errors import InputError
-from mixgen.corpora.tables import look_up, nearest, read_table, read_yaml
+from mixgen.corpora.tables import look_up, nearest, read_table
 
 
 def _file(folder: Path, content: bytes) -> Path:
@@ -55,19 +55,6 @@ def test_broken_tables_are_refused(tmp_path: Path, content: bytes, words: str) -
 def test_a_missing_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file"):
         list(read_table(tmp_path / "none", ("a",)))
-
-
-def test_yaml_is_read_with_a_byte_order_mark(tmp_path: Path) -> None:
-    assert read_yaml(_file(tmp_path, b"\xef\xbb\xbfa:\r\n  b: 1\r\n")) == {"a": {"b": 1}}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"a: [1", b"[" * 1000, b"!!python/object/apply:os.getcwd []", b"a: 2020-99-99", b"a: \x07"],
-)
-def test_broken_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(InputError, match="is not valid YAML"):
-        read_yaml(_file(tmp_path, content))
 
 
 def test_look_up_returns_a_nested_value_even_if_false() -> None:
