@@ -83,9 +83,7 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Steps of the run.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch", help="Examples in a batch.")] = None,
     segment_s: Annotated[float | None, typer.Option(help="Seconds of an example.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--lr", help="Highest learning rate.")
-    ] = None,
+    learning_rate: Annotated[float | None, typer.Option("--lr", help="Highest rate.")] = None,
     schedule: Annotated[str | None, typer.Option(help="constant, cosine or plateau.")] = None,
     warmup: Annotated[
         float | None, typer.Option(help="Share of the run in which the rate rises.")
@@ -102,9 +100,7 @@ def train(
         float | None, typer.Option(help="Largest random gain, up or down.")
     ] = None,
     coherent: Annotated[float | None, typer.Option(help="Share of one-song mixtures.")] = None,
-    memory_gb: Annotated[
-        float | None, typer.Option(help="Limit for source files in memory.")
-    ] = None,
+    memory_gb: Annotated[float | None, typer.Option(help="Limit for files in memory.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that make batches.")] = None,
     threads: Threads = None,
     device: Device = "auto",

@@ -116,7 +116,12 @@ def separate_set(
         "sample_rate": separator.sample_rate,
     }
     previous = _begin(out, plan, overwrite=overwrite)
-    pending = [m for m in mixtures if not _is_separated(out, m, estimate_names)]
+    # A file is written whole or not at all.
+    pending = [
+        mixture
+        for mixture in mixtures
+        if not all(_estimate_path(out, mixture, name).is_file() for name in estimate_names)
+    ]
     statistics = _separate_all(separator, rendered, pending, out, estimate_names)
     cost = _measure_costs(separator, statistics, used_threads)
     run = {**plan, **cost, "failures": statistics.failures}
@@ -166,11 +171,6 @@ def _clear(out: Path, plan: Path, *, overwrite: bool) -> None:
 
 def _estimate_path(out: Path, mixture: Mixture, name: str) -> Path:
     return out / mixture.id / f"{name}.{_FORMAT.extension}"
-
-
-def _is_separated(out: Path, mixture: Mixture, estimate_names: list[str]) -> bool:
-    """Return whether all estimates of a mixture exist; a file is written whole or not at all."""
-    return all(_estimate_path(out, mixture, name).is_file() for name in estimate_names)
 
 
 def _separate_all(

@@ -8,7 +8,7 @@ sums over all mixtures).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Metric:
     """One metric: the columns that it fills, and its definition.
 
     Attributes:
+        scope: what one value describes: a reference, a mixture or a set.
         name: by which users select the metric.
         columns: the values that are ranked.
         unit: of every column in `columns`.
@@ -37,6 +38,8 @@ class Metric:
         highest_rate: sample rate in Hz at and above which it is not defined; None for no bound.
         libraries: distributions whose version is a part of the definition.
     """
+
+    scope: ClassVar[str]
 
     name: str
     columns: tuple[str, ...]
@@ -89,11 +92,6 @@ class Metric:
             "libraries": {name: installed_version(name) for name in self.libraries},
         }
 
-    @property
-    def scope(self) -> str:
-        """What one value describes: a reference, a mixture or a set."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceMetric(Metric):
@@ -104,12 +102,9 @@ class ReferenceMetric(Metric):
             to columns, for the same references.
     """
 
-    score: "ReferenceFunction"
+    scope: ClassVar[str] = "reference"
 
-    @property
-    def scope(self) -> str:
-        """What one value is of."""
-        return "reference"
+    score: "ReferenceFunction"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +116,9 @@ class MixtureMetric(Metric):
             time), None where one is missing) -> columns of the mixture.
     """
 
-    score: Callable[[ScoringItem, Sequence[Array | None]], Scores]
+    scope: ClassVar[str] = "mixture"
 
-    @property
-    def scope(self) -> str:
-        """What one value is of."""
-        return "mixture"
+    score: Callable[[ScoringItem, Sequence[Array | None]], Scores]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,13 +130,10 @@ class SetMetric(Metric):
         score: sums of these numbers over all mixtures -> columns of the set.
     """
 
+    scope: ClassVar[str] = "set"
+
     tally: Callable[[ScoringItem, Sequence[Array | None]], Mapping[str, float]]
     score: Callable[[Mapping[str, float]], Scores]
-
-    @property
-    def scope(self) -> str:
-        """What one value is of."""
-        return "set"
 
 
 ReferenceFunction = Callable[[ScoringItem, Mapping[int, Array]], dict[int, Scores]]

@@ -136,6 +136,7 @@ def knocks(count: int, generator: np.random.Generator) -> Samples:
     modes_hz = generator.uniform(90, 900, 6)
 
     def group(generator: np.random.Generator) -> Samples:
+        """Return two to four knocks."""
         track = np.zeros(SPEECH_RATE)
         gap_s = generator.uniform(0.14, 0.24)
         for number in range(int(generator.integers(2, 5))):
@@ -147,6 +148,8 @@ def knocks(count: int, generator: np.random.Generator) -> Samples:
 
 
 def clatter(count: int, generator: np.random.Generator) -> Samples:
+    """Return struck dishes."""
+
     def dish(generator: np.random.Generator) -> Samples:
         return _struck(generator, generator.uniform(900, 7000, 7), 0.06, 0.4)
 
