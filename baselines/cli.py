@@ -1,6 +1,7 @@
 """The command `baselines`: list, info, train, separate."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,8 @@ import typer
 
 from mixgen.core import console
 from mixgen.core.errors import UsageError
+from mixgen.core.registry import unknown
+from mixgen.core.vocabulary import ALL_TASKS
 
 app = console.new_app("baselines", "Published separators: list, train, separate.")
 
@@ -16,22 +19,50 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's default if not given.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the content of --out.")]
 
-_COLUMNS = ("name", "task", "parameters", "causal", "paper")
-
 
 @app.command("list")
-def list_systems(as_json: Json = False) -> None:
+def list_systems(
+    task: Annotated[
+        str | None, typer.Option(help="Only what is for this task, as a recipe names it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """List all separators, one line per variant.
 
-    Example: baselines list
+    Example: baselines list --task music_separation
     """
     # The package holds this table because building every separator takes torch and seconds.
     rows = json.loads(Path(__file__).with_name("systems.json").read_text(encoding="utf-8"))
+    if task is not None:
+        if task not in ALL_TASKS:
+            raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
+        rows = [row for row in rows if row["task"] in (task, "any")]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    cells = [[_cell(row[column]) for column in _COLUMNS] for row in rows]
-    typer.echo(console.aligned(_COLUMNS, cells, left={*_COLUMNS} - {"parameters"}))
+    header = tuple(_COLUMNS)
+    cells = [[show(row) for show in _COLUMNS.values()] for row in rows]
+    typer.echo(console.aligned(header, cells, left={"name", "task", "causal", "paper"}))
+
+
+def _seconds(row: dict[str, Any], samples: str) -> str:
+    """Return a number of samples in seconds or milliseconds; `all` if it has no limit."""
+    if row[samples] is None:
+        return "all"
+    seconds = row[samples] / row["config"]["sample_rate"]
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+
+
+_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "name": lambda row: str(row["name"]),
+    "task": lambda row: str(row["task"]),
+    "parameters": lambda row: f"{row['parameters']:,}",
+    "MACs/s": lambda row: f"{row['macs_per_second'] / 1e9:.2f} G",
+    "receptive field": lambda row: _seconds(row, "receptive_field_samples"),
+    "causal": lambda row: _cell(row["causal"]),
+    "look-ahead": lambda row: _seconds(row, "look_ahead_samples"),
+    "paper": lambda row: str(row["paper"]),
+}
 
 
 def _cell(value: object) -> str:
@@ -84,11 +115,15 @@ def train(
     batch_size: Annotated[int | None, typer.Option("--batch", help="Examples in a batch.")] = None,
     segment_s: Annotated[float | None, typer.Option(help="Seconds of an example.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr", help="Highest rate.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="constant, cosine or plateau.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="constant, cosine, plateau or step.")] = None,
     warmup: Annotated[
         float | None, typer.Option(help="Share of the run in which the rate rises.")
     ] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw, adam, rmsprop or sgd.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32, or bfloat16 where layers allow it.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of the optimizer.")] = None,
     average_decay: Annotated[
         float | None, typer.Option(help="Decay of the weights' moving average; 0 turns it off.")
     ] = None,

@@ -4,6 +4,9 @@ Costs are computed for all pairs: `cost[b, i, j]` compares reference i with esti
 Axes: batch, n_src, channels, time.
 """
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch
 from torch import Tensor
 
@@ -11,6 +14,26 @@ from baselines.layers.permutation import assigned_cost
 
 # Keeps logarithms and divisions finite; 60 dB below a one-second signal at -80 dB full scale.
 EPSILON = 1e-10
+
+
+def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Decorate a loss of tensors given by keyword: autocast is off in it, and half is float."""
+
+    @wraps(loss)
+    def computed(**arguments: object) -> Tensor:
+        full = {
+            name: value.float() if isinstance(value, Tensor) and _is_half(value) else value
+            for name, value in arguments.items()
+        }
+        device = next(value.device for value in full.values() if isinstance(value, Tensor))
+        with torch.autocast(device.type, enabled=False):
+            return loss(**full)
+
+    return computed
+
+
+def _is_half(value: Tensor) -> bool:
+    return value.dtype in (torch.bfloat16, torch.float16)
 
 
 def pairwise_si_sdr_db(*, references: Tensor, estimates: Tensor) -> Tensor:
@@ -41,6 +64,7 @@ def _centred(signals: Tensor) -> Tensor:
     return centred.flatten(start_dim=2)  # (batch, n_src, channels * time)
 
 
+@in_full_precision
 def si_sdr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor:
     """Return the negative SI-SDR in dB, mean over the references that are not silent; scalar.
 
@@ -59,6 +83,7 @@ def si_sdr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor
     return chosen.sum() / sounding.sum().clamp(min=1)
 
 
+@in_full_precision
 def magnitude_l1_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor:
     """Return the mean absolute difference of magnitudes (batch, n_src, ...); scalar.
 

@@ -4,10 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from baselines.separator import Hyperparameters, Separator
 from mixgen.core.registry import add
+from mixgen.core.vocabulary import Task
 
 Build = Callable[[], Hyperparameters]
+
+Weights = dict[str, Tensor]
+Imported = tuple[Hyperparameters, Weights]
+Importer = Callable[[Weights, Mapping[str, Any]], Imported]
+"""Turns a peer's weights and the arguments of its constructor into ours."""
 
 TINY = "tiny"
 
@@ -19,10 +27,12 @@ class Variant:
     Attributes:
         build: returns the hyperparameters.
         training: fields of `TrainingConfig` in which its training differs from the defaults.
+        parameters: the exact parameter count of the published configuration; None if there is none.
     """
 
     build: Build
     training: Mapping[str, Any]
+    parameters: int | None = None
 
     @property
     def summary(self) -> str:
@@ -36,34 +46,38 @@ class ModelSpec:
 
     Attributes:
         name: of the system and of its module.
+        task: that its defaults are for; None for what solves any task.
         reference_licence: project whose behaviour was compared, and its licence; no code was taken
             from it.
-        expected_parameters: exact parameter count of the paper's configuration; None if the system
-            is not trained.
         not_reproduced: what the paper or its code contains and this module does not.
         tiny: returns hyperparameters of a size that trains in milliseconds, for tests and trials:
-            `build("<name>:tiny")`.
+            `build("<name>:tiny")`; None if the system has no parameters.
         training: fields of `TrainingConfig` in which the plain variant, and every variant without
             a `training`, differ from the defaults.
         variants: by full name, `<name>` or `<name>:<variant>`.
+        importers: by the name of the peer whose weights they read.
     """
 
     name: str
     title: str
+    task: Task | None
     paper: str
     reference_licence: str
     separator: type[Separator]
-    expected_parameters: int | None = None
     not_reproduced: str = "Nothing."
     tiny: Build | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)
+    importers: dict[str, Importer] = field(default_factory=dict)
 
-    def variant(self, name: str | None = None, **training: Any) -> Callable[[Build], Build]:
+    def variant(
+        self, name: str | None = None, *, parameters: int | None = None, **training: Any
+    ) -> Callable[[Build], Build]:
         """Decorate a function that returns the hyperparameters of a variant, and register it.
 
         Args:
             name: of the variant; None for the paper's configuration.
+            parameters: exact parameter count of the published configuration, if there is one.
             training: fields of `TrainingConfig` in which the variant differs from the defaults;
                 those of the plain variant if none are given.
 
@@ -73,8 +87,25 @@ class ModelSpec:
         full_name = f"{self.name}:{name}" if name else self.name
 
         def register(build: Build) -> Build:
-            add(self.variants, full_name, Variant(build, training or self.training), self.name)
+            found = Variant(build, training or self.training, parameters)
+            add(self.variants, full_name, found, self.name)
             return build
+
+        return register
+
+    def imports(self, peer: str) -> Callable[[Importer], Importer]:
+        """Decorate a function that turns a peer's weights into ours, and register it.
+
+        It takes the peer's state dict and the arguments of the peer's constructor, and returns our
+        hyperparameters and our state dict.
+
+        Raises:
+            SuiteError: another importer is for the same peer.
+        """
+
+        def register(importer: Importer) -> Importer:
+            add(self.importers, peer, importer, f"{self.name}'s importers")
+            return importer
 
         return register
 

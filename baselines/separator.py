@@ -48,10 +48,18 @@ class Separator(nn.Module):
     hyperparameters_class: ClassVar[type[Hyperparameters]] = Hyperparameters
     uses_references: ClassVar[bool] = False
     """True for oracles, whose `forward` also takes the references."""
+    one_network_per_source: ClassVar[bool] = False
+    """True if equal networks, one per source, share no parameter."""
 
     causal: bool = False
     look_ahead: int | None = None
     """Samples after t that the estimate at t may depend on; None: the whole signal."""
+    receptive_field: int | None = None
+    """Samples of the mixture that a sample of an estimate may depend on, at most; None: all that
+    `look_ahead` allows."""
+    silence_tolerance: float = 0.0
+    """Largest change of an estimate, relative to its peak, when silence follows the mixture. It is
+    above 0 for what reads the whole signal: recurrence, attention and norms over time."""
     idle_parameters: tuple[str, ...] = ()
     """Parameters that the published layout contains and no output depends on."""
 
@@ -104,6 +112,13 @@ class Separator(nn.Module):
     def source_names(self) -> tuple[str, ...] | None:
         """Stem names in the order of the estimates, or None if the order means nothing."""
         return self.hyperparameters.source_names
+
+    @property
+    def parameters_per_source(self) -> int | None:
+        """Number of trained values of one source's network; None if the sources share one."""
+        if not self.one_network_per_source:
+            return None
+        return sum(parameter.numel() for parameter in self.parameters()) // self.n_src
 
     @property
     def latency_s(self) -> float | None:

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from baselines.inference.describe import SYSTEMS_FILE, describe
@@ -17,6 +18,8 @@ from baselines.registry import models, names
 from mixgen.corpora.layout import layouts
 
 REPOSITORY = Path(__file__).parents[1]
+
+facts_of = cache(describe)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -26,12 +29,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def systems_table() -> str:
-    """Return every system with its paper and the size of the paper's configuration."""
-    rows = (
-        (f"`{model.name}`", model.title, model.paper, f"{model.expected_parameters or 0:,}")
-        for model in models().values()
-    )
-    return table(("system", "what", "paper", "parameters"), rows)
+    """Return every system with its paper, and the size and cost of its first variant."""
+    facts = {name: facts_of(name) for name in names()}
+    rows = []
+    for model in models().values():
+        first = facts[next(iter(model.variants))]
+        macs = f"{first['macs_per_second'] / 1e9:.2f} G"
+        size = f"{first['parameters']:,}"
+        rows.append((f"`{model.name}`", model.title, first["task"], size, macs, model.paper))
+    return table(("system", "what", "task", "parameters", "MACs/s", "paper"), rows)
 
 
 def layouts_table() -> str:
@@ -63,7 +69,7 @@ def generated() -> dict[Path, str]:
             text, found = re.subn(pattern, lambda _, new=filled: new, text, flags=re.DOTALL)
             assert found == 1, f"{name} has no place for the table {mark!r}"
         files[REPOSITORY / name] = text
-    facts = [json.dumps(describe(name)) for name in names()]
+    facts = [json.dumps(facts_of(name)) for name in names()]
     files[SYSTEMS_FILE] = "[\n" + ",\n".join(facts) + "\n]\n"
     return files
 

@@ -5,16 +5,24 @@ from typing import Any
 
 import baselines
 from baselines.checkpoint import checkpoint_sha256, count_parameters, load, read_meta
+from baselines.inference.fake import without_data
+from baselines.inference.macs import macs_per_second
 from baselines.registry import build, model_spec
 from baselines.separator import Separator
 
+ANY_TASK = "any"
 SYSTEMS_FILE = Path(baselines.__file__).with_name("systems.json")
 """`describe` of every variant, written by `docs/tables.py`: listing them needs no torch."""
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return the facts of a registered variant; raises UsageError if the name is unknown."""
-    return {"name": name, **_facts(name, build(name))}
+    """Return the facts of a registered variant, without memory for its weights.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    with without_data():
+        return {"name": name, **_facts(name, build(name))}
 
 
 def describe_checkpoint(folder: Path) -> dict[str, Any]:
@@ -35,14 +43,18 @@ def describe_checkpoint(folder: Path) -> dict[str, Any]:
 
 def _facts(name: str, separator: Separator) -> dict[str, Any]:
     entry = model_spec(name)
-    task = "named stems" if separator.source_names else "talkers"
     return {
         "title": entry.title,
-        "task": task if separator.trainable else "any",
+        "task": entry.task or ANY_TASK,
         "parameters": count_parameters(separator),
+        "parameters_per_source": separator.parameters_per_source,
+        "macs_per_second": macs_per_second(separator),
         "causal": separator.causal,
         "latency_s": separator.latency_s,
+        "look_ahead_samples": separator.look_ahead,
+        "receptive_field_samples": separator.receptive_field,
         "paper": entry.paper,
+        "reference_licence": entry.reference_licence,
         "not_reproduced": entry.not_reproduced,
         "config": separator.config,
     }

@@ -1,8 +1,8 @@
 """Multiply-accumulates (MACs) of a forward pass, counted by hooks while it runs.
 
-Convolutions, linear and recurrent layers are counted; norms, activations, biases and Fourier
-transforms are not. One MAC is one multiplication with its addition (many papers call it one FLOP,
-some two).
+Convolutions, linear and recurrent layers and attention are counted; norms, activations, biases and
+Fourier transforms are not. One MAC is one multiplication with its addition (many papers call it one
+FLOP, some two).
 """
 
 from collections.abc import Iterator
@@ -78,6 +78,13 @@ def _(layer: nn.ConvTranspose1d | nn.ConvTranspose2d, given: Tensor, _output: Te
 @layer_macs.register
 def _(layer: nn.Linear, _given: Tensor, output: Tensor) -> int:
     return output.numel() * layer.in_features
+
+
+@layer_macs.register
+def _(layer: nn.MultiheadAttention, given: Tensor, _output: tuple[Tensor, Any]) -> int:
+    # Self-attention: four projections, and two products of each position with each.
+    positions = given.shape[1 if layer.batch_first else 0]
+    return given.numel() * (4 * int(layer.embed_dim) + 2 * positions)
 
 
 @layer_macs.register(nn.LSTM)

@@ -37,6 +37,7 @@ class Stft(nn.Module):
 
     def analyse(self, signal: Tensor) -> Tensor:
         """Return the complex spectrogram (..., bins, frames) of a signal (..., time)."""
+        signal = signal.float() if signal.dtype == torch.bfloat16 else signal
         spectrum = torch.stft(
             signal.reshape(-1, signal.shape[-1]),
             self.n_fft,

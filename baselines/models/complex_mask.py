@@ -11,18 +11,20 @@ Differences from the 2016 paper:
 - Layer-normalised residual BLSTMs read the spectrogram; the paper's network is feed-forward.
 - The network reads log magnitudes and the compressed complex spectrogram of the mixture at unit
   RMS.
+- Estimates are fitted to the mixture's level, which SI-SDR does not determine.
+
+Silence that follows the mixture changes its RMS and what the BLSTMs read.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
-from baselines.losses import si_sdr_loss
 from baselines.model import ModelSpec
-from baselines.separator import Hyperparameters, Separator
+from baselines.separator import Hyperparameters
 
 # Floors for a signal of unit RMS, some 50 dB below the magnitudes of its spectrogram.
 LOG_FLOOR = 1e-2
@@ -59,10 +61,11 @@ class ResidualBlstm(nn.Module):
         return x + update
 
 
-class ComplexMask(Separator):
+class ComplexMask(FittedSeparator):
     """One complex mask per estimate and channel; one network reads and masks all channels."""
 
     hyperparameters_class = ComplexMaskHyperparameters
+    silence_tolerance = 1.0
 
     def __init__(self, hyperparameters: ComplexMaskHyperparameters) -> None:
         super().__init__(hyperparameters)
@@ -75,9 +78,8 @@ class ComplexMask(Separator):
         )
         self.mask = nn.Linear(h.width, h.n_src * 2 * bins)
 
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time)."""
-        self.check_mixture(mixture)
+    def network(self, mixture: Tensor) -> Tensor:
+        """Return estimates (batch, n_src, channels, time) at the level of the network's output."""
         rms = mixture.square().mean((1, 2), keepdim=True).sqrt() + SMALLEST_RMS  # (batch, 1, 1)
         spectrum = self.stft.analyse(mixture / rms)  # (batch, channels, bins, frames)
         masked = self.masks(spectrum) * spectrum[:, None]
@@ -91,14 +93,8 @@ class ComplexMask(Separator):
         _, channels, bins, _ = spectrum.shape
         y = self.body(self.read(_features(spectrum)))  # (batch, frames, width)
         parts = self.mask(y).transpose(1, 2)  # (batch, n_src * 2 * channels * bins, frames)
-        parts = parts.unflatten(1, (self.n_src, 2, channels, bins))
+        parts = parts.unflatten(1, (self.n_src, 2, channels, bins)).to(spectrum.real.dtype)
         return torch.complex(parts[:, :, 0] + 1 / self.n_src, parts[:, :, 1])
-
-    def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the negative SI-SDR of a batch in dB; scalar."""
-        estimates = self(batch["mixture"])
-        named = self.source_names is not None
-        return si_sdr_loss(references=batch["references"], estimates=estimates, named=named)
 
 
 def _features(spectrum: Tensor) -> Tensor:
@@ -114,10 +110,10 @@ def _features(spectrum: Tensor) -> Tensor:
 COMPLEX_MASK = ModelSpec(
     name="complex_mask",
     title="Complex mask (residual BLSTM)",
+    task="speech_separation",
     paper="Williamson, Wang and Wang, IEEE/ACM TASLP 24(3), 2016: the mask; the network is our own",
     reference_licence="No reference implementation; written from the paper's equations",
     separator=ComplexMask,
-    expected_parameters=14_649_348,
     not_reproduced="Network and training of the paper: the module's docstring has the differences.",
     tiny=lambda: ComplexMaskHyperparameters(
         n_fft=128, hop_length=64, width=16, hidden_size=16, n_layers=1
@@ -126,7 +122,7 @@ COMPLEX_MASK = ModelSpec(
 )
 
 
-@COMPLEX_MASK.variant()
+@COMPLEX_MASK.variant(parameters=14_649_348)
 def full() -> Hyperparameters:
     """For machines with an accelerator."""
     return ComplexMaskHyperparameters()

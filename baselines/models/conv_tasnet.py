@@ -3,33 +3,35 @@
 Yi Luo and Nima Mesgarani, "Conv-TasNet: Surpassing Ideal Time-Frequency Magnitude Masking for
 Speech Separation", IEEE/ACM TASLP 27(8), 2019 (arXiv 1809.07454). Symbols are those of its Table I.
 
-What the paper leaves open is a hyperparameter here:
-- Padding. `padding="both"` adds L - S zeros at each end, so that every sample lies in the same
-  number of frames; `"end"` starts the first frame at the first sample and only completes the last.
-  Because gLN normalises over time, the choice changes every output sample a little.
-- Level. SI-SDR determines neither the gain nor the sign of an estimate. `level="mixture"` gives
-  each estimate the gain that brings their sum nearest to the mixture; `"network"` keeps the
-  network's output. Neither uses a reference.
+What the paper leaves open:
+- Padding (`padding`, see `baselines.layers.basis`). Because gLN normalises over time, the choice
+  changes every output sample a little; so does silence that follows the mixture.
+- Level. SI-SDR determines neither the gain nor the sign of an estimate: estimates are fitted to the
+  mixture, in the causal system at each sample to the mixture so far.
+- Causality. The paper's causal system has cumulative norms (cLN); with gLN, as some implementations
+  combine them, a causal network would read the whole signal, and is refused.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.losses import si_sdr_loss
-from baselines.model import ModelSpec
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.layers.basis import PADDINGS, LearnedBasis
+from baselines.layers.fitted import FittedSeparator
+from baselines.model import Imported, ModelSpec, Weights
+from baselines.peers import renamed
+from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, Sc skip, H hidden, k frames.
 CHOICES = {
     "norm": ("gLN", "cLN"),
     "mask": ("sigmoid", "relu", "softmax"),
     "encoder": ("linear", "relu"),
-    "padding": ("both", "end"),
-    "level": ("mixture", "network"),
+    "padding": PADDINGS,
 }
 
 
@@ -51,7 +53,6 @@ class ConvTasNetHyperparameters(Hyperparameters):
     mask: str = "sigmoid"
     encoder: str = "linear"
     padding: str = "both"
-    level: str = "mixture"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,9 +62,9 @@ class ConvTasNetHyperparameters(Hyperparameters):
         require(self.P % 2 == 1, f"P is {self.P}; an odd kernel keeps the number of frames.")
         require(1 <= self.stride <= self.L, f"S is {self.stride}; it can be 1 to L={self.L}.")
         require(
-            not self.causal or (self.norm == "cLN" and self.level == "network"),
-            f"norm={self.norm!r} with level={self.level!r} uses the whole signal, which a causal "
-            "Conv-TasNet cannot; give norm='cLN' and level='network'.",
+            not self.causal or self.norm == "cLN",
+            f"norm={self.norm!r} uses the whole signal, which a causal Conv-TasNet cannot; give "
+            "norm='cLN'.",
         )
 
     @property
@@ -152,11 +153,8 @@ class Separation(nn.Module):
         return scores.sigmoid() if self.mask == "sigmoid" else scores.relu()
 
 
-class ConvTasNet(Separator):
-    """The paper's system; trained by permutation-invariant SI-SDR (plain SI-SDR for named stems).
-
-    For stereo, each basis signal of the encoder and the decoder has one filter per channel.
-    """
+class ConvTasNet(FittedSeparator):
+    """The paper's system, trained by permutation-invariant SI-SDR."""
 
     hyperparameters_class = ConvTasNetHyperparameters
 
@@ -166,88 +164,153 @@ class ConvTasNet(Separator):
         # A frame's weights depend on all its L samples, so an estimate depends on L - 1 later ones.
         self.causal = h.causal
         self.look_ahead = h.L - 1 if h.causal else None
+        self.silence_tolerance = 0.0 if h.causal else 0.5
         # In the published layout the last block's residual convolution has an unused output.
         last = f"separation.blocks.{h.R * h.X - 1}.residual"
         self.idle_parameters = (f"{last}.weight", f"{last}.bias")
-        self.encoder = nn.Conv1d(h.channels, h.N, h.L, h.stride, bias=False)
+        self.basis = LearnedBasis(
+            channels=h.channels,
+            N=h.N,
+            L=h.L,
+            S=h.stride,
+            padding=h.padding,
+            relu=h.encoder == "relu",
+        )
         self.separation = Separation(h)
-        self.decoder = nn.ConvTranspose1d(h.N, h.channels, h.L, h.stride, bias=False)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (b, channels, time) into (b, n_src, channels, time)."""
-        estimates = self.network(mixture)
-        if self.h.level == "mixture":
-            return fit_level(mixture, estimates)
-        return estimates
 
     def network(self, mixture: Tensor) -> Tensor:
         """Return estimates (b, n_src, channels, time) at the level of the network's output."""
-        self.check_mixture(mixture)
-        front, end = self._padding(mixture.shape[-1])
-        w = self.encoder(functional.pad(mixture, (front, end)))  # (b, N, k)
-        if self.h.encoder == "relu":
-            w = w.relu()
+        w = self.basis.encode(mixture)  # (b, N, k)
         d = w[:, None] * self.separation(w)  # (b, n_src, N, k)
-        decoded = self.decoder(d.flatten(0, 1))  # (b * n_src, channels, front + time + end)
-        decoded = decoded[..., front : front + mixture.shape[-1]]
-        estimates: Tensor = decoded.unflatten(0, (-1, self.n_src))
-        return estimates
-
-    def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the negative SI-SDR of a batch in dB; scalar."""
-        estimates = self.network(batch["mixture"])
-        named = self.source_names is not None
-        return si_sdr_loss(references=batch["references"], estimates=estimates, named=named)
-
-    def _padding(self, time: int) -> tuple[int, int]:
-        """Return how many zeros before and after the signal give whole frames."""
-        L, S = self.h.L, self.h.stride
-        front = L - S if self.h.padding == "both" else 0
-        strides = -(-max(front + time + front - L, 0) // S)  # rounded up
-        return front, strides * S + L - front - time
-
-
-def fit_level(mixture: Tensor, estimates: Tensor) -> Tensor:
-    """Scale each estimate so that their sum is nearest to the mixture.
-
-    The gains are a least squares solution over all channels and samples, slightly regularised so
-    that it is unique for silence and for equal estimates.
-
-    Args:
-        mixture: shape (b, channels, time).
-        estimates: shape (b, n_src, channels, time).
-    """
-    e = estimates.flatten(start_dim=2)  # (b, n_src, channels * time)
-    x = mixture.flatten(start_dim=1)[:, :, None]  # (b, channels * time, 1)
-    gram = e @ e.transpose(1, 2)  # (b, n_src, n_src)
-    ridge = 1e-4 * gram.diagonal(dim1=1, dim2=2) + torch.finfo(e.dtype).tiny  # (b, n_src)
-    gains: Tensor = torch.linalg.solve(gram + ridge.diag_embed(), e @ x)  # (b, n_src, 1)
-    return estimates * gains[..., None]
+        return self.basis.decode(d, mixture.shape[-1])
 
 
 CONV_TASNET = ModelSpec(
     name="conv_tasnet",
     title="Conv-TasNet",
+    task="speech_separation",
     paper="Luo and Mesgarani, IEEE/ACM TASLP 27(8), 2019, arXiv 1809.07454",
     reference_licence="asteroid (MIT) and torchaudio (BSD-2-Clause), compared on copied weights",
     separator=ConvTasNet,
-    expected_parameters=5_050_545,
     not_reproduced="The WSJ0-2mix score (the corpus is not free); networks without skip paths.",
     tiny=lambda: ConvTasNetHyperparameters(N=32, L=16, B=16, H=32, X=3, R=1),
     training={"batch_size": 4, "segment_s": 4.0, "schedule": "plateau", "average_decay": 0.0},
 )
 
 
-@CONV_TASNET.variant()
+@CONV_TASNET.variant(parameters=5_050_545)
 def paper() -> Hyperparameters:
     """The best non-causal system of the paper."""
     return ConvTasNetHyperparameters()
 
 
-@CONV_TASNET.variant("causal")
+@CONV_TASNET.variant("causal", parameters=5_050_545)
 def causal() -> Hyperparameters:
     """The paper's causal system: cumulative norms, 15 samples of look-ahead."""
-    return ConvTasNetHyperparameters(causal=True, norm="cLN", level="network")
+    return ConvTasNetHyperparameters(causal=True, norm="cLN")
+
+
+@CONV_TASNET.variant("relu", parameters=5_050_545)
+def relu() -> Hyperparameters:
+    """Masks without an upper limit, as most public recipes have them."""
+    return ConvTasNetHyperparameters(mask="relu")
+
+
+@CONV_TASNET.variant("softmax", parameters=5_050_545)
+def softmax() -> Hyperparameters:
+    """Masks that sum to one."""
+    return ConvTasNetHyperparameters(mask="softmax")
+
+
+_BLOCK_IN_ASTEROID = {
+    r"^masker\.TCN\.(\d+)\.shared_block\.0\.": r"separation.blocks.\1.expand.",
+    r"^masker\.TCN\.(\d+)\.shared_block\.1\.": r"separation.blocks.\1.expand_prelu.",
+    r"^masker\.TCN\.(\d+)\.shared_block\.2\.": r"separation.blocks.\1.expand_norm.",
+    r"^masker\.TCN\.(\d+)\.shared_block\.3(\.0)?\.": r"separation.blocks.\1.depthwise.",
+    r"^masker\.TCN\.(\d+)\.shared_block\.4\.": r"separation.blocks.\1.depthwise_prelu.",
+    r"^masker\.TCN\.(\d+)\.shared_block\.5\.": r"separation.blocks.\1.depthwise_norm.",
+    r"^masker\.TCN\.(\d+)\.res_conv\.": r"separation.blocks.\1.residual.",
+    r"^masker\.TCN\.(\d+)\.skip_conv\.": r"separation.blocks.\1.skip.",
+}
+
+
+@CONV_TASNET.imports("asteroid")
+def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
+    """Convert `asteroid.models.ConvTasNet`: no padding in front, ReLU masks by default."""
+    names = {
+        r"\.gamma$": ".weight",
+        r"\.beta$": ".bias",
+        r"^(encoder|decoder)\.filterbank\._filters$": r"basis.\1.weight",
+        r"^masker\.bottleneck\.0\.": "separation.norm.",
+        r"^masker\.bottleneck\.1\.": "separation.bottleneck.",
+        **_BLOCK_IN_ASTEROID,
+        r"^masker\.mask_net\.0\.": "separation.output_prelu.",
+        r"^masker\.mask_net\.1\.": "separation.output.",
+    }
+    causal = arguments.get("causal", False)
+    norm = "cLN" if arguments.get("norm_type", "gLN") == "cgLN" else "gLN"
+    ours = renamed(weights, names)
+    if norm == "cLN":  # asteroid's gains and biases have no axis for time
+        norms = ("norm.weight", "norm.bias")
+        ours = {k: v[:, None] if k.endswith(norms) else v for k, v in ours.items()}
+    hyperparameters = ConvTasNetHyperparameters(
+        n_src=arguments["n_src"],
+        sample_rate=int(arguments.get("sample_rate", 8000)),
+        N=arguments.get("n_filters", 512),
+        L=arguments.get("kernel_size", 16),
+        S=arguments.get("stride", 8),
+        B=arguments.get("bn_chan", 128),
+        H=arguments.get("hid_chan", 512),
+        Sc=arguments.get("skip_chan", 128),
+        P=arguments.get("conv_kernel_size", 3),
+        X=arguments.get("n_blocks", 8),
+        R=arguments.get("n_repeats", 3),
+        causal=causal,
+        norm=norm,
+        mask=arguments.get("mask_act", "relu"),
+        encoder="relu" if arguments.get("encoder_activation") == "relu" else "linear",
+        padding="end",
+    )
+    return hyperparameters, ours
+
+
+@CONV_TASNET.imports("torchaudio")
+def from_torchaudio(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
+    """Convert `torchaudio.models.ConvTasNet`, which has no residual path in the last block."""
+    block = r"^mask_generator\.conv_layers\.(\d+)\."
+    names = {
+        r"^(encoder|decoder)\.": r"basis.\1.",
+        r"^mask_generator\.input_norm\.": "separation.norm.",
+        r"^mask_generator\.input_conv\.": "separation.bottleneck.",
+        block + r"conv_layers\.0\.": r"separation.blocks.\1.expand.",
+        block + r"conv_layers\.1\.": r"separation.blocks.\1.expand_prelu.",
+        block + r"conv_layers\.2\.": r"separation.blocks.\1.expand_norm.",
+        block + r"conv_layers\.3\.": r"separation.blocks.\1.depthwise.",
+        block + r"conv_layers\.4\.": r"separation.blocks.\1.depthwise_prelu.",
+        block + r"conv_layers\.5\.": r"separation.blocks.\1.depthwise_norm.",
+        block + r"res_out\.": r"separation.blocks.\1.residual.",
+        block + r"skip_out\.": r"separation.blocks.\1.skip.",
+        r"^mask_generator\.output_prelu\.": "separation.output_prelu.",
+        r"^mask_generator\.output_conv\.": "separation.output.",
+    }
+    ours = renamed(weights, names)
+    hyperparameters = ConvTasNetHyperparameters(
+        n_src=arguments.get("num_sources", 2),
+        N=arguments.get("enc_num_feats", 512),
+        L=arguments.get("enc_kernel_size", 16),
+        B=arguments.get("msk_num_feats", 128),
+        H=arguments.get("msk_num_hidden_feats", 512),
+        Sc=arguments.get("msk_num_feats", 128),
+        P=arguments.get("msk_kernel_size", 3),
+        X=arguments.get("msk_num_layers", 8),
+        R=arguments.get("msk_num_stacks", 3),
+        mask=arguments.get("msk_activate", "sigmoid"),
+    )
+    first, last = "separation.blocks.0.skip", hyperparameters.X * hyperparameters.R - 1
+    for part in ("weight", "bias"):  # no output depends on these
+        idle = torch.zeros_like(ours[f"{first}.{part}"])
+        ours[f"separation.blocks.{last}.residual.{part}"] = idle
+    return hyperparameters, ours
 
 
 @CONV_TASNET.variant(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from baselines.layers.level import fit_level
 from baselines.layers.stft import Stft
 from baselines.losses import magnitude_l1_loss, si_sdr_loss
 from baselines.model import ModelSpec
@@ -45,6 +46,7 @@ class MaskInference(Separator):
     """
 
     hyperparameters_class = MaskInferenceHyperparameters
+    silence_tolerance = 0.5
 
     def __init__(self, hyperparameters: MaskInferenceHyperparameters) -> None:
         super().__init__(hyperparameters)
@@ -66,6 +68,11 @@ class MaskInference(Separator):
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate mixture (batch, channels, time) into (batch, n_src, channels, time)."""
         self.check_mixture(mixture)
+        estimates = self.network(mixture)
+        return fit_level(mixture, estimates) if self.h.loss == "si_sdr" else estimates
+
+    def network(self, mixture: Tensor) -> Tensor:
+        """Return the masked mixture (batch, n_src, channels, time)."""
         spectrum = self.stft.analyse(mixture)  # (batch, channels, bins, frames)
         masked = self.masks(spectrum.abs()) * spectrum[:, None]
         return self.stft.synthesise(masked, mixture.shape[-1])
@@ -88,7 +95,7 @@ class MaskInference(Separator):
         references = batch["references"]
         named = self.source_names is not None
         if self.h.loss == "si_sdr":
-            estimates = self(batch["mixture"])
+            estimates = self.network(batch["mixture"])
             return si_sdr_loss(references=references, estimates=estimates, named=named)
         magnitude = self.stft.analyse(batch["mixture"]).abs()
         return magnitude_l1_loss(
@@ -114,13 +121,13 @@ def _initialise(blstm: nn.LSTM, mask: nn.Linear) -> None:
 MASK_INFERENCE = ModelSpec(
     name="mask_inference",
     title="Mask inference (BLSTM)",
+    task="speech_separation",
     paper=(
         "Erdogan et al., ICASSP 2015; Kolbaek et al., IEEE/ACM TASLP 25(10), 2017; configuration "
         "of nussl, Manilow et al., ISMIR 2018"
     ),
     reference_licence="nussl (MIT), compared on copied weights",
     separator=MaskInference,
-    expected_parameters=29_767_460,
     not_reproduced="The WSJ0-2mix scores (the corpus is not free).",
     tiny=lambda: MaskInferenceHyperparameters(
         n_fft=128, hop_length=64, hidden_size=16, n_layers=1, dropout=0.0
@@ -129,7 +136,7 @@ MASK_INFERENCE = ModelSpec(
 )
 
 
-@MASK_INFERENCE.variant()
+@MASK_INFERENCE.variant(parameters=29_767_460)
 def paper() -> Hyperparameters:
     """The configuration of nussl for two talkers at 8 kHz."""
     return MaskInferenceHyperparameters()

@@ -11,6 +11,7 @@ class Mixture(Separator):
 
     causal = True
     look_ahead = 0
+    receptive_field = 1
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Repeat the mixture (batch, channels, time) to (batch, n_src, channels, time)."""
@@ -21,6 +22,7 @@ class Mixture(Separator):
 MIXTURE = ModelSpec(
     name="mixture",
     title="The unseparated mixture",
+    task=None,
     paper="No paper; the starting point of every improvement measure",
     reference_licence="none read",
     separator=Mixture,

@@ -95,6 +95,8 @@ class OpenUnmix(Separator):
     """One network per named stem, then a multichannel Wiener filter of all stems."""
 
     hyperparameters_class = OpenUnmixHyperparameters
+    one_network_per_source = True
+    silence_tolerance = 0.5
 
     def __init__(self, hyperparameters: OpenUnmixHyperparameters) -> None:
         super().__init__(hyperparameters)
@@ -143,10 +145,10 @@ class OpenUnmix(Separator):
 OPEN_UNMIX = ModelSpec(
     name="open_unmix",
     title="Open-Unmix",
+    task="music_separation",
     paper="Stöter, Uhlich, Liutkus and Mitsufuji, JOSS 4(41), 2019, doi 10.21105/joss.01667",
     reference_licence="openunmix 1.3 (MIT), compared on copied weights",
     separator=OpenUnmix,
-    expected_parameters=4 * 8_893_348,
     not_reproduced=(
         "Input statistics of the training set, which the original computes first (here they are "
         "learned, from 0 and 1); reflection at the ends of the signal (here zeros)."
@@ -162,7 +164,7 @@ OPEN_UNMIX = ModelSpec(
 )
 
 
-@OPEN_UNMIX.variant()
+@OPEN_UNMIX.variant(parameters=4 * 8_893_348)
 def paper() -> Hyperparameters:
     """The four-stem system of the paper, with 8,893,348 parameters per stem."""
     return OpenUnmixHyperparameters()

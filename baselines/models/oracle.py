@@ -8,6 +8,7 @@ Vincent and Gribonval, TASLP 2010), the oracle of SiSEC 2018.
 The rest of the mixture (noise) counts as one more source in every mask, without an estimate.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +36,7 @@ class OracleHyperparameters(Hyperparameters):
     @property
     def n_fft(self) -> int:
         """Window length in samples: the power of two nearest to `window_s`."""
-        exponent = int(torch.tensor(self.window_s * self.sample_rate).log2().round())
+        exponent = round(math.log2(self.window_s * self.sample_rate))
         return int(2 ** max(exponent, 2))
 
 
@@ -97,6 +98,7 @@ def phase_sensitive_mask(spectrum: Tensor, sources: Tensor) -> Tensor:
 ORACLE = ModelSpec(
     name="oracle",
     title="Ideal masks from the references",
+    task=None,
     paper=(
         "Masks as in Luo and Mesgarani, IEEE/ACM TASLP 27(8), 2019; Erdogan et al., ICASSP 2015; "
         "Duong, Vincent and Gribonval, IEEE TASLP 18(7), 2010"

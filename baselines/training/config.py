@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 from baselines.registry import variant
 from mixgen.core.records import Record, parse_record
 
-Schedule = Literal["constant", "cosine", "plateau"]
+Schedule = Literal["constant", "cosine", "plateau", "step"]
+Optimizer = Literal["adamw", "adam", "rmsprop", "sgd"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class TrainingConfig(Record):
@@ -29,11 +31,15 @@ class TrainingConfig(Record):
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Schedule = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)  # share of the run in which the rate rises
-    patience: int = Field(
-        default=3, ge=1
-    )  # validations without a better one, until the rate halves
-    beta2: float = Field(default=0.999, ge=0, lt=1)  # of AdamW
+    # The rate is multiplied by `decay` after `patience` validations without a better one (plateau),
+    # or after every `patience` validations (step), which stand for a paper's epochs.
+    decay: float = Field(default=0.5, gt=0, lt=1)
+    patience: int = Field(default=3, ge=1)
+    optimizer: Optimizer = "adamw"
+    beta1: float = Field(default=0.9, ge=0, lt=1)  # of Adam; the momentum of SGD
+    beta2: float = Field(default=0.999, ge=0, lt=1)  # of Adam
     weight_decay: float = Field(default=1e-2, ge=0)
+    precision: Precision = "float32"  # bfloat16: autocast of what allows it
     clip_norm: float = Field(default=5.0, gt=0)
     average_decay: float = Field(default=0.99, ge=0, lt=1)  # of the weights' moving average; 0: off
     validations: int = Field(default=10, ge=1)

@@ -69,7 +69,7 @@ class Progress:
     best_db: float | None = None
     best_step: int = 0
     validations_since_best: int = 0
-    halvings: int = 0
+    decays: int = 0
     broken_steps: int = 0  # consecutive steps whose gradient was not finite
 
 
@@ -170,6 +170,19 @@ def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
     return separator
 
 
+def _optimizer(config: TrainingConfig, separator: Separator) -> torch.optim.Optimizer:
+    parameters, rate = separator.parameters(), config.learning_rate
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, rate, momentum=config.beta1, weight_decay=config.weight_decay
+        )
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, rate, weight_decay=config.weight_decay)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    betas = (config.beta1, config.beta2)
+    return kind(parameters, rate, betas=betas, weight_decay=config.weight_decay)
+
+
 class Trainer:
     """One run: a separator, the moving average of its weights, an optimiser and the progress."""
 
@@ -180,12 +193,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.separator = feed.separator.to(self.device).train()
         self.average = copy.deepcopy(self.separator).eval()
-        self.optimizer = torch.optim.AdamW(
-            self.separator.parameters(),
-            config.learning_rate,
-            betas=(0.9, config.beta2),
-            weight_decay=config.weight_decay,
-        )
+        self.optimizer = _optimizer(config, self.separator)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.history: list[dict[str, Any]] = []
@@ -233,7 +241,9 @@ class Trainer:
             return rate * self.fraction / self.config.warmup
         if self.config.schedule == "cosine":
             return rate * (1 + math.cos(math.pi * self.fraction)) / 2
-        return rate * 0.5**self.progress.halvings
+        if self.config.schedule == "step":
+            return rate * self.config.decay ** (self.progress.validations // self.config.patience)
+        return rate * self.config.decay**self.progress.decays
 
     def _batches(self) -> Generator[Batch, None, None]:
         return batches(
@@ -260,7 +270,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
         self.optimizer.zero_grad()
-        loss = self.separator.training_loss(batch)
+        with self._autocast():
+            loss = self.separator.training_loss(batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
         finite = bool(torch.isfinite(norm))
@@ -270,6 +281,10 @@ class Trainer:
         self._count_broken_steps(finite)
         self.progress.step += 1
         self._move_average()
+
+    def _autocast(self) -> torch.autocast:
+        lower = self.config.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=lower)
 
     def _count_broken_steps(self, finite: bool) -> None:
         self.progress.broken_steps = 0 if finite else self.progress.broken_steps + 1
@@ -329,7 +344,7 @@ class Trainer:
             return
         progress.validations_since_best += 1
         if progress.validations_since_best % self.config.patience == 0:
-            progress.halvings += 1
+            progress.decays += 1
 
     def save(self) -> Meta:
         """Write the checkpoint: the best weights so far, and the state that `restore` reads."""

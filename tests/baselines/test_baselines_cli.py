@@ -30,10 +30,24 @@ def test_list_names_every_variant_in_an_aligned_table() -> None:
     assert [line.split()[0] for line in lines] == ["name", *names()]
     starts = {
         line.index(word)
-        for line, word in zip(lines[:3], ("task", "talkers", "talkers"), strict=True)
+        for line, word in zip(
+            lines[:3], ("task", "speech_separation", "speech_separation"), strict=True
+        )
     }
     assert len(starts) == 1
     assert any("5,050,545" in line for line in lines)
+
+
+def test_list_of_one_task() -> None:
+    rows = json.loads(invoke("list", "--task", "music_separation", "--json").output)
+    listed = {row["name"] for row in rows}
+    assert {"open_unmix", "mixture", "oracle:irm"} <= listed
+    assert "conv_tasnet" not in listed
+
+
+def test_the_error_of_an_unknown_task_has_the_nearest() -> None:
+    result = invoke("list", "--task", "music")
+    assert "Did you mean 'music_separation'" in str(result.exception)
 
 
 def test_list_as_json() -> None:
@@ -47,6 +61,7 @@ def test_info_of_a_name_and_of_a_checkpoint(trained: Path) -> None:
     assert "1809.07454" in invoke("info", "conv_tasnet").output
     facts = json.loads(invoke("info", trained, "--json").output)
     assert facts["name"] == "conv_tasnet:tiny"
+    assert facts["macs_per_second"] > 0
     assert len(facts["checkpoint_sha256"]) == 64
     assert facts["training"]["steps"] == 2
 

@@ -7,16 +7,23 @@ import json
 
 import pytest
 import torch
+from torch import Tensor
 
+from baselines.inference.fake import without_data
 from baselines.inference.long import separate_long
+from baselines.losses import pairwise_si_sdr_db, si_sdr_loss
 from baselines.registry import build, model_spec, models, names
+from baselines.registry import variant as find_variant
 from baselines.separator import Separator
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import GetBuilt, MakeReferences, Separate
 
 TINY = [f"{name}:tiny" for name, model in models().items() if model.tiny]
 UNTRAINED = [name for name in names() if model_spec(name).tiny is None]
+SMALL = [name for name in names() if name.endswith(":small")]
 EVERY_MODEL = [*TINY, *UNTRAINED]
+# All samples of a longer look-ahead are tried on tiny models only.
+SHORT_LOOK_AHEAD = 64
 
 
 @pytest.mark.parametrize("time", [1, 2, 15, 257, 4801])
@@ -30,14 +37,38 @@ def test_same_length_out_and_finite(
     assert torch.isfinite(estimates).all()
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_variant_separates(
+@pytest.mark.parametrize("name", SMALL)
+def test_every_small_variant_separates(
     separator: Separator, separate: Separate, references_for: MakeReferences
 ) -> None:
     references = references_for(separator, 500, batch=1)
     estimates = separate(separator, references.sum(1), references)
     assert estimates.shape == references.shape
     assert torch.isfinite(estimates).all()
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in UNTRAINED])
+def test_every_variant_has_its_published_size(name: str) -> None:
+    """Without data, so that the largest take no memory; a second of audio keeps its shape."""
+    with without_data():
+        separator = build(name).eval()
+        assert separator.trainable
+        parameters = sum(parameter.numel() for parameter in separator.parameters())
+        shape = (1, separator.channels, separator.sample_rate)
+        assert separator(torch.zeros(shape)).shape == (1, separator.n_src, *shape[1:])
+    assert find_variant(name).parameters in (parameters, None)
+
+
+def test_every_trained_system_declares_a_published_size() -> None:
+    """That of its plain variant, or of its first one if it has none."""
+    for name, model in models().items():
+        first = model.variants.get(name) or next(iter(model.variants.values()))
+        assert (first.parameters is not None) == (model.tiny is not None), name
+
+
+@pytest.mark.parametrize("name", [name for name in models() if models()[name].tiny])
+def test_every_trained_system_has_a_small_variant(name: str) -> None:
+    assert f"{name}:small" in names()
 
 
 @pytest.mark.parametrize("name", EVERY_MODEL)
@@ -78,7 +109,7 @@ def test_every_parameter_is_trained(name: str, references_for: MakeReferences) -
     assert all(grad.isfinite().all() for grad in gradients.values() if grad is not None)
 
 
-@pytest.mark.parametrize("name", [*TINY, *(name for name in names() if name.endswith(":small"))])
+@pytest.mark.parametrize("name", [*TINY, *SMALL])
 def test_segments_with_silent_references_train_without_nan(
     name: str, references_for: MakeReferences
 ) -> None:
@@ -98,26 +129,170 @@ def test_training_a_separator_without_parameters_is_refused(separator: Separator
         separator.training_loss({})
 
 
-@pytest.mark.parametrize("name", names())
+LIMITED = [
+    name
+    for name in [*EVERY_MODEL, *names()]
+    if (spec := model_spec(name)).separator.look_ahead is not None or spec.tiny is not None
+]
+
+
+@pytest.mark.parametrize("name", LIMITED)
 def test_no_estimate_depends_on_more_of_the_future_than_declared(
-    separator: Separator, separate: Separate, references_for: MakeReferences
+    name: str, separate: Separate, references_for: MakeReferences, built: GetBuilt
 ) -> None:
     """Changing the mixture at t changes nothing before t - look_ahead, and does change that."""
-    if separator.look_ahead is None:
-        assert not separator.causal
-        assert separator.latency_s is None
+    with without_data():
+        look_ahead, causal = build(name).look_ahead, build(name).causal
+    if look_ahead is None:
+        assert not causal
         return
-    references = references_for(separator, 700, batch=1)
+    separator = built(name)
+    references = references_for(separator, 700 + look_ahead, batch=1)
     mixture = references.sum(1)
     before = separate(separator, mixture, references)
+    every = look_ahead <= SHORT_LOOK_AHEAD or name in TINY
+    last = 400 + look_ahead
     reach = []
-    for t in range(400, 400 + separator.look_ahead + 1):
+    for t in range(400, last + 1) if every else (400, last // 2, last):
         altered = mixture.clone()
         altered[..., t] += 1.0
         changed = (separate(separator, altered, references) != before).any(1).any(1)[0]
         reach.append(t - int(changed.nonzero()[0]))
-    assert max(reach) == separator.look_ahead
-    assert separator.latency_s == separator.look_ahead / separator.sample_rate
+    assert max(reach) == look_ahead if every else max(reach) <= look_ahead
+    assert separator.latency_s == look_ahead / separator.sample_rate
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_receptive_field_is_what_is_declared(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
+    field, look_ahead = separator.receptive_field, separator.look_ahead
+    if field is None:
+        return
+    assert look_ahead is not None
+    references = references_for(separator, 3 * field + 100, batch=1)
+    mixture = references.sum(1)
+    before = separate(separator, mixture, references)
+    altered = mixture.clone()
+    t = mixture.shape[-1] // 2
+    altered[..., t] += 1.0
+    changed = (separate(separator, altered, references) != before).any(1).any(1)[0].nonzero()
+    assert int(changed[0]) >= t - look_ahead
+    assert int(changed[-1]) <= t - look_ahead + field - 1
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_silence_after_the_mixture_changes_no_more_than_declared(
+    separator: Separator, separate: Separate, references_for: MakeReferences
+) -> None:
+    references = references_for(separator, 4000, batch=1)
+    longer = torch.nn.functional.pad(references, (0, 2000))
+    alone = separate(separator, references.sum(1), references)
+    followed = separate(separator, longer.sum(1), longer)[..., :4000]
+    change = float((followed - alone).abs().max() / alone.abs().max())
+    assert change <= max(separator.silence_tolerance, 1e-5)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_other_precisions_agree(
+    name: str, references_for: MakeReferences, separate: Separate
+) -> None:
+    """Double within 0.1 % of the peak, autocast to bfloat16 within 10 % of the energy."""
+    separator = build(name).eval()
+    references = references_for(separator, 3000)
+    mixture = references.sum(1)
+    estimates = separate(separator, mixture, references)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = separate(separator, mixture, references)
+        separator.training_loss({"mixture": mixture, "references": references}).backward()
+    double = separate(separator.double(), mixture.double(), references.double())
+    assert (double - estimates).abs().max() <= 1e-3 * estimates.abs().max()
+    assert (rounded - estimates).square().sum() <= 0.1 * estimates.square().sum()
+
+
+def _steps(separator: Separator, references: Tensor, count: int, rate: float = 1e-2) -> None:
+    """Train on one batch for some steps."""
+    separator.train()
+    optimizer = torch.optim.Adam(separator.parameters(), rate)
+    batch = {"mixture": references.sum(1), "references": references}
+    for _ in range(count):
+        optimizer.zero_grad()
+        separator.training_loss(batch).backward()
+        optimizer.step()
+    separator.eval()
+
+
+def _tones(separator: Separator, time: int = 2000) -> Tensor:
+    """One tone per source with a slow beat, far apart: (1, n_src, channels, time)."""
+    time_s = torch.arange(time) / 8000
+    tones = [
+        0.2
+        * torch.sin(2 * torch.pi * (250 + 800 * n) * time_s + n)
+        * (1.5 + torch.sin(40 * time_s))
+        for n in range(separator.n_src)
+    ]
+    return torch.stack(tones)[None, :, None].repeat(1, 1, separator.channels, 1)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_same_seed_trains_to_the_same_weights(name: str) -> None:
+    ends = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        separator = build(name)
+        _steps(separator, _tones(separator), count=2)
+        ends.append(separator.state_dict())
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_estimates_have_the_level_of_the_sources(name: str, separate: Separate) -> None:
+    """After 50 steps from output weights that are ten times too large.
+
+    Where a loss is blind to level, the fit to the mixture has to find it. The SNR may be 1 dB below
+    that of the best gain per estimate where the SI-SDR is 6 dB or more, 3.1 dB below elsewhere.
+    """
+    torch.manual_seed(2)
+    separator = build(name)
+    weights = [parameter for parameter in separator.parameters() if parameter.ndim > 1]
+    weights[-1].data *= 10
+    references = _tones(separator)
+    _steps(separator, references, count=50)
+    estimates = separate(separator, references.sum(1), references)
+    peak = references.sum(1).abs().max()
+    assert estimates.abs().max() <= 1.5 * peak
+    if separator.source_names is None:
+        si_sdr_db = pairwise_si_sdr_db(references=references, estimates=estimates)
+        estimates = estimates[:, si_sdr_db[0].argmax(1)]
+    gain = (references * estimates).sum((-1, -2)) / estimates.square().sum((-1, -2))
+    snr_db = _snr_db(references, estimates)
+    best_db = _snr_db(references, gain[..., None, None] * estimates)
+    assert (snr_db >= best_db - torch.where(best_db >= 6, 1.0, 3.1)).all(), (snr_db, best_db)
+
+
+def _snr_db(references: Tensor, estimates: Tensor) -> Tensor:
+    error = (references - estimates).square().sum((-1, -2))
+    return 10 * torch.log10(references.square().sum((-1, -2)) / error)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_one_batch_is_learned_by_heart(name: str, separate: Separate) -> None:
+    """More than 15 dB of improvement, whatever the loss."""
+    torch.manual_seed(2)
+    separator = build(name)
+    references = _tones(separator)
+    mixture = references.sum(1)
+    named = separator.source_names is not None
+    start_db = -si_sdr_loss(
+        references=references, estimates=mixture[:, None].expand_as(references), named=named
+    )
+    for _ in range(12):
+        _steps(separator, references, count=25)
+        estimates = separate(separator, mixture, references)
+        gained_db = -si_sdr_loss(references=references, estimates=estimates, named=named) - start_db
+        if gained_db > 15:
+            return
+    pytest.fail(f"{name} gained {gained_db:.1f} dB only")
 
 
 @pytest.mark.parametrize("name", EVERY_MODEL)
@@ -139,12 +314,6 @@ def test_configuration_rebuilds_the_model(
 def test_unknown_hyperparameters_are_refused(separator: Separator) -> None:
     with pytest.raises(UsageError, match="has no hyperparameter wings"):
         type(separator).from_config({"wings": 2})
-
-
-@pytest.mark.parametrize("name", [name for name in names() if ":" not in name])
-def test_paper_configuration_has_the_published_size(separator: Separator, name: str) -> None:
-    parameters = sum(parameter.numel() for parameter in separator.parameters())
-    assert parameters == (model_spec(name).expected_parameters or 0)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

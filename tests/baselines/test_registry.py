@@ -39,11 +39,6 @@ def test_a_tiny_variant_is_built_by_name_and_not_listed(name: str) -> None:
     assert sum(p.numel() for p in build(f"{name}:tiny").parameters()) < 50_000
 
 
-def test_every_model_that_is_trained_has_a_tiny_size() -> None:
-    trained = {name for name, model in models().items() if model.expected_parameters}
-    assert trained == {name for name, model in models().items() if model.tiny}
-
-
 def test_source_names_set_the_number_of_sources() -> None:
     separator = build("conv_tasnet:small", source_names=("speech", "music", "noise"))
     assert separator.n_src == 3

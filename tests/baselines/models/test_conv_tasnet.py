@@ -9,7 +9,6 @@ from baselines.models.conv_tasnet import (
     ConvTasNet,
     ConvTasNetHyperparameters,
     CumulativeLayerNorm,
-    fit_level,
 )
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import TrainOnTones
@@ -25,7 +24,7 @@ def tiny(**changes: Any) -> ConvTasNet:
     ("size", "options"),
     [
         (5_116_593, {"n_src": 3}),
-        (5_050_545, {"causal": True, "norm": "cLN", "level": "network"}),
+        (5_050_545, {"causal": True, "norm": "cLN"}),
     ],
 )
 def test_variants_have_the_published_size(size: int, options: dict[str, Any]) -> None:
@@ -35,12 +34,7 @@ def test_variants_have_the_published_size(size: int, options: dict[str, Any]) ->
 
 def test_causal_with_global_norm_is_refused() -> None:
     with pytest.raises(UsageError, match="norm='cLN'"):
-        ConvTasNetHyperparameters(causal=True, level="network")
-
-
-def test_causal_with_a_level_from_the_whole_signal_is_refused() -> None:
-    with pytest.raises(UsageError, match="level='network'"):
-        ConvTasNetHyperparameters(causal=True, norm="cLN")
+        ConvTasNetHyperparameters(causal=True)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +50,8 @@ def test_global_norm_depends_on_the_future() -> None:
     mixture = 0.1 * torch.randn(1, 1, 2000)
     altered = mixture.clone()
     altered[..., 1500] += 1
-    separator = tiny(level="network")
-    assert (separator(mixture) != separator(altered))[..., :16].any()
+    separator = tiny()
+    assert (separator.network(mixture) != separator.network(altered))[..., :16].any()
 
 
 def test_cumulative_norm_is_the_norm_of_the_frames_so_far() -> None:
@@ -68,37 +62,9 @@ def test_cumulative_norm_is_the_norm_of_the_frames_so_far() -> None:
         torch.testing.assert_close(norm(x)[..., frame - 1], expected[..., -1], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("padding", ["both", "end"])
-@pytest.mark.parametrize(("L", "S"), [(16, 8), (16, 4), (40, 20), (5, 2), (7, 7)])
-@pytest.mark.parametrize("time", [1, 16, 100, 101])
-def test_padding_gives_whole_frames_over_every_sample(
-    padding: str, L: int, S: int, time: int
-) -> None:
-    separator = tiny(L=L, S=S, padding=padding)
-    front, end = separator._padding(time)
-    assert (front + time + end - L) % S == 0
-    assert end >= front
-    assert end < front + S + max(L - time, 0)
-
-
-def test_level_brings_the_sum_to_the_mixture() -> None:
-    references = torch.randn(3, 2, 1, 4000)
-    gains = torch.tensor([3.0, -0.2])[None, :, None, None]
-    fitted = fit_level(references.sum(1), references * gains)
-    torch.testing.assert_close(fitted, references, rtol=0, atol=1e-3)
-
-
-def test_level_of_equal_estimates_shares_the_mixture() -> None:
-    mixture = torch.randn(1, 2, 500)
-    fitted = fit_level(mixture, 5 * mixture[:, None].repeat(1, 2, 1, 1))
-    torch.testing.assert_close(
-        fitted, 0.5 * mixture[:, None].expand(1, 2, 2, 500), rtol=1e-2, atol=1e-2
-    )
-
-
-@pytest.mark.parametrize("level", ["mixture", "network"])
-def test_estimates_follow_the_gain_of_the_mixture(level: str) -> None:
-    separator = tiny(level=level)
+@pytest.mark.parametrize("options", [{}, {"causal": True, "norm": "cLN"}])
+def test_estimates_follow_the_gain_of_the_mixture(options: dict[str, Any]) -> None:
+    separator = tiny(**options)
     mixture = torch.randn(1, 1, 2000)
     torch.testing.assert_close(
         separator(0.01 * mixture), 0.01 * separator(mixture), rtol=1e-3, atol=1e-5

@@ -157,7 +157,7 @@ def test_the_rate_is_halved_when_validation_does_not_improve(
     )
     for score_db in (1.0, 0.5, 0.5, 2.0, 1.0, 1.0, 1.0, 1.0):
         trainer._keep_if_best(score_db)
-    assert trainer.progress.halvings == 3
+    assert trainer.progress.decays == 3
     assert trainer.learning_rate == trainer.config.learning_rate / 8
 
 

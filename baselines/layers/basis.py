@@ -1,0 +1,57 @@
+"""A learned analysis and synthesis of the waveform: what TasNet put in place of the STFT.
+
+Luo and Mesgarani, "TasNet: time-domain audio separation network for real-time, single-channel
+speech separation", ICASSP 2018. Axes: b batch, n_src, N basis signals, k frames.
+
+The padding decides which frames a sample lies in. `"both"` adds L - S zeros at each end, so that
+every sample lies in the same number of frames; `"end"` starts the first frame at the first sample
+and only completes the last.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+PADDINGS = ("both", "end")
+
+
+class LearnedBasis(nn.Module):
+    """N basis signals of L samples, one frame every S samples, for analysis and for synthesis.
+
+    For several channels, each basis signal has one filter per channel.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        N: int,
+        L: int,
+        S: int,
+        padding: str = "both",
+        bias: bool = False,
+        relu: bool = False,
+    ) -> None:
+        super().__init__()
+        self.L, self.S = L, S
+        self.padding = padding
+        self.relu = relu
+        self.encoder = nn.Conv1d(channels, N, L, S, bias=bias)
+        self.decoder = nn.ConvTranspose1d(N, channels, L, S, bias=bias)
+
+    def framing(self, time: int) -> tuple[int, int]:
+        """Return how many zeros before and after a signal of `time` samples give whole frames."""
+        front = self.L - self.S if self.padding == "both" else 0
+        strides = -(-max(front + time + front - self.L, 0) // self.S)  # rounded up
+        return front, strides * self.S + self.L - front - time
+
+    def encode(self, signal: Tensor) -> Tensor:
+        """Return the weights (b, N, k) of a signal (b, channels, time)."""
+        w: Tensor = self.encoder(functional.pad(signal, self.framing(signal.shape[-1])))
+        return w.relu() if self.relu else w
+
+    def decode(self, d: Tensor, time: int) -> Tensor:
+        """Return the signals (b, n_src, channels, time) of weights (b, n_src, N, k)."""
+        front, _ = self.framing(time)
+        decoded = self.decoder(d.flatten(0, 1))[..., front : front + time]
+        signals: Tensor = decoded.unflatten(0, d.shape[:2])
+        return signals
