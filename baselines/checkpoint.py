@@ -11,7 +11,8 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,13 @@ import torch
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
+from baselines.fake_tensors import without_data
 from baselines.registry import model_spec
 from baselines.separator import Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
@@ -47,6 +53,8 @@ SUMS_FILE = "SHA256SUMS"
 
 Tensors = dict[str, Tensor]
 
+# Layers without weights, and lists of layers, count too.
+_LAYERS_PER_WEIGHT = 20
 _PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".th", ".pt2"}
 _PICKLE_OR_ZIP = (b"\x80", b"PK")
 
@@ -190,13 +198,55 @@ def load(folder: str | Path) -> Separator:
             unknown, or the weights do not fit it.
     """
     folder = Path(folder)
-    meta = read_meta(folder)
-    try:
-        separator = model_spec(meta.model).separator.from_config(meta.config)
-    except (SuiteError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{folder} holds a separator that cannot be built: {error}") from None
-    assign_weights(separator, load_weights(folder), folder / MODEL_FILE)
+    meta, weights = read_meta(folder), load_weights(folder)
+    with without_data(), no_larger_than(weights):
+        check_weights(_build(meta, folder), weights, folder / MODEL_FILE)
+    separator = _build(meta, folder)
+    separator.load_state_dict(weights)
     return separator.eval()
+
+
+def _build(meta: Meta, folder: Path) -> Separator:
+    try:
+        return model_spec(meta.model).separator.from_config(meta.config)
+    except (SuiteError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder} holds a separator that cannot be built: {reason}") from None
+
+
+@contextmanager
+def no_larger_than(weights: Tensors) -> Iterator[None]:
+    """Stop building a separator here as soon as it is far larger than its weights.
+
+    Raises:
+        InputError: the separator has more parameters, or many more layers, than the weights.
+    """
+    values_left = sum(tensor.numel() for tensor in weights.values())
+    layers_left = _LAYERS_PER_WEIGHT * (len(weights) + 1)
+
+    def count_values(_module: nn.Module, _name: str, parameter: Tensor | None) -> None:
+        nonlocal values_left
+        values_left -= 0 if parameter is None else parameter.numel()
+        stop_if_negative(values_left)
+
+    def count_layers(_module: nn.Module, _name: str, _layer: nn.Module | None) -> None:
+        nonlocal layers_left
+        layers_left -= 1
+        stop_if_negative(layers_left)
+
+    def stop_if_negative(left: int) -> None:
+        if left < 0:
+            raise InputError("its configuration is of a larger model than its weights are.")
+
+    hooks = [
+        register_module_parameter_registration_hook(count_values),
+        register_module_module_registration_hook(count_layers),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def read_meta(folder: Path) -> Meta:
@@ -236,18 +286,33 @@ def assign_weights(separator: Separator, weights: Tensors, path: Path) -> None:
     """Copy weights that were read from `path` into a separator.
 
     Raises:
-        InputError: a weight is missing, superfluous or of another shape.
+        InputError: as `check_weights`.
     """
-    expected = {name: tuple(tensor.shape) for name, tensor in separator.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    check_weights(separator, weights, path)
+    separator.load_state_dict(weights)
+
+
+def check_weights(separator: Separator, weights: Tensors, path: Path) -> None:
+    """Check that weights that were read from `path` are those of a separator of this kind.
+
+    Raises:
+        InputError: a weight is missing, superfluous, of another shape, or holds integers where the
+            separator has real values.
+    """
+    expected = {name: _kind(tensor) for name, tensor in separator.state_dict().items()}
+    given = {name: _kind(tensor) for name, tensor in weights.items()}
     for name in sorted(expected.keys() | given.keys()):
         if expected.get(name) != given.get(name):
             raise InputError(
-                f"{path} does not fit its model: {name} has shape {given.get(name, 'missing')} in "
-                f"the file and {expected.get(name, 'missing')} in the model; use the version of "
-                "the suite that wrote it."
+                f"{path} does not fit its model: {name} is {given.get(name, 'missing')} in the "
+                f"file and {expected.get(name, 'missing')} in the model; use the version of the "
+                "suite that wrote it."
             )
-    separator.load_state_dict(weights)
+
+
+def _kind(tensor: Tensor) -> str:
+    numbers = "real" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+    return f"{numbers} of shape {tuple(tensor.shape)}"
 
 
 def _checked(folder: Path, name: str) -> Path:

@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunStatistics:
-    """Seconds spent separating, seconds of audio separated, and mixtures that failed."""
+    """What was measured while a set was separated.
+
+    Attributes:
+        busy_s: seconds spent separating.
+        audio_s: seconds of audio separated.
+        largest_peak: largest sample of all estimates; 1 is full scale.
+        failures: mixtures that could not be separated, with the reasons.
+    """
 
     busy_s: float = 0.0
     audio_s: float = 0.0
+    largest_peak: float = 0.0
     failures: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -93,4 +101,10 @@ COSTS = (
     ),
     Cost(name="latency_s", measure=lambda separator, _statistics, _device: separator.latency_s),
     Cost(name="peak_memory_mb", measure=_peak_memory_mb),
+    Cost(
+        name="largest_peak",
+        measure=lambda _separator, statistics, _device: statistics.largest_peak,
+        title="peak",
+        text="{:.2f}".format,
+    ),
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import baselines
 from baselines.checkpoint import checkpoint_sha256, count_parameters, load, read_meta
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.inference.macs import macs_per_second
 from baselines.registry import build, model_spec
 from baselines.separator import Separator
@@ -28,7 +28,9 @@ def describe(name: str) -> dict[str, Any]:
 def describe_checkpoint(folder: Path) -> dict[str, Any]:
     """Return the facts of a checkpoint, after checking its files; raises InputError as `load`."""
     meta = read_meta(folder)
-    facts = _facts(meta.model, load(folder))
+    load(folder)
+    with without_data():
+        facts = _facts(meta.model, model_spec(meta.model).separator.from_config(meta.config))
     return {
         "name": meta.model,
         "checkpoint_sha256": checkpoint_sha256(folder),

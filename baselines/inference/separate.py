@@ -3,7 +3,7 @@
 import gc
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,12 @@ def separate_set(
         if not all(_estimate_path(out, mixture, name).is_file() for name in estimate_names)
     ]
     statistics = _separate_all(separator, rendered, pending, out, estimate_names)
+    statistics.largest_peak = _largest_peak(
+        path
+        for mixture in mixtures
+        for name in estimate_names
+        if (path := _estimate_path(out, mixture, name)).is_file()
+    )
     cost = _measure_costs(separator, statistics, used_threads)
     run = {**plan, **cost, "failures": statistics.failures}
     if not pending and previous is not None:
@@ -143,6 +149,19 @@ def _estimate_names(separator: Separator, mixture: Mixture) -> list[str]:
 
 def _numbered_names(separator: Separator) -> list[str]:
     return [f"est{number}" for number in range(1, separator.n_src + 1)]
+
+
+def _largest_peak(paths: Iterable[Path]) -> float:
+    """Return the largest sample of the estimates, where 1 is full scale; report what clips."""
+    peaks = {path: float(np.abs(read_audio(path)[0]).max()) for path in paths}
+    clipping = [path for path, peak in peaks.items() if peak > 1]
+    if clipping:
+        loudest = max(clipping, key=peaks.__getitem__)
+        print_status(
+            f"{len(clipping)} of {len(peaks)} estimates go beyond full scale, which players clip: "
+            f"{loudest} peaks at {peaks[loudest]:.2f}. The files hold all of it (32-bit float)."
+        )
+    return max(peaks.values(), default=0.0)
 
 
 def _begin(out: Path, plan: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
@@ -323,6 +342,7 @@ def separate_file(
         path = Path(out) / f"{name}.{_FORMAT.extension}"
         write_samples(path, estimate.T.astype("<f4"), rate, _FORMAT)
         paths.append(path)
+    _largest_peak(paths)
     return paths
 
 

@@ -136,7 +136,23 @@ def test_an_oversize_header_is_refused(checkpoint: Path) -> None:
 
 def test_a_weight_of_another_shape_is_refused(checkpoint: Path) -> None:
     edit_weights(checkpoint, lambda w: w.update({sorted(w)[0]: torch.zeros(7, 7)}))
-    with pytest.raises(InputError, match=r"shape \(7, 7\)"):
+    with pytest.raises(InputError, match=r"shape \(7, 7\)|larger model"):
+        load(checkpoint)
+
+
+@pytest.mark.parametrize("size", [{"R": 10**6}, {"X": 10**6}, {"N": 10**9}, {"n_src": 10**12}])
+def test_a_configuration_far_larger_than_its_weights_is_refused_at_once(
+    checkpoint: Path, size: dict[str, int]
+) -> None:
+    """A stranger's file cannot take the machine's memory, even if its hashes are right."""
+    edit_meta(checkpoint, config={**read_meta(checkpoint).config, **size})
+    with pytest.raises(InputError, match="cannot be built"):
+        load(checkpoint)
+
+
+def test_integer_weights_are_refused(checkpoint: Path) -> None:
+    edit_weights(checkpoint, lambda w: w.update({k: v.to(torch.int32) for k, v in w.items()}))
+    with pytest.raises(InputError, match="is int32 of shape"):
         load(checkpoint)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.inference.long import separate_long
 from baselines.losses import pairwise_si_sdr_db, si_sdr_loss
 from baselines.registry import build, model_spec, models, names

@@ -25,7 +25,7 @@ def test_every_cost_is_documented(cost: Cost) -> None:
 
 
 def test_known_values() -> None:
-    statistics = RunStatistics(busy_s=1.0, audio_s=4.0)
+    statistics = RunStatistics(busy_s=1.0, audio_s=4.0, largest_peak=0.5)
     device = torch.device("cpu")
     causal = build("conv_tasnet:causal")
     found = {cost.name: cost.measure(causal, statistics, device) for cost in COSTS}
@@ -34,6 +34,7 @@ def test_known_values() -> None:
     assert found["latency_s"] == 15 / 8000
     assert found["macs_per_second"] == pytest.approx(4.97e9, rel=0.01)
     assert found["peak_memory_mb"] > 10
+    assert found["largest_peak"] == 0.5
     texts = {cost.title: cost.text(found[cost.name]) for cost in COSTS if cost.title}
     assert texts["parameters"] == "5,050,545"
     assert texts["MACs/s"].endswith(" G")

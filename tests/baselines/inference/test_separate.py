@@ -72,6 +72,28 @@ def test_run_json_says_what_was_done(speech: TinySet, trained: Path, tmp_path: P
     ]
 
 
+def test_estimates_that_players_clip_are_reported(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loud = tmp_path / "loud.wav"
+    soundfile.write(loud, 3 * np.sin(np.arange(4000) / 5), 8000, subtype="FLOAT")
+    first, second = separate_file(trained, loud, tmp_path / "out", device="cpu")
+    peaks = [float(np.abs(soundfile.read(path)[0]).max()) for path in (first, second)]
+    assert max(peaks) > 1
+    printed = capsys.readouterr().err
+    assert "go beyond full scale" in printed
+    assert f"peaks at {max(peaks):.2f}" in printed
+
+
+def test_the_largest_peak_of_a_set_counts_estimates_of_an_earlier_run(
+    speech: TinySet, tmp_path: Path
+) -> None:
+    out = tmp_path / "est"
+    whole = run("mixture", speech, out)
+    shutil.rmtree(out / "test-2")
+    assert run("mixture", speech, out)["largest_peak"] == whole["largest_peak"] > 0
+
+
 def test_estimates_are_the_checkpoints(speech: TinySet, trained: Path, tmp_path: Path) -> None:
     run(trained, speech, tmp_path / "est")
     mixture = torch.from_numpy(RenderedSet(speech.rendered).load_mixture("test-1")).float()
