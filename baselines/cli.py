@@ -1,4 +1,4 @@
-"""The command `baselines`: list, info, train, separate."""
+"""The command `baselines`: list, info, train, import, separate."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from mixgen.core.errors import UsageError
 from mixgen.core.registry import unknown
 from mixgen.core.vocabulary import ALL_TASKS
 
-app = console.new_app("baselines", "Published separators: list, train, separate.")
+app = console.new_app("baselines", "Published separators: list, train, import, separate.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
@@ -161,6 +161,34 @@ def train(
         **{name: given[name] for name in TrainingConfig.model_fields if name in given}
     )
     training.train(config, out, overwrite=overwrite)
+
+
+@app.command("import")
+def import_peer(
+    peer: Annotated[str, typer.Argument(help="asteroid, demucs, openunmix, speechbrain, ...")],
+    file: Annotated[Path, typer.Argument(help="The peer's weights: a file, or their folder.")],
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoint.")],
+    model: Annotated[
+        str | None, typer.Option(help="The system, where the file does not name it.")
+    ] = None,
+    arguments: Annotated[
+        Path | None, typer.Option(help="JSON of the constructor's arguments the file lacks.")
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Turn another implementation's weights into a checkpoint; no code in the file is run.
+
+    Example: baselines import asteroid conv_tasnet.pth --out checkpoints/conv_tasnet
+    """
+    from baselines.peers import import_weights, read_arguments
+
+    given = {} if arguments is None else read_arguments(arguments)
+    meta = import_weights(peer, file, out, model=model, arguments=given, overwrite=overwrite)
+    if as_json:
+        typer.echo(json.dumps(meta.as_dict(), indent=2))
+    else:
+        typer.echo(f"{out}: {meta.model}, {meta.parameters:,} parameters, from {peer}")
 
 
 @app.command()

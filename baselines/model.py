@@ -1,5 +1,6 @@
 """What each module in `baselines/models/` declares: a system, its variants, and their training."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ Build = Callable[[], Hyperparameters]
 
 Weights = dict[str, Tensor]
 Imported = tuple[Hyperparameters, Weights]
-Importer = Callable[[Weights, Mapping[str, Any]], Imported]
+Convert = Callable[[Weights, Mapping[str, Any]], Imported]
 """Turns a peer's weights and the arguments of its constructor into ours."""
 
 TINY = "tiny"
@@ -38,6 +39,20 @@ class Variant:
     def summary(self) -> str:
         """One line that describes the variant."""
         return (self.build.__doc__ or "").strip()
+
+
+@dataclass(frozen=True)
+class Importer:
+    """How weights of another implementation become ours.
+
+    Attributes:
+        class_name: of the peer's model.
+        convert: takes the peer's state dict and the arguments of its constructor; returns our
+            hyperparameters and our state dict.
+    """
+
+    class_name: str
+    convert: Convert
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +108,20 @@ class ModelSpec:
 
         return register
 
-    def imports(self, peer: str) -> Callable[[Importer], Importer]:
+    def imports(self, peer: str, class_name: str) -> Callable[[Convert], Convert]:
         """Decorate a function that turns a peer's weights into ours, and register it.
 
-        It takes the peer's state dict and the arguments of the peer's constructor, and returns our
-        hyperparameters and our state dict.
+        Args:
+            peer: name of the other implementation.
+            class_name: of its model.
 
         Raises:
             SuiteError: another importer is for the same peer.
         """
 
-        def register(importer: Importer) -> Importer:
-            add(self.importers, peer, importer, f"{self.name}'s importers")
-            return importer
+        def register(convert: Convert) -> Convert:
+            add(self.importers, peer, Importer(class_name, convert), f"{self.name}'s importers")
+            return convert
 
         return register
 
@@ -114,3 +130,18 @@ class ModelSpec:
         if self.tiny is not None and full_name == f"{self.name}:{TINY}":
             return Variant(self.tiny, self.training)
         return self.variants.get(full_name)
+
+
+def renamed(weights: Weights, patterns: Mapping[str, str]) -> Weights:
+    """Return weights under other names.
+
+    Args:
+        weights: by the peer's names.
+        patterns: regular expressions, applied in order to every name, and what replaces a match.
+    """
+    result = {}
+    for name, tensor in weights.items():
+        for pattern, replacement in patterns.items():
+            name = re.sub(pattern, replacement, name)
+        result[name] = tensor
+    return result

@@ -22,8 +22,7 @@ from torch.nn import functional
 
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.fitted import FittedSeparator
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, Sc skip, H hidden, k frames.
@@ -234,7 +233,7 @@ _BLOCK_IN_ASTEROID = {
 }
 
 
-@CONV_TASNET.imports("asteroid")
+@CONV_TASNET.imports("asteroid", "ConvTasNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.ConvTasNet`: no padding in front, ReLU masks by default."""
     names = {
@@ -274,7 +273,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, ours
 
 
-@CONV_TASNET.imports("torchaudio")
+@CONV_TASNET.imports("torchaudio", "ConvTasNet")
 def from_torchaudio(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `torchaudio.models.ConvTasNet`, which has no residual path in the last block."""
     block = r"^mask_generator\.conv_layers\.(\d+)\."
