@@ -180,7 +180,7 @@ def _optimizer(config: TrainingConfig, separator: Separator) -> torch.optim.Opti
         return torch.optim.RMSprop(parameters, rate, weight_decay=config.weight_decay)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     betas = (config.beta1, config.beta2)
-    return kind(parameters, rate, betas=betas, weight_decay=config.weight_decay)
+    return kind(parameters, rate, betas=betas, weight_decay=config.weight_decay, fused=True)
 
 
 class Trainer:
