@@ -6,9 +6,10 @@
 Speech: the recipe `librispeech_2mix_clean` over real LibriSpeech (in SEPARATION_DATA, or
 ../shared/data beside the repository): 191 talkers of train-clean-100 to learn from, 100 mixtures of
 unseen test-other talkers. Music: the recipe `starter_music` over the synthetic songs of the starter
-corpus. Every system trains on `--threads` processor cores for `--minutes`, from the training that its
-file declares; nothing is tuned on the test split. The script can be stopped and started again: it
-keeps finished checkpoints in WORK and continues. Writes benchmarks/results/small_models_TASK.csv.
+corpus. Every system trains on `--threads` processor cores for `--minutes`, from the training that
+its file declares; nothing is tuned on the test split. The script can be stopped and started again:
+it keeps finished checkpoints in WORK and continues. Writes small_models_TASK.csv in
+benchmarks/results.
 """
 
 import argparse

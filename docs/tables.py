@@ -40,6 +40,23 @@ def systems_table() -> str:
     return table(("system", "what", "task", "parameters", "MACs/s", "paper"), rows)
 
 
+def variants_table() -> str:
+    """Return every trained variant with its size, cost, context and licence of the reference."""
+    rows = []
+    for name in names():
+        facts = facts_of(name)
+        if facts["parameters"]:
+            size = f"{facts['parameters']:,}"
+            if facts["parameters_per_source"]:
+                size += f" ({facts['parameters_per_source']:,} per source)"
+            macs = f"{facts['macs_per_second'] / 1e9:.2f} G"
+            field, ahead = facts["receptive_field_samples"], facts["look_ahead_samples"]
+            context = ("all" if samples is None else f"{samples:,}" for samples in (field, ahead))
+            rows.append((f"`{name}`", facts["task"], size, macs, *context))
+    header = ("variant", "task", "parameters", "MACs/s", "receptive field", "look-ahead")
+    return table(header, rows)
+
+
 def layouts_table() -> str:
     """Return every corpus layout with its licence, citation and home page."""
     rows = (
@@ -54,7 +71,11 @@ def layouts_table() -> str:
     return table(("layout", "licence", "cite", "home page"), rows)
 
 
-TABLES = {"README.md": {"systems": systems_table}, "docs/corpora.md": {"layouts": layouts_table}}
+TABLES = {
+    "README.md": {"systems": systems_table},
+    "docs/baselines.md": {"variants": variants_table},
+    "docs/corpora.md": {"layouts": layouts_table},
+}
 
 
 def generated() -> dict[Path, str]:
