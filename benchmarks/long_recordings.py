@@ -5,8 +5,8 @@
 For each checkpoint, mixtures of the set's test split are put one after the other to a recording of
 `--seconds`. Its estimates in chunks (20 s, overlapping by 4 s, as `baselines separate` does) are
 compared with those of the whole recording: the SNR of all samples, that of the samples within half
-a second of a seam, and how many seams exchanged the estimates. Then an hour is separated in a process
-of its own, whose peak memory is set against that of the signals alone. Writes
+a second of a seam, and how many seams exchanged the estimates. Then an hour is separated in a
+process of its own, whose peak memory is set against that of the signals alone. Writes
 benchmarks/results/long_recordings.csv.
 """
 

@@ -13,6 +13,8 @@ benchmarks/results.
 """
 
 import argparse
+import json
+import math
 import os
 import shutil
 import subprocess
@@ -82,6 +84,32 @@ def train(name: str, work: Path, minutes: float, threads: int) -> Path:
     return checkpoint
 
 
+def level_losses_db(scores: Path) -> list[float]:
+    """Return, for every estimate of scores, by how much more than allowed its level costs SNR.
+
+    The SNR may be 1 dB below that of the best gain where the SI-SDR is 6 dB or more, 3.1 dB below
+    elsewhere; what is above 0 breaks this.
+    """
+    losses = []
+    for line in (scores / "items.jsonl").read_text(encoding="utf-8").splitlines():
+        item = json.loads(line)
+        if item["status"] == "ok":
+            best_db = 10 * math.log10(1 + 10 ** (item["si_sdr"] / 10))
+            losses.append(best_db - item["snr"] - (1.0 if item["si_sdr"] >= 6 else 3.1))
+    return losses
+
+
+def check_levels(results: Path, checkpoints: list[Path]) -> None:
+    """Print how the estimates of each system keep their level; stop where one does not."""
+    broken = []
+    for checkpoint in checkpoints:
+        losses = level_losses_db(results / checkpoint.name / "scores")
+        print(f"level of {checkpoint.name}: {-max(losses):.2f} dB inside what is allowed, at worst")
+        broken += [checkpoint.name] if max(losses) > 0 else []
+    if broken:
+        raise SystemExit(f"Estimates are not at the level of the sources: {', '.join(broken)}.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("task", choices=TASKS)
@@ -108,6 +136,7 @@ def main() -> None:
     result = RESULTS / f"small_models_{options.task}.csv"
     shutil.copy(work / "results" / "leaderboard.csv", result)
     print(f"wrote {result}")
+    check_levels(work / "results" / rendered.name, checkpoints)
 
 
 if __name__ == "__main__":
