@@ -15,14 +15,16 @@ def segment(x: Tensor, K: int, margin: int | None = None) -> Tensor:
     Args:
         x: shape (b, F, k).
         K: frames of a chunk, an even number.
-        margin: zeros before the first frame and, at least, after the last. With K // 2, the
-            default, every frame lies in two chunks.
+        margin: zeros before the first frame and after the last. From K // 2, the default, on, every
+            frame lies in two chunks. With less than K, more zeros complete the last chunk; with K
+            or more, only zeros are left over behind it, and are cut off.
     """
     hop = K // 2
     margin = hop if margin is None else margin
     frames = x.shape[-1] + 2 * margin
     hops = -(-max(frames - K, 0) // hop)  # rounded up
-    padded = functional.pad(x, (margin, margin + hops * hop + K - frames))
+    missing = hops * hop + K - frames if margin < K else 0
+    padded = functional.pad(x, (margin, margin + missing))
     return padded.unfold(-1, K, hop).transpose(-1, -2)
 
 

@@ -15,6 +15,13 @@ def test_every_frame_lies_in_two_chunks(k: int, margin: int | None) -> None:
     torch.testing.assert_close(overlap_add(chunks, k, margin), 2 * x, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(("k", "count"), [(9, 4), (10, 5), (11, 5), (14, 5), (15, 6)])
+def test_whole_chunks_alone_are_cut_from_a_margin_of_a_chunk(k: int, count: int) -> None:
+    """As `torch.nn.functional.unfold` does: none is completed by more zeros."""
+    assert segment(torch.randn(1, 1, k), 10, 10).shape[-1] == count
+    assert segment(torch.randn(1, 1, k), 10).shape[-1] == -(-k // 5) + 1
+
+
 def test_a_chunk_begins_half_a_chunk_after_the_one_before() -> None:
     x = torch.arange(1.0, 13)[None, None]
     chunks = segment(x, 4)
