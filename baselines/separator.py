@@ -50,6 +50,8 @@ class Separator(nn.Module):
     """True for oracles, whose `forward` also takes the references."""
     one_network_per_source: ClassVar[bool] = False
     """True if equal networks, one per source, share no parameter."""
+    assigns_whole_bins: ClassVar[bool] = False
+    """True if a bin of the spectrogram goes to one source or another, so that estimates jump."""
 
     causal: bool = False
     look_ahead: int | None = None

@@ -12,8 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from baselines.layers.stft import Stft
-from baselines.model import Weights
-from baselines.peers import renamed
+from baselines.model import Weights, renamed
 from baselines.separator import Hyperparameters, Separator, require
 
 # Magnitudes below this, -80 dB, count as silence.

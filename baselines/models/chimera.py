@@ -155,7 +155,7 @@ def small() -> Hyperparameters:
     return ChimeraHyperparameters(hop_length=128, hidden_size=200, n_layers=2, dropout=0.0)
 
 
-@CHIMERA.imports("nussl")
+@CHIMERA.imports("nussl", "SeparationModel")
 def from_nussl(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert a model that nussl's `build_recurrent_chimera` configures."""
     h = ChimeraHyperparameters(

@@ -77,6 +77,7 @@ class DeepClustering(RecurrentMasking):
     """Binary masks, one per cluster of the embeddings of all bins."""
 
     hyperparameters_class = DeepClusteringHyperparameters
+    assigns_whole_bins = True
     silence_tolerance = 2.0  # a bin between two clusters changes sides at once
 
     def __init__(self, hyperparameters: DeepClusteringHyperparameters) -> None:
@@ -163,7 +164,7 @@ def small() -> Hyperparameters:
     )
 
 
-@DEEP_CLUSTERING.imports("nussl")
+@DEEP_CLUSTERING.imports("nussl", "SeparationModel")
 def from_nussl(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert a model that nussl's `build_recurrent_dpcl` configures."""
     h = DeepClusteringHyperparameters(

@@ -44,8 +44,7 @@ from baselines.layers.demucs import (
     rescale_convolutions,
     whole_frames,
 )
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, Separator, require
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -246,7 +245,7 @@ def v1() -> Hyperparameters:
     return DemucsHyperparameters(C=100, resample=1)
 
 
-@DEMUCS.imports("demucs")
+@DEMUCS.imports("demucs", "Demucs")
 def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `demucs.demucs.Demucs` without residual branches (DConv), norms and GELU."""
     needed = {"dconv_mode": 0, "gelu": False, "glu": True, "rewrite": True}

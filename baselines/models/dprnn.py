@@ -34,8 +34,7 @@ from baselines.layers.dual_path_separator import (
     GlobalLayerNorm,
     sequences,
 )
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, B features, K frames of a chunk, S chunks.
@@ -162,7 +161,7 @@ def sizes_in_asteroid(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@DPRNN_TASNET.imports("asteroid")
+@DPRNN_TASNET.imports("asteroid", "DPRNNTasNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.DPRNNTasNet`: linear basis, sigmoid masks, a biased bottleneck."""
     names = {

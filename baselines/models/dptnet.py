@@ -34,9 +34,8 @@ from baselines.layers.dual_path_separator import (
     GlobalLayerNorm,
     sequences,
 )
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.models.dprnn import AROUND_THE_PATHS_IN_ASTEROID, sizes_in_asteroid
-from baselines.peers import renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, B features, K frames of a chunk, S chunks.
@@ -151,7 +150,7 @@ def small() -> Hyperparameters:
     return DPTNetHyperparameters(L=64, B=64, H=64, K=40, R=2)
 
 
-@DPTNET.imports("asteroid")
+@DPTNET.imports("asteroid", "DPTNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.DPTNet`, which masks the features of the paths themselves."""
     activation = arguments.get("ff_activation", "relu")

@@ -120,7 +120,7 @@ def small() -> Hyperparameters:
     )
 
 
-@MASK_INFERENCE.imports("nussl")
+@MASK_INFERENCE.imports("nussl", "SeparationModel")
 def from_nussl(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert a model that nussl's `build_recurrent_mask_inference` configures."""
     h = MaskInferenceHyperparameters(

@@ -197,17 +197,25 @@ def test_silence_after_the_mixture_changes_no_more_than_declared(
 def test_other_precisions_agree(
     name: str, references_for: MakeReferences, separate: Separate
 ) -> None:
-    """Double within 0.1 % of the peak, autocast to bfloat16 within 10 % of the energy."""
+    """Double within 0.1 % of the peak, autocast to bfloat16 within 10 % of the energy.
+
+    Where bins are assigned as a whole, an estimate can jump: there the losses agree within 5 %.
+    """
     separator = build(name).eval()
     references = references_for(separator, 3000)
-    mixture = references.sum(1)
-    estimates = separate(separator, mixture, references)
+    batch = {"mixture": references.sum(1), "references": references}
+    estimates = separate(separator, batch["mixture"], references)
+    loss = separator.training_loss(batch)
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = separate(separator, mixture, references)
-        separator.training_loss({"mixture": mixture, "references": references}).backward()
-    double = separate(separator.double(), mixture.double(), references.double())
+        rounded = separate(separator, batch["mixture"], references)
+        rounded_loss = separator.training_loss(batch)
+        rounded_loss.backward()
+    if separator.assigns_whole_bins:
+        assert abs(rounded_loss - loss) <= 0.05 * abs(loss)
+    else:
+        assert (rounded - estimates).square().sum() <= 0.1 * estimates.square().sum()
+    double = separate(separator.double(), batch["mixture"].double(), references.double())
     assert (double - estimates).abs().max() <= 1e-3 * estimates.abs().max()
-    assert (rounded - estimates).square().sum() <= 0.1 * estimates.square().sum()
 
 
 def _steps(separator: Separator, references: Tensor, count: int, rate: float = 1e-2) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.inference.macs import macs_per_second
 from baselines.models.dptnet import DPTNet, DPTNetHyperparameters, TransformerPath
 from baselines.registry import build
