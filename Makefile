@@ -38,6 +38,9 @@ tables: setup
 
 bench: setup $(benchmarks:%=run/%)
 
+run/benchmarks/models_speed.py: .venv-parity/ready
+	.venv-parity/bin/python benchmarks/models_speed.py
+
 run/%: setup
 	$(python) $*
 
