@@ -8,17 +8,17 @@ mixture's weights, and the SI-SDR of what they decode to is maximised. Step 2 tr
 a temporal convolutional network (TDCN), to reach these masked weights: the SI-SDR of weights,
 without removal of a mean, which the paper shows to be a lower bound of that of the signals.
 
-The layout is that of the authors' second publication of it (Tzinis et al., "Sudo rm -rf", MLSP
-2020): L = 21, 256 basis signals with bias and ReLU, 4 repeats of 8 blocks without skip paths, a
-mask layer that convolves along the basis, ReLU and softmax over the sources, and a decoder for each
-source. There a separator of this layout was trained in one step; the norms of the two-step
-experiments were batch norms instead of gLN, before the bottleneck and the mask layer.
+The layout is the one that the first author published again beside "Sudo rm -rf" (MLSP 2020), whose
+table prints its 8.63 M parameters: 256 basis signals of 21 samples with bias and ReLU, 4 repeats of
+8 blocks without skip paths, a mask layer that convolves along the basis, ReLU and softmax over the
+sources, and a decoder for each source. The code of the two-step experiments has one decoder, and
+batch norms instead of gLN before the bottleneck and before the mask layer.
 
 One run trains both steps, on every batch, for this is how all systems here are trained. The loss is
-the sum of both steps' losses, and no gradient of step 2 reaches the basis, so the basis is trained
-exactly as by step 1 alone. The separator follows the targets of a basis that still changes in the
-first epochs, where the paper has a finished basis. The steps share the learning rate and the limit
-of the gradient's norm.
+the sum of both steps' losses. No gradient of step 2 reaches the basis, which is trained by step 1
+alone. The separator follows the targets of a basis that still changes in the first epochs, where
+the paper has a finished basis. The steps share the learning rate and the limit of the gradient's
+norm.
 
 A decoder belongs to a source only in step 1, where the order of the sources is known; step 2
 searches for the best permutation. Padding: L - S zeros at both ends. gLN is over the whole signal.
