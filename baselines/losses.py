@@ -36,21 +36,24 @@ def _is_half(value: Tensor) -> bool:
     return value.dtype in (torch.bfloat16, torch.float16)
 
 
-def pairwise_si_sdr_db(*, references: Tensor, estimates: Tensor) -> Tensor:
+def pairwise_si_sdr_db(*, references: Tensor, estimates: Tensor, zero_mean: bool = True) -> Tensor:
     """Return the scale-invariant SDR in dB of each estimate against each reference.
 
     Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019. All channels are compared at
-    once, after the mean of each channel is removed.
+    once.
 
     Args:
         references: shape (batch, n_src, channels, time).
         estimates: shape (batch, n_src, channels, time).
+        zero_mean: whether the mean of each channel is removed first.
 
     Returns:
         Shape (batch, n_src references, n_src estimates).
     """
-    references = _centred(references)
-    estimates = _centred(estimates)
+    if zero_mean:
+        references, estimates = _centred(references), _centred(estimates)
+    references = references.flatten(start_dim=2)  # (batch, n_src, channels * time)
+    estimates = estimates.flatten(start_dim=2)
     reference_energy = references.square().sum(-1)[:, :, None]  # (batch, n_src, 1)
     estimate_energy = estimates.square().sum(-1)[:, None, :]  # (batch, 1, n_src)
     product = torch.einsum("bit,bjt->bij", references, estimates)
@@ -60,8 +63,7 @@ def pairwise_si_sdr_db(*, references: Tensor, estimates: Tensor) -> Tensor:
 
 
 def _centred(signals: Tensor) -> Tensor:
-    centred = signals - signals.mean(-1, keepdim=True)
-    return centred.flatten(start_dim=2)  # (batch, n_src, channels * time)
+    return signals - signals.mean(-1, keepdim=True)
 
 
 @in_full_precision

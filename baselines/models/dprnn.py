@@ -42,7 +42,7 @@ from baselines.separator import Hyperparameters, require
 
 @dataclass(frozen=True, kw_only=True)
 class DPRNNHyperparameters(DualPathHyperparameters):
-    """The paper's best system; the defaults of the other sizes are its, too."""
+    """The sizes of the paper's best system."""
 
     H: int = 128  # units of a recurrent layer per direction
 

@@ -44,7 +44,7 @@ NORMS = ("LN", "gLN")
 
 @dataclass(frozen=True, kw_only=True)
 class DPTNetHyperparameters(DualPathHyperparameters):
-    """The authors' script; the defaults of the other sizes are its, too."""
+    """The sizes of the authors' script."""
 
     H: int = 128  # units of a recurrent layer per direction
     heads: int = 4
