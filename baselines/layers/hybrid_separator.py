@@ -191,7 +191,7 @@ _NAMES_IN_DEMUCS = {
     **_BRANCH_IN_DEMUCS,
     r"^(t?encoder\.\d+)\.norm2\.": r"\1.rewrite_norm.",
     r"^(t?decoder\.\d+)\.norm1\.": r"\1.rewrite_norm.",
-    r"\.norm[12]\.": r".norm.",
+    r"^(t?(?:en|de)coder\.\d+)\.norm[12]\.": r"\1.norm.",
     r"\.conv_tr\.": ".conv.",
     r"^(en|de)coder\.": r"spectral_\1coder.",
     r"^t(en|de)coder\.": r"temporal_\1coder.",
