@@ -4,9 +4,8 @@ Alexandre Défossez, Nicolas Usunier, Léon Bottou and Francis Bach, "Music Sour
 Waveform Domain", 2019 (arXiv 1911.13254).
 
 Reproduced exactly: the network of the paper, its initialisation, its loss, and both published
-configurations. `v1` is that of the first version of the paper and the code; the plain variant is
-that of the second, which halves the error of aliasing: the mixture is resampled to twice its rate
-by windowed sinc filters, and the estimates back.
+configurations. `v1` is that of the paper's first version. The plain variant is that of the second,
+which resamples the mixture to twice its rate by windowed sinc filters, and the estimates back.
 
 Padding. Zeros on both sides complete the last frame of the deepest layer. The convolutions over
 three frames in the decoder are padded with zeros, as the maintained code has them since its third
