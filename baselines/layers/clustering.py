@@ -9,6 +9,7 @@ embeddings, Y (batch, n_src, N) the assignments, both transposed here with respe
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from baselines.losses import in_full_precision
 
@@ -96,18 +97,19 @@ def _unit(matrix: Tensor) -> Tensor:
 
 
 class KMeans(nn.Module):
-    """Weighted k-means of unit vectors, from several starts, of which the best result counts.
+    """Weighted k-means of unit vectors without random numbers: equal points, equal clusters.
 
-    The starts are those of k-means++ (Arthur and Vassilvitskii, SODA 2007) with random numbers that
-    are the same in every call: equal points have equal clusters, in any batch.
+    It starts from the points split along their principal axis, of which the part that varies most
+    along its own is split next (Su and Dy, "In search of deterministic methods for initializing
+    k-means and Gaussian mixture clustering", Intelligent Data Analysis 11(4), 2007). Clusters are
+    sorted by the first coordinate of their centres: their order says where they lie, and not which
+    was found first.
     """
 
-    def __init__(self, clusters: int, *, starts: int = 4, iterations: int = 20, seed: int = 0):
+    def __init__(self, clusters: int, iterations: int = 20) -> None:
         super().__init__()
         self.clusters = clusters
-        self.starts = starts
         self.iterations = iterations
-        self.seed = seed
 
     def forward(self, points: Tensor, weights: Tensor) -> Tensor:
         """Return the cluster of each point, one-hot (batch, clusters, N).
@@ -118,56 +120,50 @@ class KMeans(nn.Module):
         """
         with torch.autocast(points.device.type, enabled=False):
             points = points.to(weights.dtype)
-            centres = self._starts(points, weights)  # (batch, starts, clusters, D)
+            members = self._split(points, weights)
+            _, centres = _mass_and_centres(points, members * weights[:, None])
             for _ in range(self.iterations):
-                assigned = _nearest(_distances(points, centres)) * weights[:, None, None]
-                mass = assigned.sum(-1, keepdim=True)  # (batch, starts, clusters, 1)
-                total = (assigned.flatten(1, 2) @ points.mT).unflatten(1, centres.shape[1:3])
-                centres = torch.where(mass > 0, total / mass.clamp(min=EPSILON), centres)
-            distances = _distances(points, centres)
-            error = (distances.amin(2) * weights[:, None]).sum(-1)  # (batch, starts)
-            best = error.argmin(1)[:, None, None, None].expand(-1, 1, *distances.shape[2:])
-            clusters: Tensor = _nearest(distances.gather(1, best))[:, 0]
-            return clusters
+                assigned = _nearest(points, centres) * weights[:, None]
+                mass, moved = _mass_and_centres(points, assigned)
+                centres = torch.where(mass > 0, moved, centres)
+            order = centres[..., :1].argsort(1)  # (batch, clusters, 1)
+            return _nearest(points, centres.gather(1, order.expand_as(centres)))
 
-    def _starts(self, points: Tensor, weights: Tensor) -> Tensor:
-        """Return centres (batch, starts, clusters, D): points drawn far from those before them."""
-        generator = torch.Generator().manual_seed(self.seed)
-        shape = (self.clusters, self.starts)
-        quantiles = torch.rand(shape, generator=generator).to(weights)
-        chance = weights[:, None].expand(-1, self.starts, -1)  # (batch, starts, N)
-        centres: list[Tensor] = []
-        for quantile in quantiles:
-            chosen = _at_quantile(chance, quantile)[:, None]  # (batch, 1, starts)
-            picked = points.gather(2, chosen.expand(-1, points.shape[1], -1))  # (batch, D, starts)
-            centres.append(picked.mT)
-            nearest = _distances(points, torch.stack(centres, dim=2)).amin(2)
-            chance = weights[:, None] * nearest
-        return torch.stack(centres, dim=2)
+    def _split(self, points: Tensor, weights: Tensor) -> Tensor:
+        """Return a first cluster for each point, one-hot (batch, clusters, N)."""
+        members = torch.ones_like(points[:, :1])
+        for _ in range(1, self.clusters):
+            axes, spread, centres = _principal_axes(points, members * weights[:, None])
+            widest = functional.one_hot(spread.argmax(1), members.shape[1])[..., None]  # (b, k, 1)
+            beyond = (axes @ points) > (axes * centres).sum(-1, keepdim=True)  # (b, k, N)
+            moved = members * widest * beyond
+            members = torch.cat([members - moved, moved.sum(1, keepdim=True)], dim=1)
+        return members
 
     def macs(self, given: Tensor, _output: Tensor) -> int:
-        """Return the MACs of one call: products of all points with all centres."""
-        drawing = self.clusters * (self.clusters + 1) // 2
-        moving = 2 * self.clusters * self.iterations
-        return given.numel() * self.starts * (drawing + moving + self.clusters)
+        """Return the MACs of one call: products of all points with centres and with points."""
+        splitting = self.clusters * (self.clusters - 1) // 2 * (given.shape[1] + 2)
+        moving = self.clusters * (2 * self.iterations + 2)
+        return given.numel() * (splitting + moving)
 
 
-def _distances(points: Tensor, centres: Tensor) -> Tensor:
-    """Return squared distances (batch, starts, clusters, N) of unit vectors from centres."""
-    product = (centres.flatten(1, 2) @ points).unflatten(1, centres.shape[1:3])
-    distances: Tensor = 1 + centres.square().sum(-1, keepdim=True) - 2 * product
-    return distances.clamp(min=0)
+def _mass_and_centres(points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return masses (batch, k, 1) and centres (batch, k, D) for weights (batch, k, N)."""
+    mass = weights.sum(-1, keepdim=True)
+    return mass, (weights @ points.mT) / mass.clamp(min=EPSILON)
 
 
-def _nearest(distances: Tensor) -> Tensor:
-    """Return one at the least distance over the clusters and zero at others, in the same shape."""
-    nearest = distances.min(2, keepdim=True).indices  # far faster than argmin
-    return torch.zeros_like(distances).scatter_(2, nearest, 1.0)
+def _principal_axes(points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the axes (batch, k, D) along which points vary most, how much, and the centres."""
+    mass, centres = _mass_and_centres(points, weights)
+    moments = (weights[:, :, None] * points[:, None]) @ points[:, None].mT  # (batch, k, D, D)
+    scatter = moments - mass[..., None] * centres[..., None] * centres[..., None, :]
+    values, vectors = torch.linalg.eigh(scatter)
+    return vectors[..., -1], values[..., -1], centres
 
 
-def _at_quantile(chance: Tensor, quantile: Tensor) -> Tensor:
-    """Return the points at quantiles (starts,) of the chances (batch, starts, N)."""
-    total = chance.cumsum(-1)
-    value = (quantile[:, None] * total[..., -1:]).contiguous()
-    found = torch.searchsorted(total, value, right=True)[..., 0]
-    return found.clamp(max=chance.shape[-1] - 1)  # (batch, starts)
+def _nearest(points: Tensor, centres: Tensor) -> Tensor:
+    """Return the centre (batch, k, D) nearest to each point, one-hot (batch, k, N)."""
+    distances = centres.square().sum(-1, keepdim=True) - 2 * centres @ points
+    nearest = distances.min(1, keepdim=True).indices  # far faster than argmin
+    return torch.zeros_like(distances).scatter_(1, nearest, 1.0)

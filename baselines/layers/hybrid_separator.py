@@ -25,8 +25,7 @@ from baselines.layers.hybrid import (
     Reader,
     Splitter,
 )
-from baselines.model import Weights
-from baselines.peers import renamed
+from baselines.model import Weights, renamed
 from baselines.separator import Separator, require
 
 INITIAL_DEVIATION = 0.1

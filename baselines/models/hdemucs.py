@@ -92,7 +92,7 @@ def paper() -> Hyperparameters:
     return HDemucsHyperparameters()
 
 
-@HDEMUCS.imports("demucs")
+@HDEMUCS.imports("demucs", "HDemucs")
 def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `demucs.hdemucs.HDemucs` with complex channels and whole bands."""
     recurrent_from = arguments.get("dconv_lstm", 4)

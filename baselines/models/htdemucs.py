@@ -30,8 +30,7 @@ from baselines.layers.hybrid_separator import (
     fields_from_demucs,
     weights_from_demucs,
 )
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, C channels, f frequencies, k frames, D channels of the transformer, p positions.
@@ -273,7 +272,7 @@ def _split_projections(weights: Weights) -> Weights:
     return ours
 
 
-@HTDEMUCS.imports("demucs")
+@HTDEMUCS.imports("demucs", "HTDemucs")
 def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `demucs.htdemucs.HTDemucs` with complex channels, whole bands and dense attention."""
     fields = fields_from_demucs(

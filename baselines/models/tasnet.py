@@ -35,8 +35,7 @@ from torch.nn import functional
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path_separator import GlobalLayerNorm
 from baselines.layers.fitted import FittedSeparator
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames.
@@ -197,7 +196,7 @@ def small() -> Hyperparameters:
     return TasNetHyperparameters(N=256, L=64, S=32, H=96)
 
 
-@TASNET.imports("asteroid")
+@TASNET.imports("asteroid", "LSTMTasNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.LSTMTasNet`: frames that overlap, sigmoid masks, no skips."""
     mask = arguments.get("mask_act", "sigmoid")

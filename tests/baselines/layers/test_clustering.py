@@ -108,8 +108,11 @@ def error_of(points: Tensor, weights: Tensor, clusters: Tensor) -> float:
 
 @pytest.mark.parametrize("clusters", [2, 3])
 def test_k_means_is_as_good_as_the_best_of_all_assignments(clusters: int) -> None:
-    points, _, weights = bins(count=7, size=3)
-    found = KMeans(clusters, starts=8)(points, weights)
+    """Of points that lie around as many directions as clusters."""
+    directions = torch.eye(3)[:, torch.arange(7) % clusters]
+    points = functional.normalize(directions + 0.2 * torch.randn(2, 3, 7), dim=1)
+    weights = torch.rand(2, 7)
+    found = KMeans(clusters)(points, weights)
     one_hot = torch.eye(clusters)
     for item in range(2):
         best = min(
@@ -136,9 +139,20 @@ def test_points_without_any_weight_have_one_cluster_each() -> None:
     assert (found.sum(1) == 1).all()
 
 
+def test_clusters_are_sorted_by_where_they_lie() -> None:
+    points = functional.normalize(torch.randn(1, 3, 50), dim=1)
+    weights = torch.rand(1, 50)
+    found = KMeans(3)(points, weights)
+    order = torch.randperm(50)
+    torch.testing.assert_close(KMeans(3)(points[..., order], weights[:, order]), found[..., order])
+    centres = (found * weights[:, None]) @ points.mT / (found * weights[:, None]).sum(-1)[..., None]
+    assert (centres[0, :, 0].diff() >= 0).all()
+
+
 def test_k_means_counts_its_products() -> None:
     points, _, weights = bins(count=10, size=4)
-    k_means = KMeans(2, starts=3, iterations=5)
-    one_product = 2 * 4 * 10  # of every point of the batch with one centre
-    first, each_iteration, last = 1 + 2, 2 * 2, 2
-    assert k_means.macs(points, weights) == one_product * 3 * (first + 5 * each_iteration + last)
+    with_centre = 2 * 4 * 10  # products of every point of the batch with one centre
+    scatter, axes_and_centres = 4, 2
+    splits = (1 + 2) * (scatter + axes_and_centres)  # of one cluster, then of two
+    moves = 3 * (1 + 5 * 2 + 1)  # the first centres, five iterations, the last assignment
+    assert KMeans(3, iterations=5).macs(points, weights) == with_centre * (splits + moves)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.models.tasnet import TasNet, TasNetHyperparameters
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import TrainOnTones

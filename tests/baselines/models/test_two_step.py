@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.inference.macs import count_macs, macs_per_second
 from baselines.losses import si_sdr_loss
 from baselines.models.two_step import (
