@@ -121,8 +121,8 @@ class CUNet(SpectrogramSeparator):
         """Return scores (p, n_src, channels, bins, frames) of features (p, channels, ...)."""
         conditions = torch.eye(self.n_src, dtype=x.dtype, device=x.device).repeat(len(x), 1)
         each = x.repeat_interleave(self.n_src, dim=0)  # (p * n_src, channels, bins, frames)
-        scores: Tensor = self.unet(each, self.control(conditions))
-        return scores.unflatten(0, (len(x), self.n_src))
+        scores: Tensor = self.unet(each, self.control(conditions)).unflatten(0, (len(x), -1))
+        return scores
 
 
 CUNET = ModelSpec(
