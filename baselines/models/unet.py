@@ -1,0 +1,358 @@
+"""The spectrogram U-Net: one network per stem masks patches of the mixture's magnitudes.
+
+Andreas Jansson, Eric Humphrey, Nicola Montecchio, Rachel Bittner, Aparna Kumar and Tillman Weyde,
+"Singing voice separation with deep U-Net convolutional networks", ISMIR 2017. Six strided 5x5
+convolutions and their mirror image read patches of 512 bins and 128 frames at 8,192 Hz: 9,823,313
+parameters per stem.
+
+Where sources disagree:
+- The paper reads magnitudes normalised to 0..1 (here: by the patch's peak) and so do its ports,
+  except that of the Wave-U-Net authors, which reads log(1 + magnitude) (`features="log1p"`).
+- Dropout belongs to the first three layers of the decoder; a well-known tutorial says encoder.
+
+`unet:spleeter` is the network of Romain Hennequin, Anis Khlif, Felix Voituret and Manuel
+Moussallam, "Spleeter: a fast and efficient music source separation tool with pre-trained models",
+JOSS 5(50), 2020. Its code differs from Jansson et al. in more than the paper says, and this module
+follows the code: skips take a convolution's output before norm and activation; the deepest level's
+norm and activation are computed and discarded (its norm is idle here); the decoder normalises after
+the activation; a dilated 4x4 convolution from one map to the channels ends the network; estimates
+become ratio masks of squared magnitudes.
+
+`unet:joint` trains a detector beside each network, which reads the network's estimate, as in the
+stacked architecture of Jansson, Bittner, Ewert and Weyde ("Joint singing voice separation and F0
+estimation with deep U-Net architectures", EUSIPCO 2019). It finds the frames in which its stem
+sounds (after Stoller, Ewert and Dixon, "Jointly detecting and separating singing voice", LVA/ICA
+2018), those of every stem (after Hung and Lerch, "Multitask learning for instrument activation
+aware music source separation", ISMIR 2020), or the stem's pitch. Labels are computed from the
+references of the batch; the detectors' layout is our own.
+
+Padding, other sample rates, and the band above the network's: `baselines.layers.spectrogram_masks`.
+Stereo: the first convolution reads all channels, and the last has a map for each. The L1 loss of
+magnitudes sees the level; for the SI-SDR of `unet:small` estimates are fitted to the mixture.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.layers.spectrogram_masks import (
+    LOG_FLOOR,
+    SpectrogramHyperparameters,
+    SpectrogramSeparator,
+    l1_loss,
+)
+from baselines.layers.unet import SameConv2d, UNet
+from baselines.losses import in_full_precision
+from baselines.model import ModelSpec
+from baselines.separator import Hyperparameters, require
+
+STEMS = ("vocals", "drums", "bass", "other")
+LAYOUTS = ("jansson", "spleeter")
+TASKS = ("activity", "instruments", "pitch")
+
+# A source sounds in a frame that is less than 40 dB below the mixture's loudest frame.
+SOUNDING = 1e-4
+# Pitch is a semitone from C2; a candidate's salience is the sum of its weighted harmonics.
+LOWEST_PITCH_HZ = 65.4
+PITCHES = 48
+HARMONICS = 5
+HARMONIC_DECAY = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetHyperparameters(SpectrogramHyperparameters):
+    """Sizes of a network; the defaults are those of Jansson et al."""
+
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    kernel: int = 5
+    stride_bins: int = 2
+    stride_frames: int = 2
+    dropout: float = 0.5
+    layout: str = "jansson"  # or spleeter
+    joint: str | None = None  # second task: activity, instruments or pitch
+    joint_weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "widths", tuple(self.widths))
+        require(
+            self.layout in LAYOUTS,
+            f"layout is {self.layout!r}; it can be {' or '.join(LAYOUTS)}.",
+        )
+        require(
+            self.joint is None or self.joint in TASKS,
+            f"joint is {self.joint!r}; it can be {' or '.join(TASKS)}, or None.",
+        )
+        require(
+            self.joint is None or self.loss == "magnitude_l1",
+            f"loss is {self.loss!r}; a joint U-Net is trained by magnitude_l1.",
+        )
+
+    @property
+    def multiple(self) -> tuple[int, int]:
+        """Bins and frames that a patch is a multiple of."""
+        levels = len(self.widths)
+        return self.stride_bins**levels, self.stride_frames**levels
+
+
+class SpleeterUNet(UNet):
+    """The U-Net as Spleeter's code has it."""
+
+    def __init__(self, *, channels: int, h: UNetHyperparameters) -> None:
+        super().__init__(
+            inputs=channels,
+            outputs=1,
+            widths=h.widths,
+            kernel=h.kernel,
+            stride=(h.stride_bins, h.stride_frames),
+            dropout=h.dropout,
+        )
+        self.mask = nn.Conv2d(1, channels, 4, padding=3, dilation=2)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):  # as Keras has them
+                module.eps, module.momentum = 1e-3, 0.01
+
+    def after(self, width: int, last: bool) -> list[nn.Module]:  # noqa: ARG002
+        """Return the layers that follow a transposed convolution."""
+        return [nn.ELU(), nn.BatchNorm2d(width)]
+
+    def encode(self, x: Tensor, film: object = None) -> list[Tensor]:  # noqa: ARG002
+        """Return the convolutions of all levels for patches (p, channels, bins, frames)."""
+        levels: list[Tensor] = []
+        for down in self.down:
+            y = down.get_submodule("conv")(x)
+            levels.append(y)
+            if len(levels) < len(self.down):
+                x = functional.elu(down.get_submodule("norm")(y))
+        return levels
+
+    def forward(self, x: Tensor, film: object = None) -> Tensor:
+        """Map patches (p, channels, bins, frames) to scores of the same shape."""
+        scores: Tensor = self.mask(self.decode(self.encode(x, film)))
+        return scores
+
+
+class Detector(nn.Module):
+    """Reads a stem's estimated magnitudes and returns a score per label and frame."""
+
+    def __init__(self, *, channels: int, bins: int, labels: int, width: int = 16) -> None:
+        super().__init__()
+        self.conv = SameConv2d(channels, width, 5, (2, 1))
+        self.norm = nn.BatchNorm2d(width)
+        self.merge = nn.Conv2d(width, 1, 1)
+        self.label = nn.Linear(bins // 2, labels)
+
+    def forward(self, estimate: Tensor) -> Tensor:
+        """Map magnitudes (p, channels, bins, frames) to scores (p, frames, labels)."""
+        x = self.conv(1 + (estimate + LOG_FLOOR).log10() / 2)  # (p, width, bins / 2, frames)
+        x = self.merge(self.norm(x).relu())[:, 0]  # (p, bins / 2, frames)
+        scores: Tensor = self.label(x.transpose(1, 2))
+        return scores
+
+
+class JanssonUNet(SpectrogramSeparator):
+    """One U-Net per named stem."""
+
+    hyperparameters_class = UNetHyperparameters
+    one_network_per_source = True
+
+    def __init__(self, hyperparameters: UNetHyperparameters) -> None:
+        super().__init__(hyperparameters, hyperparameters.multiple)
+        h = self.u = hyperparameters
+        self.networks = nn.ModuleList(_network(h) for _ in h.source_names)
+        if h.layout == "spleeter":
+            deepest = len(h.widths) - 1
+            self.idle_parameters = tuple(
+                f"networks.{source}.down.{deepest}.norm.{name}"
+                for source in range(h.n_src)
+                for name in ("weight", "bias")
+            )
+        if h.joint:
+            labels = {"activity": 1, "instruments": h.n_src, "pitch": PITCHES}[h.joint]
+            self.detectors = nn.ModuleList(
+                Detector(channels=h.channels, bins=h.bins, labels=labels) for _ in h.source_names
+            )
+            harmonics = _harmonics(h.bins, h.design_rate / h.n_fft)
+            self.register_buffer("harmonics", harmonics, persistent=False)
+
+    def network(self, x: Tensor) -> Tensor:
+        """Return scores (p, n_src, channels, bins, frames) of features (p, channels, ...)."""
+        return torch.stack([network(x) for network in self.networks], dim=1)
+
+    def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss of the masks, with that of the second task if there is one; scalar."""
+        if self.u.joint is None:
+            return super().training_loss(batch)
+        patches, references = self.training_patches(batch)
+        estimates = self.masks(self.network(self.features(patches))) * patches[:, None]
+        scores = self.detections(estimates)
+        if self.u.joint == "pitch":
+            sounding, pitch = self.sounding(patches, references), self.pitch(references)
+            second = pitch_loss(scores=scores, sounding=sounding, pitch=pitch)
+        else:
+            second = activity_loss(scores=scores, sounding=self.sounding(patches, references))
+        separation = l1_loss(masked=estimates, references=references)
+        return separation + self.u.joint_weight * second
+
+    def detections(self, estimates: Tensor) -> Tensor:
+        """Return the detectors' scores (p, n_src, frames, labels) for estimated magnitudes."""
+        each = zip(self.detectors, estimates.unbind(1), strict=True)
+        return torch.stack([detector(estimate) for detector, estimate in each], dim=1)
+
+    @staticmethod
+    def sounding(patches: Tensor, references: Tensor) -> Tensor:
+        """Return 1 in the frames in which a source sounds, else 0: (p, n_src, frames)."""
+        loudest = patches.square().sum((1, 2)).amax(-1)  # (p)
+        energy = references.square().sum((2, 3))  # (p, n_src, frames)
+        return (energy > SOUNDING * loudest[:, None, None]).to(energy.dtype)
+
+    def pitch(self, references: Tensor) -> Tensor:
+        """Return the index of the most salient pitch of each source, (p, n_src, frames)."""
+        salience = references.sum(2).transpose(2, 3) @ self.get_buffer("harmonics")
+        return salience.argmax(-1)
+
+
+def _network(h: UNetHyperparameters) -> UNet:
+    if h.layout == "spleeter":
+        return SpleeterUNet(channels=h.channels, h=h)
+    return UNet(
+        inputs=h.channels,
+        outputs=h.channels,
+        widths=h.widths,
+        kernel=h.kernel,
+        stride=(h.stride_bins, h.stride_frames),
+        dropout=h.dropout,
+    )
+
+
+def _harmonics(bins: int, bin_hz: float) -> Tensor:
+    """Return the weight of each bin in the salience of each pitch, (bins, PITCHES)."""
+    pitch_hz = LOWEST_PITCH_HZ * 2 ** (torch.arange(PITCHES) / 12)
+    weights = torch.zeros(bins, PITCHES)
+    for harmonic in range(1, HARMONICS + 1):
+        distance = torch.arange(bins)[:, None] - harmonic * pitch_hz / bin_hz  # in bins
+        weights = weights + HARMONIC_DECAY**harmonic * (1 - distance.abs()).clamp(min=0)
+    return weights
+
+
+@in_full_precision
+def activity_loss(*, scores: Tensor, sounding: Tensor) -> Tensor:
+    """Return the cross-entropy of detected activity; scalar.
+
+    Args:
+        scores: shape (p, n_src, frames, labels); each detector has one label, or one per source.
+        sounding: shape (p, n_src, frames).
+    """
+    if scores.shape[-1] == 1:
+        labels = sounding[..., None]
+    else:
+        labels = sounding.transpose(1, 2)[:, None].expand_as(scores)  # (p, n_src, frames, n_src)
+    return functional.binary_cross_entropy_with_logits(scores, labels)
+
+
+@in_full_precision
+def pitch_loss(*, scores: Tensor, sounding: Tensor, pitch: Tensor) -> Tensor:
+    """Return the cross-entropy of detected pitches, mean over sounding frames; scalar.
+
+    Args:
+        scores: shape (p, n_src, frames, pitches).
+        sounding: shape (p, n_src, frames).
+        pitch: index, shape (p, n_src, frames).
+    """
+    cost = functional.cross_entropy(scores.movedim(-1, 1), pitch, reduction="none")
+    return (cost * sounding).sum() / sounding.sum().clamp(min=1)
+
+
+UNET = ModelSpec(
+    name="unet",
+    title="Spectrogram U-Net",
+    task="music_separation",
+    paper="Jansson, Humphrey, Montecchio, Bittner, Kumar and Weyde, ISMIR 2017",
+    reference_licence=(
+        "spleeter (MIT), Wave-U-Net's port (MIT) and cunet (AFL-3.0) were read; none runs here"
+    ),
+    separator=JanssonUNet,
+    not_reproduced=(
+        "The 20,000 song pairs and scores of the paper; early stopping; Spleeter's initial weights "
+        "(He uniform) and its Wiener filter."
+    ),
+    tiny=lambda: UNetHyperparameters(
+        n_fft=128, hop_length=64, bins=64, frames=16, widths=(8, 16), dropout=0.0
+    ),
+    training={"optimizer": "adam", "weight_decay": 0.0, "batch_size": 16, "segment_s": 12.0},
+)
+
+
+@UNET.variant(parameters=2 * 9_823_313)
+def paper() -> Hyperparameters:
+    """The system of the paper for vocals and accompaniment, 9,823,313 parameters per stem."""
+    return UNetHyperparameters()
+
+
+@UNET.variant(
+    "spleeter",
+    parameters=4 * 9_823_749,
+    optimizer="adam",
+    learning_rate=1e-4,
+    schedule="constant",
+    weight_decay=0.0,
+    batch_size=4,
+    segment_s=11.85,
+)
+def spleeter() -> Hyperparameters:
+    """Spleeter for four stems in stereo, 9,823,749 parameters per stem."""
+    return UNetHyperparameters(
+        n_src=4,
+        sample_rate=44100,
+        channels=2,
+        source_names=STEMS,
+        design_rate=44100,
+        n_fft=4096,
+        hop_length=1024,
+        bins=1024,
+        frames=512,
+        features="raw",
+        layout="spleeter",
+        ratio_exponent=2.0,
+        extension="zeros",
+    )
+
+
+@UNET.variant("joint")
+def joint() -> Hyperparameters:
+    """The paper's networks with a detector of activity behind each, trained together."""
+    return UNetHyperparameters(joint="activity")
+
+
+@UNET.variant(
+    "small",
+    batch_size=2,
+    segment_s=4.0,
+    learning_rate=2e-3,
+    beta2=0.98,
+    average_decay=0.98,
+    gain_spread_db=3.0,
+    valid_items=10,
+)
+def small() -> Hyperparameters:
+    """For laptops: narrow networks, long frames, and masks that sum to one, trained by SI-SDR."""
+    return UNetHyperparameters(
+        n_src=4,
+        sample_rate=44100,
+        channels=2,
+        source_names=STEMS,
+        design_rate=44100,
+        n_fft=4096,
+        hop_length=2048,
+        bins=512,
+        frames=None,
+        features="log",
+        mask="softmax",
+        extension="edge",
+        loss="si_sdr",
+        widths=(8, 16, 32, 64),
+        dropout=0.0,
+    )
