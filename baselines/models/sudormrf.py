@@ -38,8 +38,7 @@ from torch.nn import functional
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm, resample
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, C_E basis signals, C channels between and C_U inside blocks, k frames.
@@ -308,7 +307,7 @@ def without_duplicates(weights: Weights) -> Weights:
     return {name: value for name, value in weights.items() if "encoder.encoder" not in name}
 
 
-@SUDORMRF.imports("asteroid")
+@SUDORMRF.imports("asteroid", "SuDORMRFNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.SuDORMRFNet`, whose basis has no biases and a shared decoder."""
     names = {

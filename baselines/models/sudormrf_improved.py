@@ -32,14 +32,13 @@ from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.models.sudormrf import (
     BLOCK_IN_ASTEROID,
     PUBLISHED_TRAINING,
     SMALL_TRAINING,
     without_duplicates,
 )
-from baselines.peers import renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, C_E basis signals, C channels between and C_U inside blocks, k frames.
@@ -141,7 +140,7 @@ def largest() -> Hyperparameters:
     return ImprovedHyperparameters(C_E=4096, C=512, C_U=512, B=36, Q=5)
 
 
-@SUDORMRF_IMPROVED.imports("asteroid")
+@SUDORMRF_IMPROVED.imports("asteroid", "SuDORMRFImprovedNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.SuDORMRFImprovedNet`, which has one decoder for all sources."""
     names = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.inference.macs import macs_per_second
 from baselines.models.sudormrf import (
     CausalConv1d,

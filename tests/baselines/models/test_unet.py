@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.models.unet import JanssonUNet, UNetHyperparameters
 from baselines.registry import build
 from mixgen.core.errors import UsageError

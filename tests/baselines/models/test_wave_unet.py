@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from baselines.inference.fake import without_data
+from baselines.fake_tensors import without_data
 from baselines.models import wave_unet
 from baselines.models.wave_unet import Network, WaveUNet, WaveUNetHyperparameters, centre, mse_loss
 from mixgen.core.errors import UsageError
