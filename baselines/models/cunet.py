@@ -161,6 +161,7 @@ CUNET = ModelSpec(
 
 
 @CUNET.variant(parameters=9_844_847)
+@CUNET.variant("simple", parameters=9_844_847)
 def simple() -> Hyperparameters:
     """Simple dense control: one factor and offset for each of the six levels."""
     return CUNetHyperparameters()

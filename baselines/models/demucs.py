@@ -233,6 +233,7 @@ DEMUCS = ModelSpec(
 
 
 @DEMUCS.variant(parameters=265_679_496)
+@DEMUCS.variant("v2", parameters=265_679_496)
 def paper() -> Hyperparameters:
     """The system of the paper's second version: 64 channels at twice the sample rate."""
     return DemucsHyperparameters()

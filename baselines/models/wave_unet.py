@@ -305,6 +305,7 @@ WAVE_UNET = ModelSpec(
 
 
 @WAVE_UNET.variant(parameters=10_263_390)
+@WAVE_UNET.variant("m4", parameters=10_263_390)
 def m4() -> Hyperparameters:
     """M4 of the paper: vocals and accompaniment in stereo, with input context."""
     return WaveUNetHyperparameters()
