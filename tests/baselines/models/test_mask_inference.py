@@ -23,7 +23,7 @@ def test_masks_lie_between_zero_and_one() -> None:
 
 
 def test_forget_gates_start_open() -> None:
-    for name, bias in tiny().blstm.named_parameters():
+    for name, bias in tiny().body.blstm.named_parameters():
         if "bias" in name:
             assert bias.reshape(4, 8).sum(1).tolist() == [0, 8, 0, 0]
 
@@ -31,9 +31,9 @@ def test_forget_gates_start_open() -> None:
 def test_loss_of_perfect_masks_is_zero() -> None:
     """With a silent second source, masks of one and zero are perfect."""
     separator = tiny().eval()
-    separator.mask.weight.data.zero_()
-    separator.mask.bias.data[:33] = 100
-    separator.mask.bias.data[33:] = -100
+    separator.mask.linear.weight.data.zero_()
+    separator.mask.linear.bias.data[:33] = 100
+    separator.mask.linear.bias.data[33:] = -100
     references = torch.zeros(1, 2, 1, 500)
     references[:, 1] = torch.randn(1, 1, 500)
     batch = {"mixture": references.sum(1), "references": references}
