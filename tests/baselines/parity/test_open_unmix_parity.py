@@ -1,55 +1,36 @@
-"""Open-Unmix on weights copied from openunmix 1.3, its Wiener filter, and the whole chain."""
+"""Open-Unmix on weights of openunmix 1.3, its Wiener filter, the whole chain, and X-UMX."""
 
-from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from baselines.layers.wiener import wiener_filter
-from baselines.models.open_unmix import STEMS, OpenUnmix, OpenUnmixHyperparameters
+from baselines.models.open_unmix import STEMS
 from tests.baselines.conftest import RecordProperty
+from tests.baselines.parity.conftest import WHY, converted, randomise, relative_difference
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
-WHY = "`make parity` installs the other implementations"
+TOLERANCE = 1e-10  # in double precision
 
 
-def randomise(module: torch.nn.Module) -> torch.nn.Module:
-    """Change norms and statistics from their initial values, so that exchanged ones are found."""
-    for value in module.state_dict().values():
-        if value.is_floating_point() and value.ndim <= 1:
-            value += 0.1 * torch.rand_like(value)
-    return module.eval()
-
-
-def their_target(
-    model: ModuleType, bins: int, channels: int, hidden_size: int, n_layers: int, max_bin: int
-) -> torch.nn.Module:
-    return randomise(
-        model.OpenUnmix(
-            nb_bins=bins,
-            nb_channels=channels,
-            hidden_size=hidden_size,
-            nb_layers=n_layers,
-            max_bin=max_bin,
-        )
-    )
+def their_stems(arguments: dict[str, Any]) -> nn.ModuleDict:
+    model = pytest.importorskip("openunmix.model", reason=WHY)
+    return nn.ModuleDict({name: randomise(model.OpenUnmix(**arguments)) for name in STEMS})
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_magnitudes_of_copied_weights(channels: int, record_property: RecordProperty) -> None:
-    model = pytest.importorskip("openunmix.model", reason=WHY)
-    ours = OpenUnmix(OpenUnmixHyperparameters(channels=channels)).eval()
-    theirs = {name: their_target(model, 2049, channels, 512, 3, 1487) for name in STEMS}
-    for name, target in theirs.items():
-        ours.targets[name].load_state_dict(target.state_dict())
-    magnitude = torch.rand(2, channels, 2049, 20)
-    with torch.no_grad():
-        estimates = ours.magnitudes(magnitude)
-        expected = torch.stack([target(magnitude) for target in theirs.values()], dim=1)
-    difference = float((estimates - expected).abs().max())
+def test_magnitudes(channels: int, record_property: RecordProperty) -> None:
+    arguments = {"nb_bins": 2049, "nb_channels": channels, "max_bin": 1487}
+    theirs = their_stems(arguments)
+    ours = converted("open_unmix", "openunmix", theirs, **arguments)
+    magnitude = torch.rand(2, channels, 2049, 20, dtype=torch.float64)
+    expected = torch.stack([theirs[name](magnitude) for name in STEMS], dim=1)
+    difference = relative_difference(ours.magnitudes(magnitude), expected)
     record_property("largest difference", difference)
-    assert difference < 1e-6
+    assert difference < TOLERANCE
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 3])
@@ -75,15 +56,26 @@ def test_wiener_filter(
 
 def test_the_whole_chain_away_from_the_ends(record_property: RecordProperty) -> None:
     """From waveform to waveform; with silence at both ends the two ways of padding are equal."""
+    arguments = {"nb_bins": 257, "hidden_size": 32, "nb_layers": 2, "max_bin": 186}
+    theirs = their_stems(arguments)
+    ours = converted("open_unmix", "openunmix", theirs, **arguments)
     model = pytest.importorskip("openunmix.model", reason=WHY)
-    sizes = {"n_fft": 512, "hop_length": 128, "hidden_size": 32, "n_layers": 2}
-    ours = OpenUnmix(OpenUnmixHyperparameters(**sizes, bandwidth_hz=16000.0)).eval()
-    theirs = {name: their_target(model, 257, 2, 32, 2, ours.h.bins_read) for name in STEMS}
-    for name, target in theirs.items():
-        ours.targets[name].load_state_dict(target.state_dict())
-    separator = model.Separator(theirs, niter=1, n_fft=512, n_hop=128, nb_channels=2).eval()
-    mixture = torch.nn.functional.pad(0.1 * torch.randn(1, 2, 128 * 400), (512, 512))
-    with torch.no_grad():
-        difference = float((ours(mixture) - separator(mixture)).abs().max())
+    separator = model.Separator(dict(theirs), niter=1, n_fft=512, n_hop=128, nb_channels=2)
+    mixture = nn.functional.pad(0.1 * torch.randn(1, 2, 128 * 400), (512, 512)).double()
+    difference = relative_difference(ours(mixture), separator.double().eval()(mixture))
     record_property("largest difference", difference)
     assert difference < 1e-6
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_masks_of_crossnet(channels: int, record_property: RecordProperty) -> None:
+    """Its masks alone: asteroid's analysis does not run with torch 2."""
+    x_umx = pytest.importorskip("asteroid.models.x_umx", reason=WHY)
+    arguments = {"sources": list(STEMS), "nb_channels": channels, "max_bin": 1487}
+    theirs = randomise(x_umx.BrokenXUMX(**arguments))
+    ours = converted("open_unmix", "asteroid", theirs, **arguments)
+    magnitude = torch.rand(2, channels, 2049, 20, dtype=torch.float64)
+    expected = theirs.forward_masker(magnitude.permute(3, 0, 1, 2).clone())
+    difference = relative_difference(ours.masks(magnitude), expected.permute(2, 0, 3, 4, 1))
+    record_property("largest difference", difference)
+    assert difference < TOLERANCE
