@@ -151,8 +151,8 @@ def softmax() -> Hyperparameters:
     fastest=1.25,
 )
 def small() -> Hyperparameters:
-    """For laptops: half the frames, two layers of 200."""
-    return ChimeraHyperparameters(hop_length=128, hidden_size=200, n_layers=2, dropout=0.0)
+    """For laptops: half the frames, two layers of 200, D = 12."""
+    return ChimeraHyperparameters(hop_length=128, hidden_size=200, n_layers=2, dropout=0.0, D=12)
 
 
 @CHIMERA.imports("nussl", "SeparationModel")

@@ -6,10 +6,12 @@ BLSTM layers of Yusuf Isik et al., "Single-channel multi-speaker separation usin
 Interspeech 2016 (arXiv 1607.02173). The whitened k-means loss is that of Zhong-Qiu Wang, Jonathan
 Le Roux and John R. Hershey, "Alternative objective functions for deep clustering", ICASSP 2018.
 
-Sizes and layout are those of nussl, whose embedding has D = 20 values; the papers have 40 and 20.
+Sizes and layout are those of nussl, whose embedding has D = 20 values; the first paper has 40.
 
 Silent bins have no owner. Bins 40 dB below the loudest of the mixture have no weight in the loss
-nor in k-means; k-means assigns them to the nearest cluster, as it does all bins.
+nor in k-means, which then assigns them to the nearest cluster as it does all bins. With weights by
+magnitude, as Wang et al. have them, silent bins weigh little in both. k-means draws no random
+numbers, so that an utterance is always separated in the same way.
 
 Clusters come in any order, so named stems are refused. The number of sources is that of the
 clusters: it may differ from the number trained with.
@@ -153,12 +155,13 @@ def whitened() -> Hyperparameters:
     fastest=1.25,
 )
 def small() -> Hyperparameters:
-    """For laptops: half the frames, two layers of 200, and the whitened loss."""
+    """For laptops: half the frames, two layers of 200, D = 12, and the whitened loss."""
     return DeepClusteringHyperparameters(
         hop_length=128,
         hidden_size=200,
         n_layers=2,
         dropout=0.0,
+        D=12,
         weighting="magnitude",
         loss="whitened",
     )
