@@ -4,7 +4,7 @@ Aaron van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016 (ar
 Separation: Dario Rethage, Jordi Pons and Xavier Serra, "A Wavenet for Speech Denoising", ICASSP
 2018 (arXiv 1706.07162); Francesc Lluis, Jordi Pons and Xavier Serra, "End-to-end music source
 separation: is it possible in the waveform domain?", Interspeech 2019 (arXiv 1810.12187). Cached
-generation: Le Paine et al., "Fast Wavenet Generation Algorithm", 2016 (arXiv 1611.09482).
+generation: Paine et al., "Fast Wavenet Generation Algorithm", 2016 (arXiv 1611.09482).
 
 `AutoregressiveWaveNet` is the generative model: the mu-law levels of a signal in, the distribution
 of the sample after each out, with local and global conditions, and generation that keeps what each
@@ -19,12 +19,12 @@ the plain variant refers to both. It is not autoregressive, and differs in what 
   the energy-conserving estimate of Rethage et al., trained by their L1 loss over all sources.
 - The loss determines the level. The mu-law clips what is above 1, and has 8 bits.
 - The input is padded with zeros, which are no level: no sample is known before the first.
-- For several channels, each has its own levels in and out, and one network reads them all.
+- For several channels, each has levels in and out, and one network reads them all.
 
 With `levels=0`, values go in and out instead, as Rethage et al. have them, in frames of a learned
 basis of `frame` samples that overlap by half, in place of single samples. With `causal=False` each
-layer reads to both sides. Their wider convolutions after the skip connections, their code for the
-speaker, and the 6.3 million parameters of their system are not reproduced.
+layer reads to both sides. Their sizes (128 channels, wider convolutions after the skip connections)
+and their code for the speaker are not reproduced.
 
 A context stack (`context_layers`) is the paper's second, smaller network: it reads blocks of
 `context_stride` samples and conditions the first one locally.
@@ -81,7 +81,7 @@ class WaveNetHyperparameters(Hyperparameters):
 
     @property
     def estimated(self) -> int:
-        """Sources that the network estimates; one more, if there is one, is the remainder."""
+        """Sources that the network estimates; of two or more, the last is the remainder."""
         return max(self.n_src - 1, 1)
 
 
@@ -444,8 +444,8 @@ WAVENET = ModelSpec(
     ),
     separator=WaveNet,
     not_reproduced=(
-        "The speech, music and recognition results; separation by drawing samples; the 6.3 million "
-        "parameters of Rethage et al."
+        "The speech, music and recognition results; separation by drawing samples; the sizes of "
+        "Rethage et al."
     ),
     tiny=lambda: WaveNetHyperparameters(
         levels=256, stacks=2, layers=4, residual=16, gate=16, skip=32, sample_rate=8000
