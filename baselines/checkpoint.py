@@ -53,7 +53,8 @@ SUMS_FILE = "SHA256SUMS"
 
 Tensors = dict[str, Tensor]
 
-# Layers without weights, and lists of layers, count too.
+# Some weights are built and then replaced; layers without weights and lists of layers count, too.
+_BUILT_PER_VALUE = 2
 _LAYERS_PER_WEIGHT = 20
 _PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".th", ".pt2"}
 _PICKLE_OR_ZIP = (b"\x80", b"PK")
@@ -219,9 +220,9 @@ def no_larger_than(weights: Tensors) -> Iterator[None]:
     """Stop building a separator here as soon as it is far larger than its weights.
 
     Raises:
-        InputError: the separator has more parameters, or many more layers, than the weights.
+        InputError: the separator has far more parameters or layers than the weights.
     """
-    values_left = sum(tensor.numel() for tensor in weights.values())
+    values_left = _BUILT_PER_VALUE * sum(tensor.numel() for tensor in weights.values())
     layers_left = _LAYERS_PER_WEIGHT * (len(weights) + 1)
 
     def count_values(_module: nn.Module, _name: str, parameter: Tensor | None) -> None:

@@ -5,12 +5,26 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
-def _first(network: nn.Module, mixture: Tensor) -> Tensor:
+def _plain(network: nn.Module, mixture: Tensor) -> Tensor:
     output: Tensor = network(mixture)
     return output
+
+
+def _mono(network: nn.Module, mixture: Tensor) -> Tensor:
+    output: Tensor = network(mixture[:, 0])
+    return output
+
+
+def _espnet(network: nn.Module, mixture: Tensor) -> Tensor:
+    lengths = torch.full((len(mixture),), mixture.shape[-1])
+    return torch.stack(network(mixture[:, 0], lengths)[0], dim=1)
+
+
+Call = Callable[[nn.Module, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,8 @@ class Pair:
         rate: sample rate in Hz.
         channels: of the mixture.
         seconds: of audio.
-        call: how the peer is run on a mixture (1, channels, time).
+        positional: values of the constructor before its named arguments.
+        call: runs the peer on a mixture (1, channels, time).
     """
 
     system: str
@@ -37,16 +52,56 @@ class Pair:
     rate: int = 8000
     channels: int = 1
     seconds: float = 2.0
-    call: Callable[[nn.Module, Tensor], Tensor] = _first
+    positional: tuple[Any, ...] = ()
+    call: Call = _plain
 
     def make(self) -> nn.Module:
         """Build the peer's network."""
         module, name = self.constructor.split(":")
-        network: nn.Module = getattr(import_module(module), name)(**self.arguments)
+        build = getattr(import_module(module), name)
+        network: nn.Module = build(*self.positional, **self.arguments)
         return network
 
 
+def _asteroid(system: str, model: str, note: str = "", **arguments: Any) -> Pair:
+    return Pair(system, "asteroid", f"asteroid.models:{model}", {"n_src": 2, **arguments}, note)
+
+
+def _demucs(system: str, constructor: str, note: str = "", **arguments: Any) -> Pair:
+    sources = {"sources": ["drums", "bass", "other", "vocals"]}
+    songs = {"rate": 44100, "channels": 2, "seconds": 4.0}
+    return Pair(system, "demucs", constructor, {**sources, **arguments}, note, **songs)
+
+
+_WINDOW_2 = {"kernel_size": 2, "stride": 1, "chunk_size": 250}
+_DEMUCS_V1 = {"dconv_mode": 0, "lstm_layers": 2, "norm_starts": 100, "gelu": False}
+
 PAIRS = (
-    Pair("conv_tasnet", "asteroid", "asteroid.models:ConvTasNet", {"n_src": 2}, "ReLU masks"),
+    _asteroid("conv_tasnet", "ConvTasNet", "ReLU masks"),
     Pair("conv_tasnet", "torchaudio", "torchaudio.models:ConvTasNet", {"num_sources": 2}),
+    _asteroid("tasnet", "LSTMTasNet", n_filters=500, kernel_size=40, stride=20, hid_size=500),
+    _asteroid("dprnn", "DPRNNTasNet", "", bn_chan=64, hop_size=125, **_WINDOW_2),
+    _asteroid("dptnet", "DPTNet", "", ff_hid=128, **_WINDOW_2),
+    _asteroid("sudormrf", "SuDORMRFNet", bn_chan=128, num_blocks=16, upsampling_depth=5),
+    _asteroid(
+        "sudormrf_improved", "SuDORMRFImprovedNet", bn_chan=256, num_blocks=16, upsampling_depth=5
+    ),
+    Pair(
+        "sepformer",
+        "speechbrain",
+        "speechbrain.lobes.models.dual_path:SepformerWrapper",
+        seconds=1.0,
+        call=_mono,
+    ),
+    Pair(
+        "tf_gridnet",
+        "espnet",
+        "espnet2.enh.separator.tfgridnet_separator:TFGridNet",
+        seconds=1.0,
+        positional=(None,),
+        call=_espnet,
+    ),
+    _demucs("demucs", "demucs.demucs:Demucs", "16 channels", channels=16, **_DEMUCS_V1),
+    _demucs("hdemucs", "demucs.hdemucs:HDemucs", "16 channels", channels=16),
+    _demucs("htdemucs", "demucs.htdemucs:HTDemucs", bottom_channels=512, t_layers=5),
 )

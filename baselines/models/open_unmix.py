@@ -272,6 +272,7 @@ OPEN_UNMIX = ModelSpec(
         "segment_s": 6.0,
         "weight_decay": 1e-5,
         "schedule": "plateau",
+        "decay": 0.3,
         "gain_spread_db": 6.0,
     },
 )
