@@ -140,7 +140,7 @@ def n64() -> Hyperparameters:
     "small",
     batch_size=4,
     segment_s=2.0,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     beta2=0.98,
     slowest=0.8,
     fastest=1.25,
