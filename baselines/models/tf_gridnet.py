@@ -240,15 +240,16 @@ def paper() -> Hyperparameters:
 
 @TF_GRIDNET.variant(
     "small",
-    batch_size=4,
+    batch_size=2,
     segment_s=2.0,
     learning_rate=2e-3,
+    warmup=0.02,
     beta2=0.98,
     slowest=0.8,
     fastest=1.25,
 )
 def small() -> Hyperparameters:
-    """For laptops: long frames, which the recurrent layers read in steps of eight."""
+    """For laptops: few long frames, read in steps of eight, and small batches."""
     return TfGridNetHyperparameters(
         n_fft=512, hop_length=256, D=16, I=8, J=8, H=64, B=2, query_size=256
     )
