@@ -1,0 +1,52 @@
+"""Self-attention, and its products as a layer that counts its own multiply-accumulates.
+
+Vaswani et al., "Attention is all you need", NeurIPS 2017. Axes: b batch, k positions, F features.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from baselines.separator import require
+
+
+class AttentionProducts(nn.Module):
+    """Scaled dot products of every position with every position, without projections.
+
+    Axes of its arguments: batch, heads, positions, features. Values may have another number of
+    features than queries and keys.
+    """
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Return the mean of the values, weighted by the similarity of query and key."""
+        dropout = self.dropout if self.training else 0.0
+        return functional.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
+
+    def macs(self, given: Tensor, output: Tensor) -> int:
+        """Return the MACs of the two products for the queries and the output of one call."""
+        return given.shape[-2] * (given.numel() + output.numel())
+
+
+class SelfAttention(nn.Module):
+    """Projections to queries, keys and values of each head, their products, and a projection."""
+
+    def __init__(self, features: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        require(
+            features % heads == 0,
+            f"{heads} heads cannot share {features} features; give a multiple of {heads}.",
+        )
+        self.heads = heads
+        self.project = nn.Linear(features, 3 * features)  # queries, keys, values
+        self.products = AttentionProducts(dropout)
+        self.output = nn.Linear(features, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (b, k, F) to the same shape."""
+        parts = self.project(x).unflatten(2, (3, self.heads, -1))  # (b, k, 3, heads, F / heads)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)  # each (b, heads, k, F / heads)
+        mapped: Tensor = self.output(self.products(q, k, v).transpose(1, 2).flatten(2))
+        return mapped
