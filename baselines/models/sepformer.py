@@ -32,8 +32,7 @@ from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.transformer import TransformerLayer, sinusoids
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 
@@ -237,7 +236,7 @@ _FIXED_IN_SPEECHBRAIN = {
 }
 
 
-@SEPFORMER.imports("speechbrain")
+@SEPFORMER.imports("speechbrain", "SepformerWrapper")
 def from_speechbrain(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `speechbrain.lobes.models.dual_path.SepformerWrapper` of equal transformers."""
     for name, only in _FIXED_IN_SPEECHBRAIN.items():

@@ -34,8 +34,7 @@ from torch.nn import functional
 from baselines.layers.attention import AttentionProducts
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 SMALLEST_DEVIATION = 1e-8
@@ -277,7 +276,7 @@ _NAMES_IN_ESPNET = {
 }
 
 
-@TF_GRIDNET.imports("espnet")
+@TF_GRIDNET.imports("espnet", "TFGridNet")
 def from_espnet(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `espnet2.enh.separator.tfgridnet_separator.TFGridNet`, for one microphone."""
     h = TfGridNetHyperparameters(
