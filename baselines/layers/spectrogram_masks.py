@@ -141,7 +141,7 @@ class SpectrogramSeparator(Separator):
         masks = self.masks(self.network(self.features(patches)))
         if self.h.ratio_exponent is not None:
             masks = ratio_masks(masks * patches[:, None], self.h.ratio_exponent)
-        masks = self.joined(masks.to(spectrum.real.dtype), spectrum)
+        masks = self.extended(self.joined(masks.to(spectrum.real.dtype), spectrum), spectrum)
         return self.stft.synthesise(masks * spectrum[:, None], mixture.shape[-1])
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -158,7 +158,7 @@ class SpectrogramSeparator(Separator):
         patches, _ = self.scaled(self.patches(spectrum.abs()))
         masks = self.joined(self.masks(self.network(self.features(patches))), spectrum)
         return masked_si_sdr_loss(
-            masks=masks[..., : self.h.bins, :],
+            masks=masks,
             mixture=spectrum[..., : self.h.bins, :],
             references=self.stft.analyse(batch["references"])[..., : self.h.bins, :],
         )
@@ -184,14 +184,17 @@ class SpectrogramSeparator(Separator):
         return cut.flatten(0, 1)
 
     def joined(self, masks: Tensor, spectrum: Tensor) -> Tensor:
-        """Return masks (b, n_src, channels, all bins, frames) from (p, n_src, channels, ...).
+        """Return masks (b, n_src, channels, bins, frames) from (p, n_src, channels, bins, frames).
 
         The spectrogram (b, channels, all bins, frames) is the one that the patches are cut from.
         """
         batch, _, bins, frames = spectrum.shape
         masks = masks.unflatten(0, (batch, -1)).permute(0, 2, 3, 4, 1, 5).flatten(-2)
-        masks = masks[..., :bins, :frames]
-        above = bins - masks.shape[3]
+        return masks[..., :bins, :frames]
+
+    def extended(self, masks: Tensor, spectrum: Tensor) -> Tensor:
+        """Return masks of all bins of the spectrogram from masks of the network's bins."""
+        above = spectrum.shape[2] - masks.shape[3]
         if above == 0:
             return masks
         if self.h.extension == "zeros":

@@ -332,7 +332,7 @@ def m7() -> Hyperparameters:
 @WAVE_UNET.variant(
     "small",
     batch_size=2,
-    segment_s=2.0,
+    segment_s=1.0,
     learning_rate=2e-3,
     beta2=0.98,
     average_decay=0.98,
@@ -345,7 +345,7 @@ def small() -> Hyperparameters:
         n_src=4,
         sample_rate=44100,
         source_names=STEMS,
-        L=9,
+        L=8,
         F=8,
         loss="si_sdr",
         zero_context=True,
