@@ -373,11 +373,10 @@ def large() -> Hyperparameters:
 
 @SCNET.variant(
     "small",
-    batch_size=4,
-    segment_s=4.0,
+    batch_size=2,
+    segment_s=2.0,
     learning_rate=2e-3,
     beta2=0.98,
-    gain_spread_db=3.0,
     valid_items=10,
 )
 def small() -> Hyperparameters:
