@@ -28,6 +28,24 @@ def fit_level(mixture: Tensor, estimates: Tensor) -> Tensor:
         return estimates * gains[:, :, None, None]
 
 
+class CausalFit:
+    """`fit_level_causally`, block by block: each call continues where the one before ended."""
+
+    def __init__(self) -> None:
+        self.gram: Tensor | float = 0.0
+        self.product: Tensor | float = 0.0
+
+    def __call__(self, mixture: Tensor, estimates: Tensor) -> Tensor:
+        """Fit the estimates (b, n_src, channels, time) of a block (b, channels, time)."""
+        e, x = estimates.double(), mixture.double()
+        gram = self.gram + torch.einsum("bict,bjct->btij", e, e).cumsum(1)
+        product = self.product + torch.einsum("bict,bct->bti", e, x).cumsum(1)
+        if mixture.shape[-1]:
+            self.gram, self.product = gram[:, -1:], product[:, -1:]
+        gains = _gains(gram, product).to(mixture.dtype)  # (b, time, n_src)
+        return estimates * gains.transpose(1, 2)[:, :, None]
+
+
 def fit_level_causally(mixture: Tensor, estimates: Tensor) -> Tensor:
     """Fit the level as `fit_level` does, at each sample over this sample and all before it.
 
@@ -35,11 +53,7 @@ def fit_level_causally(mixture: Tensor, estimates: Tensor) -> Tensor:
         mixture: shape (b, channels, time).
         estimates: shape (b, n_src, channels, time).
     """
-    e, x = estimates.double(), mixture.double()
-    gram = torch.einsum("bict,bjct->btij", e, e).cumsum(1)
-    product = torch.einsum("bict,bct->bti", e, x).cumsum(1)
-    gains = _gains(gram, product).to(mixture.dtype)  # (b, time, n_src)
-    return estimates * gains.transpose(1, 2)[:, :, None]
+    return CausalFit()(mixture, estimates)
 
 
 def _gains(gram: Tensor, product: Tensor) -> Tensor:
