@@ -412,7 +412,7 @@ def four_stems() -> Hyperparameters:
     return BsRoformerHyperparameters(D=384, layers=8, hop_length=441)
 
 
-@BS_ROFORMER.imports("bs_roformer")
+@BS_ROFORMER.imports("bs_roformer", "BSRoformer")
 def from_bs_roformer(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `bs_roformer.BSRoformer` of version 0.4.1, without value residuals."""
     stereo = arguments.get("stereo", False)

@@ -38,8 +38,7 @@ from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.level import CausalFit
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames, K frames of a segment, s segments, H hidden,
@@ -414,7 +413,7 @@ def small() -> Hyperparameters:
     )
 
 
-@SKIM.imports("espnet")
+@SKIM.imports("espnet", "SkiMSeparator")
 def from_espnet(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert ESPnet's `conv` encoder and decoder with its `skim` separator.
 

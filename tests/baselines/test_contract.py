@@ -140,13 +140,16 @@ LIMITED = [
 def test_no_estimate_depends_on_more_of_the_future_than_declared(
     name: str, separate: Separate, references_for: MakeReferences, built: GetBuilt
 ) -> None:
-    """Changing the mixture at t changes nothing before t - look_ahead, and does change that."""
+    """Changing the mixture at t changes nothing before t - look_ahead, and does change that.
+
+    Of systems that are not causal, the tiny size stands for all.
+    """
     with without_data():
-        look_ahead, causal = build(name).look_ahead, build(name).causal
-    if look_ahead is None:
-        assert not causal
+        fake = build(name)
+    assert fake.look_ahead is not None or not fake.causal
+    if fake.look_ahead is None or not (fake.causal or name in EVERY_MODEL):
         return
-    separator = built(name)
+    separator, look_ahead = built(name), fake.look_ahead
     references = references_for(separator, 700 + look_ahead, batch=1)
     mixture = references.sum(1)
     before = separate(separator, mixture, references)
