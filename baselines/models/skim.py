@@ -13,7 +13,8 @@ norms read one frame. The other system reads segments that overlap by half, in b
 norms over a segment.
 
 What the paper leaves open follows ESPnet's recipes for WSJ0-2mix, whose weights load:
-- Padding. The last segment is completed by zeros. ESPnet adds a segment of zeros when none is
+- Padding (`padding`, see `baselines.layers.basis`); the causal variants start without, as there.
+  The last segment is completed by zeros. ESPnet adds a segment of zeros when none is
   needed, which changes the estimates of the system that is not causal.
 - A memory is its input plus norm, projection and dropout of an LSTM, as in a block.
 - Level. SI-SDR determines none: estimates are fitted to the mixture, in the causal system at each
@@ -377,14 +378,23 @@ def offline() -> Hyperparameters:
 @SKIM.variant("causal", parameters=2_143_489)
 def causal() -> Hyperparameters:
     """The causal system, which streams with 1 sample of look-ahead."""
-    return SkimHyperparameters(causal=True, overlap=False)
+    return SkimHyperparameters(causal=True, overlap=False, padding="end")
 
 
 @SKIM.variant("low_latency", parameters=7_877_505)
 def low_latency() -> Hyperparameters:
     """The wider causal system, with frames of 1 ms and segments of 25 ms."""
     return SkimHyperparameters(
-        N=128, L=8, S=4, H=384, K=50, blocks=3, dropout=0.0, causal=True, overlap=False
+        N=128,
+        L=8,
+        S=4,
+        H=384,
+        K=50,
+        blocks=3,
+        dropout=0.0,
+        causal=True,
+        overlap=False,
+        padding="end",
     )
 
 
