@@ -21,8 +21,8 @@ Differences from the package:
 
 The loss is the L1 norm of the waveforms' error plus those of its complex spectrograms in five
 resolutions, which fixes the level. ZFTurbo's recipe instead drops the largest 5 % of squared
-errors; the fields of a training configuration follow it in all else but the gains of stems, which
-it draws from 0.5 to 1.5, and the interval of 1000 steps between two looks at the loss.
+errors. Beyond the fields of a training configuration it draws the gains of stems from 0.5 to 1.5,
+clips no gradient, looks at the loss every 1000 steps, and rounds to float16, here to bfloat16.
 """
 
 from collections.abc import Mapping
@@ -369,7 +369,7 @@ BS_ROFORMER = ModelSpec(
     reference_licence="BS-RoFormer 0.4.1 (MIT), compared on copied weights",
     separator=BsRoformer,
     not_reproduced=(
-        "The MUSDB18 scores, which take weeks of an accelerator; the paper's sizes, of which no "
+        "The MUSDB18 scores, which need an accelerator; the paper's sizes, of which no "
         "weights are public; reflection at the ends of the signal (here zeros)."
     ),
     tiny=lambda: BsRoformerHyperparameters(

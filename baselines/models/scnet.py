@@ -11,16 +11,16 @@ join the encoder's output of the same size through a gated convolution, and undo
 The output is the spectrogram of each stem, not a mask of the mixture's.
 
 Structure, sizes and loss are those of the authors' repository (starrytong/SCNet, MIT), which is no
-package: its parameter counts are matched, its output is not compared. With the paper, whose text
-counts 10.08 million parameters, it differs in the count only.
+package: its parameter counts are matched, its output is not compared. The paper counts 10.08
+million parameters, the repository's configuration has 10.58 million; the latter is followed.
 
 - The mixture's spectrogram is normalised to mean 0 and deviation 1; the stems get these back.
 - The number of frames is made even for the Fourier transform over time, by zeros after the mixture.
 - The ends are padded with zeros, where the repository reflects them.
 
 The loss is the root mean square error of each stem's complex spectrogram, which fixes the level.
-The repository's stems are mixed anew in groups of 4 examples, scaled by 0.25 to 1.25, and their
-channels swapped; its rate decays by 0.98 every 10 of 150 epochs.
+The repository's stems are mixed anew in groups of 4 examples, scaled by 0.25 to 1.25, and
+flipped; its rate decays by 0.98 every 10 of 150 epochs.
 """
 
 from collections.abc import Mapping
@@ -331,7 +331,7 @@ SCNET = ModelSpec(
     reference_licence="starrytong/SCNet (MIT), read; parameter counts are compared",
     separator=Scnet,
     not_reproduced=(
-        "The MUSDB18 scores, which take days of an accelerator; a comparison on copied weights "
+        "The MUSDB18 scores, which need an accelerator; a comparison on copied weights "
         "(the authors' code is no package); reflection at the ends of the signal (here zeros)."
     ),
     tiny=lambda: ScnetHyperparameters(
