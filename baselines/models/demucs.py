@@ -16,9 +16,9 @@ Level. The network reads the mixture with mean 0 and deviation 1, and its output
 original code does so to whole songs, this module to each mixture that it is given. The loss (L1)
 sees level.
 
-Shifts. The paper averages the estimates of ten delays of at most half a second, which gains 0.3 dB
-for ten times the computation. Here `shifts` delays are drawn with one seed, so that a mixture
-always has the same estimates; 0, the default, is off.
+Shifts. The paper averages the estimates of several random delays of at most half a second. Here
+`shifts` delays are drawn with one seed, so that a mixture always has the same estimates; 0, the
+default, is off.
 
 The paper also varies pitch and tempo, swaps channels and flips signs; training here mixes stems of
 several songs and varies their speed and gain.
