@@ -47,8 +47,7 @@ from baselines.layers.demucs import (
 )
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision
-from baselines.model import Imported, ModelSpec, Weights
-from baselines.peers import renamed
+from baselines.model import Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, Separator, require
 
 INITIAL_DEVIATION = 0.1
@@ -392,7 +391,7 @@ def noncausal() -> Hyperparameters:
     return DenoiserHyperparameters(H=64, S=2, U=2, causal=False, normalise=True, stft_weight=0.5)
 
 
-@DENOISER.imports("denoiser")
+@DENOISER.imports("denoiser", "Demucs")
 def from_denoiser(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `denoiser.demucs.Demucs`."""
     for name, value in {"growth": 2, "glu": True, "floor": 1e-3}.items():
