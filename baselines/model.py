@@ -20,6 +20,24 @@ Convert = Callable[[Weights, Mapping[str, Any]], Imported]
 
 TINY = "tiny"
 
+# Training of small variants for minutes on a laptop, from which some differ.
+SMALL_SPEECH: dict[str, Any] = {
+    "batch_size": 4,
+    "segment_s": 2.0,
+    "learning_rate": 2e-3,
+    "beta2": 0.98,
+    "slowest": 0.8,
+    "fastest": 1.25,
+}
+SMALL_SONGS: dict[str, Any] = {
+    "batch_size": 4,
+    "segment_s": 4.0,
+    "learning_rate": 2e-3,
+    "beta2": 0.98,
+    "gain_spread_db": 3.0,
+    "valid_items": 10,
+}
+
 
 @dataclass(frozen=True)
 class Variant:

@@ -37,7 +37,7 @@ from baselines.layers.recurrent_masks import (
     weights_in_nussl,
 )
 from baselines.losses import magnitude_l1_loss
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights
 from baselines.separator import Hyperparameters, require
 
 EPSILON = 1e-8
@@ -141,15 +141,7 @@ def softmax() -> Hyperparameters:
     return ChimeraHyperparameters(mask="softmax")
 
 
-@CHIMERA.variant(
-    "small",
-    batch_size=8,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@CHIMERA.variant("small", **SMALL_SPEECH | {"batch_size": 8})
 def small() -> Hyperparameters:
     """For laptops: half the frames, two layers of 200, D = 12."""
     return ChimeraHyperparameters(hop_length=128, hidden_size=200, n_layers=2, dropout=0.0, D=12)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters
 
 # Floors for a signal of unit RMS, some 50 dB below the magnitudes of its spectrogram.
@@ -130,14 +130,7 @@ def full() -> Hyperparameters:
 
 @COMPLEX_MASK.variant(
     "small",
-    batch_size=8,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    warmup=0.02,
-    beta2=0.98,
-    average_decay=0.995,
-    slowest=0.8,
-    fastest=1.25,
+    **SMALL_SPEECH | {"batch_size": 8, "warmup": 0.02, "average_decay": 0.995},
 )
 def small() -> Hyperparameters:
     """For laptops: fewer and longer frames, and two layers of half the width."""

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.fitted import FittedSeparator
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, Sc skip, H hidden, k frames.
@@ -312,15 +312,7 @@ def from_torchaudio(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, ours
 
 
-@CONV_TASNET.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@CONV_TASNET.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: a quarter of the frames, four times as long, and fewer, narrower blocks."""
     return ConvTasNetHyperparameters(N=256, L=64, B=96, H=192, X=5, R=2)

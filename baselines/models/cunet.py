@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from baselines.layers.spectrogram_masks import SpectrogramHyperparameters, SpectrogramSeparator
 from baselines.layers.unet import Film, UNet
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SONGS, ModelSpec
 from baselines.separator import Hyperparameters, require
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -173,16 +173,7 @@ def complex_control() -> Hyperparameters:
     return CUNetHyperparameters(film="complex", control=(16, 256, 1024))
 
 
-@CUNET.variant(
-    "small",
-    batch_size=2,
-    segment_s=4.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    average_decay=0.98,
-    gain_spread_db=3.0,
-    valid_items=10,
-)
+@CUNET.variant("small", **SMALL_SONGS | {"batch_size": 2, "average_decay": 0.98})
 def small() -> Hyperparameters:
     """For laptops: a narrow network, long frames, and masks that sum to one, trained by SI-SDR."""
     return CUNetHyperparameters(

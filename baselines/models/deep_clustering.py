@@ -42,7 +42,7 @@ from baselines.layers.recurrent_masks import (
     sizes_in_nussl,
     weights_in_nussl,
 )
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights
 from baselines.separator import Hyperparameters, require
 
 CHOICES = {
@@ -145,15 +145,7 @@ def whitened() -> Hyperparameters:
     )
 
 
-@DEEP_CLUSTERING.variant(
-    "small",
-    batch_size=8,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@DEEP_CLUSTERING.variant("small", **SMALL_SPEECH | {"batch_size": 8})
 def small() -> Hyperparameters:
     """For laptops: half the frames, two layers of 200, D = 12, and the whitened loss."""
     return DeepClusteringHyperparameters(

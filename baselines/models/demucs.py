@@ -43,7 +43,7 @@ from baselines.layers.demucs import (
     rescale_convolutions,
     whole_frames,
 )
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, Separator, require
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -281,15 +281,7 @@ def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, renamed(weights, names)
 
 
-@DEMUCS.variant(
-    "small",
-    batch_size=4,
-    segment_s=4.0,
-    learning_rate=1e-3,
-    beta2=0.98,
-    gain_spread_db=3.0,
-    valid_items=10,
-)
+@DEMUCS.variant("small", **SMALL_SONGS | {"learning_rate": 1e-3})
 def small() -> Hyperparameters:
     """For laptops: strides of 8 in 4 layers of 24 channels and more, at the rate of the song."""
     return DemucsHyperparameters(L=4, C=24, K=16, S=8, resample=1, lstm_layers=1)

@@ -47,7 +47,7 @@ from baselines.layers.demucs import (
 )
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, Separator, require
 
 INITIAL_DEVIATION = 0.1
@@ -424,15 +424,7 @@ def from_denoiser(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, renamed(weights, names)
 
 
-@DENOISER.variant(
-    "small",
-    batch_size=8,
-    segment_s=2.0,
-    learning_rate=1e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@DENOISER.variant("small", **SMALL_SPEECH | {"batch_size": 8, "learning_rate": 1e-3})
 def small() -> Hyperparameters:
     """For laptops: four layers of 24 channels and more, at the sample rate of the signal."""
     return DenoiserHyperparameters(H=24, L=4, U=1)

@@ -34,7 +34,7 @@ from baselines.layers.dual_path_separator import (
     GlobalLayerNorm,
     sequences,
 )
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, B features, K frames of a chunk, S chunks.
@@ -111,15 +111,7 @@ def win16() -> Hyperparameters:
     return DPRNNHyperparameters(L=16, K=100)
 
 
-@DPRNN_TASNET.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@DPRNN_TASNET.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: a 32nd of the frames, and fewer blocks."""
     return DPRNNHyperparameters(L=64, B=64, H=64, K=40, R=3)

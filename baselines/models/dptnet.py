@@ -34,7 +34,7 @@ from baselines.layers.dual_path_separator import (
     GlobalLayerNorm,
     sequences,
 )
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.models.dprnn import AROUND_THE_PATHS_IN_ASTEROID, sizes_in_asteroid
 from baselines.separator import Hyperparameters, require
 
@@ -136,15 +136,7 @@ def n64() -> Hyperparameters:
     return DPTNetHyperparameters(N=64)
 
 
-@DPTNET.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@DPTNET.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: a 32nd of the frames, and fewer blocks."""
     return DPTNetHyperparameters(L=64, B=64, H=64, K=40, R=2)

@@ -31,7 +31,7 @@ from baselines.layers.hybrid_separator import (
     fields_from_demucs,
     weights_from_demucs,
 )
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights
 from baselines.separator import Hyperparameters, require
 
 
@@ -114,15 +114,7 @@ def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, weights_from_demucs(weights)
 
 
-@HDEMUCS.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=1e-3,
-    beta2=0.98,
-    gain_spread_db=3.0,
-    valid_items=10,
-)
+@HDEMUCS.variant("small", **SMALL_SONGS | {"segment_s": 2.0, "learning_rate": 1e-3})
 def small() -> Hyperparameters:
     """For laptops: four narrow levels, with strides of 8."""
     return HDemucsHyperparameters(C=12, depth=4, n_fft=2048, S=8, norm_from=3, recurrent_from=3)

@@ -30,7 +30,7 @@ from baselines.layers.hybrid_separator import (
     fields_from_demucs,
     weights_from_demucs,
 )
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, C channels, f frequencies, k frames, D channels of the transformer, p positions.
@@ -311,15 +311,7 @@ def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, _split_projections(ours)
 
 
-@HTDEMUCS.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=1e-3,
-    beta2=0.98,
-    gain_spread_db=3.0,
-    valid_items=10,
-)
+@HTDEMUCS.variant("small", **SMALL_SONGS | {"segment_s": 2.0, "learning_rate": 1e-3})
 def small() -> Hyperparameters:
     """For laptops: three narrow levels with strides of 8, and a transformer of 64 channels."""
     return HTDemucsHyperparameters(C=12, depth=3, S=8, bottom=64, layers=3, heads=4, compress=4)

@@ -23,7 +23,7 @@ from baselines.layers.recurrent_masks import (
     weights_in_nussl,
 )
 from baselines.losses import magnitude_l1_loss, si_sdr_loss
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights
 from baselines.separator import Hyperparameters, require
 
 LOSSES = ("magnitude_l1", "si_sdr")
@@ -104,15 +104,7 @@ def paper() -> Hyperparameters:
     return MaskInferenceHyperparameters()
 
 
-@MASK_INFERENCE.variant(
-    "small",
-    batch_size=8,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@MASK_INFERENCE.variant("small", **SMALL_SPEECH | {"batch_size": 8})
 def small() -> Hyperparameters:
     """For laptops: half the frames, two layers, and the SI-SDR loss, which learns fastest."""
     return MaskInferenceHyperparameters(

@@ -36,7 +36,7 @@ from torch.nn import functional
 from baselines.layers.spectrogram_masks import SpectrogramHyperparameters, SpectrogramSeparator
 from baselines.layers.unet import UNet
 from baselines.losses import in_full_precision
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SONGS, ModelSpec
 from baselines.separator import Hyperparameters, require
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -295,16 +295,7 @@ def energy_based() -> Hyperparameters:
     return MUNetHyperparameters(weighting="energy")
 
 
-@MUNET.variant(
-    "small",
-    batch_size=4,
-    segment_s=4.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    average_decay=0.98,
-    gain_spread_db=3.0,
-    valid_items=10,
-)
+@MUNET.variant("small", **SMALL_SONGS | {"average_decay": 0.98})
 def small() -> Hyperparameters:
     """For laptops: a narrow strided network, and masks that sum to one, trained by SI-SDR."""
     return MUNetHyperparameters(

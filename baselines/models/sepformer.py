@@ -32,7 +32,7 @@ from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.transformer import TransformerLayer, sinusoids
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 
@@ -190,15 +190,7 @@ def paper() -> Hyperparameters:
     return SepFormerHyperparameters()
 
 
-@SEPFORMER.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=1e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@SEPFORMER.variant("small", **SMALL_SPEECH | {"learning_rate": 1e-3})
 def small() -> Hyperparameters:
     """For laptops: a quarter of the frames, and one block of fewer, narrower layers."""
     return SepFormerHyperparameters(F=128, L=64, C=50, N=1, K=2, heads=4, d_ff=256)

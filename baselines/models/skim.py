@@ -38,7 +38,7 @@ from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.level import CausalFit
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames, K frames of a segment, s segments, H hidden,
@@ -397,15 +397,7 @@ def low_latency() -> Hyperparameters:
     )
 
 
-@SKIM.variant(
-    "small",
-    batch_size=8,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@SKIM.variant("small", **SMALL_SPEECH | {"batch_size": 8})
 def small() -> Hyperparameters:
     """For laptops: a causal system of few, long frames."""
     return SkimHyperparameters(

@@ -38,7 +38,7 @@ from torch.nn import functional
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm, resample
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, C_E basis signals, C channels between and C_U inside blocks, k frames.
@@ -238,15 +238,6 @@ PUBLISHED_TRAINING: dict[str, Any] = {
     "average_decay": 0.0,
 }
 
-SMALL_TRAINING: dict[str, Any] = {
-    "batch_size": 4,
-    "segment_s": 2.0,
-    "learning_rate": 2e-3,
-    "beta2": 0.98,
-    "slowest": 0.8,
-    "fastest": 1.25,
-}
-
 SUDORMRF = ModelSpec(
     name="sudormrf",
     title="SuDoRM-RF",
@@ -346,7 +337,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, ours
 
 
-@SUDORMRF.variant("small", **SMALL_TRAINING)
+@SUDORMRF.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: half the frames, twice as long, and fewer, narrower blocks."""
     return SudoRmRfHyperparameters(C_E=256, K_E=41, C=96, C_U=192, B=6)

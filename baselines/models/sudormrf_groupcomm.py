@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from baselines.layers.permutation import assigned_cost
 from baselines.layers.u_conv_block import UConvolution, global_norm
 from baselines.losses import EPSILON, in_full_precision
-from baselines.model import ModelSpec
-from baselines.models.sudormrf import PUBLISHED_TRAINING, SMALL_TRAINING
+from baselines.model import SMALL_SPEECH, ModelSpec
+from baselines.models.sudormrf import PUBLISHED_TRAINING
 from baselines.models.sudormrf_improved import ImprovedHyperparameters, ImprovedSudoRmRf
 from baselines.separator import Hyperparameters, require
 
@@ -161,7 +161,7 @@ def paper() -> Hyperparameters:
     return GroupCommHyperparameters()
 
 
-@SUDORMRF_GROUPCOMM.variant("small", **SMALL_TRAINING)
+@SUDORMRF_GROUPCOMM.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: a third of the frames, three times as long, and fewer, narrower blocks."""
     return GroupCommHyperparameters(C_E=256, K_E=65, C=128, C_U=256, B=6, G=8)

@@ -32,11 +32,10 @@ from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.models.sudormrf import (
     BLOCK_IN_ASTEROID,
     PUBLISHED_TRAINING,
-    SMALL_TRAINING,
     without_duplicates,
 )
 from baselines.separator import Hyperparameters, require
@@ -175,7 +174,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     return hyperparameters, ours
 
 
-@SUDORMRF_IMPROVED.variant("small", **SMALL_TRAINING)
+@SUDORMRF_IMPROVED.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: a third of the frames, three times as long, and fewer, narrower blocks."""
     return ImprovedHyperparameters(C_E=256, K_E=65, C=96, C_U=192, B=8)

@@ -35,7 +35,7 @@ from torch.nn import functional
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path_separator import GlobalLayerNorm
 from baselines.layers.fitted import FittedSeparator
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames.
@@ -182,15 +182,7 @@ def paper() -> Hyperparameters:
     return TasNetHyperparameters()
 
 
-@TASNET.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@TASNET.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: longer frames that overlap by half, and narrower layers."""
     return TasNetHyperparameters(N=256, L=64, S=32, H=96)

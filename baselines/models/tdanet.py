@@ -30,7 +30,7 @@ from baselines.layers.attention import SelfAttention
 from baselines.layers.basis import LearnedBasis
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.transformer import sinusoids
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters, require
 
 
@@ -257,15 +257,7 @@ def at_8_khz() -> Hyperparameters:
     return TdaNetHyperparameters(sample_rate=8000)
 
 
-@TDANET.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@TDANET.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: a quarter of the frames, four times as long, and fewer, narrower iterations."""
     return TdaNetHyperparameters(

@@ -34,7 +34,7 @@ from torch.nn import functional
 from baselines.layers.attention import AttentionProducts
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 SMALLEST_DEVIATION = 1e-8
@@ -237,16 +237,7 @@ def paper() -> Hyperparameters:
     return TfGridNetHyperparameters()
 
 
-@TF_GRIDNET.variant(
-    "small",
-    batch_size=2,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    warmup=0.02,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@TF_GRIDNET.variant("small", **SMALL_SPEECH | {"batch_size": 2, "warmup": 0.02})
 def small() -> Hyperparameters:
     """For laptops: few long frames, read in steps of eight, and small batches."""
     return TfGridNetHyperparameters(

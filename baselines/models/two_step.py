@@ -35,7 +35,7 @@ from baselines.layers.basis import LearnedBasis
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision, pairwise_si_sdr_db, si_sdr_loss
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, H hidden, k frames.
@@ -223,15 +223,7 @@ def paper() -> Hyperparameters:
     return TwoStepHyperparameters()
 
 
-@TWO_STEP.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@TWO_STEP.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: a third of the frames, three times as long, and fewer, narrower blocks."""
     return TwoStepHyperparameters(L=64, B=96, H=192, X=5, R=2)

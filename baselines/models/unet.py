@@ -46,7 +46,7 @@ from baselines.layers.spectrogram_masks import (
 )
 from baselines.layers.unet import SameConv2d, UNet
 from baselines.losses import in_full_precision
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SONGS, ModelSpec
 from baselines.separator import Hyperparameters, require
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -327,16 +327,7 @@ def joint() -> Hyperparameters:
     return UNetHyperparameters(joint="activity")
 
 
-@UNET.variant(
-    "small",
-    batch_size=2,
-    segment_s=4.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    average_decay=0.98,
-    gain_spread_db=3.0,
-    valid_items=10,
-)
+@UNET.variant("small", **SMALL_SONGS | {"batch_size": 2, "average_decay": 0.98})
 def small() -> Hyperparameters:
     """For laptops: narrow networks, long frames, and masks that sum to one, trained by SI-SDR."""
     return UNetHyperparameters(

@@ -36,7 +36,7 @@ from torch.nn import functional
 from baselines.layers.level import fit_level
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision, si_sdr_loss
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SONGS, ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -331,13 +331,7 @@ def m7() -> Hyperparameters:
 
 @WAVE_UNET.variant(
     "small",
-    batch_size=2,
-    segment_s=1.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    average_decay=0.98,
-    gain_spread_db=3.0,
-    valid_items=10,
+    **SMALL_SONGS | {"batch_size": 2, "segment_s": 1.0, "average_decay": 0.98},
 )
 def small() -> Hyperparameters:
     """For laptops: eight filters per level and the SI-SDR loss of whole segments."""

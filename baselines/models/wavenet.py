@@ -39,7 +39,7 @@ from torch.nn import functional
 
 from baselines.layers.basis import LearnedBasis
 from baselines.losses import magnitude_l1_loss
-from baselines.model import ModelSpec
+from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
 
 # Axes: b batch, channels, time (samples), k steps: samples, or frames of some.
@@ -474,15 +474,7 @@ def context() -> Hyperparameters:
     return WaveNetHyperparameters(context_layers=7)
 
 
-@WAVENET.variant(
-    "small",
-    batch_size=4,
-    segment_s=2.0,
-    learning_rate=2e-3,
-    beta2=0.98,
-    slowest=0.8,
-    fastest=1.25,
-)
+@WAVENET.variant("small", **SMALL_SPEECH)
 def small() -> Hyperparameters:
     """For laptops: values in frames of 16 samples, which the layers read to both sides."""
     return WaveNetHyperparameters(
