@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from mixgen.core.errors import UsageError
 
+STEMS = ("vocals", "drums", "bass", "other")
+"""The stems of MUSDB18, which most music systems estimate."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:

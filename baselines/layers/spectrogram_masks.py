@@ -16,6 +16,7 @@ Axes: b batch, p patches (of all examples), n_src, channels, bins, frames.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,6 +39,22 @@ LOG_FLOOR = 1e-4
 EPSILON = 1e-10
 # Of a spectrogram; a source below it has no SI-SDR.
 SILENT_ENERGY = 1e-6
+
+
+# Of small variants for stereo songs: the band up to 5.5 kHz in long frames, as one patch.
+SMALL_SONG_ANALYSIS: dict[str, Any] = {
+    "sample_rate": 44100,
+    "channels": 2,
+    "design_rate": 44100,
+    "n_fft": 4096,
+    "hop_length": 2048,
+    "bins": 512,
+    "frames": None,
+    "features": "log",
+    "mask": "softmax",
+    "extension": "edge",
+    "loss": "si_sdr",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,9 +39,8 @@ from baselines.layers.level import fit_level
 from baselines.layers.stft import Stft
 from baselines.losses import in_full_precision, si_sdr_loss
 from baselines.model import Imported, ModelSpec, Weights
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import STEMS, Hyperparameters, Separator, require
 
-STEMS = ("vocals", "drums", "bass", "other")
 LOSSES = ("l1", "si_sdr")
 BANDS = (2,) * 24 + (4,) * 12 + (12,) * 8 + (24,) * 8 + (48,) * 8 + (128, 129)
 # The smallest rotary frequency is nearly 1 / THETA radians per position.

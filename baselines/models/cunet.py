@@ -28,12 +28,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from baselines.layers.spectrogram_masks import SpectrogramHyperparameters, SpectrogramSeparator
+from baselines.layers.spectrogram_masks import (
+    SMALL_SONG_ANALYSIS,
+    SpectrogramHyperparameters,
+    SpectrogramSeparator,
+)
 from baselines.layers.unet import Film, UNet
 from baselines.model import SMALL_SONGS, ModelSpec
-from baselines.separator import Hyperparameters, require
+from baselines.separator import STEMS, Hyperparameters, require
 
-STEMS = ("vocals", "drums", "bass", "other")
 FILMS = ("simple", "complex")
 # Standard deviation of the control's initial weights.
 SPREAD = 0.02
@@ -177,17 +180,7 @@ def complex_control() -> Hyperparameters:
 def small() -> Hyperparameters:
     """For laptops: a narrow network, long frames, and masks that sum to one, trained by SI-SDR."""
     return CUNetHyperparameters(
-        sample_rate=44100,
-        channels=2,
-        design_rate=44100,
-        n_fft=4096,
-        hop_length=2048,
-        bins=512,
-        frames=None,
-        features="log",
-        mask="softmax",
-        extension="edge",
-        loss="si_sdr",
+        **SMALL_SONG_ANALYSIS,
         widths=(16, 32, 64, 128),
         dropout=0.0,
         film="complex",

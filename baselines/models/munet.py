@@ -33,13 +33,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.layers.spectrogram_masks import SpectrogramHyperparameters, SpectrogramSeparator
+from baselines.layers.spectrogram_masks import (
+    SMALL_SONG_ANALYSIS,
+    SpectrogramHyperparameters,
+    SpectrogramSeparator,
+)
 from baselines.layers.unet import UNet
 from baselines.losses import in_full_precision
 from baselines.model import SMALL_SONGS, ModelSpec
-from baselines.separator import Hyperparameters, require
+from baselines.separator import STEMS, Hyperparameters, require
 
-STEMS = ("vocals", "drums", "bass", "other")
 CHOICES = {"body": ("double", "strided"), "weighting": ("unit", "dwa", "energy")}
 SLOPE = 0.1  # of the leaky ReLU
 LARGEST_RATIO = 10.0
@@ -299,17 +302,8 @@ def energy_based() -> Hyperparameters:
 def small() -> Hyperparameters:
     """For laptops: a narrow strided network, and masks that sum to one, trained by SI-SDR."""
     return MUNetHyperparameters(
-        sample_rate=44100,
-        channels=2,
-        design_rate=44100,
-        n_fft=4096,
-        hop_length=2048,
-        bins=512,
+        **SMALL_SONG_ANALYSIS,
         bands=None,
-        frames=None,
-        mask="softmax",
-        extension="edge",
-        loss="si_sdr",
         widths=(16, 32, 64, 128),
         body="strided",
     )

@@ -27,9 +27,8 @@ from baselines.layers.stft import Stft
 from baselines.layers.wiener import wiener_filter
 from baselines.losses import in_full_precision
 from baselines.model import Imported, ModelSpec, Weights, renamed
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import STEMS, Hyperparameters, Separator, require
 
-STEMS = ("vocals", "drums", "bass", "other")
 LOSSES = ("magnitude", "combined")
 WAVEFORM_WEIGHT = 10.0  # of the combined loss, relative to the magnitudes'
 EPSILON = 1e-10

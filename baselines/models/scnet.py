@@ -35,9 +35,8 @@ from baselines.layers.level import fit_level
 from baselines.layers.stft import Stft
 from baselines.losses import in_full_precision, si_sdr_loss
 from baselines.model import ModelSpec
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import STEMS, Hyperparameters, Separator, require
 
-STEMS = ("vocals", "drums", "bass", "other")
 LOSSES = ("spectrum_rmse", "si_sdr")
 SMALLEST_DEVIATION = 1e-5
 

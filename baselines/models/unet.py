@@ -40,6 +40,7 @@ from torch.nn import functional
 
 from baselines.layers.spectrogram_masks import (
     LOG_FLOOR,
+    SMALL_SONG_ANALYSIS,
     SpectrogramHyperparameters,
     SpectrogramSeparator,
     l1_loss,
@@ -47,9 +48,8 @@ from baselines.layers.spectrogram_masks import (
 from baselines.layers.unet import SameConv2d, UNet
 from baselines.losses import in_full_precision
 from baselines.model import SMALL_SONGS, ModelSpec
-from baselines.separator import Hyperparameters, require
+from baselines.separator import STEMS, Hyperparameters, require
 
-STEMS = ("vocals", "drums", "bass", "other")
 LAYOUTS = ("jansson", "spleeter")
 TASKS = ("activity", "instruments", "pitch")
 
@@ -331,19 +331,9 @@ def joint() -> Hyperparameters:
 def small() -> Hyperparameters:
     """For laptops: narrow networks, long frames, and masks that sum to one, trained by SI-SDR."""
     return UNetHyperparameters(
+        **SMALL_SONG_ANALYSIS,
         n_src=4,
-        sample_rate=44100,
-        channels=2,
         source_names=STEMS,
-        design_rate=44100,
-        n_fft=4096,
-        hop_length=2048,
-        bins=512,
-        frames=None,
-        features="log",
-        mask="softmax",
-        extension="edge",
-        loss="si_sdr",
         widths=(8, 16, 32, 64),
         dropout=0.0,
     )

@@ -37,9 +37,8 @@ from baselines.layers.level import fit_level
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision, si_sdr_loss
 from baselines.model import SMALL_SONGS, ModelSpec
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import STEMS, Hyperparameters, Separator, require
 
-STEMS = ("vocals", "drums", "bass", "other")
 CHOICES = {
     "upsampling": ("linear", "learned"),
     "output": ("difference", "direct"),
