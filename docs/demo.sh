@@ -19,25 +19,26 @@ for set in starter_2mix starter_music; do
     run mixgen verify "demo/sets/$set"
 done
 
-step "3. Four separators, trained briefly"
+step "3. Five separators, trained briefly"
 train() {
     local name=$1 manifest=$2 minutes=$3
     run baselines train "$name" --manifest "demo/$manifest.jsonl" --minutes "$minutes" \
         --out "demo/checkpoints/${name%%:*}" --overwrite
 }
-train conv_tasnet:small starter_2mix 2.5
-train complex_mask:small starter_2mix 0.7
+train conv_tasnet:small starter_2mix 0.7
+train complex_mask:small starter_2mix 2.5
 train mask_inference:small starter_2mix 0.5
 train open_unmix:small starter_music 0.5
+train munet:small starter_music 0.5
 
 step "4. Separate, score, rank: trained systems beside what is ideal and what does nothing"
 systems=(oracle:ibm oracle:irm oracle:psm oracle:mwf mixture)
-systems+=(demo/checkpoints/{conv_tasnet,complex_mask,mask_inference,open_unmix})
+systems+=(demo/checkpoints/{conv_tasnet,complex_mask,mask_inference,open_unmix,munet})
 run evalsuite run --set demo/sets/starter_2mix --set demo/sets/starter_music \
     "${systems[@]/#/--system=}" --out demo/results
 cp demo/results/leaderboard.csv demo/leaderboard.csv
 run python docs/overview.py --set demo/sets/starter_2mix --results demo/results/starter_2mix \
-    --system conv_tasnet --out demo/overview.png
+    --system complex_mask --out demo/overview.png
 
 cat <<END
 
