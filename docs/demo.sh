@@ -26,7 +26,7 @@ train() {
         --out "demo/checkpoints/${name%%:*}" --overwrite
 }
 train conv_tasnet:small starter_2mix 0.7
-train complex_mask:small starter_2mix 2.5
+train complex_mask:small starter_2mix 3.0
 train mask_inference:small starter_2mix 0.5
 train open_unmix:small starter_music 0.5
 train munet:small starter_music 0.5
