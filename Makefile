@@ -25,8 +25,9 @@ setup: .venv/ready
 demo: setup
 	docs/demo.sh
 
+# Files of tests side by side, one process per core; the tests of a file share what they make.
 test: setup
-	$(python) -m pytest
+	$(python) -m pytest --numprocesses auto --dist loadfile
 
 check: setup
 	$(python) -m ruff format --check .
