@@ -31,8 +31,7 @@ def list_systems(
 
     Example: baselines list --task music_separation
     """
-    # The package holds this table because building every separator takes torch and seconds.
-    rows = json.loads(Path(__file__).with_name("systems.json").read_text(encoding="utf-8"))
+    rows = _systems()
     if task is not None:
         if task not in ALL_TASKS:
             raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
@@ -43,6 +42,14 @@ def list_systems(
     header = tuple(_COLUMNS)
     cells = [[show(row) for show in _COLUMNS.values()] for row in rows]
     typer.echo(console.aligned(header, cells, left={"name", "task", "causal", "paper"}))
+
+
+def _systems() -> list[dict[str, Any]]:
+    """Return the facts of every variant, without torch and the seconds to build them."""
+    rows: list[dict[str, Any]] = json.loads(
+        Path(__file__).with_name("systems.json").read_text(encoding="utf-8")
+    )
+    return rows
 
 
 def _seconds(row: dict[str, Any], samples: str) -> str:
@@ -80,11 +87,12 @@ def info(
 
     Example: baselines info conv_tasnet:small
     """
-    from baselines.inference.describe import describe, describe_checkpoint
-    from baselines.registry import names
+    facts = next((row for row in _systems() if row["name"] == system), None)
+    if facts is None:
+        from baselines.inference.describe import describe, describe_checkpoint
 
-    known = system in names() or not Path(system).exists()
-    facts = describe(system) if known else describe_checkpoint(Path(system))
+        exists = Path(system).exists()
+        facts = describe_checkpoint(Path(system)) if exists else describe(system)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
