@@ -17,7 +17,9 @@ PADDINGS = ("both", "end")
 class LearnedBasis(nn.Module):
     """N basis signals of L samples, one frame every S samples, for analysis and for synthesis.
 
-    For several channels, each basis signal has one filter per channel.
+    For several channels, each basis signal has one filter per channel. The sources share a decoder
+    unless `n_src` is given: then one decoder reads the weights of all of them, or, with as many
+    `groups`, each source has one.
     """
 
     def __init__(
@@ -30,13 +32,19 @@ class LearnedBasis(nn.Module):
         padding: str = "both",
         bias: bool = False,
         relu: bool = False,
+        n_src: int | None = None,
+        groups: int = 1,
     ) -> None:
         super().__init__()
         self.L, self.S = L, S
         self.padding = padding
         self.relu = relu
         self.encoder = nn.Conv1d(channels, N, L, S, bias=bias)
-        self.decoder = nn.ConvTranspose1d(N, channels, L, S, bias=bias)
+        self.joint = n_src is not None
+        sources = n_src or 1
+        self.decoder = nn.ConvTranspose1d(
+            sources * N, sources * channels, L, S, groups=groups, bias=bias
+        )
 
     def framing(self, time: int) -> tuple[int, int]:
         """Return how many zeros before and after a signal of `time` samples give whole frames."""
@@ -52,6 +60,7 @@ class LearnedBasis(nn.Module):
     def decode(self, d: Tensor, time: int) -> Tensor:
         """Return the signals (b, n_src, channels, time) of weights (b, n_src, N, k)."""
         front, _ = self.framing(time)
-        decoded = self.decoder(d.flatten(0, 1))[..., front : front + time]
-        signals: Tensor = decoded.unflatten(0, d.shape[:2])
+        axes = (1, 2) if self.joint else (0, 1)
+        decoded = self.decoder(d.flatten(*axes))[..., front : front + time]
+        signals: Tensor = decoded.reshape(*d.shape[:2], -1, time)
         return signals

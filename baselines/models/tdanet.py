@@ -70,26 +70,6 @@ class TdaNetHyperparameters(Hyperparameters):
         return self.L // 2 + 1
 
 
-class JointBasis(LearnedBasis):
-    """A learned basis whose decoder reads the latents of all sources."""
-
-    def __init__(self, h: TdaNetHyperparameters) -> None:
-        stride = h.L // 4
-        super().__init__(channels=h.channels, N=h.N, L=h.L, S=stride)
-        self.decoder = nn.ConvTranspose1d(
-            h.n_src * h.N, h.n_src * h.channels, h.L, stride, bias=False
-        )
-        nn.init.xavier_uniform_(self.encoder.weight)
-        nn.init.xavier_uniform_(self.decoder.weight)
-
-    def decode(self, d: Tensor, time: int) -> Tensor:
-        """Return the signals (b, n_src, channels, time) of latents (b, n_src, N, k)."""
-        front, _ = self.framing(time)
-        decoded = self.decoder(d.flatten(1, 2))[..., front : front + time]
-        signals: Tensor = decoded.unflatten(1, (d.shape[1], -1))
-        return signals
-
-
 def global_norm(features: int) -> nn.Module:
     """Return a layer norm over features and time (gLN)."""
     return nn.GroupNorm(1, features, eps=1e-8)
@@ -197,7 +177,11 @@ class TdaNet(FittedSeparator):
     def __init__(self, hyperparameters: TdaNetHyperparameters) -> None:
         super().__init__(hyperparameters)
         h = self.h = hyperparameters
-        self.basis = JointBasis(h)
+        self.basis = LearnedBasis(
+            channels=h.channels, N=h.N, L=h.L, S=h.L // 4, n_src=h.n_src
+        )  # one decoder reads the latents of all sources
+        nn.init.xavier_uniform_(self.basis.encoder.weight)
+        nn.init.xavier_uniform_(self.basis.decoder.weight)
         self.bottleneck = nn.Sequential(global_norm(h.N), nn.Conv1d(h.N, h.B, 1))
         self.block = TopDownBlock(h)
         self.again = nn.Sequential(nn.Conv1d(h.B, h.B, 1, groups=h.B), nn.PReLU())

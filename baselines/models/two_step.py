@@ -61,24 +61,6 @@ class TwoStepHyperparameters(Hyperparameters):
         require(self.P % 2 == 1, f"P is {self.P}; an odd kernel keeps the number of frames.")
 
 
-class BasisPerSource(LearnedBasis):
-    """A learned basis with a decoder for each source."""
-
-    def __init__(self, h: TwoStepHyperparameters) -> None:
-        S = h.L // 2
-        super().__init__(channels=h.channels, N=h.N, L=h.L, S=S, bias=True, relu=True)
-        self.decoder = nn.ConvTranspose1d(
-            h.n_src * h.N, h.n_src * h.channels, h.L, S, groups=h.n_src
-        )
-
-    def decode(self, d: Tensor, time: int) -> Tensor:
-        """Return the signals (b, n_src, channels, time) of weights (b, n_src, N, k)."""
-        front, _ = self.framing(time)
-        decoded = self.decoder(d.flatten(1, 2))[..., front : front + time]
-        signals: Tensor = decoded.unflatten(1, (d.shape[1], -1))
-        return signals
-
-
 class ConvolutionalBlock(nn.Module):
     """1x1, dilated depthwise and 1x1 convolution, added to the input."""
 
@@ -150,7 +132,17 @@ class TwoStep(FittedSeparator):
 
     def __init__(self, hyperparameters: TwoStepHyperparameters) -> None:
         super().__init__(hyperparameters)
-        self.basis = BasisPerSource(hyperparameters)
+        h = hyperparameters
+        self.basis = LearnedBasis(
+            channels=h.channels,
+            N=h.N,
+            L=h.L,
+            S=h.L // 2,
+            bias=True,
+            relu=True,
+            n_src=h.n_src,
+            groups=h.n_src,
+        )
         self.separation = Separation(hyperparameters)
 
     def network(self, mixture: Tensor) -> Tensor:
@@ -204,7 +196,7 @@ TWO_STEP = ModelSpec(
     not_reproduced=(
         "The WSJ0-2mix and ESC-50 scores; a basis that is finished before step 2 begins."
     ),
-    tiny=lambda: TwoStepHyperparameters(N=32, L=17, B=16, H=32, X=3, R=1),
+    tiny=lambda: TwoStepHyperparameters(N=64, L=17, B=16, H=32, X=3, R=1),
     training={
         "optimizer": "adam",
         "weight_decay": 0.0,
