@@ -128,9 +128,7 @@ def train(
         float | None, typer.Option(help="Share of the run in which the rate rises.")
     ] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw, adam, rmsprop or sgd.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="float32, or bfloat16 where layers allow it.")
-    ] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of the optimizer.")] = None,
     average_decay: Annotated[
         float | None, typer.Option(help="Decay of the weights' moving average; 0 turns it off.")

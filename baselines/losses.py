@@ -22,7 +22,9 @@ def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(loss)
     def computed(**arguments: object) -> Tensor:
         full = {
-            name: value.float() if isinstance(value, Tensor) and _is_half(value) else value
+            name: value.float()
+            if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+            else value
             for name, value in arguments.items()
         }
         device = next(value.device for value in full.values() if isinstance(value, Tensor))
@@ -30,10 +32,6 @@ def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
             return loss(**full)
 
     return computed
-
-
-def _is_half(value: Tensor) -> bool:
-    return value.dtype in (torch.bfloat16, torch.float16)
 
 
 def pairwise_si_sdr_db(*, references: Tensor, estimates: Tensor, zero_mean: bool = True) -> Tensor:
@@ -93,3 +91,48 @@ def magnitude_l1_loss(*, references: Tensor, estimates: Tensor, named: bool) -> 
     """
     difference = (references[:, :, None] - estimates[:, None, :]).abs()
     return assigned_cost(difference.flatten(start_dim=3).mean(-1), named=named).mean()
+
+
+@in_full_precision
+def multi_resolution_l1_loss(
+    *, references: Tensor, estimates: Tensor, windows: tuple[int, ...], hop: int, n_fft: int
+) -> Tensor:
+    """Return the L1 loss of the waveforms plus those of the complex spectrograms; scalar.
+
+    The spectrogram of the error is the error of the spectrograms.
+
+    Args:
+        references: shape (batch, n_src, channels, time).
+        estimates: shape (batch, n_src, channels, time).
+        windows: lengths of Hann windows in samples, of one spectrogram each.
+        hop: of all spectrograms in samples.
+        n_fft: length of the Fourier transforms of windows that are not longer.
+    """
+    error = estimates - references
+    loss = error.abs().mean()
+    for window in windows:
+        spectrum = hann_spectrogram(error, n_fft=max(window, n_fft), hop=hop, window=window)
+        loss = loss + spectrum.abs().mean()
+    return loss
+
+
+def hann_spectrogram(signal: Tensor, *, n_fft: int, hop: int, window: int) -> Tensor:
+    """Return the complex spectrogram (..., bins, frames) of a signal (..., time).
+
+    Args:
+        signal: padded with zeros, so that frames are centred on multiples of the hop.
+        n_fft: length of the Fourier transforms in samples.
+        hop: in samples.
+        window: length of the Hann window in samples, at most `n_fft`.
+    """
+    spectrum = torch.stft(
+        signal.flatten(0, -2),
+        n_fft,
+        hop,
+        window,
+        torch.hann_window(window, dtype=signal.dtype, device=signal.device),
+        pad_mode="constant",
+        return_complex=True,
+    )
+    unflattened: Tensor = spectrum.unflatten(0, signal.shape[:-1])
+    return unflattened

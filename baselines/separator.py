@@ -41,6 +41,23 @@ class Hyperparameters:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SongHyperparameters(Hyperparameters):
+    """Those of systems for named stems; the defaults are the songs of MUSDB18."""
+
+    n_src: int = 4
+    sample_rate: int = 44100
+    channels: int = 2
+    source_names: tuple[str, ...] = STEMS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.source_names is not None,
+            "source_names is None, and this system separates named stems: give their names.",
+        )
+
+
 class Separator(nn.Module):
     """Base of every separator.
 

@@ -80,6 +80,7 @@ def hour(checkpoint: Path) -> None:
 
 
 def main() -> None:
+    """Compare every checkpoint, or separate an hour with one."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--set", type=Path)

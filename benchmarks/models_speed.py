@@ -118,6 +118,7 @@ def measure(number: int, pair: Pair) -> list[list[object]]:
 
 
 def main() -> None:
+    """Measure every pair, or one measurement of one pair."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("number", type=int, nargs="?", help="One pair, in this process.")
     parser.add_argument("what", choices=ROUNDS, nargs="?")

@@ -111,6 +111,7 @@ def check_levels(results: Path, checkpoints: list[Path]) -> None:
 
 
 def main() -> None:
+    """Train all small variants of a task, rank them and check their levels."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--work", type=Path, required=True, help="Folder of data and checkpoints.")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.layers.demucs import Blstm
-from baselines.separator import Hyperparameters, require
+from baselines.separator import SongHyperparameters, require
 
 STEMS = ("drums", "bass", "other", "vocals")
 EMBEDDING_GAIN = 0.2
@@ -51,12 +51,9 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HybridHyperparameters(Hyperparameters):
+class HybridHyperparameters(SongHyperparameters):
     """What both hybrid systems are configured by; filters are twice as long as their strides."""
 
-    n_src: int = 4
-    sample_rate: int = 44100
-    channels: int = 2
     source_names: tuple[str, ...] = STEMS
     C: int = 48  # channels of the first level
     growth: float = 2.0  # of the channels from level to level
@@ -73,7 +70,6 @@ class HybridHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.source_names is not None, "The hybrid separates named stems: give them.")
         require(self.context % 2 == 1, f"context is {self.context}, must be odd.")
         require(self.S % 2 == 0, f"S is {self.S}, must be even.")
         bins = self.n_fft // 2

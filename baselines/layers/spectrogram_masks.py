@@ -25,7 +25,7 @@ from torch.nn import functional
 from baselines.layers.level import fit_level
 from baselines.layers.stft import Stft
 from baselines.losses import in_full_precision
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import Separator, SongHyperparameters, require
 
 CHOICES = {
     "features": ("raw", "peak", "log1p", "log"),
@@ -58,11 +58,12 @@ SMALL_SONG_ANALYSIS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectrogramHyperparameters(Hyperparameters):
+class SpectrogramHyperparameters(SongHyperparameters):
     """Analysis, patches, features, masks and loss; the defaults are those of Jansson et al."""
 
     n_src: int = 2
     sample_rate: int = 8192
+    channels: int = 1
     source_names: tuple[str, ...] = ("vocals", "accompaniment")
     design_rate: int = 8192  # sample rate that n_fft and hop_length are given for
     n_fft: int = 1024
@@ -77,7 +78,6 @@ class SpectrogramHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.source_names is not None, "A U-Net separates named stems: give source_names.")
         for name, allowed in CHOICES.items():
             given = getattr(self, name)
             require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")

@@ -37,9 +37,9 @@ from torch.nn import functional
 
 from baselines.layers.level import fit_level
 from baselines.layers.stft import Stft
-from baselines.losses import in_full_precision, si_sdr_loss
+from baselines.losses import multi_resolution_l1_loss, si_sdr_loss
 from baselines.model import Imported, ModelSpec, Weights
-from baselines.separator import STEMS, Hyperparameters, Separator, require
+from baselines.separator import STEMS, Hyperparameters, Separator, SongHyperparameters, require
 
 LOSSES = ("l1", "si_sdr")
 BANDS = (2,) * 24 + (4,) * 12 + (12,) * 8 + (24,) * 8 + (48,) * 8 + (128, 129)
@@ -53,13 +53,9 @@ EPSILON = 1e-24
 
 
 @dataclass(frozen=True, kw_only=True)
-class BsRoformerHyperparameters(Hyperparameters):
+class BsRoformerHyperparameters(SongHyperparameters):
     """Sizes of the analysis and the network; the defaults are ZFTurbo's for MUSDB18."""
 
-    n_src: int = 4
-    sample_rate: int = 44100
-    channels: int = 2
-    source_names: tuple[str, ...] = STEMS
     n_fft: int = 2048
     hop_length: int = 512
     bands: tuple[int, ...] = BANDS  # widths in bins, from low to high
@@ -81,9 +77,6 @@ class BsRoformerHyperparameters(Hyperparameters):
         super().__post_init__()
         for name in ("bands", "loss_windows"):  # they are lists in a checkpoint
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        require(
-            self.source_names is not None, "BS-RoFormer separates named stems: give source_names."
-        )
         bins = self.n_fft // 2 + 1
         require(
             sum(self.bands) == bins and min(self.bands) >= 1,
@@ -327,37 +320,6 @@ def _turns(frequencies: Tensor, n: int) -> Tensor:
     """Return complex turns (n, d / 2) of magnitude 1 for n positions."""
     angles = torch.arange(n, device=frequencies.device)[:, None] * frequencies
     return torch.polar(torch.ones_like(angles), angles)
-
-
-@in_full_precision
-def multi_resolution_l1_loss(
-    *, references: Tensor, estimates: Tensor, windows: tuple[int, ...], hop: int, n_fft: int
-) -> Tensor:
-    """Return the L1 loss of the waveforms plus those of the complex spectrograms; scalar.
-
-    The spectrogram of the error is the error of the spectrograms.
-
-    Args:
-        references: shape (b, n_src, c, time).
-        estimates: shape (b, n_src, c, time).
-        windows: lengths of Hann windows in samples, of one spectrogram each.
-        hop: of all spectrograms in samples.
-        n_fft: length of the Fourier transforms of windows that are not longer.
-    """
-    error = (estimates - references).flatten(0, 2)  # (b * n_src * c, time)
-    loss = error.abs().mean()
-    for window in windows:
-        spectrum = torch.stft(
-            error,
-            max(window, n_fft),
-            hop,
-            window,
-            torch.hann_window(window, dtype=error.dtype, device=error.device),
-            pad_mode="constant",
-            return_complex=True,
-        )
-        loss = loss + spectrum.abs().mean()
-    return loss
 
 
 BS_ROFORMER = ModelSpec(

@@ -44,7 +44,7 @@ from baselines.layers.demucs import (
     whole_frames,
 )
 from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
 
 STEMS = ("drums", "bass", "other", "vocals")
 LONGEST_SHIFT_S = 0.5
@@ -54,12 +54,9 @@ INITIAL_DEVIATION = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemucsHyperparameters(Hyperparameters):
+class DemucsHyperparameters(SongHyperparameters):
     """Symbols of the paper where it has one; the defaults are its second version."""
 
-    n_src: int = 4
-    sample_rate: int = 44100
-    channels: int = 2
     source_names: tuple[str, ...] = STEMS
     L: int = 6  # layers of the encoder, and of the decoder
     C: int = 64  # channels of the first layer
@@ -74,7 +71,6 @@ class DemucsHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.source_names is not None, "Demucs separates named stems: give source_names.")
         for name in ("L", "C", "growth", "lstm_layers", "resample"):
             require(
                 getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."

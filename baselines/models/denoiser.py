@@ -46,7 +46,7 @@ from baselines.layers.demucs import (
     whole_frames,
 )
 from baselines.layers.permutation import assigned_cost
-from baselines.losses import in_full_precision
+from baselines.losses import hann_spectrogram, in_full_precision
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, Separator, require
 
@@ -231,19 +231,9 @@ def _enhancement_loss(
 
 def _magnitude(signal: Tensor, n_fft: int, hop: int, window: int) -> Tensor:
     """Return the magnitudes (b, n_src, channels, bins, frames), never quite 0."""
-    shape = torch.hann_window(window, dtype=signal.dtype, device=signal.device)
-    spectrum = torch.stft(
-        signal.flatten(0, 2),
-        n_fft,
-        hop,
-        window,
-        shape,
-        pad_mode="constant",
-        return_complex=True,
-    )
+    spectrum = hann_spectrogram(signal, n_fft=n_fft, hop=hop, window=window)
     power = spectrum.real.square() + spectrum.imag.square()
-    magnitude: Tensor = power.clamp(min=SMALLEST_POWER).sqrt().unflatten(0, signal.shape[:3])
-    return magnitude
+    return power.clamp(min=SMALLEST_POWER).sqrt()
 
 
 class DenoiserStream:

@@ -58,6 +58,18 @@ class HDemucs(HybridSeparator):
         return torch.zeros_like(x), torch.zeros_like(waves)
 
 
+PUBLISHED_TRAINING: dict[str, Any] = {
+    "batch_size": 32,
+    "segment_s": 10.0,
+    "learning_rate": 3e-4,
+    "optimizer": "adam",
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "slowest": 0.88,
+    "fastest": 1.12,
+    "gain_spread_db": 3.0,
+}
+
 HDEMUCS = ModelSpec(
     name="hdemucs",
     title="Hybrid Demucs",
@@ -72,17 +84,7 @@ HDEMUCS = ModelSpec(
     tiny=lambda: HDemucsHyperparameters(
         C=4, depth=3, n_fft=64, norm_from=1, recurrent_from=2, compress=2
     ),
-    training={
-        "batch_size": 32,
-        "segment_s": 10.0,
-        "learning_rate": 3e-4,
-        "optimizer": "adam",
-        "weight_decay": 0.0,
-        "schedule": "constant",
-        "slowest": 0.88,
-        "fastest": 1.12,
-        "gain_spread_db": 3.0,
-    },
+    training=PUBLISHED_TRAINING,
 )
 
 

@@ -31,6 +31,7 @@ from baselines.layers.hybrid_separator import (
     weights_from_demucs,
 )
 from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
+from baselines.models.hdemucs import PUBLISHED_TRAINING
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, C channels, f frequencies, k frames, D channels of the transformer, p positions.
@@ -216,17 +217,7 @@ HTDEMUCS = ModelSpec(
     tiny=lambda: HTDemucsHyperparameters(
         C=8, depth=2, n_fft=256, bottom=16, layers=2, heads=2, hidden_scale=2.0
     ),
-    training={
-        "batch_size": 32,
-        "segment_s": 7.8,
-        "learning_rate": 3e-4,
-        "optimizer": "adam",
-        "weight_decay": 0.0,
-        "schedule": "constant",
-        "slowest": 0.88,
-        "fastest": 1.12,
-        "gain_spread_db": 3.0,
-    },
+    training=PUBLISHED_TRAINING | {"segment_s": 7.8},
 )
 
 

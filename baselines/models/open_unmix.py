@@ -27,7 +27,7 @@ from baselines.layers.stft import Stft
 from baselines.layers.wiener import wiener_filter
 from baselines.losses import in_full_precision
 from baselines.model import Imported, ModelSpec, Weights, renamed
-from baselines.separator import STEMS, Hyperparameters, Separator, require
+from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
 
 LOSSES = ("magnitude", "combined")
 WAVEFORM_WEIGHT = 10.0  # of the combined loss, relative to the magnitudes'
@@ -35,13 +35,9 @@ EPSILON = 1e-10
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenUnmixHyperparameters(Hyperparameters):
+class OpenUnmixHyperparameters(SongHyperparameters):
     """Sizes of the analysis and the network; the defaults are the paper's."""
 
-    n_src: int = 4
-    sample_rate: int = 44100
-    channels: int = 2
-    source_names: tuple[str, ...] = STEMS
     n_fft: int = 4096
     hop_length: int = 1024
     bandwidth_hz: float = 16000.0  # higher frequencies are not read, but are estimated
@@ -54,9 +50,6 @@ class OpenUnmixHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.source_names is not None, "Open-Unmix separates named stems: give source_names."
-        )
         require(self.hidden_size % 2 == 0, f"hidden_size is {self.hidden_size}, must be even.")
         require(self.em_window_frames >= 1, "em_window_frames must be 1 or more.")
         require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")

@@ -35,7 +35,7 @@ from baselines.layers.level import fit_level
 from baselines.layers.stft import Stft
 from baselines.losses import in_full_precision, si_sdr_loss
 from baselines.model import ModelSpec
-from baselines.separator import STEMS, Hyperparameters, Separator, require
+from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
 
 LOSSES = ("spectrum_rmse", "si_sdr")
 SMALLEST_DEVIATION = 1e-5
@@ -44,13 +44,9 @@ SMALLEST_DEVIATION = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScnetHyperparameters(Hyperparameters):
+class ScnetHyperparameters(SongHyperparameters):
     """Sizes of the analysis and the network; the defaults are the paper's."""
 
-    n_src: int = 4
-    sample_rate: int = 44100
-    channels: int = 2
-    source_names: tuple[str, ...] = STEMS
     n_fft: int = 4096
     hop_length: int = 1024
     C: tuple[int, ...] = (32, 64, 128)  # channels after each stage
@@ -66,7 +62,6 @@ class ScnetHyperparameters(Hyperparameters):
         super().__post_init__()
         for name in ("C", "shares", "strides", "kernels", "depths"):  # lists in a checkpoint
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        require(self.source_names is not None, "SCNet separates named stems: give source_names.")
         for name in ("shares", "strides", "kernels", "depths"):
             given = getattr(self, name)
             require(len(given) == 3, f"{name} has {len(given)} values; give 3, one per band.")

@@ -45,6 +45,7 @@ from baselines.training.data import (
 )
 from baselines.training.interrupt import stop_requests
 from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
+from baselines.training.optimizer import make_optimizer
 from baselines.training.validation import Validation, from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import print_status
@@ -170,19 +171,6 @@ def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
     return separator
 
 
-def _optimizer(config: TrainingConfig, separator: Separator) -> torch.optim.Optimizer:
-    parameters, rate = separator.parameters(), config.learning_rate
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, rate, momentum=config.beta1, weight_decay=config.weight_decay
-        )
-    if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, rate, weight_decay=config.weight_decay)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    betas = (config.beta1, config.beta2)
-    return kind(parameters, rate, betas=betas, weight_decay=config.weight_decay, fused=True)
-
-
 class Trainer:
     """One run: a separator, the moving average of its weights, an optimiser and the progress."""
 
@@ -193,7 +181,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.separator = feed.separator.to(self.device).train()
         self.average = copy.deepcopy(self.separator).eval()
-        self.optimizer = _optimizer(config, self.separator)
+        self.optimizer = make_optimizer(config, self.separator)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.history: list[dict[str, Any]] = []
@@ -270,7 +258,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
         self.optimizer.zero_grad()
-        with self._autocast():
+        lower = self.config.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
             loss = self.separator.training_loss(batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
@@ -281,10 +270,6 @@ class Trainer:
         self._count_broken_steps(finite)
         self.progress.step += 1
         self._move_average()
-
-    def _autocast(self) -> torch.autocast:
-        lower = self.config.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=lower)
 
     def _count_broken_steps(self, finite: bool) -> None:
         self.progress.broken_steps = 0 if finite else self.progress.broken_steps + 1

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from baselines.inference.macs import count_macs
+from baselines.losses import multi_resolution_l1_loss
 from baselines.models.bs_roformer import (
     BANDS,
     BsRoformer,
     BsRoformerHyperparameters,
     RotaryAttention,
-    multi_resolution_l1_loss,
     rotate,
 )
 from mixgen.core.errors import UsageError

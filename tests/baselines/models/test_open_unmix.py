@@ -11,13 +11,13 @@ from torch import Tensor
 from baselines.layers.wiener import _solve, expectation_maximisation, wiener_filter
 from baselines.models.open_unmix import (
     OPEN_UNMIX,
-    STEMS,
     OpenUnmix,
     OpenUnmixHyperparameters,
     combined_squared_error,
     combined_weighted_sdr_loss,
 )
 from baselines.peers import separator_from
+from baselines.separator import STEMS
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import GetBuilt, TrainOnTones
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from baselines.layers.wiener import wiener_filter
-from baselines.models.open_unmix import STEMS
+from baselines.separator import STEMS
 from tests.baselines.conftest import RecordProperty
 from tests.baselines.parity.conftest import WHY, converted, randomise, relative_difference
 
