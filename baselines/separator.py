@@ -53,8 +53,7 @@ class SongHyperparameters(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            self.source_names is not None,
-            "source_names is None, and this system separates named stems: give their names.",
+            self.source_names is not None, "This system separates named stems: give source_names."
         )
 
 
