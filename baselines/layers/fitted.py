@@ -1,4 +1,4 @@
-"""The base of separators that are trained by SI-SDR, which is blind to level."""
+"""The base of separators that SI-SDR trains, which is blind to level."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,12 @@ class FittedSeparator(Separator):
 
     Subclasses write `network`. Talkers are trained by permutation-invariant SI-SDR, named stems by
     plain SI-SDR. A causal system is fitted at each sample over the past alone.
+
+    Attributes:
+        fitted: False if another loss, which determines the level, trains the network.
     """
+
+    fitted = True
 
     def network(self, mixture: Tensor) -> Tensor:
         """Separate mixture (b, channels, time) into (b, n_src, channels, time) of any level."""
@@ -23,8 +28,11 @@ class FittedSeparator(Separator):
     def forward(self, mixture: Tensor) -> Tensor:
         """Separate mixture (b, channels, time) into (b, n_src, channels, time)."""
         self.check_mixture(mixture)
+        estimates = self.network(mixture)
+        if not self.fitted:
+            return estimates
         fit = fit_level_causally if self.causal else fit_level
-        return fit(mixture, self.network(mixture))
+        return fit(mixture, estimates)
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the negative SI-SDR of a batch in dB; scalar."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
 from baselines.model import Weights, renamed
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import Hyperparameters, require
 
 # Magnitudes below this, -80 dB, count as silence.
 SMALLEST_MAGNITUDE = 1e-4
@@ -118,13 +119,14 @@ def _initialise(layer: nn.Module) -> None:
             nn.init.zeros_(parameter)
 
 
-class RecurrentMasking(Separator):
+class RecurrentMasking(FittedSeparator):
     """A separator that masks the mixture's spectrogram; the estimates have the mixture's phase.
 
     For several channels, one network reads all of them and gives one mask per channel.
     Subclasses write `masks`.
     """
 
+    fitted = False
     silence_tolerance = 0.5
 
     def __init__(self, hyperparameters: RecurrentHyperparameters) -> None:
@@ -139,12 +141,7 @@ class RecurrentMasking(Separator):
         """
         raise NotImplementedError
 
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time)."""
-        self.check_mixture(mixture)
-        return self.masked(mixture)
-
-    def masked(self, mixture: Tensor) -> Tensor:
+    def network(self, mixture: Tensor) -> Tensor:
         """Return the masked mixture (batch, n_src, channels, time)."""
         spectrum = self.stft.analyse(mixture)  # (batch, channels, bins, frames)
         masked = self.masks(spectrum.abs()) * spectrum[:, None]

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from baselines.layers.level import fit_level
+from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
 from baselines.losses import in_full_precision
-from baselines.separator import Separator, SongHyperparameters, require
+from baselines.separator import SongHyperparameters, require
 
 CHOICES = {
     "features": ("raw", "peak", "log1p", "log"),
@@ -120,8 +120,8 @@ class FilledStft(Stft):
         return super().analyse(functional.pad(signal, (0, hops * self.hop_length - time)))
 
 
-class SpectrogramSeparator(Separator):
-    """Masks from a network that reads patches of magnitudes; subclasses write `network`.
+class SpectrogramSeparator(FittedSeparator):
+    """Masks from a network that reads patches of magnitudes; subclasses write `scores`.
 
     Args:
         hyperparameters: of the system.
@@ -135,27 +135,22 @@ class SpectrogramSeparator(Separator):
     ) -> None:
         super().__init__(hyperparameters)
         self.h = hyperparameters
+        self.fitted = hyperparameters.loss == "si_sdr"
         self.h.check_shape(*multiple)
         self.multiple = multiple[1]
         self.stft = FilledStft(*hyperparameters.stft)
         # A patch that is the whole signal grows with it.
         self.silence_tolerance = 0.0 if hyperparameters.frames else 0.5
 
-    def network(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor) -> Tensor:
         """Return scores (p, n_src, channels, bins, frames) of features (p, channels, ...)."""
         raise NotImplementedError
 
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (b, channels, time) into (b, n_src, channels, time)."""
-        self.check_mixture(mixture)
-        estimates = self.masked(mixture)
-        return fit_level(mixture, estimates) if self.h.loss == "si_sdr" else estimates
-
-    def masked(self, mixture: Tensor) -> Tensor:
+    def network(self, mixture: Tensor) -> Tensor:
         """Return the masked mixture (b, n_src, channels, time)."""
         spectrum = self.stft.analyse(mixture)  # (b, channels, all bins, frames)
         patches, _ = self.scaled(self.patches(spectrum.abs()))
-        masks = self.masks(self.network(self.features(patches)))
+        masks = self.masks(self.scores(self.features(patches)))
         if self.h.ratio_exponent is not None:
             masks = ratio_masks(masks * patches[:, None], self.h.ratio_exponent)
         masks = self.extended(self.joined(masks.to(spectrum.real.dtype), spectrum), spectrum)
@@ -163,17 +158,17 @@ class SpectrogramSeparator(Separator):
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the L1 loss of masked magnitudes, or the negative SI-SDR in dB; scalar."""
-        if self.h.loss == "si_sdr":
+        if self.fitted:
             return self.band_si_sdr_loss(batch)
         patches, references = self.training_patches(batch)
-        masks = self.masks(self.network(self.features(patches)))
+        masks = self.masks(self.scores(self.features(patches)))
         return l1_loss(masked=masks * patches[:, None], references=references)
 
     def band_si_sdr_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the negative SI-SDR of the masked spectrogram within the band in dB; scalar."""
         spectrum = self.stft.analyse(batch["mixture"])  # (b, channels, all bins, frames)
         patches, _ = self.scaled(self.patches(spectrum.abs()))
-        masks = self.joined(self.masks(self.network(self.features(patches))), spectrum)
+        masks = self.joined(self.masks(self.scores(self.features(patches))), spectrum)
         return masked_si_sdr_loss(
             masks=masks,
             mixture=spectrum[..., : self.h.bins, :],

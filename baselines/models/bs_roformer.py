@@ -35,11 +35,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.layers.level import fit_level
+from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
-from baselines.losses import multi_resolution_l1_loss, si_sdr_loss
+from baselines.losses import multi_resolution_l1_loss
 from baselines.model import Imported, ModelSpec, Weights
-from baselines.separator import STEMS, Hyperparameters, Separator, SongHyperparameters, require
+from baselines.separator import STEMS, Hyperparameters, SongHyperparameters, require
 
 LOSSES = ("l1", "si_sdr")
 BANDS = (2,) * 24 + (4,) * 12 + (12,) * 8 + (24,) * 8 + (48,) * 8 + (128, 129)
@@ -250,7 +250,7 @@ class Transformer(nn.ModuleList):
         return x
 
 
-class BsRoformer(Separator):
+class BsRoformer(FittedSeparator):
     """Complex masks for named stems, of all channels at once."""
 
     hyperparameters_class = BsRoformerHyperparameters
@@ -261,6 +261,7 @@ class BsRoformer(Separator):
     def __init__(self, hyperparameters: BsRoformerHyperparameters) -> None:
         super().__init__(hyperparameters)
         h = self.h = hyperparameters
+        self.fitted = h.loss == "si_sdr"
         self.stft = Stft(h.n_fft, h.hop_length)
         self.split = BandSplit(h)
         self.over_time = nn.ModuleList(Transformer(h, h.time_blocks) for _ in range(h.layers))
@@ -270,12 +271,6 @@ class BsRoformer(Separator):
         self.band_frequencies = nn.Parameter(frequencies.clone(), requires_grad=False)
         self.norm = RmsNorm(h.D)
         self.masks = nn.ModuleList(MaskNetwork(h) for _ in range(h.n_src))
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (b, c, time) into (b, n_src, c, time)."""
-        self.check_mixture(mixture)
-        estimates = self.network(mixture)
-        return fit_level(mixture, estimates) if self.h.loss == "si_sdr" else estimates
 
     def network(self, mixture: Tensor) -> Tensor:
         """Return the masked mixture (b, n_src, c, time)."""
@@ -304,9 +299,9 @@ class BsRoformer(Separator):
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the L1 loss of signals and spectrograms, or the negative SI-SDR in dB; scalar."""
+        if self.fitted:
+            return super().training_loss(batch)
         estimates, references = self.network(batch["mixture"]), batch["references"]
-        if self.h.loss == "si_sdr":
-            return si_sdr_loss(references=references, estimates=estimates, named=True)
         return multi_resolution_l1_loss(
             references=references,
             estimates=estimates,

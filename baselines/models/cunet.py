@@ -120,7 +120,7 @@ class CUNet(SpectrogramSeparator):
             last_norm=True,
         )
 
-    def network(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor) -> Tensor:
         """Return scores (p, n_src, channels, bins, frames) of features (p, channels, ...)."""
         conditions = torch.eye(self.n_src, dtype=x.dtype, device=x.device).repeat(len(x), 1)
         each = x.repeat_interleave(self.n_src, dim=0)  # (p * n_src, channels, bins, frames)

@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Tensor
 
-from baselines.layers.level import fit_level
 from baselines.layers.recurrent_masks import (
     MASK_ACTIVATIONS,
     MaskHead,
@@ -22,7 +21,7 @@ from baselines.layers.recurrent_masks import (
     sizes_in_nussl,
     weights_in_nussl,
 )
-from baselines.losses import magnitude_l1_loss, si_sdr_loss
+from baselines.losses import magnitude_l1_loss
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights
 from baselines.separator import Hyperparameters, require
 
@@ -53,12 +52,8 @@ class MaskInference(RecurrentMasking):
     def __init__(self, hyperparameters: MaskInferenceHyperparameters) -> None:
         super().__init__(hyperparameters)
         h = self.h = hyperparameters
+        self.fitted = h.loss == "si_sdr"
         self.mask = MaskHead(h, h.n_src, h.mask)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time)."""
-        estimates = super().forward(mixture)
-        return fit_level(mixture, estimates) if self.h.loss == "si_sdr" else estimates
 
     def masks(self, magnitude: Tensor) -> Tensor:
         """Return masks (batch, n_src, channels, bins, frames) for a mixture's magnitude."""
@@ -67,16 +62,13 @@ class MaskInference(RecurrentMasking):
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the L1 loss of masked magnitudes, or the negative SI-SDR in dB; scalar."""
-        references = batch["references"]
-        named = self.source_names is not None
-        if self.h.loss == "si_sdr":
-            estimates = self.masked(batch["mixture"])
-            return si_sdr_loss(references=references, estimates=estimates, named=named)
+        if self.fitted:
+            return super().training_loss(batch)
         magnitude = self.stft.analyse(batch["mixture"]).abs()
         return magnitude_l1_loss(
-            references=self.stft.analyse(references).abs(),
+            references=self.stft.analyse(batch["references"]).abs(),
             estimates=self.masks(magnitude) * magnitude[:, None],
-            named=named,
+            named=self.source_names is not None,
         )
 
 

@@ -155,27 +155,27 @@ class MUNet(SpectrogramSeparator):
         self.register_buffer("steps", torch.zeros(()))
         self.register_buffer("energy", torch.zeros(h.n_src))
 
-    def network(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor) -> Tensor:
         """Return scores (p, n_src, channels, bins, frames) of features (p, channels, ...)."""
         if not self.m.bands:
-            return self.scores(x)
-        return self.get_buffer("unwarp") @ self.scores(self.get_buffer("warp") @ x)
+            return self.band_scores(x)
+        return self.get_buffer("unwarp") @ self.band_scores(self.get_buffer("warp") @ x)
 
-    def scores(self, x: Tensor) -> Tensor:
+    def band_scores(self, x: Tensor) -> Tensor:
         """Return scores (p, n_src, channels, bands, frames) of features (p, channels, ...)."""
         scores: Tensor = self.unet(x).unflatten(1, (self.n_src, -1))
         return scores
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted L1 loss of ratio masks, or the negative SI-SDR in dB; scalar."""
-        if self.h.loss == "si_sdr":
+        if self.fitted:
             return super().training_loss(batch)
         patches, references = self.training_patches(batch)
         features = self.features(patches)
         if self.m.bands:
             warp = self.get_buffer("warp")
             features, patches, references = warp @ features, warp @ patches, warp @ references
-        masks = self.masks(self.scores(features))
+        masks = self.masks(self.band_scores(features))
         losses = ratio_losses(masks=masks, references=references, mixture=patches)
         weights = self.weights(losses.detach(), references.detach())
         return (weights * losses).mean()

@@ -31,11 +31,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.layers.level import fit_level
+from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
-from baselines.losses import in_full_precision, si_sdr_loss
+from baselines.losses import in_full_precision
 from baselines.model import ModelSpec
-from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
+from baselines.separator import Hyperparameters, SongHyperparameters, require
 
 LOSSES = ("spectrum_rmse", "si_sdr")
 SMALLEST_DEVIATION = 1e-5
@@ -231,7 +231,7 @@ def _from_spectrum(x: Tensor) -> Tensor:
     return signal
 
 
-class Scnet(Separator):
+class Scnet(FittedSeparator):
     """Maps the mixture's complex spectrogram to that of each named stem."""
 
     hyperparameters_class = ScnetHyperparameters
@@ -240,6 +240,7 @@ class Scnet(Separator):
     def __init__(self, hyperparameters: ScnetHyperparameters) -> None:
         super().__init__(hyperparameters)
         h = self.h = hyperparameters
+        self.fitted = h.loss == "si_sdr"
         self.stft = Stft(h.n_fft, h.hop_length)
         self.scale = h.n_fft**-0.5
         inputs = [2 * h.channels, *h.C[:-1]]
@@ -251,12 +252,6 @@ class Scnet(Separator):
         self.decoder = nn.ModuleList(
             Expansion(h, many, few) for few, many in zip(outputs, h.C, strict=True)
         )
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (b, c, time) into (b, n_src, c, time)."""
-        self.check_mixture(mixture)
-        estimates = self.network(mixture)
-        return fit_level(mixture, estimates) if self.h.loss == "si_sdr" else estimates
 
     def network(self, mixture: Tensor) -> Tensor:
         """Return the stems (b, n_src, c, time) of a mixture (b, c, time)."""
@@ -293,9 +288,9 @@ class Scnet(Separator):
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the error of the spectrograms, or the negative SI-SDR in dB; scalar."""
+        if self.fitted:
+            return super().training_loss(batch)
         estimates, references = self.network(batch["mixture"]), batch["references"]
-        if self.h.loss == "si_sdr":
-            return si_sdr_loss(references=references, estimates=estimates, named=True)
         return spectrum_rmse_loss(references=references, estimates=estimates, stft=self.stft)
 
 

@@ -178,7 +178,7 @@ class JanssonUNet(SpectrogramSeparator):
             harmonics = _harmonics(h.bins, h.design_rate / h.n_fft)
             self.register_buffer("harmonics", harmonics, persistent=False)
 
-    def network(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor) -> Tensor:
         """Return scores (p, n_src, channels, bins, frames) of features (p, channels, ...)."""
         return torch.stack([network(x) for network in self.networks], dim=1)
 
@@ -187,7 +187,7 @@ class JanssonUNet(SpectrogramSeparator):
         if self.u.joint is None:
             return super().training_loss(batch)
         patches, references = self.training_patches(batch)
-        estimates = self.masks(self.network(self.features(patches))) * patches[:, None]
+        estimates = self.masks(self.scores(self.features(patches))) * patches[:, None]
         scores = self.detections(estimates)
         if self.u.joint == "pitch":
             sounding, pitch = self.sounding(patches, references), self.pitch(references)

@@ -33,11 +33,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.layers.level import fit_level
+from baselines.layers.fitted import FittedSeparator
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision, si_sdr_loss
 from baselines.model import SMALL_SONGS, ModelSpec
-from baselines.separator import STEMS, Hyperparameters, Separator, require
+from baselines.separator import STEMS, Hyperparameters, require
 
 CHOICES = {
     "upsampling": ("linear", "learned"),
@@ -190,7 +190,7 @@ def centre(x: Tensor, size: int) -> Tensor:
     return x[..., start : start + size]
 
 
-class WaveUNet(Separator):
+class WaveUNet(FittedSeparator):
     """A Wave-U-Net on signals of any length."""
 
     hyperparameters_class = WaveUNetHyperparameters
@@ -202,15 +202,10 @@ class WaveUNet(Separator):
         before, after = h.reach if h.context else (h.block - 1, h.block - 1)
         self.look_ahead = after
         self.receptive_field = before + 1 + after
-        if h.loss == "si_sdr":  # the fit of the level reads the whole signal
+        self.fitted = h.loss == "si_sdr"
+        if self.fitted:  # the fit of the level reads the whole signal
             self.look_ahead = self.receptive_field = None
             self.silence_tolerance = 1e-3
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (b, channels, time) into (b, n_src, channels, time)."""
-        self.check_mixture(mixture)
-        estimates = self.network(mixture)
-        return fit_level(mixture, estimates) if self.h.loss == "si_sdr" else estimates
 
     def network(self, mixture: Tensor) -> Tensor:
         """Return the network's estimates (b, n_src, channels, time) of a mixture."""
@@ -249,7 +244,7 @@ class WaveUNet(Separator):
         else:
             estimates = self.network(mixture)
         named = self.source_names is not None
-        if self.h.loss == "si_sdr":
+        if self.fitted:
             return si_sdr_loss(references=references, estimates=estimates, named=named)
         return mse_loss(references=references, estimates=estimates, named=named)
 

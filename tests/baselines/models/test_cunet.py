@@ -52,7 +52,7 @@ def test_film_follows_the_norm_of_every_level_of_the_encoder() -> None:
     for value in separator.parameters():
         value += 0.3 * torch.rand_like(value)
     x = torch.rand(1, 1, 64, 16)
-    scores = separator.network(x)[:, 2]
+    scores = separator.scores(x)[:, 2]
     films = separator.control(torch.eye(4)[2:3])
     for down, (gamma, beta) in zip(separator.unet.down, films, strict=True):
         down.norm.weight *= gamma.flatten()
