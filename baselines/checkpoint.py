@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -380,21 +380,39 @@ def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
-    """Return an optimizer's state as tensors named `<parameter number>/<quantity>`."""
-    state = optimizer.state_dict()["state"]
+def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> Tensors:
+    """Return the state of optimizers as tensors named `<parameter number>/<quantity>`.
+
+    Numbers count on from one optimizer to the next.
+    """
     return {
-        f"{number}/{name}": torch.as_tensor(value)
-        for number, values in state.items()
+        f"{numbers[number]}/{name}": torch.as_tensor(value)
+        for numbers, optimizer in _numbered(optimizers)
+        for number, values in optimizer.state_dict()["state"].items()
         for name, value in values.items()
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore the state that `optimizer_tensors` returned for an equal optimizer."""
-    state: dict[int, dict[str, Tensor]] = {}
+def restore_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
+) -> None:
+    """Restore the state that `optimizer_tensors` returned for equal optimizers."""
+    states: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, name = key.split("/", 1)
-        state.setdefault(int(number), {})[name] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+        states.setdefault(int(number), {})[name] = tensor
+    for numbers, optimizer in _numbered(optimizers):
+        state = {i: states[number] for i, number in enumerate(numbers) if number in states}
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _numbered(
+    optimizers: Sequence[torch.optim.Optimizer],
+) -> Iterator[tuple[range, torch.optim.Optimizer]]:
+    """Yield each optimizer with the numbers of its parameters among those of all."""
+    first = 0
+    for optimizer in optimizers:
+        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        yield range(first, first + count), optimizer
+        first += count

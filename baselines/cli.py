@@ -127,7 +127,7 @@ def train(
     warmup: Annotated[
         float | None, typer.Option(help="Share of the run in which the rate rises.")
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adamw, adam, rmsprop or sgd.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw, adam, muon, rmsprop, sgd.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Of the optimizer.")] = None,
     average_decay: Annotated[

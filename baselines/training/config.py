@@ -8,7 +8,7 @@ from baselines.registry import variant
 from mixgen.core.records import Record, parse_record
 
 Schedule = Literal["constant", "cosine", "plateau", "step"]
-Optimizer = Literal["adamw", "adam", "rmsprop", "sgd"]
+Optimizer = Literal["adamw", "adam", "muon", "rmsprop", "sgd"]
 Precision = Literal["float32", "bfloat16"]
 
 

@@ -1,20 +1,51 @@
-"""The optimizer of a training run."""
+"""The optimizers of a training run."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from baselines.separator import Separator
 from baselines.training.config import TrainingConfig
 
 
-def make_optimizer(config: TrainingConfig, separator: Separator) -> torch.optim.Optimizer:
-    """Return the optimizer that a configuration names, for all parameters of a separator."""
-    parameters, rate = separator.parameters(), config.learning_rate
+class Muon(torch.optim.Muon):
+    """torch's Muon, which takes matrices alone, also for the kernels of convolutions.
+
+    Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024: updates
+    are orthogonalised, here at the step size that AdamW would take (Liu et al., arXiv 2502.16982).
+    A kernel is a matrix of one row per output.
+    """
+
+    def __init__(self, weights: Sequence[Tensor], rate: float, weight_decay: float) -> None:
+        self.weights = weights
+        matrices = [weight.detach().flatten(1) for weight in weights]  # share their memory
+        super().__init__(matrices, rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+
+    def step(self, closure: Any = None) -> Any:
+        """Update the weights by their gradients."""
+        for weight, matrix in zip(self.weights, self.param_groups[0]["params"], strict=True):
+            matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
+        return super().step(closure)  # type: ignore[no-untyped-call]
+
+
+def make_optimizers(config: TrainingConfig, separator: Separator) -> list[torch.optim.Optimizer]:
+    """Return the optimizers that together update all parameters of a separator.
+
+    With `muon`, AdamW updates what is no matrix: biases, gains, kernels of single channels.
+    """
+    parameters, rate = list(separator.parameters()), config.learning_rate
+    decay = config.weight_decay
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, rate, momentum=config.beta1, weight_decay=config.weight_decay
-        )
+        return [torch.optim.SGD(parameters, rate, momentum=config.beta1, weight_decay=decay)]
     if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, rate, weight_decay=config.weight_decay)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        return [torch.optim.RMSprop(parameters, rate, weight_decay=decay)]
+    optimizers: list[torch.optim.Optimizer] = []
+    if config.optimizer == "muon":
+        matrices = [weight for weight in parameters if weight.ndim > 1 and weight.shape[1] > 1]
+        parameters = [weight for weight in parameters if weight.ndim < 2 or weight.shape[1] < 2]
+        optimizers.append(Muon(matrices, rate, decay))
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     betas = (config.beta1, config.beta2)
-    return kind(parameters, rate, betas=betas, weight_decay=config.weight_decay, fused=True)
+    return [*optimizers, kind(parameters, rate, betas=betas, weight_decay=decay, fused=True)]

@@ -26,7 +26,7 @@ from baselines.checkpoint import (
     load_weights,
     optimizer_tensors,
     read_meta,
-    restore_optimizer,
+    restore_optimizers,
     save_checkpoint,
     tensors_under,
     versions,
@@ -45,7 +45,7 @@ from baselines.training.data import (
 )
 from baselines.training.interrupt import stop_requests
 from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
-from baselines.training.optimizer import make_optimizer
+from baselines.training.optimizer import make_optimizers
 from baselines.training.validation import Validation, from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import print_status
@@ -172,7 +172,7 @@ def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
 
 
 class Trainer:
-    """One run: a separator, the moving average of its weights, an optimiser and the progress."""
+    """One run: a separator, the moving average of its weights, the optimizers and the progress."""
 
     def __init__(self, config: TrainingConfig, feed: Feed, out: Path) -> None:
         self.config = config
@@ -181,7 +181,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.separator = feed.separator.to(self.device).train()
         self.average = copy.deepcopy(self.separator).eval()
-        self.optimizer = make_optimizer(config, self.separator)
+        self.optimizers = make_optimizers(config, self.separator)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.history: list[dict[str, Any]] = []
@@ -255,9 +255,10 @@ class Trainer:
         """
         # With this seed dropout, too, depends on the run's seed and the step alone.
         torch.manual_seed((self.config.seed << 32) + self.progress.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate
+        self.separator.zero_grad()
         lower = self.config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
             loss = self.separator.training_loss(batch)
@@ -265,7 +266,8 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
         finite = bool(torch.isfinite(norm))
         if finite:
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
             self.losses.append(loss.detach())
         self._count_broken_steps(finite)
         self.progress.step += 1
@@ -347,7 +349,7 @@ class Trainer:
         state = {
             **with_prefix("weights", self.separator.state_dict()),
             **with_prefix("average", self.average.state_dict()),
-            **with_prefix("optimizer", optimizer_tensors(self.optimizer)),
+            **with_prefix("optimizer", optimizer_tensors(self.optimizers)),
         }
         weights = self.best or self.average.state_dict()
         save_checkpoint(self.out, meta, weights, state=state, history=self.history)
@@ -358,7 +360,7 @@ class Trainer:
         state = load_state(self.out)
         assign_weights(self.separator, tensors_under("weights", state), self.out)
         assign_weights(self.average, tensors_under("average", state), self.out)
-        restore_optimizer(self.optimizer, tensors_under("optimizer", state))
+        restore_optimizers(self.optimizers, tensors_under("optimizer", state))
         self.progress = Progress(**meta.progress)
         self.history = load_history(self.out)
         if self.progress.best_db is not None:

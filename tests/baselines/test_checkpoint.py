@@ -21,7 +21,7 @@ from baselines.checkpoint import (
     load_state,
     optimizer_tensors,
     read_meta,
-    restore_optimizer,
+    restore_optimizers,
     save_checkpoint,
 )
 from baselines.registry import build
@@ -248,22 +248,25 @@ def test_every_refusal_is_one_sentence(checkpoint: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_restored_optimizer_continues_as_if_never_stopped() -> None:
-    def steps(layer: nn.Linear, optimizer: torch.optim.Optimizer, count: int) -> None:
+def test_restored_optimizers_continue_as_if_never_stopped() -> None:
+    def optimizers(layer: nn.Linear) -> list[torch.optim.Optimizer]:
+        return [torch.optim.SGD([layer.weight], 0.1, 0.9), torch.optim.AdamW([layer.bias], 0.1)]
+
+    def steps(layer: nn.Linear, optimizers: list[torch.optim.Optimizer], count: int) -> None:
         for _ in range(count):
-            optimizer.zero_grad()
+            layer.zero_grad()
             layer(torch.ones(1, 3)).square().sum().backward()
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
 
     torch.manual_seed(0)
-    layer = nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(layer.parameters(), 0.1)
-    steps(layer, optimizer, 3)
-    twin = nn.Linear(3, 2)
+    layer, twin = nn.Linear(3, 2), nn.Linear(3, 2)
+    first, restored = optimizers(layer), optimizers(twin)
+    steps(layer, first, 3)
     twin.load_state_dict(layer.state_dict())
-    restored = torch.optim.AdamW(twin.parameters(), 0.1)
-    state = {name: tensor.clone() for name, tensor in optimizer_tensors(optimizer).items()}
-    restore_optimizer(restored, state)
-    steps(layer, optimizer, 3)
+    state = {name: tensor.clone() for name, tensor in optimizer_tensors(first).items()}
+    restore_optimizers(restored, state)
+    steps(layer, first, 3)
     steps(twin, restored, 3)
+    assert torch.equal(layer.bias, twin.bias)
     assert torch.equal(layer.weight, twin.weight)

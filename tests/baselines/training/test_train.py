@@ -50,9 +50,11 @@ def train_in_parts(config: TrainingConfig, out: Path, *, interrupted_step: int) 
     resume(out)
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
-def test_resumed_training_is_bit_equal(brief: MakeConfig, tmp_path: Path, schedule: str) -> None:
-    config = brief(steps=6, schedule=schedule)
+@pytest.mark.parametrize(("schedule", "optimizer"), [("cosine", "adamw"), ("plateau", "muon")])
+def test_resumed_training_is_bit_equal(
+    brief: MakeConfig, tmp_path: Path, schedule: str, optimizer: str
+) -> None:
+    config = brief(steps=6, schedule=schedule, optimizer=optimizer)
     train(config, tmp_path / "whole")
     train_in_parts(config, tmp_path / "parts", interrupted_step=2)
     assert_equal_tensors(tmp_path / "whole", tmp_path / "parts")
