@@ -8,12 +8,13 @@ The loss is the SI-SDR of the waveforms with permutation-invariant training (Kol
 Differences from the 2016 paper:
 - The factor is the network's plain output, unbounded and starting at 1 / n_src (equal shares of the
   mixture); the paper estimates a compressed ideal mask by mean squared error.
-- Layer-normalised residual BLSTMs read the spectrogram; the paper's network is feed-forward.
+- Layer-normalised residual BLSTMs read the spectrogram, in the small variant in turn with
+  self-attention between frames; the paper's network is feed-forward.
 - The network reads log magnitudes and the compressed complex spectrogram of the mixture at unit
   RMS.
 - Estimates are fitted to the mixture's level, which SI-SDR does not determine.
 
-Silence that follows the mixture changes its RMS and what the BLSTMs read.
+Silence that follows the mixture changes its RMS and what the BLSTMs and the attention read.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
+from baselines.layers.transformer import TransformerLayer
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters
 
@@ -43,6 +45,7 @@ class ComplexMaskHyperparameters(Hyperparameters):
     width: int = 512  # features of a frame between the layers
     hidden_size: int = 512  # per direction
     n_layers: int = 3
+    heads: int = 0  # of the self-attention after each BLSTM; 0: none
 
 
 class ResidualBlstm(nn.Module):
@@ -73,9 +76,12 @@ class ComplexMask(FittedSeparator):
         self.stft = Stft(h.n_fft, h.hop_length, window="sqrt_hann")
         bins = h.channels * self.stft.bins
         self.read = nn.Sequential(nn.Linear(3 * bins, h.width), nn.LayerNorm(h.width))
-        self.body = nn.Sequential(
-            *(ResidualBlstm(h.width, h.hidden_size) for _ in range(h.n_layers))
-        )
+        self.body = nn.Sequential()
+        for _ in range(h.n_layers):
+            self.body.append(ResidualBlstm(h.width, h.hidden_size))
+            if h.heads:
+                layer = TransformerLayer(features=h.width, heads=h.heads, hidden=3 * h.width)
+                self.body.append(layer)
         self.mask = nn.Linear(h.width, h.n_src * 2 * bins)
 
     def network(self, mixture: Tensor) -> Tensor:
@@ -116,7 +122,7 @@ COMPLEX_MASK = ModelSpec(
     separator=ComplexMask,
     not_reproduced="Network and training of the paper: the module's docstring has the differences.",
     tiny=lambda: ComplexMaskHyperparameters(
-        n_fft=128, hop_length=64, width=16, hidden_size=16, n_layers=1
+        n_fft=128, hop_length=64, width=16, hidden_size=16, n_layers=1, heads=2
     ),
     training={"batch_size": 8, "learning_rate": 1e-3, "slowest": 0.9, "fastest": 1.1},
 )
@@ -130,10 +136,10 @@ def full() -> Hyperparameters:
 
 @COMPLEX_MASK.variant(
     "small",
-    **SMALL_SPEECH | {"batch_size": 8, "warmup": 0.02, "average_decay": 0.995},
+    **SMALL_SPEECH | {"optimizer": "muon", "batch_size": 32, "learning_rate": 5e-3, "warmup": 0.03},
 )
 def small() -> Hyperparameters:
-    """For laptops: fewer and longer frames, and two layers of half the width."""
+    """For laptops: fewer and longer frames, layers of half the width, and attention."""
     return ComplexMaskHyperparameters(
-        n_fft=512, hop_length=256, width=256, hidden_size=256, n_layers=2
+        n_fft=512, hop_length=256, width=256, hidden_size=256, heads=8
     )
