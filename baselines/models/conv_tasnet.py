@@ -107,8 +107,9 @@ class ConvolutionalBlock(nn.Module):
         self.expand_prelu = nn.PReLU()
         self.expand_norm = normalisation(h.norm, h.H)
         reach = (h.P - 1) * dilation
-        self.margins = (reach, 0) if h.causal else (reach // 2, reach // 2)
-        self.depthwise = nn.Conv1d(h.H, h.H, h.P, dilation=dilation, groups=h.H)
+        self.past = reach if h.causal else 0  # zeros in front; else zeros on both sides
+        around = 0 if h.causal else reach // 2
+        self.depthwise = nn.Conv1d(h.H, h.H, h.P, padding=around, dilation=dilation, groups=h.H)
         self.depthwise_prelu = nn.PReLU()
         self.depthwise_norm = normalisation(h.norm, h.H)
         self.residual = nn.Conv1d(h.H, h.B, 1)
@@ -117,7 +118,9 @@ class ConvolutionalBlock(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return residual (b, B, k) and skip (b, Sc, k) of x (b, B, k)."""
         y = self.expand_norm(self.expand_prelu(self.expand(x)))  # (b, H, k)
-        y = self.depthwise(functional.pad(y, self.margins))
+        if self.past:
+            y = functional.pad(y, (self.past, 0))
+        y = self.depthwise(y)
         y = self.depthwise_norm(self.depthwise_prelu(y))
         return self.residual(y), self.skip(y)
 
