@@ -269,7 +269,11 @@ _NAMES_IN_ESPNET = {
 
 @TF_GRIDNET.imports("espnet", "TFGridNet")
 def from_espnet(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
-    """Convert `espnet2.enh.separator.tfgridnet_separator.TFGridNet`, for one microphone."""
+    """Convert `espnet2.enh.separator.tfgridnet_separator.TFGridNet`, for one microphone.
+
+    The weights are those of the separator alone, or of a model that contains it.
+    """
+    weights = {name.removeprefix("separator."): value for name, value in weights.items()}
     h = TfGridNetHyperparameters(
         n_src=arguments.get("n_srcs", 2),
         n_fft=arguments.get("n_fft", 128),

@@ -58,3 +58,10 @@ def test_espnet_separates_alike(
     difference = relative_difference(ours.network(mixture[:, None])[:, :, 0], expected)
     record_property("largest difference", difference)
     assert difference < TOLERANCE
+
+
+def test_the_separator_of_a_whole_model_is_found() -> None:
+    theirs = espnet(SMALL)
+    alone = converted("tf_gridnet", "espnet", theirs, **SMALL).state_dict()
+    whole = converted("tf_gridnet", "espnet", nn.ModuleDict({"separator": theirs}), **SMALL)
+    torch.testing.assert_close(whole.state_dict(), alone, rtol=0, atol=0)
