@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines.separator import STEMS
+
 
 def _plain(network: nn.Module, mixture: Tensor) -> Tensor:
     output: Tensor = network(mixture)
@@ -22,6 +24,19 @@ def _mono(network: nn.Module, mixture: Tensor) -> Tensor:
 def _espnet(network: nn.Module, mixture: Tensor) -> Tensor:
     lengths = torch.full((len(mixture),), mixture.shape[-1])
     return torch.stack(network(mixture[:, 0], lengths)[0], dim=1)
+
+
+class OpenUnmixStems(nn.ModuleDict):
+    """One of openunmix's networks per stem, which its separator runs and filters."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.model = import_module("openunmix.model")
+        super().__init__({stem: self.model.OpenUnmix(**arguments) for stem in STEMS})
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate mixture (1, 2, time) into (1, n_src, 2, time)."""
+        stems: Tensor = self.model.Separator(dict(self), niter=1)(mixture)
+        return stems
 
 
 Call = Callable[[nn.Module, Tensor], Tensor]
@@ -68,11 +83,10 @@ def _asteroid(system: str, model: str, note: str = "", **arguments: Any) -> Pair
 
 
 def _demucs(system: str, constructor: str, note: str = "", **arguments: Any) -> Pair:
-    sources = {"sources": ["drums", "bass", "other", "vocals"]}
-    songs = {"rate": 44100, "channels": 2, "seconds": 4.0}
-    return Pair(system, "demucs", constructor, {**sources, **arguments}, note, **songs)
+    return Pair(system, "demucs", constructor, {"sources": STEMS, **arguments}, note, **_SONGS)
 
 
+_SONGS = {"rate": 44100, "channels": 2, "seconds": 4.0}
 _WINDOW_2 = {"kernel_size": 2, "stride": 1, "chunk_size": 250}
 _DEMUCS_V1 = {"dconv_mode": 0, "lstm_layers": 2, "norm_starts": 100, "gelu": False}
 
@@ -101,7 +115,35 @@ PAIRS = (
         positional=(None,),
         call=_espnet,
     ),
+    Pair(
+        "open_unmix",
+        "openunmix",
+        "models_beside_peers:OpenUnmixStems",
+        {"nb_bins": 2049, "max_bin": 1487},
+        "with its Wiener filter",
+        **_SONGS,
+    ),
     _demucs("demucs", "demucs.demucs:Demucs", "16 channels", channels=16, **_DEMUCS_V1),
     _demucs("hdemucs", "demucs.hdemucs:HDemucs", "16 channels", channels=16),
     _demucs("htdemucs", "demucs.htdemucs:HTDemucs", bottom_channels=512, t_layers=5),
+    Pair(
+        "denoiser",
+        "denoiser",
+        "denoiser.demucs:Demucs",
+        {"hidden": 48, "normalize": False},
+        rate=16000,
+    ),
+    Pair(
+        "bs_roformer",
+        "bs_roformer",
+        "bs_roformer:BSRoformer",
+        {
+            "dim": 192,
+            "depth": 6,
+            "stereo": True,
+            "time_transformer_depth": 1,
+            "freq_transformer_depth": 1,
+        },
+        **{**_SONGS, "seconds": 2.0},
+    ),
 )

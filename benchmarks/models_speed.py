@@ -8,7 +8,8 @@ square of the output) and Adam. Their rounds take turns in one process; a ratio 
 the rounds of ours to theirs in that round, below 1 where ours is faster. Memory is the peak of a
 process that does the same with one of them, above that of a process that has only imported them.
 Systems above 50 M parameters are measured at reduced width. Ours returns estimates at the level of
-the mixture, which is counted. Writes benchmarks/results/models_speed.csv.
+the mixture, which is counted. Writes benchmarks/results/models_speed.csv after each pair; a run
+that was stopped goes on with the pairs that are not in the file.
 """
 
 import argparse
@@ -19,7 +20,8 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -117,6 +119,22 @@ def measure(number: int, pair: Pair) -> list[list[object]]:
     return rows
 
 
+def read_rows() -> dict[tuple[str, str], list[list[object]]]:
+    """Return the rows of an earlier run by system and peer."""
+    with open(RESULT, newline="", encoding="utf-8") as stream:
+        _, *rows = csv.reader(stream)
+    pairs = groupby(rows, lambda row: (row[0], row[1]))
+    return {pair: [[*row] for row in group] for pair, group in pairs}
+
+
+def write_rows(rows: Mapping[tuple[str, str], list[list[object]]]) -> None:
+    """Write the rows of all pairs, in the order of the pairs."""
+    pairs = [(pair.system, pair.peer) for pair in PAIRS]
+    ordered = [row for pair in pairs for row in rows.get(pair, [])]
+    with open(RESULT, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([HEADER, *ordered])
+
+
 def main() -> None:
     """Measure every pair, or one measurement of one pair."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -124,7 +142,8 @@ def main() -> None:
     parser.add_argument("what", choices=ROUNDS, nargs="?")
     parser.add_argument("threads", type=int, nargs="?")
     parser.add_argument("--memory", choices=("ours", "theirs"))
-    parser.add_argument("--only", nargs="*", help="Systems; all if not given.")
+    parser.add_argument("--only", nargs="*", help="Systems to measure anew.")
+    parser.add_argument("--again", action="store_true", help="Measure all pairs anew.")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.number is not None:
@@ -134,15 +153,15 @@ def main() -> None:
         else:
             print(*timed(pair, options.what, options.threads))
         return
-    rows: list[list[object]] = []
+    rows = {} if options.again or not RESULT.is_file() else read_rows()
     for number, pair in enumerate(PAIRS):
         if options.only and pair.system not in options.only:
             continue
-        rows += measure(number, pair)
-        for row in rows[-6:]:
+        if (pair.system, pair.peer) not in rows or options.only:
+            rows[pair.system, pair.peer] = measure(number, pair)
+            write_rows(rows)
+        for row in rows[pair.system, pair.peer]:
             print(*row, sep="  ", flush=True)
-    with open(RESULT, "w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([HEADER, *rows])
     print(f"wrote {RESULT}")
 
 

@@ -43,26 +43,26 @@ def command(*words: object, threads: int = 2) -> None:
 
 def prepare(task: str, work: Path) -> Path:
     """Make the manifest and the rendered set of a task, unless they are there; return the set."""
-    sources, manifest, rendered = work / "sources.csv", work / "manifest.jsonl", work / task
-    if not sources.is_file():
-        make_sources(task, sources)
+    manifest, rendered = work / "manifest.jsonl", work / task
     if not manifest.is_file():
+        sources = make_sources(task, work)
         command("mixgen", "draw", RECIPES[task], "--sources", sources, "--out", manifest)
     command("mixgen", "render", manifest, "--out", rendered)
     return rendered
 
 
-def make_sources(task: str, sources: Path) -> None:
-    """Index real speech, or make the starter corpus."""
+def make_sources(task: str, work: Path) -> Path:
+    """Index real speech, or make the starter corpus; return the table of sources."""
     if task == "music":
-        command("mixgen", "starter", "--out", sources.parent / "starter")
-        shutil.copy(sources.parent / "starter" / "sources.csv", sources)
-        return
+        command("mixgen", "starter", "--out", work / "starter")
+        return work / "starter" / "sources.csv"
     data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
     root = data / "speech" / "librispeech-resemblyzer"
     if not root.is_dir():
         raise SystemExit(f"No real speech in {root}: set SEPARATION_DATA to the folder of audio.")
+    sources = work / "sources.csv"
     command("mixgen", "index", "librispeech", root, "--corpus", "librispeech", "--out", sources)
+    return sources
 
 
 def is_finished(checkpoint: Path, minutes: float) -> bool:
