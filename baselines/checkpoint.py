@@ -11,13 +11,12 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -378,41 +377,3 @@ def tensors_under(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
 def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
     """Return the tensors under names that begin with `prefix/`."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> Tensors:
-    """Return the state of optimizers as tensors named `<parameter number>/<quantity>`.
-
-    Numbers count on from one optimizer to the next.
-    """
-    return {
-        f"{numbers[number]}/{name}": torch.as_tensor(value)
-        for numbers, optimizer in _numbered(optimizers)
-        for number, values in optimizer.state_dict()["state"].items()
-        for name, value in values.items()
-    }
-
-
-def restore_optimizers(
-    optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
-) -> None:
-    """Restore the state that `optimizer_tensors` returned for equal optimizers."""
-    states: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        number, name = key.split("/", 1)
-        states.setdefault(int(number), {})[name] = tensor
-    for numbers, optimizer in _numbered(optimizers):
-        state = {i: states[number] for i, number in enumerate(numbers) if number in states}
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _numbered(
-    optimizers: Sequence[torch.optim.Optimizer],
-) -> Iterator[tuple[range, torch.optim.Optimizer]]:
-    """Yield each optimizer with the numbers of its parameters among those of all."""
-    first = 0
-    for optimizer in optimizers:
-        count = sum(len(group["params"]) for group in optimizer.param_groups)
-        yield range(first, first + count), optimizer
-        first += count

@@ -211,17 +211,17 @@ def allows_dynamic_mixing(mixtures: Sequence[Mixture]) -> bool:
     """
     expected = [source.name for source in mixtures[0].sources]
     return all(
-        [source.name for source in mixture.sources] == expected
-        and not mixture.degradations
-        and all(_is_plain(source) for source in mixture.sources)
+        [source.name for source in mixture.sources] == expected and not mixture.degradations
         for mixture in mixtures
+    ) and all(
+        source.room is None
+        and source.echo is None
+        and len(source.events) == 1
+        and source.events[0].pitch_shift is None
+        and source.events[0].time_stretch is None
+        for mixture in mixtures
+        for source in mixture.sources
     )
-
-
-def _is_plain(source: Source) -> bool:
-    if len(source.events) != 1 or source.room is not None or source.echo is not None:
-        return False
-    return source.events[0].pitch_shift is None and source.events[0].time_stretch is None
 
 
 def _require_dynamic_mixing(mixtures: Sequence[Mixture]) -> None:

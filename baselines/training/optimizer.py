@@ -1,6 +1,6 @@
-"""The optimizers of a training run."""
+"""The optimizers of a training run, and their state in its checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -49,3 +49,41 @@ def make_optimizers(config: TrainingConfig, separator: Separator) -> list[torch.
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     betas = (config.beta1, config.beta2)
     return [*optimizers, kind(parameters, rate, betas=betas, weight_decay=decay, fused=True)]
+
+
+def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Return the state of optimizers as tensors named `<parameter number>/<quantity>`.
+
+    Numbers count on from one optimizer to the next.
+    """
+    return {
+        f"{numbers[number]}/{name}": torch.as_tensor(value)
+        for numbers, optimizer in _numbered(optimizers)
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
+) -> None:
+    """Restore the state that `optimizer_tensors` returned for equal optimizers."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split("/", 1)
+        states.setdefault(int(number), {})[name] = tensor
+    for numbers, optimizer in _numbered(optimizers):
+        state = {i: states[number] for i, number in enumerate(numbers) if number in states}
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _numbered(
+    optimizers: Sequence[torch.optim.Optimizer],
+) -> Iterator[tuple[range, torch.optim.Optimizer]]:
+    """Yield each optimizer with the numbers of its parameters among those of all."""
+    first = 0
+    for optimizer in optimizers:
+        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        yield range(first, first + count), optimizer
+        first += count

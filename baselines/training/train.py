@@ -24,9 +24,7 @@ from baselines.checkpoint import (
     load_history,
     load_state,
     load_weights,
-    optimizer_tensors,
     read_meta,
-    restore_optimizers,
     save_checkpoint,
     tensors_under,
     versions,
@@ -45,7 +43,11 @@ from baselines.training.data import (
 )
 from baselines.training.interrupt import stop_requests
 from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
-from baselines.training.optimizer import make_optimizers
+from baselines.training.optimizer import (
+    make_optimizers,
+    optimizer_tensors,
+    restore_optimizers,
+)
 from baselines.training.validation import Validation, from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import print_status

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.checkpoint import (
     Meta,
@@ -19,9 +19,7 @@ from baselines.checkpoint import (
     is_checkpoint,
     load,
     load_state,
-    optimizer_tensors,
     read_meta,
-    restore_optimizers,
     save_checkpoint,
 )
 from baselines.registry import build
@@ -246,27 +244,3 @@ def test_every_refusal_is_one_sentence(checkpoint: Path) -> None:
     with pytest.raises(SuiteError) as caught:
         load(checkpoint)
     assert "\n" not in str(caught.value)
-
-
-def test_restored_optimizers_continue_as_if_never_stopped() -> None:
-    def optimizers(layer: nn.Linear) -> list[torch.optim.Optimizer]:
-        return [torch.optim.SGD([layer.weight], 0.1, 0.9), torch.optim.AdamW([layer.bias], 0.1)]
-
-    def steps(layer: nn.Linear, optimizers: list[torch.optim.Optimizer], count: int) -> None:
-        for _ in range(count):
-            layer.zero_grad()
-            layer(torch.ones(1, 3)).square().sum().backward()
-            for optimizer in optimizers:
-                optimizer.step()
-
-    torch.manual_seed(0)
-    layer, twin = nn.Linear(3, 2), nn.Linear(3, 2)
-    first, restored = optimizers(layer), optimizers(twin)
-    steps(layer, first, 3)
-    twin.load_state_dict(layer.state_dict())
-    state = {name: tensor.clone() for name, tensor in optimizer_tensors(first).items()}
-    restore_optimizers(restored, state)
-    steps(layer, first, 3)
-    steps(twin, restored, 3)
-    assert torch.equal(layer.bias, twin.bias)
-    assert torch.equal(layer.weight, twin.weight)
