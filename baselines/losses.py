@@ -21,6 +21,7 @@ def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @wraps(loss)
     def computed(**arguments: object) -> Tensor:
+        """Call `loss` with full precision."""
         full = {
             name: value.float()
             if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)

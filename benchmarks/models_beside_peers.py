@@ -11,21 +11,6 @@ from torch import Tensor, nn
 from baselines.separator import STEMS
 
 
-def _plain(network: nn.Module, mixture: Tensor) -> Tensor:
-    output: Tensor = network(mixture)
-    return output
-
-
-def _mono(network: nn.Module, mixture: Tensor) -> Tensor:
-    output: Tensor = network(mixture[:, 0])
-    return output
-
-
-def _espnet(network: nn.Module, mixture: Tensor) -> Tensor:
-    lengths = torch.full((len(mixture),), mixture.shape[-1])
-    return torch.stack(network(mixture[:, 0], lengths)[0], dim=1)
-
-
 class OpenUnmixStems(nn.ModuleDict):
     """One of openunmix's networks per stem, which its separator runs and filters."""
 
@@ -68,7 +53,7 @@ class Pair:
     channels: int = 1
     seconds: float = 2.0
     positional: tuple[Any, ...] = ()
-    call: Call = _plain
+    call: Call = lambda network, mixture: network(mixture)
 
     def make(self) -> nn.Module:
         """Build the peer's network."""
@@ -105,7 +90,7 @@ PAIRS = (
         "speechbrain",
         "speechbrain.lobes.models.dual_path:SepformerWrapper",
         seconds=1.0,
-        call=_mono,
+        call=lambda network, mixture: network(mixture[:, 0]),
     ),
     Pair(
         "tf_gridnet",
@@ -113,7 +98,9 @@ PAIRS = (
         "espnet2.enh.separator.tfgridnet_separator:TFGridNet",
         seconds=1.0,
         positional=(None,),
-        call=_espnet,
+        call=lambda network, mixture: torch.stack(
+            network(mixture[:, 0], torch.tensor([mixture.shape[-1]]))[0], dim=1
+        ),
     ),
     Pair(
         "open_unmix",

@@ -65,17 +65,10 @@ def make_sources(task: str, work: Path) -> Path:
     return sources
 
 
-def is_finished(checkpoint: Path, minutes: float) -> bool:
-    """Return whether a run reached its minutes."""
-    return is_checkpoint(checkpoint) and (
-        read_meta(checkpoint).progress["elapsed_s"] >= 60 * minutes
-    )
-
-
 def train(name: str, work: Path, minutes: float, threads: int) -> Path:
     """Train a system unless its checkpoint is finished; return the checkpoint."""
     checkpoint = work / "checkpoints" / name.partition(":")[0]
-    if is_finished(checkpoint, minutes):
+    if is_checkpoint(checkpoint) and (read_meta(checkpoint).progress["elapsed_s"] >= 60 * minutes):
         return checkpoint
     options = ["--minutes", minutes, "--threads", threads]
     options += ["--manifest", work / "manifest.jsonl", "--out", checkpoint, "--overwrite"]

@@ -13,6 +13,9 @@ from torch.nn import functional
 # Added to a standard deviation before it divides, so that silence stays silent.
 SMALLEST_DEVIATION = 1e-5
 
+# The order of the authors' code.
+STEMS = ("drums", "bass", "other", "vocals")
+
 
 class WaveformEncoder(nn.Module):
     """A strided convolution with ReLU, then a 1x1 convolution with GLU."""

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from baselines.layers.demucs import Blstm
+from baselines.layers.demucs import STEMS, Blstm
 from baselines.separator import SongHyperparameters, require
 
-STEMS = ("drums", "bass", "other", "vocals")
 EMBEDDING_GAIN = 0.2
 EMBEDDING_RATE = 10.0  # the embedding learns this many times as fast as other weights
 GROUPS = 4  # of the norms of deep levels

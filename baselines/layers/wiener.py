@@ -47,15 +47,10 @@ def expectation_maximisation(estimates: Tensor, mixture: Tensor, *, iterations: 
     estimates, mixture = estimates.to(double), mixture.to(double)
     for _ in range(iterations):
         power = estimates.abs().square().mean(2)  # (batch, n_src, bins, frames)
-        spatial = _spatial_covariance(estimates, power)  # (batch, n_src, c, d, bins)
+        products = torch.einsum("bncft,bndft->bncdf", estimates, estimates.conj())
+        spatial = products / (power.sum(-1) + EPSILON)[:, :, None, None]  # covariances
         estimates = _filter(mixture, power, spatial)
     return estimates.to(given)
-
-
-def _spatial_covariance(estimates: Tensor, power: Tensor) -> Tensor:
-    outer = torch.einsum("bncft,bndft->bncdf", estimates, estimates.conj())
-    weight = power.sum(-1) + EPSILON  # (batch, n_src, bins)
-    return outer / weight[:, :, None, None]
 
 
 def _filter(mixture: Tensor, power: Tensor, spatial: Tensor) -> Tensor:

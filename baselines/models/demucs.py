@@ -36,6 +36,7 @@ from torch.nn import functional
 
 from baselines.layers.demucs import (
     SMALLEST_DEVIATION,
+    STEMS,
     Blstm,
     WaveformDecoder,
     WaveformEncoder,
@@ -46,7 +47,6 @@ from baselines.layers.demucs import (
 from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
 
-STEMS = ("drums", "bass", "other", "vocals")
 LONGEST_SHIFT_S = 0.5
 SHIFT_SEED = 0
 # The initial weights of every convolution are brought nearer to this standard deviation.

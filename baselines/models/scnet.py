@@ -164,18 +164,13 @@ class Expansion(nn.Module):
         """Map x and `skipped` (b, C, sum of lengths, t) to f frequencies."""
         x = x + skipped
         x = functional.glu(self.fuse(torch.cat([x, x], dim=1)), dim=1)
-        bands = [
-            _middle(layer(band), size)
-            for layer, band, size in zip(
-                self.lengthen, x.split(lengths, dim=2), self.h.band_sizes(f), strict=True
-            )
-        ]
+        bands = []
+        for layer, band, size in zip(
+            self.lengthen, x.split(lengths, dim=2), self.h.band_sizes(f), strict=True
+        ):
+            longer = layer(band)
+            bands.append(longer.narrow(2, (longer.shape[2] - size) // 2, size))  # its middle
         return torch.cat(bands, dim=2)
-
-
-def _middle(x: Tensor, size: int) -> Tensor:
-    """Return the middle `size` frequencies of x (b, C, f, t)."""
-    return x.narrow(2, (x.shape[2] - size) // 2, size)
 
 
 class DualPath(nn.Module):
