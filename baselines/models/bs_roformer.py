@@ -35,6 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.layers.attention import AttentionProducts
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
 from baselines.losses import multi_resolution_l1_loss
@@ -183,6 +184,7 @@ class RotaryAttention(nn.Module):
         self.dropout = h.dropout
         self.norm = RmsNorm(h.D)
         self.to_qkv = nn.Linear(h.D, 3 * h.heads * h.d, bias=False)
+        self.products = AttentionProducts(h.dropout)
         self.to_gates = nn.Linear(h.D, h.heads)
         self.to_out = nn.Linear(h.heads * h.d, h.D, bias=False)
 
@@ -192,20 +194,11 @@ class RotaryAttention(nn.Module):
         qkv = self.to_qkv(x).unflatten(-1, (3, self.heads, -1))  # (b, n, 3, heads, d)
         qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, b, heads, n, d)
         q, k = rotate(qkv[:2], turns)
-        attended = functional.scaled_dot_product_attention(
-            q, k, qkv[2], dropout_p=self.dropout if self.training else 0.0
-        )  # (b, heads, n, d)
+        attended = self.products(k, qkv[2], q)  # (b, heads, n, d)
         gates = self.to_gates(x).sigmoid()  # (b, n, heads)
         gated = attended.transpose(1, 2) * gates[..., None]  # (b, n, heads, d)
         out: Tensor = self.to_out(gated.flatten(2))
         return functional.dropout(out, self.dropout, self.training)
-
-    def macs(self, given: Tensor, _output: Tensor) -> int:
-        """Count the projections, and two products of each position with each."""
-        layers = (self.to_qkv, self.to_gates, self.to_out)
-        weights = sum(layer.weight.numel() for layer in layers)
-        positions = given.shape[1]
-        return given.shape[0] * positions * (weights + 2 * positions * self.to_out.in_features)
 
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:

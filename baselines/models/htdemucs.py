@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.layers.attention import AttentionProducts
 from baselines.layers.hybrid import HybridHyperparameters
 from baselines.layers.hybrid_separator import (
     HybridSeparator,
@@ -71,18 +72,6 @@ class HTDemucsHyperparameters(HybridHyperparameters):
         return self.levels()[-1].width if self.bottom is None else self.bottom
 
 
-class DotProductAttention(nn.Module):
-    """What every query takes from the values, by its products with the keys."""
-
-    def forward(self, keys: Tensor, values: Tensor, queries: Tensor) -> Tensor:
-        """Return (b, heads, queries, d) from three tensors of this shape."""
-        return functional.scaled_dot_product_attention(queries, keys, values)
-
-    def macs(self, given: Tensor, output: Tensor) -> int:
-        """Return the multiply-accumulates of a call: two products of each query with each key."""
-        return 2 * output.numel() * given.shape[-2]
-
-
 class TransformerLayer(nn.Module):
     """Attention and a hidden layer, each after a norm; a last norm is over all positions."""
 
@@ -94,7 +83,7 @@ class TransformerLayer(nn.Module):
         self.other_norm = nn.LayerNorm(D) if cross else None
         self.query = nn.Linear(D, D)
         self.memory = nn.Linear(D, 2 * D)  # keys and values
-        self.attention = DotProductAttention()
+        self.attention = AttentionProducts()
         self.output = nn.Linear(D, D)
         self.attention_gain = nn.Parameter(torch.full((D,), INITIAL_GAIN))
         self.hidden_norm = nn.LayerNorm(D)

@@ -121,7 +121,7 @@ class FrameAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x (b, t, f, D) to the same shape."""
         q, k, v = self.project(x).split(self.sizes, -1)  # (b, t, f, L * features)
-        y = self.products(self.queries(q), self.keys(k), self.values(v))
+        y = self.products(self.keys(k), self.values(v), self.queries(q))
         y = y.unflatten(-1, (x.shape[2], -1))  # (b, L, t, f, D / L)
         y = y.permute(0, 2, 3, 1, 4).flatten(3)  # (b, t, f, D)
         normed: Tensor = self.output_norm(self.output_prelu(self.output(y)))

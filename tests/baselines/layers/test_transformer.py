@@ -49,7 +49,7 @@ def test_layer_is_that_of_torch_with_the_norm_first() -> None:
 def test_products_are_counted_for_values_of_another_size() -> None:
     queries, values = torch.randn(2, 3, 5, 4), torch.randn(2, 3, 5, 6)
     products = AttentionProducts()
-    output = products(queries, queries, values)
+    output = products(queries, values, queries)
     assert products.macs(queries, output) == 2 * 3 * 5 * 5 * (4 + 6)
 
 
@@ -58,3 +58,12 @@ def test_sinusoids_begin_with_zeros_and_ones() -> None:
     assert code.shape == (4, 6)
     assert code[0].tolist() == [0, 1, 0, 1, 0, 1]
     torch.testing.assert_close(code[:, 0], torch.arange(4.0).sin())
+
+
+def test_products_in_bfloat16_are_as_good_in_training_as_after() -> None:
+    """Training takes another implementation than what follows it."""
+    queries, keys, values = torch.randn(3, 2, 4, 9, 8).bfloat16()
+    products = AttentionProducts()
+    trained = products.train()(keys, values, queries)
+    after = products.eval()(keys, values, queries)
+    torch.testing.assert_close(trained, after, rtol=0.02, atol=0.02)
