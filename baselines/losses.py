@@ -14,6 +14,8 @@ from baselines.layers.permutation import assigned_cost
 
 # Keeps logarithms and divisions finite; 60 dB below a one-second signal at -80 dB full scale.
 EPSILON = 1e-10
+# Energy of an error that the SNR ignores, relative to the reference: -30 dB.
+TOLERATED = 1e-3
 
 
 def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -81,6 +83,24 @@ def si_sdr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor
     cost = -pairwise_si_sdr_db(references=references, estimates=estimates)
     cost = torch.where(sounding[:, :, None], cost, torch.zeros_like(cost))
     chosen = assigned_cost(cost, named=named)
+    return chosen.sum() / sounding.sum().clamp(min=1)
+
+
+@in_full_precision
+def snr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor:
+    """Return the negative SNR in dB, softly limited to 30 dB, over sounding references; scalar.
+
+    Args:
+        references: shape (batch, n_src, channels, time).
+        estimates: shape (batch, n_src, channels, time).
+        named: whether estimate i is of reference i; otherwise the best permutation counts.
+    """
+    energy = references.square().sum((-1, -2))[:, :, None]  # (batch, n_src, 1)
+    difference = references[:, :, None] - estimates[:, None]
+    error = difference.square().sum((-1, -2)) + TOLERATED * energy
+    cost = 10 * torch.log10((error + EPSILON) / (energy + EPSILON))
+    sounding = energy > EPSILON
+    chosen = assigned_cost(torch.where(sounding, cost, torch.zeros_like(cost)), named=named)
     return chosen.sum() / sounding.sum().clamp(min=1)
 
 

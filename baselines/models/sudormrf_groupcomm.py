@@ -25,12 +25,10 @@ products, of which the second is the same for all groups.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from baselines.layers.permutation import assigned_cost
 from baselines.layers.u_conv_block import UConvolution, global_norm
-from baselines.losses import EPSILON, in_full_precision
+from baselines.losses import snr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.sudormrf import PUBLISHED_TRAINING
 from baselines.models.sudormrf_improved import ImprovedHyperparameters, ImprovedSudoRmRf
@@ -38,7 +36,6 @@ from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, G groups, n channels of a group, k frames.
 HIDDEN = 3  # features inside TAC, times the channels of a group
-TOLERATED = 1e-3  # energy of an error that the loss ignores, relative to the reference: -30 dB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,24 +114,6 @@ class GroupCommSudoRmRf(ImprovedSudoRmRf):
             estimates=self.network(batch["mixture"]),
             named=self.source_names is not None,
         )
-
-
-@in_full_precision
-def snr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor:
-    """Return the negative SNR in dB, softly limited to 30 dB, over sounding references; scalar.
-
-    Args:
-        references: shape (b, n_src, channels, time).
-        estimates: shape (b, n_src, channels, time).
-        named: whether estimate i is of reference i; otherwise the best permutation counts.
-    """
-    energy = references.square().sum((-1, -2))[:, :, None]  # (b, n_src, 1)
-    difference = references[:, :, None] - estimates[:, None]  # (b, n_src, n_src, channels, time)
-    error = difference.square().sum((-1, -2)) + TOLERATED * energy
-    cost = 10 * torch.log10((error + EPSILON) / (energy + EPSILON))
-    sounding = energy > EPSILON
-    chosen = assigned_cost(torch.where(sounding, cost, torch.zeros_like(cost)), named=named)
-    return chosen.sum() / sounding.sum().clamp(min=1)
 
 
 SUDORMRF_GROUPCOMM = ModelSpec(

@@ -16,7 +16,8 @@ the plain variant refers to both. It is not autoregressive, and differs in what 
 - In goes the mixture, up to and including the present sample.
 - Out comes, for every source but the last, a distribution over the levels, of which the mean is the
   estimate. The last source is what remains of the mixture, with all background that it contains:
-  the energy-conserving estimate of Rethage et al., trained by their L1 loss over all sources.
+  the energy-conserving estimate of Rethage et al., trained by their L1 loss over all sources, or
+  by the SNR where the order of the sources is open, which they do not have.
 - The loss determines the level. The mu-law clips what is above 1, and has 8 bits.
 - The input is padded with zeros, which are no level: no sample is known before the first.
 - For several channels, each has levels in and out, and one network reads them all.
@@ -38,7 +39,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.layers.basis import LearnedBasis
-from baselines.losses import magnitude_l1_loss
+from baselines.losses import magnitude_l1_loss, snr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
 
@@ -407,12 +408,15 @@ class WaveNet(Separator):
         return torch.einsum("bnclt,l->bnct", probabilities, self.values.to(probabilities.dtype))
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean absolute error of all sources, of which one is the rest; scalar."""
-        return magnitude_l1_loss(
-            references=batch["references"],
-            estimates=self(batch["mixture"]),
-            named=self.source_names is not None,
-        )
+        """Return the mean absolute error of named sources, or the negative SNR of others; scalar.
+
+        Without names the absolute error would be least where one estimate is silent and another
+        takes all of the mixture.
+        """
+        references, estimates = batch["references"], self(batch["mixture"])
+        if self.source_names is None:
+            return snr_loss(references=references, estimates=estimates, named=False)
+        return magnitude_l1_loss(references=references, estimates=estimates, named=True)
 
 
 def reach(h: WaveNetHyperparameters) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from baselines.layers.permutation import assigned_cost, best_permutation
-from baselines.losses import magnitude_l1_loss, pairwise_si_sdr_db, si_sdr_loss
+from baselines.losses import magnitude_l1_loss, pairwise_si_sdr_db, si_sdr_loss, snr_loss
 
 
 def signals(n_src: int, time: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,3 +80,20 @@ def test_magnitude_loss_of_swapped_estimates_is_zero() -> None:
     crossed = magnitudes[:, [2, 0, 1]]
     assert magnitude_l1_loss(references=magnitudes, estimates=crossed, named=False) == 0
     assert magnitude_l1_loss(references=magnitudes, estimates=crossed, named=True) > 0.1
+
+
+@pytest.mark.parametrize(("gain", "expected_db"), [(0.9, -19.59), (0.0, 0.0), (1.0, -30.0)])
+def test_snr_sees_the_level_and_is_limited(gain: float, expected_db: float) -> None:
+    """An error of a tenth has -20 dB, to which the limit adds -30 dB."""
+    references = torch.randn(2, 3, 1, 100)
+    estimates = gain * references[:, [2, 0, 1]]
+    loss = snr_loss(references=references, estimates=estimates, named=False)
+    assert loss.item() == pytest.approx(expected_db, abs=0.01)
+
+
+def test_a_silent_reference_adds_nothing_to_the_snr() -> None:
+    references = torch.randn(1, 2, 1, 100)
+    references[0, 1] = 0
+    estimates = 0.9 * references + torch.tensor([0.0, 1.0])[:, None, None]
+    loss = snr_loss(references=references, estimates=estimates, named=True)
+    assert loss.item() == pytest.approx(-19.59, abs=0.01)

@@ -12,7 +12,6 @@ from baselines.models.sudormrf_groupcomm import (
     GroupCommHyperparameters,
     GroupCommSudoRmRf,
     GroupCommunication,
-    snr_loss,
 )
 from mixgen.core.errors import UsageError
 
@@ -68,20 +67,3 @@ def test_groups_share_one_block() -> None:
     exchanged = block(x[:, order].flatten(1, 2)).view_as(x)
     expected = block(x.flatten(1, 2)).view_as(x)[:, order]
     torch.testing.assert_close(exchanged, expected, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize(("gain", "expected_db"), [(0.9, -19.59), (0.0, 0.0), (1.0, -30.0)])
-def test_the_loss_sees_the_level_and_is_limited(gain: float, expected_db: float) -> None:
-    """An error of a tenth has -20 dB, to which the limit adds -30 dB."""
-    references = torch.randn(2, 3, 1, 100)
-    estimates = gain * references[:, [2, 0, 1]]
-    loss = snr_loss(references=references, estimates=estimates, named=False)
-    assert loss.item() == pytest.approx(expected_db, abs=0.01)
-
-
-def test_a_silent_reference_adds_nothing_to_the_loss() -> None:
-    references = torch.randn(1, 2, 1, 100)
-    references[0, 1] = 0
-    estimates = 0.9 * references + torch.tensor([0.0, 1.0])[:, None, None]
-    loss = snr_loss(references=references, estimates=estimates, named=True)
-    assert loss.item() == pytest.approx(-19.59, abs=0.01)
