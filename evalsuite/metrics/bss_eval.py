@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, linalg
 
-from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
+from evalsuite.metrics.si_sdr import FLOOR_DB
 from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS
 
 TAPS = 512
@@ -74,7 +75,8 @@ class DelaySpans:
     def __init__(self, references: Array) -> None:
         """Transform the references of one channel, shape (n_src, time), none of them silent."""
         self.n_fft = int(fft.next_fast_len(references.shape[-1] + TAPS - 1, real=True))
-        self.spectra: Spectrum = fft.rfft(references, self.n_fft)  # (n_src, frequency)
+        scaled = np.concatenate([full_scale(r[None])[0] for r in references])
+        self.spectra: Spectrum = fft.rfft(scaled, self.n_fft)  # (n_src, frequency)
         self.gram = self._gram()
 
     def _gram(self) -> Array:
@@ -109,7 +111,7 @@ class DelaySpans:
 
     def scores(self, own: int, estimate: Array) -> tuple[Score, Score, Score]:
         """Return SDR, SIR, SAR in dB of an estimate (time,) of reference number `own`."""
-        spectrum = fft.rfft(estimate, self.n_fft)
+        spectrum = fft.rfft(*full_scale(estimate), self.n_fft)
         products = fft.irfft(self.spectra.conj() * spectrum, self.n_fft)[:, :TAPS]
         on_own = self._filtered(self.single[own].solve(products[own])[None], slice(own, own + 1))
         on_all = self._filtered(self.joint.solve(products.reshape(-1)).reshape(-1, TAPS))
@@ -136,6 +138,9 @@ class DelaySpans:
 
 
 def _score_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
+    if estimate.size < TAPS:
+        detail = f"{estimate.size} samples; the filter alone has {TAPS}"
+        return dict.fromkeys(COLUMNS, Missing(Reason.TOO_SHORT, detail))
     active = np.asarray(item.references[:, channel].any(axis=-1))
     if not active[index]:
         return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_REFERENCE))
@@ -173,6 +178,7 @@ METRICS = (
             "limit_db": LIMIT_DB,
         },
         source="Vincent, Gribonval, Fevotte, IEEE TASLP 14(4), 2006; BSS Eval 3 sources",
+        floor=FLOOR_DB,
         improvements=("sdr_bss512", "sir_bss512"),
     ),
 )

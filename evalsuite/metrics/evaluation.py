@@ -119,14 +119,14 @@ def evaluate(
     labels = _labels(item, names)
     signals = [None if e is None else np.asarray(e, dtype=np.float64) for e in estimates]
     problem = _problem(item, signals, named=names is not None)
+    base = _baseline(item, chosen, labels) if baseline is None else tuple(baseline)
+    _check_baseline(base, chosen, len(labels))
     if problem is not None:
-        return _failed(labels, chosen, problem)
+        return _failed(labels, chosen, problem, base)
     if names is None:
         pairing = best_permutation(references=item.references, estimates=signals)
     else:
         pairing = in_order(signals)
-    base = _baseline(item, chosen, labels) if baseline is None else tuple(baseline)
-    _check_baseline(base, chosen, len(labels))
     scores = _score_references(item, of_reference(chosen), signals, pairing, base)
     return ItemScores(
         status="ok",
@@ -196,7 +196,12 @@ def _problem(
     return None
 
 
-def _failed(labels: Sequence[str], metrics: Sequence[Metric], problem: Missing) -> ItemScores:
+def _failed(
+    labels: Sequence[str],
+    metrics: Sequence[Metric],
+    problem: Missing,
+    base: tuple[ReferenceScores, ...],
+) -> ItemScores:
     scores = _all_missing(of_reference(metrics), problem)
     return ItemScores(
         status="failed",
@@ -204,6 +209,7 @@ def _failed(labels: Sequence[str], metrics: Sequence[Metric], problem: Missing) 
         permutation=(None,) * len(labels),
         references=tuple(_reference_scores(label, None, scores) for label in labels),
         mixture=failed_mixture(metrics, problem),
+        baseline=base,
     )
 
 

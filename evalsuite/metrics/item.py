@@ -73,6 +73,21 @@ class ScoringItem:
         return value
 
 
+def full_scale(*signals: Array) -> list[Array]:
+    """Scale signals by one power of two, which is exact, to a common peak from 0.5 to 1.
+
+    Energies of finite samples then neither overflow nor vanish. Silence stays as it is.
+    """
+    exponent = peak_exponent(*signals)
+    return [np.ldexp(samples, -exponent) for samples in signals]
+
+
+def peak_exponent(*signals: Array) -> int:
+    """Return the power of two, next above the largest magnitude in signals; 0 for silence."""
+    peak = max(float(np.abs(samples).max(initial=0.0)) for samples in signals)
+    return int(np.frexp(peak)[1])
+
+
 def _check(item: ScoringItem) -> None:
     shape = item.references.shape
     if item.references.ndim != 3 or item.references.size == 0:

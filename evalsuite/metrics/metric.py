@@ -29,6 +29,9 @@ class Metric:
         columns: the values that are ranked.
         unit: of every column in `columns`.
         tasks: for which the metric is on by default.
+        floor: the worst value that counts in ranked means: what silence scores, where that is
+            finite. It stands for failures and for what is worse, so that no system gains by
+            silencing what it separates badly. None where no column is ranked.
         parameters: every number that the definition depends on.
         source: the paper or standard.
         improvements: columns that also get `<column>i`, the gain over the unprocessed mixture.
@@ -47,6 +50,7 @@ class Metric:
     tasks: frozenset[Task]
     parameters: Mapping[str, Value]
     source: str
+    floor: float | None
     improvements: tuple[str, ...] = ()
     diagnostics: tuple[str, ...] = ()
     higher_is_better: bool = True
@@ -87,6 +91,7 @@ class Metric:
             "higher_is_better": self.higher_is_better,
             "lowest_rate": self.lowest_rate,
             "highest_rate": self.highest_rate,
+            "floor": self.floor,
             "parameters": dict(sorted(self.parameters.items())),
             "source": self.source,
             "libraries": {name: installed_version(name) for name in self.libraries},

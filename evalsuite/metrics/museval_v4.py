@@ -11,12 +11,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import ReferenceMetric
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from mixgen.core.vocabulary import STEM_TASKS
 
 WINDOW_S = 1.0
+# The SDR of silence.
+FLOOR_DB = 0.0
+# A frame this far below the loudest frame of its reference is silent: bleed, dither, room noise.
+DYNAMIC_RANGE_DB = 50.0
 COMPAT, STRICT = "sdr_v4_med", "sdr_v4_strict_med"
 COUNTS = ("sdr_v4_n_frames", "sdr_v4_n_active", "sdr_v4_n_nan")
 
@@ -42,8 +46,9 @@ def frame_sdr(*, reference: Array, estimate: Array, sample_rate: int) -> Array:
         estimate: shape (channels, time).
         sample_rate: in Hz.
     """
-    target = _frame_energy(frames(reference, sample_rate))
-    residual = _frame_energy(frames(reference - estimate, sample_rate))
+    s, e = full_scale(reference, estimate)
+    target = _frame_energy(frames(s, sample_rate))
+    residual = _frame_energy(frames(s - e, sample_rate))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios: Array = 10.0 * np.log10(target / residual)
     return ratios
@@ -60,10 +65,12 @@ def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
 
 
 def _score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
-    silent_reference: Mask = np.logical_or.reduce(item.shared(_silent_references), axis=0)
+    """Score each reference; one that is silent throughout hides no frame of the others."""
+    sounding = [index for index in range(len(item.references)) if item.references[index].any()]
+    silent_reference: Mask = np.logical_or.reduce(item.shared(_silent_references)[sounding], axis=0)
     silent = silent_reference.copy()
-    for estimate in estimates.values():
-        silent |= _silent_for_museval(estimate, item.sample_rate)
+    for index in set(sounding) & estimates.keys():
+        silent |= _silent_for_museval(estimates[index], item.sample_rate)
     silence = Reason.SILENT_REFERENCE if silent_reference.all() else Reason.SILENT_ESTIMATE
     return {
         index: _score_reference(item, index, estimate, silent, silence)
@@ -81,13 +88,26 @@ def _score_reference(
     """Score one reference; museval skips the frames in `silent`, where any source is silent."""
     reference = item.references[index]
     sdr = frame_sdr(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
-    active = frames(reference, item.sample_rate).any(axis=(-2, -1))
+    active = _active(full_scale(reference)[0], item.sample_rate)
     counts = (float(len(sdr)), float(active.sum()), float(silent.sum()))
+    hidden = silent | np.isnan(sdr)
+    if not reference.any():
+        compat: Score = Missing(Reason.SILENT_REFERENCE)
+    else:
+        compat = _median(sdr[~hidden], Missing(silence, "in every frame, of one source or another"))
+    strict = np.maximum(sdr[active], FLOOR_DB)
     return {
-        COMPAT: _median(sdr[~silent], Missing(silence, "in every frame, of one source or another")),
-        STRICT: _median(sdr[active], Missing(Reason.SILENT_REFERENCE)),
+        COMPAT: compat,
+        STRICT: _median(strict, Missing(Reason.SILENT_REFERENCE)),
         **dict(zip(COUNTS, counts, strict=True)),
     }
+
+
+def _active(reference: Array, sample_rate: int) -> Mask:
+    """Return the frames of a reference that are not silent beside its loudest."""
+    energies = _frame_energy(frames(reference, sample_rate))
+    active: Mask = energies > energies.max() * 10 ** (-DYNAMIC_RANGE_DB / 10)
+    return active
 
 
 def _median(sdr: Array, empty: Missing) -> Score:
@@ -95,7 +115,9 @@ def _median(sdr: Array, empty: Missing) -> Score:
     if len(sdr) == 0:
         return empty
     median = float(np.median(sdr))
-    return median if np.isfinite(median) else Missing(Reason.PERFECT)
+    if np.isfinite(median):
+        return median
+    return Missing(Reason.PERFECT if median > 0 else Reason.ORTHOGONAL_ESTIMATE)
 
 
 METRICS = (
@@ -111,9 +133,11 @@ METRICS = (
             "last_partial_frame": "dropped",
             "aggregate": "median over frames",
             "compat": "no frame with a silent reference or estimate of any source (museval)",
-            "strict": "all frames where the own reference is active",
+            "strict": "all frames where the own reference is active; below the floor, the floor",
+            "dynamic_range_db": DYNAMIC_RANGE_DB,
         },
         source="Stoter, Liutkus, Ito, LVA/ICA 2018; museval 0.4.1",
+        floor=FLOOR_DB,
         improvements=(COMPAT, STRICT),
         diagnostics=COUNTS,
     ),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import ReferenceMetric, installed_version, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from mixgen.audio.read import resample
@@ -27,6 +27,7 @@ from mixgen.core.vocabulary import SPEECH_TASKS
 
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0
+LOWEST_MOS = 1.0
 NARROW_RATE, WIDE_RATE = 8000, 16000
 
 # -P keeps this folder off the worker's module path: `import pesq` would import this file.
@@ -139,7 +140,9 @@ def pesq(*, reference: Array, estimate: Array, sample_rate: int, mode: str) -> S
     if not reference.any():
         return Missing(Reason.SILENT_REFERENCE)
     rate = WIDE_RATE if sample_rate >= WIDE_RATE else NARROW_RATE
-    pair = resample(np.stack([reference, estimate]), sample_rate, rate)  # (2, time)
+    # PESQ aligns levels itself, but its samples are float32.
+    scaled = [*full_scale(reference), *full_scale(estimate)]
+    pair = resample(np.stack(scaled), sample_rate, rate)  # (2, time)
     n_parts = int(np.ceil(pair.shape[-1] / (LONGEST_S * rate)))
     parts = np.array_split(pair, n_parts, axis=-1)
     return _mean_of_speech([_score_part(part, rate, mode) for part in parts])
@@ -191,6 +194,7 @@ def _metric(column: str, mode: str, rate: int, highest_rate: int | None) -> Refe
             "channels": "mean of mono values",
         },
         source="ITU-T P.862 (2001) with P.862.1" if mode == "nb" else "ITU-T P.862.2 (2005)",
+        floor=LOWEST_MOS,
         libraries=("pesq",),
     )
 

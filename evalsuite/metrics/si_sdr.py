@@ -6,13 +6,17 @@ The channels form one vector: a level difference between channels counts as an e
 
 import numpy as np
 
-from evalsuite.metrics.item import Array
+from evalsuite.metrics.item import Array, full_scale
 from evalsuite.metrics.metric import ReferenceMetric, each_pair
 from evalsuite.metrics.outcome import Missing, Reason, Score, decibels
 from mixgen.core.vocabulary import ALL_TASKS
 
 # In float64, a residual of rounding errors alone lies at least 300 dB below the signal.
 LIMIT_DB = 280.0
+
+# Silence has no SI-SDR; this is below what mixtures and poor estimates have, and the penalty that
+# the P-SI-SNR of Zhu et al. (arXiv 2011.12022) takes for a talker that is missing.
+FLOOR_DB = -30.0
 
 # A signal that varies by less than this share of its level is constant, up to rounding.
 _CONSTANT = 16 * np.finfo(np.float64).eps
@@ -29,7 +33,7 @@ def si_sdr(*, reference: Array, estimate: Array) -> Score:
         reference: shape (channels, time).
         estimate: shape (channels, time).
     """
-    s, e = centred(reference), centred(estimate)
+    s, e = (centred(*full_scale(samples)) for samples in (reference, estimate))
     if not s.any():
         return Missing(Reason.SILENT_REFERENCE)
     if not e.any():
@@ -47,8 +51,8 @@ def snr(*, reference: Array, estimate: Array) -> Score:
     """
     if not reference.any():
         return Missing(Reason.SILENT_REFERENCE)
-    noise = energy(reference - estimate)
-    return decibels(target=energy(reference), residual=noise, limit_db=LIMIT_DB)
+    s, e = full_scale(reference, estimate)
+    return decibels(target=energy(s), residual=energy(s - e), limit_db=LIMIT_DB)
 
 
 def centred(samples: Array) -> Array:
@@ -77,6 +81,7 @@ METRICS = (
         tasks=ALL_TASKS,
         parameters={"mean": "removed from both", "channels": "one vector", "limit_db": LIMIT_DB},
         source="Le Roux et al., ICASSP 2019, arXiv:1811.02508",
+        floor=FLOOR_DB,
         improvements=("si_sdr",),
     ),
     ReferenceMetric(
@@ -87,6 +92,7 @@ METRICS = (
         tasks=ALL_TASKS,
         parameters={"mean": "kept", "channels": "one vector", "limit_db": LIMIT_DB},
         source="10 log10(|s|^2 / |s - e|^2)",
+        floor=0.0,
         improvements=("snr",),
     ),
 )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, signal
 
-from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from mixgen.core.vocabulary import SPEECH_TASKS
@@ -42,7 +42,8 @@ def stoi(*, reference: Array, estimate: Array, sample_rate: int) -> Scores:
         return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_REFERENCE))
     if not estimate.any():
         return dict.fromkeys(COLUMNS, Missing(Reason.SILENT_ESTIMATE))
-    pair = to_10_khz(np.stack([reference, estimate]), sample_rate)  # (2, time)
+    scaled = [*full_scale(reference), *full_scale(estimate)]
+    pair = to_10_khz(np.stack(scaled), sample_rate)  # (2, time)
     framed = _overlapping_frames(pair) * _WINDOW  # (2, n_frames, FRAME)
     bands = band_envelopes(_without_silence(framed))  # (2, N_BANDS, n_frames)
     n_frames = bands.shape[-1]
@@ -169,5 +170,6 @@ METRICS = (
             "channels": "mean of mono values",
         },
         source="Taal et al., IEEE TASLP 19(7), 2011; Jensen and Taal, IEEE/ACM TASLP 24(11), 2016",
+        floor=0.0,
     ),
 )

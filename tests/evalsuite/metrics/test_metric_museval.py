@@ -79,8 +79,7 @@ def test_silencing_bad_frames_raises_the_museval_score_only(song: Pair) -> None:
     estimates[1, :, : 4 * RATE] = 0.0
     silenced = score(references, estimates)
     assert silenced[0][COMPAT] > plain[0][COMPAT] + 10.0
-    assert silenced[0][STRICT] == plain[0][STRICT]
-    assert silenced[1][STRICT] == 0.0
+    assert [s[STRICT] for s in silenced] == [s[STRICT] for s in plain] == [0.0, 0.0]
 
 
 def test_a_silent_stem_has_reasons_and_a_leakage(song: Pair) -> None:
@@ -97,6 +96,33 @@ def test_a_silent_stem_has_reasons_and_a_leakage(song: Pair) -> None:
     )
     assert scores.references[0].reasons[STRICT] == "silent_reference"
     assert scores.references[0].values["leak_db"] == pytest.approx(-20.0)
-    assert scores.references[1].reasons[COMPAT].startswith("silent_reference")
+    assert scores.references[0].reasons[COMPAT] == "silent_reference"
+    frames = museval_frames(references[1:], estimates[1:])
+    assert scores.references[1].values[COMPAT] == pytest.approx(np.nanmedian(frames), abs=1e-9)
     assert scores.references[1].values[STRICT] is not None
     assert not scores.references[1].failures
+
+
+def test_frames_far_below_the_loudest_are_silent_for_the_strict_score(song: Pair) -> None:
+    references, estimates = song
+    references[0, :, : 4 * RATE] *= 1e-4  # 80 dB down in four frames of six
+    ours = score(references, estimates)
+    assert ours[0]["sdr_v4_n_active"] == 2
+    frames = museval_frames(references, estimates)
+    assert ours[0][STRICT] == pytest.approx(np.median(frames[0, 4:]), abs=1e-9)
+
+
+def test_the_strict_score_counts_no_frame_as_worse_than_silence(song: Pair) -> None:
+    references, estimates = song
+    estimates[0, :, : 2 * RATE] += 1.0
+    plain = score(references, estimates)[0][STRICT]
+    estimates[0, :, : 2 * RATE] = 0.0
+    assert score(references, estimates)[0][STRICT] == plain
+
+
+def test_a_hopeless_estimate_is_not_perfect(song: Pair) -> None:
+    references, estimates = song
+    estimates[0] *= 1e200
+    scores = score(references, estimates)
+    assert scores[0][COMPAT] is None
+    assert scores[0][STRICT] == 0.0

@@ -46,6 +46,8 @@ CASES: dict[str, Case] = {
     "constant": lambda talkers: [np.full_like(e, 0.1) for e in unequal(talkers)],
     "faint": lambda talkers: [1e-9 * e for e in unequal(talkers)],
     "loud": lambda talkers: [1e9 * e for e in unequal(talkers)],
+    "faintest": lambda talkers: [1e-160 * e for e in unequal(talkers)],
+    "loudest": lambda talkers: [1e160 * e for e in unequal(talkers)],
     "one": lambda talkers: unequal(talkers)[:1],
     "none": lambda _: [],
     "three": lambda talkers: [*unequal(talkers), talkers.sum(axis=0)],
@@ -109,6 +111,18 @@ def test_degenerate_references_give_numbers_or_reasons(name: str, talkers: Array
     check_scores(metric, score(metric, talkers[:1], [talkers[0] + 0.1 * talkers[1]]))
     stereo = np.concatenate([talkers, 0.5 * talkers], axis=1)
     check_scores(metric, score(metric, stereo, list(stereo + 0.1 * stereo[::-1])))
+
+
+LEVEL_BLIND = ["si_sdr", "bss512", "stoi", "pesq_wb16k", "lag"]
+
+
+@pytest.mark.parametrize("case", ["faint", "faintest", "loud", "loudest"])
+@pytest.mark.parametrize("name", LEVEL_BLIND)
+def test_the_level_of_an_estimate_changes_nothing(name: str, case: str, talkers: Array) -> None:
+    """PESQ computes in float32."""
+    plain, scaled = (score(table()[name], talkers, CASES[c](talkers)) for c in ("noisy", case))
+    for before, after in zip(plain.references, scaled.references, strict=True):
+        assert after.values == pytest.approx(before.values, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", OF_REFERENCE)
