@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 from typing import Any
 
 from baselines.inference.costs import COSTS
-from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.scoring.folder import ScoreFolder, open_scores
 from evalsuite.statistics import Interval, mean_interval, median_interval
 from mixgen.core.errors import InputError
 from mixgen.core.files import write_csv
@@ -79,7 +79,7 @@ def headline_of(scores: ScoreFolder) -> Headline:
     return Headline(scores.columns[0])
 
 
-def rank(folders: Iterable[str | Path]) -> list[Row]:
+def rank(folders: Iterable[str | Path | ScoreFolder]) -> list[Row]:
     """Return the rows of the leaderboard, best first inside every group.
 
     A group is one split of one manifest under one set of metric definitions; only rows of one
@@ -90,12 +90,22 @@ def rank(folders: Iterable[str | Path]) -> list[Row]:
         InputError: a folder holds no scores, or two folders of a group hold scores of one model.
     """
     groups: dict[str, list[ScoreFolder]] = defaultdict(list)
-    for folder in dict.fromkeys(Path(folder).resolve() for folder in folders):
-        scores = ScoreFolder(folder)
-        run = scores.run
-        hashes = f"{run.manifest_sha256[:8]}-{run.metric_spec_sha256[:8]}"
-        groups[f"{run.set}/{run.split or 'all'}/{hashes}"].append(scores)
+    opened = (open_scores(folder) for folder in folders)
+    for scores in {scores.folder.resolve(): scores for scores in opened}.values():
+        groups[group_of(scores)].append(scores)
     return [row for group in sorted(groups) for row in _ranked(group, groups[group])]
+
+
+def group_of(scores: ScoreFolder) -> str:
+    """Return the name of the group in which scores are ranked."""
+    run = scores.run
+    hashes = f"{run.manifest_sha256[:8]}-{run.metric_spec_sha256[:8]}"
+    return f"{run.set}/{run.split or 'all'}/{hashes}"
+
+
+def identity_of(scores: ScoreFolder) -> tuple[str, str, str | None]:
+    """Return what may stand in a leaderboard only once: a group, a model and its checkpoint."""
+    return group_of(scores), scores.run.model, scores.run.checkpoint_sha256
 
 
 def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:
@@ -132,9 +142,9 @@ def _ranked(group: str, entries: list[ScoreFolder]) -> list[Row]:
 
 
 def _refuse_duplicates(entries: list[ScoreFolder]) -> None:
-    seen: dict[tuple[str, str | None], Path] = {}
+    seen: dict[tuple[str, str, str | None], Path] = {}
     for scores in entries:
-        key = (scores.run.model, scores.run.checkpoint_sha256)
+        key = identity_of(scores)
         if key in seen:
             raise InputError(
                 f"{seen[key]} and {scores.folder} both score {scores.run.model} on "
@@ -145,15 +155,15 @@ def _refuse_duplicates(entries: list[ScoreFolder]) -> None:
 
 def _sort_key(scores: ScoreFolder, headline: Headline) -> tuple[float, str, str]:
     """Sort the best first, systems without a value last, equal ones by name and checkpoint."""
-    value = headline.of(list(scores.values(headline.column).values()))
-    sign = -1.0 if scores.higher_is_better[headline.column] else 1.0
+    value = headline.of(list(scores.ranked(headline.column).values()))
+    sign = -1.0 if scores.definition_of[headline.column].higher_is_better else 1.0
     loss = math.inf if value is None else sign * value
     return loss, scores.run.model, scores.run.checkpoint_sha256 or ""
 
 
 def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool | None:
     """Return whether the interval of the differences includes 0; None without common mixtures."""
-    first, second = above.values(headline.column), below.values(headline.column)
+    first, second = above.ranked(headline.column), below.ranked(headline.column)
     differences = [first[i] - second[i] for i in first if i in second]
     if not differences:
         return None
@@ -190,17 +200,23 @@ def _metrics(scores: ScoreFolder, headline: Headline) -> Row:
         row |= _average(scores, headline, prefix=headline.name)
     for column in scores.columns:
         row |= _average(scores, Headline(column), prefix=column)
-        row[f"{column}_n"] = len(scores.values(column))
+        scored = list(scores.scored(column).values())
+        row[f"{column}_scored_mean"] = fmean(scored) if scored else None
+        row[f"{column}_n"] = len(scored)
         row[f"{column}_nfail"] = scores.n_failed(column)
     row |= scores.run.set_scores
+    for column in scores.diagnostics:
+        found = list(scores.scored(column).values())
+        row[f"{column}_mean"] = fmean(found) if found else None
+        row[f"{column}_spread"] = stdev(found) if len(found) > 1 else None
     for stem in scores.stems:
-        values = scores.values(headline.column, stem)
+        values = scores.ranked(headline.column, stem)
         row[f"{headline.name}_{stem}"] = headline.of(list(values.values()))
     return row
 
 
 def _average(scores: ScoreFolder, headline: Headline, *, prefix: str) -> Row:
-    values = list(scores.values(headline.column).values())
+    values = list(scores.ranked(headline.column).values())
     interval: Interval | tuple[None, None] = headline.interval(values) or (None, None)
     return {
         headline.name: headline.of(values),

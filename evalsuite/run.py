@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from evalsuite.leaderboard import Row, rank, write_leaderboard
+from evalsuite.leaderboard import Row, identity_of, rank, write_leaderboard
+from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.scoring.plan import Plan, plan_score
-from evalsuite.scoring.records import RUN_FILE
 from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, PartialFailure, UsageError
-from mixgen.core.files import read_json
 from mixgen.core.progress import print_status
 from mixgen.sets.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
+SCORES = "scores"
 
 Item = TypeVar("Item", Path, str)
 
@@ -54,7 +54,7 @@ class Step:
     @property
     def scores(self) -> Path:
         """Folder of the scores."""
-        return self.folder / "scores"
+        return self.folder / SCORES
 
 
 def run(
@@ -68,9 +68,10 @@ def run(
 ) -> RunResult:
     """Separate and score every system on every set, and write `out`/leaderboard.csv.
 
-    Estimates and scores go to `out`/<set>/<system>/, named after the folders they come from. A step
-    is not repeated while its inputs stay the same. A system that does not fit a set is skipped
-    there.
+    Estimates and scores go to `out`/<set>/<system>/, named after the folders they come from, with
+    the split beside the set if it is not `test`. A step is not repeated while its inputs stay the
+    same. A system that does not fit a set is skipped there. The leaderboard also holds what earlier
+    runs wrote into `out`.
 
     Args:
         sets: folders of rendered sets.
@@ -94,7 +95,7 @@ def run(
         result.scores.append(step.scores)
     if not result.scores:
         raise InputError(f"No system fits any set. {' '.join(result.skipped)}")
-    result.rows = rank(result.scores)
+    result.rows = rank(_with_earlier(result.scores, out))
     write_leaderboard(out / LEADERBOARD_FILE, result.rows)
     return result
 
@@ -113,7 +114,8 @@ def _fitting_steps(
         folder = Path(system)
         if is_checkpoint(folder) or (system not in names() and folder.is_dir()):
             checkpoint_sha256(folder)  # a broken checkpoint is an error and not skipped
-    for set_name, set_folder in set_of.items():
+    for name, set_folder in set_of.items():
+        set_name = name if split == "test" else f"{name}-{split}"
         mixtures = RenderedSet(set_folder).mixtures(split)
         for system_name, system in system_of.items():
             try:
@@ -157,9 +159,30 @@ def _separate(step: Step, split: str) -> None:
 
 def _score(plan: Plan, out: Path, workers: int) -> int:
     """Score unless `out` has scores of the same inputs; return the number of failed mixtures."""
-    path = out / RUN_FILE
-    if path.is_file():
-        earlier = read_json(path)
-        if isinstance(earlier, dict) and earlier.get("inputs_sha256") == plan.inputs_sha256:
-            return int(earlier["counts"]["n_failed"])
+    earlier = _whole(out)
+    if earlier is not None and earlier.run.inputs_sha256 == plan.inputs_sha256:
+        return earlier.run.counts.n_failed
     return score_plan(plan, out, workers=workers).counts.n_failed
+
+
+def _with_earlier(folders: Sequence[Path], out: Path) -> list[ScoreFolder]:
+    """Return the scores of this run, and those of earlier runs into `out` on other sets or systems.
+
+    Earlier scores of a system that was scored in this run under another name are left out.
+    """
+    scores = [ScoreFolder(folder) for folder in folders]
+    ranked = {identity_of(folder) for folder in scores}
+    for path in sorted(set(out.glob(f"*/*/{SCORES}")) - set(folders)):
+        earlier = _whole(path)
+        if earlier is not None and identity_of(earlier) not in ranked:
+            ranked.add(identity_of(earlier))
+            scores.append(earlier)
+    return scores
+
+
+def _whole(folder: Path) -> ScoreFolder | None:
+    """Return the scores in a folder; None where they are missing or broken."""
+    try:
+        return ScoreFolder(folder)
+    except InputError:
+        return None

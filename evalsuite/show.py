@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from statistics import fmean
 
 from baselines.inference.costs import COSTS
 from evalsuite.gate import CheckResult, MetricCheck
 from evalsuite.leaderboard import Row
+from evalsuite.scoring.folder import ScoreFolder
 from mixgen.core.console import aligned
 
 _MORE_METRICS = (
@@ -20,6 +22,7 @@ _MORE_METRICS = (
 _MOST_METRICS = 4
 _SHOWN_COSTS = [cost for cost in COSTS if cost.title]
 _MOST_LINES = 10
+_FAR_DB = 6.0
 
 
 def leaderboard_text(rows: Sequence[Row]) -> str:
@@ -66,6 +69,25 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
     return "-" if low is None or high is None else f"{low:.{digits}f}..{high:.{digits}f}"
 
 
+def level_warnings(scores: ScoreFolder) -> list[str]:
+    """Return a sentence on estimates far from their references' level, and one on clipping."""
+    warnings = []
+    gains = scores.scored("gain_db").values()
+    if gains and abs(fmean(gains)) > _FAR_DB:
+        warnings.append(
+            f"{scores.run.model} is {fmean(gains):+.1f} dB from the level of its references on "
+            f"{scores.run.set}: SI-SDR does not see it, a listener does."
+        )
+    peaks = [(row.values.get("peak_dbfs"), row.id) for row in scores.items]
+    over = {mixture_id: peak for peak, mixture_id in peaks if peak is not None and peak > 0}
+    if over:
+        warnings.append(
+            f"{scores.run.model} is beyond full scale in {len(over)} of {scores.run.counts.n} "
+            f"mixtures of {scores.run.set}, up to {max(over.values()):.1f} dB: players clip it."
+        )
+    return warnings
+
+
 def check_text(result: CheckResult) -> str:
     """Return the verdict per metric, the items that failed or lost most, the overall verdict."""
     header = ["metric", "verdict", "difference", "95 %", "tolerance", "p (Holm)", "n", "why"]
@@ -87,7 +109,7 @@ def _check_cells(check: MetricCheck) -> list[str]:
         check.verdict,
         "-" if difference is None else f"{difference:+.3f}",
         interval_text(check.ci_lo, check.ci_hi, digits=3),
-        f"{check.tolerance:g}",
+        "-" if check.tolerance is None else f"{check.tolerance:g}",
         number_text(check.p_holm, digits=4),
         str(check.n),
         check.why,

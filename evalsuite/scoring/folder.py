@@ -1,6 +1,7 @@
 """Read a folder of scores: its run record, its rows, and the mean per mixture."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -11,6 +12,7 @@ from evalsuite.scoring.records import (
     RUN_FILE,
     SCORES_SCHEMA,
     ItemRow,
+    MetricDefinition,
     ScoresRun,
     parse_item,
 )
@@ -59,22 +61,22 @@ class ScoreFolder:
     @cached_property
     def columns(self) -> list[str]:
         """The ranked columns with a value per mixture, in the order of the metrics."""
-        metrics = (metric for metric in self.run.metrics if metric.get("scope") != "set")
-        return [column for metric in metrics for column in _ranked(metric)]
+        return [c for metric in self.run.metrics if metric.scope != "set" for c in metric.ranked]
 
     @cached_property
+    def diagnostics(self) -> list[str]:
+        """The columns with a value per mixture that are not ranked."""
+        return [column for metric in self.run.metrics for column in metric.diagnostics]
+
+    @cached_property
+    def definition_of(self) -> dict[str, MetricDefinition]:
+        """Ranked column to the definition of its metric."""
+        return {column: metric for metric in self.run.metrics for column in metric.ranked}
+
+    @property
     def unit_of(self) -> dict[str, str]:
         """Ranked column to its unit."""
-        return {c: str(metric["unit"]) for metric in self.run.metrics for c in _ranked(metric)}
-
-    @cached_property
-    def higher_is_better(self) -> dict[str, bool]:
-        """Ranked column to whether more is better."""
-        return {
-            c: bool(metric["higher_is_better"])
-            for metric in self.run.metrics
-            for c in _ranked(metric)
-        }
+        return {column: metric.unit for column, metric in self.definition_of.items()}
 
     @cached_property
     def rows(self) -> dict[tuple[str, str | None], ItemRow]:
@@ -88,22 +90,46 @@ class ScoreFolder:
             return []
         return list(dict.fromkeys(row.reference for row in self.items if row.reference))
 
-    def values(self, column: str, reference: str | None = None) -> dict[str, float]:
-        """Return mixture id to `column`: the mean over references, or the value of one of them.
+    def scored(self, column: str) -> dict[str, float]:
+        """Return mixture id to the mean of `column` over the references that have a value."""
+        return _means((row.id, row.values.get(column)) for row in self.items)
 
-        References without a value are excluded from the mean, mixtures without any value from the
-        result.
+    def ranked(self, column: str, reference: str | None = None) -> dict[str, float]:
+        """Return mixture id to the mean of `column` over references, or that of one of them.
+
+        A failure, and a value that is worse than the metric's floor, counts as the floor. What has
+        no value through no fault of the system is excluded.
         """
-        values_of: dict[str, list[float]] = defaultdict(list)
-        for row in self.items:
-            value = row.values.get(column)
-            if value is not None and reference in (None, row.reference):
-                values_of[row.id].append(value)
-        return {mixture_id: fmean(values) for mixture_id, values in values_of.items()}
+        rows = (row for row in self.items if reference in (None, row.reference))
+        return _means((row.id, self._ranked_value(row, column)) for row in rows)
+
+    def _ranked_value(self, row: ItemRow, column: str) -> float | None:
+        value, failed = row.values.get(column), is_failure(row, column)
+        if value is None and not failed:
+            return None
+        definition = self.definition_of[column]
+        if column in definition.columns:
+            return definition.floored(value)
+        # An improvement: the floor holds for the estimate and for the mixture.
+        improved = column.removesuffix("i")
+        base = row.mixture.get(improved)
+        if base is None:
+            return None
+        own, base = definition.floored(row.values.get(improved)), definition.floored(base)
+        return None if own is None or base is None else own - base
 
     def n_failed(self, column: str) -> int:
         """Return the number of mixtures in which `column` is missing through a failure."""
         return len({row.id for row in self.items if is_failure(row, column)})
+
+
+def _means(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    """Return the mean of the values of every mixture; mixtures without any are left out."""
+    values_of: dict[str, list[float]] = defaultdict(list)
+    for mixture_id, value in values:
+        if value is not None:
+            values_of[mixture_id].append(value)
+    return {mixture_id: fmean(known) for mixture_id, known in values_of.items()}
 
 
 def open_scores(scores: str | Path | ScoreFolder) -> ScoreFolder:
@@ -113,13 +139,6 @@ def open_scores(scores: str | Path | ScoreFolder) -> ScoreFolder:
         InputError: as `ScoreFolder`.
     """
     return scores if isinstance(scores, ScoreFolder) else ScoreFolder(Path(scores))
-
-
-def _ranked(metric: dict[str, object]) -> list[str]:
-    columns, improvements = metric["columns"], metric["improvements"]
-    if not isinstance(columns, list) or not isinstance(improvements, list):
-        raise InputError("run.json defines a metric without columns: score the estimates again.")
-    return [*columns, *improvements]
 
 
 def _reason(row: ItemRow, column: str) -> Reason | None:

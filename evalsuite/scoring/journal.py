@@ -64,14 +64,14 @@ def _to_line(scored: Scored) -> dict[str, Any]:
     return {
         "id": scored.id,
         "rows": [row.as_line() for row in scored.rows],
-        "baseline": None if scored.baseline is None else to_plain(scored.baseline),
+        "baseline": to_plain(scored.baseline),
     }
 
 
 def _from_line(line: str) -> Scored | None:
     data = _parse(line)
     try:
-        baseline = None if data["baseline"] is None else from_plain(data["baseline"])
+        baseline = from_plain(data["baseline"])
         rows = tuple(parse_item(row, JOURNAL_FILE) for row in data["rows"])
         return Scored(data["id"], rows, baseline)
     except (SuiteError, KeyError, TypeError):

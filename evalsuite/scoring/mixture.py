@@ -5,10 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from evalsuite.metrics import ItemScores, Metric, ReferenceScores, evaluate, select
+from evalsuite.metrics import (
+    ItemScores,
+    Metric,
+    ReferenceScores,
+    evaluate,
+    evaluate_mixture,
+    select,
+)
 from evalsuite.metrics.evaluation import MixtureScores, failed_mixture, of_reference
 from evalsuite.metrics.item import Array
-from evalsuite.metrics.outcome import Missing, Reason
+from evalsuite.metrics.outcome import Missing, Reason, reason_of
 from evalsuite.scoring.estimates import Estimate, estimate_path, load_estimate
 from evalsuite.scoring.records import ItemRow
 from mixgen.audio.read import read_audio
@@ -52,11 +59,11 @@ class PendingMixture:
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows of one mixture in the order of its references, and its baseline if known."""
+    """Rows of one mixture in the order of its references, and its baseline."""
 
     id: str
     rows: tuple[ItemRow, ...]
-    baseline: Baseline | None
+    baseline: Baseline
 
 
 def score_mixture(job: ScoringJob, pending: PendingMixture) -> Scored:
@@ -87,16 +94,19 @@ class _MixtureScorer:
         """Return the rows, and the baseline of `pending` or the one computed for the rows."""
         if pending.failure is not None:
             problem = Missing(Reason.MISSING_ESTIMATE, f"the separator failed: {pending.failure}")
-            return Scored(pending.id, self._failed_rows(0, problem), pending.baseline)
+            return self._failed(0, problem, pending)
         estimates = [self._load(name) for name in self._names]
         n_est = sum(estimate is not None for estimate in estimates)
         unusable = next((e for e in estimates if isinstance(e, Missing)), None)
         if unusable is not None:
-            return Scored(pending.id, self._failed_rows(n_est, unusable), pending.baseline)
+            return self._failed(n_est, unusable, pending)
         signals = [None if isinstance(e, Missing) else e for e in estimates]
         scores = self._evaluate(signals, pending.baseline)
-        rows = self._scored_rows(n_est, scores)
-        return Scored(pending.id, rows, scores.baseline or pending.baseline)
+        return Scored(pending.id, self._scored_rows(n_est, scores), scores.baseline)
+
+    def _failed(self, n_est: int, problem: Missing, pending: PendingMixture) -> Scored:
+        baseline = pending.baseline or self._baseline()
+        return Scored(pending.id, self._failed_rows(n_est, problem, baseline), baseline)
 
     def _load(self, name: str) -> Estimate:
         if name not in self._job.estimate_names:
@@ -117,6 +127,15 @@ class _MixtureScorer:
             baseline=baseline,
             record=mixture,
             read=self._read,
+        )
+
+    def _baseline(self) -> Baseline:
+        return evaluate_mixture(
+            references=self._rendered.load_references(self._mixture.id),
+            mixture=self._rendered.load_mixture(self._mixture.id),
+            sample_rate=self._mixture.sample_rate,
+            task=self._job.task,
+            metrics=self._job.metrics,
         )
 
     def _read(self, name: str) -> Array:
@@ -144,24 +163,25 @@ class _MixtureScorer:
         }
         permutation = list(scores.permutation)
         rows = []
-        for name, scored in zip(self._mixture.targets, scores.references, strict=True):
-            missing = scored.estimate is None
+        pairs = zip(scores.references, scores.baseline, strict=True)
+        for name, (scored, base) in zip(self._mixture.targets, pairs, strict=True):
             rows.append(
                 self._row(
                     name,
                     n_est,
                     estimate=None if scored.estimate is None else self._names[scored.estimate],
                     permutation=permutation,
-                    reason=(scores.reason or str(Reason.MISSING_ESTIMATE)) if missing else None,
+                    reason=scores.reason,
                     values={column: scored.values.get(column) for column in self._columns},
                     reasons=scored.reasons,
+                    mixture=base.values,
                     extra=extra,
                     notes=scores.notes,
                 )
             )
         return (*rows, *self._mixture_row(n_est, scores.mixture, permutation, None))
 
-    def _failed_rows(self, n_est: int, problem: Missing) -> tuple[ItemRow, ...]:
+    def _failed_rows(self, n_est: int, problem: Missing, baseline: Baseline) -> tuple[ItemRow, ...]:
         """Return the rows of a mixture without a scored estimate: the reason in every column."""
         scored = [
             column
@@ -178,8 +198,9 @@ class _MixtureScorer:
                 reason=str(problem),
                 values=dict.fromkeys(self._columns),
                 reasons=dict.fromkeys(scored, str(problem)),
+                mixture=base.values,
             )
-            for name in self._mixture.targets
+            for name, base in zip(self._mixture.targets, baseline, strict=True)
         ]
         failed = failed_mixture(self._metrics, problem)
         return (*rows, *self._mixture_row(n_est, failed, permutation, str(problem)))
@@ -216,11 +237,14 @@ class _MixtureScorer:
         reason: str | None,
         values: dict[str, float | None],
         reasons: dict[str, str],
+        mixture: dict[str, float | None] | None = None,
         extra: dict[str, float | None] | None = None,
         notes: dict[str, str] | None = None,
         tallies: dict[str, float] | None = None,
     ) -> ItemRow:
         labels = (s.label for s in self._mixture.sources if s.name == reference)
+        failures = (text for text in reasons.values() if reason_of(text).is_failure)
+        reason = reason or next(failures, None)
         return ItemRow(
             id=self._mixture.id,
             reference=reference,
@@ -234,6 +258,7 @@ class _MixtureScorer:
             reason=reason,
             values=values,
             reasons=reasons,
+            mixture=mixture or {},
             extra=extra or {},
             notes=notes or {},
             tallies=tallies or {},

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from evalsuite.metrics import Metric, select, spec_sha256
+from evalsuite.scoring.inputs import check_set_files, estimates_sha256
 from evalsuite.scoring.mixture import ScoringJob
 from evalsuite.scoring.records import RUN_FILE, EstimatesRun, read_estimates_run
 from mixgen.core.errors import InputError
@@ -26,12 +28,13 @@ class Plan:
     task: str
     metrics: tuple[Metric, ...]
 
-    @property
+    @cached_property
     def inputs_sha256(self) -> str:
-        """Hash of everything that decides the scores except the samples of the estimates."""
+        """Hash of everything that decides the scores."""
         inputs = [
             set_sha256(self.rendered),
             sha256_file(self.estimates_folder / RUN_FILE),
+            estimates_sha256(self.estimates_folder, self.mixtures, self.estimates.estimates),
             self.split,
             spec_sha256(self.metrics),
         ]
@@ -67,7 +70,8 @@ def plan_score(
         metrics: names of metrics; by default those for the set's task.
 
     Raises:
-        InputError: estimates and set do not belong together, or the set has two sample rates.
+        InputError: estimates and set do not belong together, the set has two sample rates, or a
+            file of it is not as it was rendered.
         UsageError: a metric does not exist.
     """
     rendered = RenderedSet(set_folder)
@@ -83,6 +87,7 @@ def plan_score(
             f"{', '.join(sorted(ALL_TASKS))}: correct the recipe and draw the set again."
         )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
+    check_set_files(rendered, mixtures)
     return Plan(rendered, estimates_folder, estimates, split, mixtures, task, chosen)
 
 

@@ -76,8 +76,8 @@ class ItemRow(Record):
     its `tallies` add up over the mixtures of a set.
 
     In the file the columns of `values` are keys of the line; `reasons` has the reason for each
-    null. `extra` holds the level in dB (against the mixture) of estimates that are assigned to no
-    reference.
+    null, and `mixture` the scores of the unprocessed mixture against the same reference. `extra`
+    holds the level in dB (against the mixture) of estimates that are assigned to no reference.
     """
 
     id: str
@@ -92,18 +92,19 @@ class ItemRow(Record):
     reason: str | None
     values: dict[str, float | None]
     reasons: dict[str, str]
+    mixture: dict[str, float | None] = Field(default_factory=dict)
     extra: dict[str, float | None] = Field(default_factory=dict)
     notes: dict[str, str] = Field(default_factory=dict)
     tallies: dict[str, float] = Field(default_factory=dict)
 
     def as_line(self) -> dict[str, Any]:
         """Return the line of the file: every metric column is a key, empty tallies are omitted."""
-        plain = self.as_dict()
-        values = plain.pop("values")
-        last = {key: plain.pop(key) for key in ("reasons", "extra", "notes", "tallies")}
+        line: dict[str, Any] = {}
+        for key, value in self.as_dict().items():
+            line |= value if key == "values" else {key: value}
         if not self.tallies:
-            del last["tallies"]
-        return {**plain, **values, **last}
+            del line["tallies"]
+        return line
 
 
 def parse_item(line: dict[str, Any], where: str) -> ItemRow:
@@ -118,6 +119,32 @@ def parse_item(line: dict[str, Any], where: str) -> ItemRow:
     values = {key: line[key] for key in line if key not in ItemRow.model_fields}
     row: ItemRow = parse_record(ItemRow, {**fields, "values": values}, where)
     return row
+
+
+class MetricDefinition(Record):
+    """How a metric was defined when it was scored; other keys of the definition are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    name: str
+    scope: str
+    columns: list[str]
+    improvements: list[str]
+    diagnostics: list[str]
+    unit: str
+    higher_is_better: bool
+    floor: float | None
+
+    @property
+    def ranked(self) -> list[str]:
+        """The columns that are ranked: values and improvements."""
+        return [*self.columns, *self.improvements]
+
+    def floored(self, value: float | None) -> float | None:
+        """Return a value of a column, or the floor in place of one that is missing or worse."""
+        if self.floor is None or value is None:
+            return self.floor if value is None else value
+        return max(value, self.floor) if self.higher_is_better else min(value, self.floor)
 
 
 class Counts(Record):
@@ -154,7 +181,7 @@ class ScoresRun(RunRecord):
     sample_rate: int
     metric_spec_sha256: str
     inputs_sha256: str
-    """Of everything that decides the scores except the samples of the estimates."""
+    """Of everything that decides the scores."""
     items_sha256: str
     """Of items.jsonl, which is written before run.json."""
     counts: Counts
@@ -162,7 +189,7 @@ class ScoresRun(RunRecord):
     hardware: dict[str, str | int]
     versions: dict[str, str]
     date: str
-    metrics: list[dict[str, Any]]
+    metrics: list[MetricDefinition]
     set_scores: dict[str, float | None] = Field(default_factory=dict)
     """Columns of metrics whose scope is the set."""
     set_reasons: dict[str, str] = Field(default_factory=dict)

@@ -16,7 +16,15 @@ from evalsuite.scoring.journal import ScoreJournal
 from evalsuite.scoring.mixture import Baseline, PendingMixture, score_mixture
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.provenance import hardware, versions
-from evalsuite.scoring.records import ITEMS_FILE, RUN_FILE, Counts, ItemRow, ScoresRun, Separation
+from evalsuite.scoring.records import (
+    ITEMS_FILE,
+    RUN_FILE,
+    Counts,
+    ItemRow,
+    MetricDefinition,
+    ScoresRun,
+    Separation,
+)
 from mixgen.core.files import sha256_file, write_json, write_jsonl
 from mixgen.core.progress import print_status, track
 from mixgen.core.workers import bounded_map
@@ -74,7 +82,7 @@ def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
             journal.add(scored)
     finally:
         journal.close()
-    computed = {i: s.baseline for i, s in journal.done.items() if s.baseline is not None}
+    computed = {i: scored.baseline for i, scored in journal.done.items()}
     if computed.keys() - baselines.keys():
         write_cache(cache, baselines | computed)
     rows = [row for mixture in plan.mixtures for row in journal.done[mixture.id].rows]
@@ -119,7 +127,7 @@ def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int
         hardware=hardware(workers=workers),
         versions=versions(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        metrics=spec(plan.metrics),
+        metrics=[MetricDefinition.model_validate(metric) for metric in spec(plan.metrics)],
         **_set_scores(plan, rows),
     )
 

@@ -1,15 +1,17 @@
 """The leaderboard: order, averages, intervals, ties, groups, provenance."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Protocol
 
 import pytest
+import soundfile
 
 from evalsuite.leaderboard import rank, write_leaderboard
 from evalsuite.scoring.folder import ScoreFolder
-from evalsuite.show import leaderboard_text
+from evalsuite.show import leaderboard_text, level_warnings
 from evalsuite.statistics import mean_interval
 from mixgen.core.errors import InputError
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
@@ -57,13 +59,16 @@ def test_a_tie_is_marked_where_the_interval_of_the_differences_includes_zero(
     assert [row["tied_with_above"] for row in rank([first, second])] == [None, True]
 
 
-def test_failures_are_counted_beside_the_mean_of_the_others(
-    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+def test_failures_count_as_the_floor_beside_the_mean_of_the_others(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores, tmp_path: Path
 ) -> None:
     folder = make_set()
     failures = [{"id": "test_003", "reason": "out of memory"}]
     (row,) = rank([make_scores(folder, make_estimates(folder, failures=failures))])
     assert (row["n"], row["n_fail"], row["si_sdr_n"], row["si_sdr_nfail"]) == (8, 1, 7, 1)
+    scored = ScoreFolder(tmp_path / "model_scores").scored("si_sdr")
+    assert row["si_sdr_scored_mean"] == pytest.approx(fmean(scored.values()))
+    assert row["si_sdr_mean"] == pytest.approx(fmean([*scored.values(), -30.0]))
 
 
 def test_a_system_without_values_comes_last(scored: ScoreSystem) -> None:
@@ -144,3 +149,74 @@ def test_the_table_shows_rank_interval_and_cost(scored: ScoreSystem) -> None:
     assert best.split()[:2] == ["better", "1"]
     assert second.split()[:2] == ["worse", "2"]
     assert "2.50 G" in best
+
+
+def silence(estimates: Path, ids: Sequence[str], name: str = "*") -> None:
+    """Overwrite estimates of these mixtures with zeros."""
+    for path in (path for i in ids for path in estimates.glob(f"{i}/{name}.wav")):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, 0.0 * samples, rate, subtype="FLOAT")
+
+
+def test_silence_never_wins(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+) -> None:
+    """A system gains neither by silencing its worst mixture nor by silencing one talker."""
+    folder = make_set(n=6)
+    options = {"noise_db": 10.0, "spread_db": 20.0}
+    honest = make_scores(folder, make_estimates(folder, "honest", **options))
+    values = ScoreFolder(honest).scored("si_sdr")
+    worst = min(values, key=lambda mixture_id: values[mixture_id])
+    hidden, one_talker = (make_estimates(folder, n, **options) for n in ("hidden", "one_talker"))
+    silence(hidden, [worst])
+    silence(one_talker, list(values), "est1")
+    rows = rank([honest, make_scores(folder, hidden), make_scores(folder, one_talker)])
+    assert [(row["model"], row["n_fail"]) for row in rows] == [
+        ("honest", 0),
+        ("hidden", 1),
+        ("one_talker", 6),
+    ]
+    assert rows[1]["si_sdr_scored_mean"] > rows[0]["si_sdr_scored_mean"]
+    assert rows[1]["snr_mean"] <= rows[0]["snr_mean"]
+
+
+def test_what_is_worse_than_the_floor_counts_as_the_floor(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+) -> None:
+    """Improvements too: the mixture of a quiet talker is below the SNR of silence, 0 dB."""
+    folder = make_set(n=2)
+    row, silent = (
+        rank([make_scores(folder, estimates)])[0]
+        for estimates in (
+            make_estimates(folder, "noise", noise_db=70.0),
+            silenced(make_estimates(folder, "silent")),
+        )
+    )
+    assert (row["si_sdr_mean"], row["snr_mean"]) == (-30.0, 0.0)
+    assert row["si_sdr_scored_mean"] < -30.0
+    assert row["snri_mean"] == pytest.approx(silent["snri_mean"])
+    assert row["si_sdri_mean"] == pytest.approx(silent["si_sdri_mean"])
+
+
+def silenced(estimates: Path) -> Path:
+    silence(estimates, ["*"])
+    return estimates
+
+
+def test_levels_that_a_listener_hears_are_on_the_board_and_warned_of(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+) -> None:
+    folder = make_set(n=3)
+    loud = make_estimates(folder, "loud")
+    for path in loud.glob("*/*.wav"):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, 100.0 * samples, rate, subtype="FLOAT")
+    metrics = ["si_sdr", "gain", "peak"]
+    scores = [make_scores(folder, e, metrics=metrics) for e in (make_estimates(folder), loud)]
+    fine, rows = level_warnings(ScoreFolder(scores[0])), rank(scores)
+    assert fine == []
+    assert sorted(row["gain_db_mean"] for row in rows) == pytest.approx([0.0, 40.0], abs=0.1)
+    assert rows[0]["gain_db_spread"] < 0.1
+    level, clipping = level_warnings(ScoreFolder(scores[1]))
+    assert level.startswith("loud is +40.0 dB from the level of its references")
+    assert clipping.startswith("loud is beyond full scale in 3 of 3 mixtures")

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from evalsuite import run as run_module
 from evalsuite.run import run
@@ -125,3 +126,29 @@ def test_two_sets_of_one_name_are_refused(make_set: MakeSet, tmp_path: Path) -> 
     folder = make_set(n=1)
     with pytest.raises(UsageError, match="share the folder"):
         run(sets=[folder, folder], systems=["mixture"], out=tmp_path / "out")
+
+
+def test_changed_estimates_are_scored_again(make_set: MakeSet, tmp_path: Path) -> None:
+    arguments = {"sets": [make_set(n=2)], "systems": ["oracle:irm"], "out": tmp_path / "out"}
+    before = run(**arguments, metrics=METRICS, workers=1).rows[0]["si_sdr_mean"]
+    path = tmp_path / "out" / "tiny" / "oracle-irm" / "estimates" / "test_000" / "s1.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples + 0.1 * samples[::-1], rate, subtype="FLOAT")
+    assert run(**arguments, metrics=METRICS, workers=1).rows[0]["si_sdr_mean"] < before
+
+
+def test_a_leaderboard_grows(make_set: MakeSet, tmp_path: Path) -> None:
+    """It keeps earlier sets, systems and splits; broken scores are left out."""
+    out = tmp_path / "out"
+    arguments = {"out": out, "metrics": METRICS, "workers": 1}
+    one, two = make_set("one", n=1), make_set("two", n=1, seed=4, split="valid")
+    run(sets=[one], systems=["mixture"], **arguments)
+    run(sets=[two], systems=["mixture"], split="valid", **arguments)
+    (out / "old" / "system" / "scores").mkdir(parents=True)
+    (out / "old" / "system" / "scores" / "run.json").write_text('{"schema": "scores/1"}')
+    rows = run(sets=[one], systems=["oracle:irm"], **arguments).rows
+    assert [(row["set"], row["split"], row["model"]) for row in rows] == [
+        ("one", "test", "oracle:irm"),
+        ("one", "test", "mixture"),
+        ("two", "valid", "mixture"),
+    ]

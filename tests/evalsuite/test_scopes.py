@@ -49,6 +49,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
         columns=("count_error",),
         unit="talkers",
         higher_is_better=False,
+        floor=10.0,
         score=count_error,
         **about,
     )
@@ -56,6 +57,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
         name="loudest",
         columns=("louder_share",),
         unit="1",
+        floor=1.0,
         tally=loudest_tally,
         score=loudest_share,
         **about,

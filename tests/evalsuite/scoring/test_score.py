@@ -370,3 +370,66 @@ def test_a_missing_reference_stops_the_run(
     shutil.rmtree(folder / "test_000")
     with pytest.raises(InputError, match=r"audio file .* does not exist"):
         score_plan(plan, tmp_path / "scores")
+
+
+def halve(path: Path) -> None:
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, 0.5 * samples, rate, subtype="FLOAT")
+
+
+@pytest.mark.parametrize("name", ["mixture", "s2"])
+@pytest.mark.parametrize("damage", [halve, remove, write_garbage])
+def test_refuses_a_set_whose_samples_are_not_those_that_were_rendered(
+    make_set: MakeSet, make_estimates: MakeEstimates, name: str, damage: Callable[[Path], None]
+) -> None:
+    folder = make_set(n=2)
+    estimates = make_estimates(folder)
+    damage(folder / "test_001" / f"{name}.wav")
+    with pytest.raises(InputError, match=rf"test_001/{name}.wav.*`mixgen verify .*tiny`"):
+        plan_score(folder, estimates)
+
+
+def test_a_set_with_other_bytes_and_the_same_samples_is_scored(
+    make_set: MakeSet, make_estimates: MakeEstimates
+) -> None:
+    folder = make_set(n=1)
+    with (folder / "test_000" / "s1.wav").open("ab") as stream:
+        stream.write(b"LIST\x04\x00\x00\x00INFO")
+    assert plan_score(folder, make_estimates(folder)).mixtures
+
+
+def test_refuses_a_set_whose_rows_are_missing(
+    make_set: MakeSet, make_estimates: MakeEstimates
+) -> None:
+    folder = make_set(n=2)
+    record = folder / "rendered.jsonl"
+    record.write_text("".join(record.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(InputError, match="no line for test_001/s2"):
+        plan_score(folder, make_estimates(folder))
+
+
+def test_a_reference_whose_score_fails_makes_its_item_fail(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+) -> None:
+    folder = make_set(n=2)
+    estimates = make_estimates(folder)
+    path = estimates / "test_001" / "est1.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, 0.0 * samples, rate, subtype="FLOAT")
+    rows = read_items(make_scores(folder, estimates))
+    assert [row["status"] for row in rows] == ["ok", "ok", "ok", "failed"]
+    assert (rows[3]["reason"], rows[3]["si_sdr"], rows[3]["snr"]) == ("silent_estimate", None, 0.0)
+    assert rows[3]["mixture"].keys() == {"si_sdr", "snr"}
+
+
+def test_too_short_for_the_filter_has_no_bss_eval() -> None:
+    scores = evaluate(
+        references=np.ones((2, 1, 160)) * [[[1.0]], [[2.0]]],
+        estimates=[np.ones((1, 160))] * 2,
+        mixture=np.full((1, 160), 3.0),
+        sample_rate=8000,
+        metrics=["bss512"],
+    )
+    assert all(
+        r.reasons["sdr_bss512"].startswith("too_short: 160 samples") for r in scores.references
+    )
