@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixgen.core import console
-from mixgen.core.errors import GateFailed, PartialFailure
+from mixgen.core.errors import GateFailed, PartialFailure, UsageError
 from mixgen.core.progress import print_status
 
 if TYPE_CHECKING:
     from evalsuite.gate import CheckResult
+    from evalsuite.scoring.folder import ScoreFolder
 
 app = console.new_app("evalsuite", "Score separated audio, rank systems, gate checkpoints.")
 
@@ -56,6 +57,7 @@ def score_command(
         _print_json(scores.run.as_dict())
     else:
         print(f"{scores.run.model} on {scores.run.set}: {counts.n} mixtures scored into {out}")
+    _warn(scores)
     if counts.n_failed:
         failed = (row for row in scores.items if row.status == "failed")
         lines = dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed)
@@ -104,14 +106,22 @@ def check_command(
         str | None,
         typer.Option(help="Columns, separated by commas; default: all but the improvements."),
     ] = None,
+    better: Annotated[
+        bool,
+        typer.Option(
+            "--better",
+            help="Ask whether the candidate is better, by the column that ranks the set or those "
+            "of --metrics.",
+        ),
+    ] = False,
     strict: Annotated[bool, typer.Option(help="Fail on an inconclusive result.")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write the result to.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check whether a candidate scores worse than a base: exit code 5 if so, else 0.
 
-    An inconclusive result (too few mixtures) prints a warning and exits with 0, with --strict with
-    5.
+    With --better the exit code is 5 if it scores no better. An inconclusive result (too few
+    mixtures) prints a warning and exits with 0, with --strict with 5.
 
     Example: evalsuite check scores/last_week scores/today --tolerance si_sdr=0.2
     """
@@ -122,7 +132,11 @@ def check_command(
 
     old, new = ScoreFolder(base), ScoreFolder(candidate)
     tolerances = parse_tolerances(tolerance or [], old.unit_of)
-    result = check(base=old, candidate=new, tolerances=tolerances, columns=_names(metrics))
+    if better and tolerances:
+        raise UsageError("--better asks for any gain: leave out --tolerance.")
+    result = check(
+        base=old, candidate=new, tolerances=tolerances, columns=_names(metrics), better=better
+    )
     if out is not None:
         write_json(out, result.as_dict())
     if as_json:
@@ -149,6 +163,7 @@ def run_command(
     Example: evalsuite run --set sets/two_talkers --system mixture --system runs/ct --out bench
     """
     from evalsuite.run import LEADERBOARD_FILE, run
+    from evalsuite.scoring.folder import ScoreFolder
     from evalsuite.show import leaderboard_text
     from mixgen.core.workers import default_workers
 
@@ -165,11 +180,20 @@ def run_command(
     else:
         print(leaderboard_text(result.rows))
         print(f"\nwritten to {out / LEADERBOARD_FILE}")
+    for folder in result.scores:
+        _warn(ScoreFolder(folder))
     if result.n_failed:
         raise PartialFailure(
             f"{result.n_failed} mixtures could not be scored in full; the items.jsonl of each "
             f"system below {out} lists them with their reasons."
         )
+
+
+def _warn(scores: "ScoreFolder") -> None:
+    from evalsuite.show import level_warnings
+
+    for sentence in level_warnings(scores):
+        print_status(f"warning: {sentence}")
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -180,9 +204,11 @@ def _raise_verdict(result: "CheckResult", *, strict: bool) -> None:
     """Raise GateFailed on a failure, and if `strict` on an inconclusive result, else warn of it."""
     if result.verdict == "fail":
         failed = ", ".join(c.metric for c in result.metrics if c.verdict == "fail")
-        raise GateFailed(f"{result.candidate} is worse than {result.base} in {failed}.")
+        comparison = "worse" if result.question == "not worse" else "no better"
+        raise GateFailed(f"{result.candidate} is {comparison} than {result.base} in {failed}.")
     if result.verdict == "inconclusive":
-        sentence = "It is undecided whether the candidate got worse: score more mixtures."
+        asked = "got worse" if result.question == "not worse" else "is better"
+        sentence = f"It is undecided whether the candidate {asked}: score more mixtures."
         if strict:
             raise GateFailed(sentence)
         print_status(f"warning: {sentence}")

@@ -1,10 +1,16 @@
-"""The regression gate: decide whether a candidate scores worse than a base.
+"""The gate: decide whether a candidate scores worse than a base, or whether it scores better.
 
-Differences are paired by item, averaged per mixture, and judged by their 95 % interval:
+Differences are paired by item, averaged per mixture, and judged by their 95 % interval. Not worse:
 
 - fail: the interval lies below -tolerance, or an item failed that did not fail in the base;
 - pass: the interval lies at or above -tolerance;
 - inconclusive: neither. Fewer than six mixtures pass only if no item differs.
+
+Better:
+
+- pass: the interval lies above 0, over six mixtures or more;
+- fail: the interval holds nothing above 0, or an item failed that did not fail in the base;
+- inconclusive: neither.
 """
 
 import math
@@ -17,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 
+from evalsuite.leaderboard import headline_of
 from evalsuite.scoring.folder import ScoreFolder, is_failure, is_perfect, open_scores
 from evalsuite.scoring.records import ItemRow
 from evalsuite.statistics import FEW, Interval, holm, mean_interval, wilcoxon_p
@@ -24,6 +31,7 @@ from mixgen.core.errors import InputError, UsageError
 from mixgen.core.records import Record
 
 Verdict = Literal["pass", "fail", "inconclusive"]
+Question = Literal["not worse", "better"]
 
 TOLERANCE_OF_UNIT = {"dB": 0.1, "MOS-LQO": 0.02, "1": 0.01}
 """Default tolerances: how much worse a metric may get, in its unit."""
@@ -49,7 +57,8 @@ class MetricCheck(Record):
     higher_is_better: bool
     verdict: Verdict
     why: str
-    tolerance: float
+    tolerance: float | None
+    """None where the candidate has to be better."""
     n: int
     """Mixtures with a difference."""
     n_without: int
@@ -77,6 +86,7 @@ class CheckResult(Record):
     split: str | None
     manifest_sha256: str
     metric_spec_sha256: str
+    question: Question
     metrics: list[MetricCheck]
     left_out: list[str]
     """Columns that are not compared: neither folder has a value, a perfect item or a failure."""
@@ -88,6 +98,7 @@ def check(
     candidate: str | Path | ScoreFolder,
     tolerances: Mapping[str, float] | None = None,
     columns: Sequence[str] | None = None,
+    better: bool = False,
 ) -> CheckResult:
     """Compare two score folders of one set.
 
@@ -97,7 +108,9 @@ def check(
         tolerances: column to how much worse it may get, in its unit; by default the tolerance of
             the unit.
         columns: to compare; by default all that are ranked except the improvements, whose
-            differences equal those of the columns they come from.
+            differences equal those of the columns they come from, and with `better` the column by
+            which the set is ranked.
+        better: whether the candidate has to be better, instead of not worse.
 
     Raises:
         InputError: the folders differ in manifest, split, metric definitions or items.
@@ -106,9 +119,11 @@ def check(
     base, candidate = open_scores(base), open_scores(candidate)
     _refuse_different_inputs(base, candidate)
     _refuse_bad_arguments(base, tolerances or {}, columns or ())
+    if better:
+        columns = columns or [headline_of(base).column]
     compared, empty = _choose_columns(base, candidate, columns)
     defaults = {c: TOLERANCE_OF_UNIT.get(unit, 0.0) for c, unit in base.unit_of.items()}
-    limits = defaults | dict(tolerances or {})
+    limits = dict.fromkeys(defaults, None) if better else defaults | dict(tolerances or {})
     checks = [_check_column(base, candidate, column, limits[column]) for column in compared]
     adjusted = holm([metric.p_value for metric in checks])
     return CheckResult(
@@ -119,6 +134,7 @@ def check(
         split=base.run.split,
         manifest_sha256=base.run.manifest_sha256,
         metric_spec_sha256=base.run.metric_spec_sha256,
+        question="better" if better else "not worse",
         metrics=[
             metric.model_copy(update={"p_holm": p})
             for metric, p in zip(checks, adjusted, strict=True)
@@ -162,7 +178,7 @@ def _choose_columns(
     """Return the columns to compare, and the default columns that both folders lack."""
     if columns:
         return list(dict.fromkeys(columns)), []
-    improvements = {c for metric in base.run.metrics for c in metric["improvements"]}
+    improvements = {c for metric in base.run.metrics for c in metric.improvements}
     defaults = [column for column in base.columns if column not in improvements]
     empty = [c for c in defaults if _is_empty(base, c) and _is_empty(candidate, c)]
     return [column for column in defaults if column not in empty], empty
@@ -179,18 +195,22 @@ def _is_empty(scores: ScoreFolder, column: str) -> bool:
 
 
 def _check_column(
-    base: ScoreFolder, candidate: ScoreFolder, column: str, tolerance: float
+    base: ScoreFolder, candidate: ScoreFolder, column: str, tolerance: float | None
 ) -> MetricCheck:
+    """Judge one column; without a tolerance the candidate has to be better."""
     paired = pair_column(base=base, candidate=candidate, column=column)
     differences = np.array(list(paired.per_mixture().values()))
     interval = mean_interval(differences)
-    verdict, why = _judge(paired, differences.size, interval, tolerance)
+    if tolerance is None:
+        verdict, why = _judge_better(paired, differences.size, interval)
+    else:
+        verdict, why = _judge(paired, differences.size, interval, tolerance)
     low, high = interval or (None, None)
     unit = base.unit_of[column]
     return MetricCheck(
         metric=column,
         unit=unit,
-        higher_is_better=base.higher_is_better[column],
+        higher_is_better=base.definition_of[column].higher_is_better,
         verdict=verdict,
         why=why,
         tolerance=tolerance,
@@ -272,7 +292,7 @@ class PairedColumn:
 def pair_column(*, base: ScoreFolder, candidate: ScoreFolder, column: str) -> PairedColumn:
     """Pair the two folders by (mixture id, reference); both must hold the same items."""
     paired = PairedColumn()
-    sign = 1.0 if base.higher_is_better[column] else -1.0
+    sign = 1.0 if base.definition_of[column].higher_is_better else -1.0
     for key, row in base.rows.items():
         _add_item(paired, row, candidate.rows[key], column, sign)
     return paired
@@ -317,6 +337,26 @@ def _judge(
     if n < FEW:
         return "inconclusive", f"fewer than {FEW} mixtures pass only if no item differs"
     return "pass", f"not worse by more than {tolerance:g}"
+
+
+def _judge_better(paired: PairedColumn, n: int, interval: Interval | None) -> tuple[Verdict, str]:
+    """Return the verdict on whether one column of `n` mixtures is better, and the reason."""
+    if paired.new_failures:
+        return "fail", f"{len(paired.new_failures)} items failed that did not fail in the base"
+    if n == 0:
+        return "inconclusive", "no item has a value in both folders"
+    if not any(pair.difference for pair in paired.pairs):
+        return "fail", "no item differs"
+    if interval is None:
+        return "inconclusive", "one mixture has no interval: score more mixtures"
+    low, high = interval
+    if high <= 0:
+        return "fail", "the interval holds no gain"
+    if low <= 0:
+        return "inconclusive", "the interval holds 0: score more mixtures"
+    if n < FEW:
+        return "inconclusive", f"fewer than {FEW} mixtures show no gain"
+    return "pass", "the interval is above 0"
 
 
 def _overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:

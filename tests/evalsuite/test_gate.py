@@ -211,3 +211,24 @@ def test_tolerances_are_parsed_as_typed() -> None:
     for word in ("si_sdr=", "much", "-1", "nan"):
         with pytest.raises(UsageError, match="is not allowed"):
             parse_tolerances([word], units)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "verdict", "why"),
+    [
+        ({"noise_db": -11.0}, "pass", "the interval is above 0"),
+        ({"noise_db": -10.0, "seed": 2, "spread_db": 2.0}, "inconclusive", "the interval holds 0"),
+        ({"noise_db": -10.05, "n": 5}, "inconclusive", "fewer than 6 mixtures"),
+        ({"noise_db": -9.0}, "fail", "the interval holds no gain"),
+        ({}, "fail", "no item differs"),
+        ({"noise_db": -30.0, "failures": [{"id": "test_004", "reason": "x"}]}, "fail", "2 items"),
+    ],
+)
+def test_better_asks_for_an_interval_above_zero(
+    pair: MakePair, candidate: dict[str, Any], verdict: str, why: str
+) -> None:
+    """By default of the column by which the set is ranked."""
+    result = compare(*pair(**candidate), better=True)
+    assert (result.verdict, result.question) == (verdict, "better")
+    assert [(m.metric, m.tolerance) for m in result.metrics] == [("si_sdri", None)]
+    assert result.metrics[0].why.startswith(why)
