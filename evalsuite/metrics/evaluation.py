@@ -267,12 +267,14 @@ def _score(
 ) -> dict[int, Scores]:
     scores: dict[int, Scores] = {index: {} for index in estimates}
     for metric in metrics:
-        if metric.applies_at(item.sample_rate):
-            columns_of = metric.score(item, estimates)
-        else:
-            columns_of = dict.fromkeys(estimates, metric.not_applicable(item.sample_rate))
-        for index, columns in columns_of.items():
-            scores[index].update(columns)
+        if not metric.applies_at(item.sample_rate):
+            for columns in scores.values():
+                columns |= metric.not_applicable(item.sample_rate)
+            continue
+        fitting = {i: e for i, e in estimates.items() if metric.is_for(item.kind(i))}
+        scored = metric.score(item, fitting) if fitting else {}
+        for index, columns in scores.items():
+            columns |= scored[index] if index in fitting else metric.not_for(item.kind(index))
     return scores
 
 

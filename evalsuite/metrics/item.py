@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixgen.core.errors import InputError
+from mixgen.core.vocabulary import Kind
 from mixgen.manifest.mixture import Mixture
 
 Array = NDArray[np.float64]
@@ -39,6 +40,10 @@ class ScoringItem:
     read: Callable[[str], Array] | None = None
     notes: dict[str, str] = field(default_factory=dict)
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
+
+    def kind(self, index: int) -> Kind | None:
+        """Return the kind of a reference; None where it is unknown."""
+        return self.shared(_kinds)[index]
 
     @classmethod
     def checked(
@@ -71,6 +76,15 @@ class ScoringItem:
             self._shared[make] = make(self)
         value: T = self._shared[make]
         return value
+
+
+def _kinds(item: ScoringItem) -> list[Kind | None]:
+    """Return the kind of each reference; a reference that is a sum of sources has none."""
+    if item.record is None:
+        return [None] * len(item.references)
+    sources = item.record.sources
+    kind_of = {file.name: source.kind for source in sources for file in source.files}
+    return [kind_of.get(name) for name in item.record.targets]
 
 
 def full_scale(*signals: Array) -> list[Array]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
-from mixgen.core.vocabulary import Task
+from mixgen.core.vocabulary import Kind, Task
 
 Value = str | int | float
 
@@ -105,11 +105,26 @@ class ReferenceMetric(Metric):
     Attributes:
         score: (item, reference index to its estimate, shape (channels, time)) -> reference index
             to columns, for the same references.
+        kinds: of the references that the metric is for; None for all.
     """
 
     scope: ClassVar[str] = "reference"
 
     score: "ReferenceFunction"
+    kinds: frozenset[Kind] | None = None
+
+    def is_for(self, kind: Kind | None) -> bool:
+        """Return whether the metric is for references of a kind, which may be unknown."""
+        return self.kinds is None or kind is None or kind in self.kinds
+
+    def not_for(self, kind: Kind | None) -> Scores:
+        """Return, for every column, that the metric has no value for references of this kind."""
+        detail = f"for {' and '.join(sorted(self.kinds or ()))}, and the reference is {kind}"
+        return dict.fromkeys(self.columns, Missing(Reason.NOT_APPLICABLE, detail))
+
+    def spec(self) -> dict[str, object]:
+        """Return the definition as plain data, with the kinds of references."""
+        return {**super().spec(), "kinds": None if self.kinds is None else sorted(self.kinds)}
 
 
 @dataclass(frozen=True, kw_only=True)

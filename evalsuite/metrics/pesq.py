@@ -182,6 +182,7 @@ def _metric(column: str, mode: str, rate: int, highest_rate: int | None) -> Refe
         score=mean_over_channels(partial(_score_channel, column=column, mode=mode)),
         unit="MOS-LQO",
         tasks=SPEECH_TASKS,
+        kinds=frozenset({"speech"}),
         lowest_rate=rate,
         highest_rate=highest_rate,
         parameters={

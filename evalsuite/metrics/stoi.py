@@ -154,6 +154,7 @@ METRICS = (
         score=mean_over_channels(_score_channel),
         unit="1",
         tasks=SPEECH_TASKS,
+        kinds=frozenset({"speech"}),
         lowest_rate=8000,
         parameters={
             "sample_rate": SAMPLE_RATE,

@@ -1,7 +1,8 @@
 """Make a small rendered set, estimates of it and their scores, without running a separator."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,10 @@ FRAMES = 4000
 
 
 class MakeSet(Protocol):
-    """Renders a set of `n` mixtures of noise, whose sources have `names`; returns its folder."""
+    """Renders a set of `n` mixtures of noise, whose sources have `names`; returns its folder.
+
+    The sources count as speech unless they have other `kinds`.
+    """
 
     def __call__(
         self,
@@ -33,6 +37,7 @@ class MakeSet(Protocol):
         task: str = "speech_separation",
         split: str = "test",
         seed: int = 0,
+        kinds: Sequence[str] = (),
     ) -> Path: ...
 
 
@@ -82,9 +87,12 @@ def make_set(tmp_path: Path) -> MakeSet:
         task: str = "speech_separation",
         split: str = "test",
         seed: int = 0,
+        kinds: Sequence[str] = (),
     ) -> Path:
         folder = tmp_path / name
-        mixtures = [_mixture(f"{split}_{i:03d}", split, names) for i in range(n)]
+        mixtures = [
+            _mixture(f"{split}_{i:03d}", split, dict(zip_longest(names, kinds))) for i in range(n)
+        ]
         header = Header(
             name=folder.name,
             task=task,
@@ -106,7 +114,7 @@ def make_set(tmp_path: Path) -> MakeSet:
     return make
 
 
-def _mixture(mixture_id: str, split: str, names: Sequence[str]) -> Mixture:
+def _mixture(mixture_id: str, split: str, kind_of: Mapping[str, Any]) -> Mixture:
     return Mixture(
         id=mixture_id,
         split=split,
@@ -114,13 +122,13 @@ def _mixture(mixture_id: str, split: str, names: Sequence[str]) -> Mixture:
         channels=1,
         frames=FRAMES,
         seed=1,
-        sources=[_source(name, f"speaker_{name}") for name in names],
+        sources=[_source(n, f"speaker_{n}", kind or "speech") for n, kind in kind_of.items()],
         level=Level(reference_db=-30.0),
-        targets=list(names),
+        targets=list(kind_of),
     )
 
 
-def _source(name: str, label: str) -> Source:
+def _source(name: str, label: str, kind: Any) -> Source:
     event = Event(
         corpus="noise",
         path=f"{name}.wav",
@@ -134,7 +142,7 @@ def _source(name: str, label: str) -> Source:
         name=name,
         role="target",
         label=label,
-        kind="speech",
+        kind=kind,
         events=[event],
         gain=Gain(rule="energy"),
     )

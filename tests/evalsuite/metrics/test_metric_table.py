@@ -116,13 +116,16 @@ def test_degenerate_references_give_numbers_or_reasons(name: str, talkers: Array
 LEVEL_BLIND = ["si_sdr", "bss512", "stoi", "pesq_wb16k", "lag"]
 
 
-@pytest.mark.parametrize("case", ["faint", "faintest", "loud", "loudest"])
+@pytest.mark.parametrize("level", [1e-160, 1e-9, 1e9, 1e160])
 @pytest.mark.parametrize("name", LEVEL_BLIND)
-def test_the_level_of_an_estimate_changes_nothing(name: str, case: str, talkers: Array) -> None:
+def test_the_level_of_an_estimate_changes_nothing(name: str, level: float, talkers: Array) -> None:
     """PESQ computes in float32."""
-    plain, scaled = (score(table()[name], talkers, CASES[c](talkers)) for c in ("noisy", case))
+    noise = 0.01 * np.random.default_rng(3).standard_normal(talkers.shape)
+    estimates = np.stack(unequal(talkers)) + noise
+    plain = score(table()[name], talkers, list(estimates))
+    scaled = score(table()[name], talkers, list(level * estimates))
     for before, after in zip(plain.references, scaled.references, strict=True):
-        assert after.values == pytest.approx(before.values, rel=1e-6, abs=1e-9)
+        assert after.values == pytest.approx(before.values, rel=1e-5, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", OF_REFERENCE)

@@ -433,3 +433,15 @@ def test_too_short_for_the_filter_has_no_bss_eval() -> None:
     assert all(
         r.reasons["sdr_bss512"].startswith("too_short: 160 samples") for r in scores.references
     )
+
+
+def test_a_reference_that_is_no_speech_has_no_speech_metrics(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+) -> None:
+    folder = make_set(n=1, kinds=("speech", "noise"))
+    rows = read_items(make_scores(folder, make_estimates(folder), metrics=("stoi", "si_sdr")))
+    reasons = [row["reasons"].get("stoi", "") for row in rows]
+    assert "noise" not in reasons[0]
+    assert reasons[1] == "not_applicable: for speech, and the reference is noise"
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    assert all(row["si_sdr"] is not None for row in rows)
