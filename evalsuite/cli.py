@@ -8,7 +8,7 @@ import typer
 
 from mixgen.core import console
 from mixgen.core.errors import GateFailed, PartialFailure, UsageError
-from mixgen.core.progress import print_status
+from mixgen.core.progress import print_status, printable
 
 if TYPE_CHECKING:
     from evalsuite.gate import CheckResult
@@ -56,7 +56,8 @@ def score_command(
     if as_json:
         _print_json(scores.run.as_dict())
     else:
-        print(f"{scores.run.model} on {scores.run.set}: {counts.n} mixtures scored into {out}")
+        model = printable(scores.run.model)
+        print(f"{model} on {scores.run.set}: {counts.n} mixtures scored into {out}")
     _warn(scores)
     if counts.n_failed:
         failed = (row for row in scores.items if row.status == "failed")

@@ -17,6 +17,8 @@ from mixgen.core.vocabulary import ALL_TASKS, STEM_TASKS, Task
 
 Row = dict[str, Any]
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 FIRST_COLUMNS = (
     "group",
     "set",
@@ -109,8 +111,16 @@ def identity_of(scores: ScoreFolder) -> tuple[str, str, str | None]:
 
 
 def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as CSV, with the same columns for all groups and empty cells without a value."""
-    write_csv(path, columns_of(rows), rows)
+    """Write rows as CSV, with the same columns for all groups and empty cells without a value.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    safe = ({column: _no_formula(value) for column, value in row.items()} for row in rows)
+    write_csv(path, columns_of(rows), safe)
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from statistics import fmean
 
-from baselines.inference.costs import COSTS
+from baselines.inference.costs import COSTS, Cost
 from evalsuite.gate import CheckResult, MetricCheck
 from evalsuite.leaderboard import Row
 from evalsuite.scoring.folder import ScoreFolder
@@ -23,6 +23,8 @@ _MOST_METRICS = 4
 _SHOWN_COSTS = [cost for cost in COSTS if cost.title]
 _MOST_LINES = 10
 _FAR_DB = 6.0
+_HUGE = 1e15
+_LONGEST_NAME = 40
 
 
 def leaderboard_text(rows: Sequence[Row]) -> str:
@@ -45,15 +47,18 @@ def _group_text(group: str, rows: list[Row]) -> str:
 
 def _row_cells(row: Row, headline: str, more: Sequence[str]) -> list[str]:
     checkpoint = f"@{row['checkpoint'][:6]}" if row["checkpoint"] else ""
+    model = row["model"]
+    if len(model) > _LONGEST_NAME:
+        model = f"{model[: _LONGEST_NAME - 3]}..."
     prefix = headline.removesuffix("_mean")
     interval = interval_text(row[f"{prefix}_ci_lo"], row[f"{prefix}_ci_hi"])
     return [
-        row["model"] + checkpoint,
+        model + checkpoint,
         f"{'=' if row['tied_with_above'] else ''}{row['rank']}",
         number_text(row[headline]),
         interval,
         *(number_text(row.get(column)) for column in more),
-        *("-" if row[c.name] is None else c.text(row[c.name]) for c in _SHOWN_COSTS),
+        *(_cost_text(cost, row[cost.name]) for cost in _SHOWN_COSTS),
         str(row["n"]),
         str(row["n_fail"]),
     ]
@@ -61,7 +66,15 @@ def _row_cells(row: Row, headline: str, more: Sequence[str]) -> list[str]:
 
 def number_text(value: float | None, digits: int = 2) -> str:
     """Return a number with a fixed number of digits, or a dash."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if abs(value) < _HUGE else f"{value:.{digits}e}"
+
+
+def _cost_text(cost: Cost, value: float | None) -> str:
+    if value is None or abs(value) >= _HUGE:
+        return number_text(value)
+    return cost.text(value)
 
 
 def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:

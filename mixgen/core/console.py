@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from mixgen.core.errors import SuiteError
+from mixgen.core.progress import printable
 from mixgen.core.versions import __version__
 
 _DEBUG_VARIABLE = "SEPARATION_DEBUG"
@@ -49,7 +50,7 @@ def aligned(
     header: Sequence[str], rows: Iterable[Sequence[str]], *, left: Collection[str] = ()
 ) -> str:
     """Return lines in columns: those whose header is in `left` to the left, others to the right."""
-    table = [list(header), *map(list, rows)]
+    table = [[printable(cell) for cell in row] for row in (header, *rows)]
     columns = [_padded(column, column[0] in left) for column in zip(*table, strict=True)]
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
@@ -106,5 +107,5 @@ def _stop_early() -> None:
 def _stop(sentence: str, exit_code: int) -> None:
     if os.environ.get(_DEBUG_VARIABLE):
         traceback.print_exc()
-    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(sentence.split()))}", file=sys.stderr)
     raise SystemExit(exit_code)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from mixgen.core.errors import InputError, MachineError
 
 TEMPORARY_PREFIX = ".tmp."
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -182,12 +184,16 @@ def parse_json(text: str, where: str) -> Any:
     """Return the JSON value that `text` spells.
 
     Raises:
-        InputError: it is not JSON; the message begins with `where`.
+        InputError: it is not JSON, or holds half of a character, which no file can hold; the
+            message begins with `where`.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is not valid JSON ({error}).") from None
+    return value
 
 
 def _refuse_constant(name: str) -> None:

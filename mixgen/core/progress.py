@@ -51,4 +51,9 @@ def _with_lines(items: Iterable[Item], description: str, total: int | None) -> I
 
 def print_status(line: str) -> None:
     """Print one line to stderr."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return text whose control characters, which could steer a terminal, are spelled out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

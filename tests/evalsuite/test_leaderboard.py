@@ -1,6 +1,7 @@
 """The leaderboard: order, averages, intervals, ties, groups, provenance."""
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median
@@ -220,3 +221,33 @@ def test_levels_that_a_listener_hears_are_on_the_board_and_warned_of(
     level, clipping = level_warnings(ScoreFolder(scores[1]))
     assert level.startswith("loud is +40.0 dB from the level of its references")
     assert clipping.startswith("loud is beyond full scale in 3 of 3 mixtures")
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x", "\tx", "\x1b[31mred", "a\nb"])
+def test_a_hostile_name_stays_text(scored: ScoreSystem, tmp_path: Path, name: str) -> None:
+    """It is no formula in a spreadsheet and steers no terminal."""
+    rows = rank([scored("model", model=name)])
+    write_leaderboard(tmp_path / "leaderboard.csv", rows)
+    with (tmp_path / "leaderboard.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["model"].removeprefix("'") == name
+    assert not row["model"].startswith(("=", "+", "-", "@", "\t"))
+    table = leaderboard_text(rows)
+    assert len(table.splitlines()) == 3
+    assert all(line.isprintable() for line in table.splitlines())
+
+
+def test_no_name_or_number_breaks_the_table(scored: ScoreSystem) -> None:
+    text = leaderboard_text(rank([scored("long", model="x" * 300, macs_per_second=1e300)]))
+    assert max(map(len, text.splitlines())) < 160
+    assert "1.00e+300" in text
+
+
+@pytest.mark.parametrize("key", ["counts", "metrics", "model"])
+def test_a_run_record_without_a_key_is_a_sentence(scored: ScoreSystem, key: str) -> None:
+    folder = scored("model")
+    run = json.loads((folder / "run.json").read_text())
+    del run[key]
+    (folder / "run.json").write_text(json.dumps(run))
+    with pytest.raises(InputError, match=f"run.json is not valid: {key}: Field required"):
+        rank([folder])

@@ -12,6 +12,7 @@ from mixgen.core.files import (
     atomic_path,
     canonical_json,
     machine_errors,
+    parse_json,
     read_json,
     read_jsonl,
     read_text,
@@ -131,3 +132,10 @@ def test_csv_and_hash(tmp_path: Path) -> None:
 
 def test_canonical_json_has_one_spelling() -> None:
     assert canonical_json({"b": 1, "a": [1, 2]}) == canonical_json({"a": [1, 2], "b": 1})
+
+
+def test_half_a_character_is_no_json() -> None:
+    """No UTF-8 file can hold it, so nothing that is made of it could be written."""
+    assert parse_json('"\\ud83d\\ude00"', "here") == "\U0001f600"
+    with pytest.raises(InputError, match="here is not valid JSON"):
+        parse_json('["\\ud83d"]', "here")
