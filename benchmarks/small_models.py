@@ -23,9 +23,9 @@ from pathlib import Path
 
 from speech_scenes import REPOSITORY
 
-import evalsuite
 from baselines.checkpoint import is_checkpoint, read_meta
 from baselines.registry import model_spec, names
+from evalsuite.run import run
 from mixgen.core.vocabulary import Task
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
@@ -126,7 +126,7 @@ def main() -> None:
     if options.train_only:
         return
     systems = [*UNTRAINED, *map(str, checkpoints)]
-    evalsuite.run([rendered], systems, work / "results", workers=options.threads)
+    run(sets=[rendered], systems=systems, out=work / "results", workers=options.threads)
     result = RESULTS / f"small_models_{options.task}.csv"
     shutil.copy(work / "results" / "leaderboard.csv", result)
     print(f"wrote {result}")
