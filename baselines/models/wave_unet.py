@@ -82,6 +82,10 @@ class WaveUNetHyperparameters(Hyperparameters):
             "Learned upsampling needs the next sample of every one: give context=True.",
         )
         require(
+            self.output == "direct" or self.loss == "mse",
+            "SI-SDR leaves the level of a difference open: give output='direct' or loss='mse'.",
+        )
+        require(
             self.context or self.block % 2**self.L == 0,
             f"block is {self.block}; it can be a multiple of {2**self.L}.",
         )
@@ -335,6 +339,5 @@ def small() -> Hyperparameters:
         source_names=STEMS,
         L=8,
         F=8,
-        loss="si_sdr",
         zero_context=True,
     )

@@ -180,3 +180,9 @@ def test_unnamed_sources_are_trained_in_the_best_order() -> None:
 
 def test_the_middle_is_cut_evenly() -> None:
     assert centre(torch.arange(9), 3).tolist() == [3, 4, 5]
+
+
+def test_the_level_of_a_difference_needs_a_loss_that_sees_it() -> None:
+    """The sum of the estimates is the mixture at any level of the others."""
+    with pytest.raises(UsageError, match="leaves the level of a difference open"):
+        WaveUNetHyperparameters(output="difference", loss="si_sdr")
