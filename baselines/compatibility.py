@@ -27,36 +27,53 @@ def stem_names(mixtures: Sequence[Mixture]) -> tuple[str, ...] | None:
 def build_for(name: str, mixtures: Sequence[Mixture]) -> Separator:
     """Build the untrained separator `name` for the mixtures of a set.
 
+    A separator without parameters may get mixtures of different numbers of targets, and returns as
+    many estimates as the mixture with most of them has.
+
     Raises:
         UsageError: the name is unknown, or the separator cannot be built for the set.
-        InputError: the mixtures differ in sample rate, channels or number of targets.
+        InputError: the mixtures differ in sample rate or channels, or those to train on in their
+            number of targets.
     """
     first = mixtures[0]
-    if len({(m.sample_rate, m.channels, len(m.targets)) for m in mixtures}) > 1:
+    counts = {len(mixture.targets) for mixture in mixtures}
+    if len({(m.sample_rate, m.channels) for m in mixtures}) > 1:
         raise InputError(
-            "The mixtures differ in sample rate, channels or number of targets, and one separator "
-            "takes only one kind: make a set for each."
+            "The mixtures differ in sample rate or channels, and one separator takes only one "
+            "kind: make a set for each."
         )
-    return build(
+    separator = build(
         name,
-        n_src=len(first.targets),
+        n_src=max(*counts, 1),
         sample_rate=first.sample_rate,
         channels=first.channels,
         source_names=stem_names(mixtures),
     )
+    if len(counts) > 1 and separator.trainable:
+        raise InputError(
+            f"The mixtures have {min(counts)} to {max(counts)} targets, and {name} learns from "
+            "mixtures of one number: make a set for each."
+        )
+    return separator
 
 
 def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
     """Check that the separator can separate the mixtures of a set.
 
+    Where the mixtures differ in their number of targets, the separator has to return as many
+    estimates as the mixture with most of them has, or more.
+
     Raises:
         InputError: they differ in sample rate, channels, number or names of sources; the message
             has both values.
     """
+    counts = {len(mixture.targets) for mixture in mixtures}
+    enough = len(counts) > 1 and separator.n_src >= max(counts)
     for mixture in mixtures:
         _compare("sample rate", separator.sample_rate, mixture.sample_rate, mixture.id)
         _compare("number of channels", separator.channels, mixture.channels, mixture.id)
-        _compare("number of sources", separator.n_src, len(mixture.targets), mixture.id)
+        if not enough:
+            _compare("number of sources", separator.n_src, len(mixture.targets), mixture.id)
         if separator.source_names is not None:
             ours, theirs = sorted(separator.source_names), sorted(mixture.targets)
             _compare("list of stems", ", ".join(ours), ", ".join(theirs), mixture.id)

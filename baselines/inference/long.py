@@ -30,7 +30,7 @@ def separate_long(
     Args:
         separator: in evaluation mode.
         mixture: shape (batch, channels, time).
-        references: for oracles, shape (batch, n_src, channels, time).
+        references: for oracles, shape (batch, sources of this mixture, channels, time).
         chunk_s: length of a chunk in seconds.
         overlap_s: shortest overlap of two chunks in seconds.
 
@@ -45,14 +45,16 @@ def separate_long(
             "half the chunk."
         )
     time = mixture.shape[-1]
-    estimates = mixture.new_empty(mixture.shape[0], separator.n_src, *mixture.shape[1:])
+    n_src = separator.n_src if references is None else references.shape[1]
+    named = references is not None or separator.source_names is not None
+    estimates = mixture.new_empty(mixture.shape[0], n_src, *mixture.shape[1:])
     written = 0
     for start in chunk_starts(time, chunk=chunk, overlap=overlap):
         stop = min(start + chunk, time)
         inputs = (mixture,) if references is None else (mixture, references)
         piece = separator(*(signal[..., start:stop] for signal in inputs))
         if start > 0:
-            piece = _join(estimates[..., start:written], piece, named=bool(separator.source_names))
+            piece = _join(estimates[..., start:written], piece, named=named)
         estimates[..., start:stop] = piece
         written = stop
     return estimates

@@ -104,31 +104,27 @@ def separate_set(
     used_threads = set_threads(threads)
     opened = open_system(system, mixtures)
     separator = opened.separator.to(choose_device(device))
-    estimate_names = _estimate_names(separator, mixtures[0])
+    names_of = _EstimateNames(separator, mixtures)
     plan = {
         "schema": SCHEMA,
         "model": opened.model,
         "checkpoint_sha256": opened.checkpoint_sha256,
         "manifest_sha256": rendered.manifest.sha256,
         "split": split,
-        "named": estimate_names == mixtures[0].targets,
-        "estimates": estimate_names,
+        "named": names_of.named,
+        "estimates": names_of.all,
         "sample_rate": separator.sample_rate,
     }
     previous = _begin(out, plan, overwrite=overwrite)
     # A file is written whole or not at all.
-    pending = [
-        mixture
+    paths_of = {
+        mixture.id: [_estimate_path(out, mixture, name) for name in names_of(mixture)]
         for mixture in mixtures
-        if not all(_estimate_path(out, mixture, name).is_file() for name in estimate_names)
-    ]
-    statistics = _separate_all(separator, rendered, pending, out, estimate_names)
-    statistics.largest_peak = _largest_peak(
-        path
-        for mixture in mixtures
-        for name in estimate_names
-        if (path := _estimate_path(out, mixture, name)).is_file()
-    )
+    }
+    pending = [m for m in mixtures if not all(path.is_file() for path in paths_of[m.id])]
+    statistics = _separate_all(separator, rendered, pending, paths_of)
+    written = (path for paths in paths_of.values() for path in paths if path.is_file())
+    statistics.largest_peak = _largest_peak(written)
     cost = _measure_costs(separator, statistics, used_threads)
     run = {**plan, **cost, "failures": statistics.failures}
     if not pending and previous is not None:
@@ -138,13 +134,25 @@ def separate_set(
     return run
 
 
-def _estimate_names(separator: Separator, mixture: Mixture) -> list[str]:
-    """Return the names of the targets if the estimates are ordered, else est1, est2, ..."""
-    if separator.source_names is not None:
-        return list(separator.source_names)
-    if separator.uses_references:
-        return list(mixture.targets)
-    return _numbered_names(separator)
+class _EstimateNames:
+    """The names of estimates: those of the targets if the estimates are ordered, else numbers.
+
+    Attributes:
+        named: whether the estimates have the names of the targets.
+        all: the names in a set, of which a mixture with fewer targets has a part.
+    """
+
+    def __init__(self, separator: Separator, mixtures: Sequence[Mixture]) -> None:
+        self._of_targets = separator.uses_references and separator.source_names is None
+        self.named = separator.source_names is not None or separator.uses_references
+        if self._of_targets:
+            self.all = list(dict.fromkeys(name for m in mixtures for name in m.targets))
+        else:
+            self.all = list(separator.source_names or _numbered_names(separator))
+
+    def __call__(self, mixture: Mixture) -> list[str]:
+        """Return the names of the estimates of one mixture, in their order."""
+        return list(mixture.targets) if self._of_targets else self.all
 
 
 def _numbered_names(separator: Separator) -> list[str]:
@@ -196,8 +204,7 @@ def _separate_all(
     separator: Separator,
     rendered: RenderedSet,
     mixtures: list[Mixture],
-    out: Path,
-    estimate_names: list[str],
+    paths_of: dict[str, list[Path]],
 ) -> RunStatistics:
     statistics = RunStatistics()
     _warm_up(separator)
@@ -209,8 +216,7 @@ def _separate_all(
             statistics.failures.append({"id": mixture.id, "reason": reason})
             gc.collect()
             continue
-        for name, estimate in zip(estimate_names, estimates, strict=True):
-            path = _estimate_path(out, mixture, name)
+        for path, estimate in zip(paths_of[mixture.id], estimates, strict=True):
             write_samples(path, estimate.T, mixture.sample_rate, _FORMAT)
     return statistics
 

@@ -53,21 +53,24 @@ class Oracle(Separator):
 
     # `uses_references` announces the second argument to callers.
     def forward(self, mixture: Tensor, references: Tensor) -> Tensor:  # type: ignore[override]
-        """Return estimates of the shape of the references, (batch, n_src, channels, time)."""
+        """Return estimates of the shape of the references, (batch, sources, channels, time).
+
+        A mixture may have another number of sources than the separator was built for.
+        """
         self.check_mixture(mixture)
-        expected = (mixture.shape[0], self.n_src, *mixture.shape[1:])
         require(
-            references.shape == expected,
-            f"The references have shape {tuple(references.shape)}; expected {expected}.",
+            (*references.shape[:1], *references.shape[2:]) == mixture.shape,
+            f"The references have shape {tuple(references.shape)}; expected are the sources of "
+            f"{tuple(mixture.shape)} on an axis after the first.",
         )
         rest = mixture - references.sum(1)
         sources = self.stft.analyse(torch.cat([references, rest[:, None]], dim=1))
         spectrum = self.stft.analyse(mixture)  # (batch, channels, bins, frames)
-        estimates = self._separate(spectrum, sources)[:, : self.n_src]
+        estimates = self._separate(spectrum, sources)[:, :-1]
         return self.stft.synthesise(estimates, mixture.shape[-1])
 
     def _separate(self, spectrum: Tensor, sources: Tensor) -> Tensor:
-        """Estimate all sources (batch, n_src + 1, channels, bins, frames), the rest last."""
+        """Estimate all sources (batch, sources + 1, channels, bins, frames), the rest last."""
         if self.mask == "mwf":
             return expectation_maximisation(sources, spectrum, iterations=1)
         mask = {"ibm": binary_mask, "irm": ratio_mask, "psm": phase_sensitive_mask}[self.mask]

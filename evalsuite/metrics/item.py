@@ -1,6 +1,7 @@
 """One mixture with its references, checked once: the input of every metric.
 
-Axes: references (n_src, channels, time), mixture and every estimate (channels, time), float64.
+A mixture may be an empty scene, without any reference. Axes: references (n_src, channels, time),
+mixture and every estimate (channels, time), float64.
 """
 
 from collections.abc import Callable
@@ -104,10 +105,10 @@ def peak_exponent(*signals: Array) -> int:
 
 def _check(item: ScoringItem) -> None:
     shape = item.references.shape
-    if item.references.ndim != 3 or item.references.size == 0:
+    if item.references.ndim != 3 or 0 in shape[1:]:
         raise InputError(
-            f"The references have shape {shape}; allowed is (n_src, channels, time), "
-            "without an empty axis: add the missing axis."
+            f"The references have shape {shape}; allowed is (n_src, channels, time), with at least "
+            "one channel and one sample: add the missing axis."
         )
     if item.mixture.shape != shape[1:]:
         raise InputError(

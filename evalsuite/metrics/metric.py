@@ -29,6 +29,7 @@ class Metric:
         columns: the values that are ranked.
         unit: of every column in `columns`.
         tasks: for which the metric is on by default.
+        counts_vary: whether it is on by default only where the number of targets varies in a set.
         floor: the worst value that counts in ranked means: what silence scores, where that is
             finite. It stands for failures and for what is worse, so that no system gains by
             silencing what it separates badly. None where no column is ranked.
@@ -57,6 +58,7 @@ class Metric:
     lowest_rate: int = 1
     highest_rate: int | None = None
     libraries: tuple[str, ...] = ()
+    counts_vary: bool = False
 
     def applies_at(self, sample_rate: int) -> bool:
         """Return whether the metric is defined at `sample_rate` (Hz)."""

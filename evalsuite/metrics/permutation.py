@@ -1,6 +1,7 @@
 """The assignment of estimates to references: one per item, shared by all metrics.
 
-Hungarian assignment (H. W. Kuhn, 1955) that maximises the sum of SI-SDR with means removed.
+Hungarian assignment (H. W. Kuhn, 1955) that maximises the sum of SI-SDR with means removed, no
+pair below the floor of the metric.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from evalsuite.metrics.item import Array
 from evalsuite.metrics.outcome import Missing, Reason, Score
-from evalsuite.metrics.si_sdr import LIMIT_DB, si_sdr
+from evalsuite.metrics.si_sdr import FLOOR_DB, LIMIT_DB, si_sdr
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,10 @@ def best_permutation(*, references: Array, estimates: Sequence[Array | None]) ->
     """
     present = [(i, estimate) for i, estimate in enumerate(estimates) if estimate is not None]
     estimate_of: list[int | None] = [None] * len(references)
-    if present:
+    if present and len(references):
         gains = pairwise_si_sdr(references=references, estimates=[e for _, e in present])
+        # A hopeless estimate must not outweigh the good ones.
+        gains = np.maximum(gains, FLOOR_DB)
         for reference, column in zip(*linear_sum_assignment(gains, maximize=True), strict=True):
             estimate_of[int(reference)] = present[int(column)][0]
     extra = tuple(i for i, _ in present if i not in estimate_of)

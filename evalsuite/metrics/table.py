@@ -39,7 +39,11 @@ def check_columns(metrics: Iterable[Metric]) -> None:
 
 
 def select(
-    *, task: str, sample_rate: int, metrics: Sequence[str] | None = None
+    *,
+    task: str,
+    sample_rate: int,
+    metrics: Sequence[str] | None = None,
+    counts_vary: bool = False,
 ) -> tuple[Metric, ...]:
     """Return the metrics of these names, or by default those for a task and sample rate.
 
@@ -47,6 +51,7 @@ def select(
         task: of the set, as in its recipe.
         sample_rate: in Hz; excludes defaults that are not defined at it, never named metrics.
         metrics: names of metrics.
+        counts_vary: whether the mixtures of the set have different numbers of targets.
 
     Raises:
         UsageError: the task or a metric does not exist.
@@ -55,8 +60,13 @@ def select(
         raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
     if metrics is not None:
         return tuple(choose(table(), name, "metric") for name in dict.fromkeys(metrics))
-    defaults = (metric for metric in table().values() if task in metric.tasks)
-    return tuple(metric for metric in defaults if metric.applies_at(sample_rate))
+    return tuple(
+        metric
+        for metric in table().values()
+        if task in metric.tasks
+        and metric.applies_at(sample_rate)
+        and (counts_vary or not metric.counts_vary)
+    )
 
 
 def spec(metrics: Iterable[Metric] | None = None) -> list[dict[str, object]]:

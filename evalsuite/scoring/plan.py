@@ -86,7 +86,8 @@ def plan_score(
             f"The manifest's task is {task!r}; scores are defined for "
             f"{', '.join(sorted(ALL_TASKS))}: correct the recipe and draw the set again."
         )
-    chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
+    counts_vary = len({len(mixture.targets) for mixture in mixtures}) > 1
+    chosen = select(task=task, sample_rate=sample_rate, metrics=metrics, counts_vary=counts_vary)
     check_set_files(rendered, mixtures)
     return Plan(rendered, estimates_folder, estimates, split, mixtures, task, chosen)
 

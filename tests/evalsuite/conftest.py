@@ -25,7 +25,8 @@ FRAMES = 4000
 class MakeSet(Protocol):
     """Renders a set of `n` mixtures of noise, whose sources have `names`; returns its folder.
 
-    The sources count as speech unless they have other `kinds`.
+    The sources count as speech unless they have other `kinds`. With `counts` mixture number i has
+    the first `counts[i]` sources alone, and an empty one is noise.
     """
 
     def __call__(
@@ -38,6 +39,7 @@ class MakeSet(Protocol):
         split: str = "test",
         seed: int = 0,
         kinds: Sequence[str] = (),
+        counts: Sequence[int] = (),
     ) -> Path: ...
 
 
@@ -88,10 +90,13 @@ def make_set(tmp_path: Path) -> MakeSet:
         split: str = "test",
         seed: int = 0,
         kinds: Sequence[str] = (),
+        counts: Sequence[int] = (),
     ) -> Path:
         folder = tmp_path / name
+        kind_of = list(zip_longest(names, kinds))
         mixtures = [
-            _mixture(f"{split}_{i:03d}", split, dict(zip_longest(names, kinds))) for i in range(n)
+            _mixture(f"{split}_{i:03d}", split, dict(kind_of[: (counts or [None] * n)[i]]))
+            for i in range(n)
         ]
         header = Header(
             name=folder.name,
@@ -153,7 +158,8 @@ def _render(folder: Path, mixture: Mixture, seed: int) -> list[FileRow]:
     generator = np.random.default_rng([seed, *mixture.id.encode()])
     names = [source.name for source in mixture.sources]
     sources = 0.1 * generator.standard_normal((len(names), FRAMES)).astype("f4")
-    signals = {"mixture": sources.sum(axis=0), **dict(zip(names, sources, strict=True))}
+    mixed = sources.sum(axis=0) if names else 0.01 * generator.standard_normal(FRAMES).astype("f4")
+    signals = {"mixture": mixed, **dict(zip(names, sources, strict=True))}
     return [_write(folder, mixture, name, samples) for name, samples in signals.items()]
 
 

@@ -8,6 +8,7 @@ import soundfile
 
 from evalsuite import run as run_module
 from evalsuite.run import run
+from evalsuite.scoring.folder import ScoreFolder
 from mixgen.core.errors import InputError, UsageError
 from tests.evalsuite.conftest import MakeSet
 
@@ -152,3 +153,24 @@ def test_a_leaderboard_grows(make_set: MakeSet, tmp_path: Path) -> None:
         ("one", "test", "mixture"),
         ("two", "valid", "mixture"),
     ]
+
+
+def test_scenes_of_no_one_and_two_sources_are_scored(make_set: MakeSet, tmp_path: Path) -> None:
+    """The ranking is by P-SI-SNR; an empty scene has one row, of the mixture."""
+    folder = make_set(n=3, counts=[0, 1, 2])
+    result = run(sets=[folder], systems=["mixture", "oracle:irm"], out=tmp_path / "out", workers=1)
+    assert [row["model"] for row in result.rows] == ["oracle:irm", "mixture"]
+    oracle, mixture = result.rows
+    assert oracle["headline"] == "p_si_snr_mean"
+    assert (oracle["count_right_mean"], mixture["count_right_mean"]) == (1.0, 1 / 3)
+    assert (oracle["n_found_mean"], mixture["n_extra_mean"]) == (1.0, 1.0)
+    scores = ScoreFolder(tmp_path / "out" / "tiny" / "oracle-irm" / "scores")
+    assert [(row.id, row.reference) for row in scores.items] == [
+        ("test_000", None),
+        ("test_001", "s1"),
+        ("test_001", None),
+        ("test_002", "s1"),
+        ("test_002", "s2"),
+        ("test_002", None),
+    ]
+    assert {row.status for row in scores.items} == {"ok"}
