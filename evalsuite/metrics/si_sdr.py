@@ -1,18 +1,25 @@
-"""Ratios without a distortion filter: SI-SDR with the means removed, and SNR.
+"""Ratios without a distortion filter: SI-SDR and its parts, SNR and SD-SDR.
 
 J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done?", ICASSP 2019.
 The channels form one vector: a level difference between channels counts as an error.
 """
 
-import numpy as np
+from collections.abc import Mapping
+from functools import partial
 
-from evalsuite.metrics.item import Array, full_scale
+import numpy as np
+from scipy import linalg
+
+from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import ReferenceMetric, each_pair
-from evalsuite.metrics.outcome import Missing, Reason, Score, decibels
+from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
 from mixgen.core.vocabulary import ALL_TASKS
 
 # In float64, a residual of rounding errors alone lies at least 300 dB below the signal.
 LIMIT_DB = 280.0
+
+# The projection on the span of several references leaves larger rounding errors.
+SPAN_LIMIT_DB = 240.0
 
 # Silence has no SI-SDR; this is below what mixtures and poor estimates have, and the penalty that
 # the P-SI-SNR of Zhu et al. (arXiv 2011.12022) takes for a talker that is missing.
@@ -22,8 +29,8 @@ FLOOR_DB = -30.0
 _CONSTANT = 16 * np.finfo(np.float64).eps
 
 
-def si_sdr(*, reference: Array, estimate: Array) -> Score:
-    """Return the scale-invariant SDR in dB, after removing each channel's mean from both signals.
+def si_sdr(*, reference: Array, estimate: Array, zero_mean: bool = True) -> Score:
+    """Return the scale-invariant SDR in dB.
 
     With s the reference and e the estimate, as vectors over channels and time:
     a = <e, s> / |s|^2 and SI-SDR = 10 log10(|a s|^2 / |e - a s|^2). No epsilon is added to the
@@ -32,14 +39,52 @@ def si_sdr(*, reference: Array, estimate: Array) -> Score:
     Args:
         reference: shape (channels, time).
         estimate: shape (channels, time).
+        zero_mean: whether each channel's mean is removed from both signals first.
     """
-    s, e = (centred(*full_scale(samples)) for samples in (reference, estimate))
+    pair = [*full_scale(reference), *full_scale(estimate)]
+    s, e = (centred(samples) if zero_mean else samples.reshape(-1) for samples in pair)
     if not s.any():
         return Missing(Reason.SILENT_REFERENCE)
     if not e.any():
         return Missing(Reason.SILENT_ESTIMATE)
     target = (e @ s) / (s @ s) * s
     return decibels(target=energy(target), residual=energy(e - target), limit_db=LIMIT_DB)
+
+
+def _si_sir_sar(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+    """Split what SI-SDR counts as residual: other references, and what no reference explains.
+
+    With P the projection on the span of all references, SI-SIR = |a s|^2 / |P e - a s|^2 and
+    SI-SAR = |a s|^2 / |e - P e|^2.
+    """
+    basis = item.shared(_orthonormal_references)  # (rank, channels * time)
+    return {
+        index: _parts(centred(*full_scale(item.references[index])), estimate, basis)
+        for index, estimate in estimates.items()
+    }
+
+
+def _parts(s: Array, estimate: Array, basis: Array) -> Scores:
+    e = centred(*full_scale(estimate))
+    if not s.any() or not e.any():
+        silence = Reason.SILENT_REFERENCE if not s.any() else Reason.SILENT_ESTIMATE
+        return dict.fromkeys(("si_sir", "si_sar"), Missing(silence))
+    target, spanned = (e @ s) / (s @ s) * s, (basis @ e) @ basis
+    own = energy(target)
+    sir: Score = Missing(Reason.ONE_REFERENCE)
+    if len(basis) > 1:
+        interference = energy(spanned - target)
+        sir = decibels(target=own, residual=interference, limit_db=SPAN_LIMIT_DB)
+    sar = decibels(target=own, residual=energy(e - spanned), limit_db=SPAN_LIMIT_DB)
+    return {"si_sir": sir, "si_sar": sar}
+
+
+def _orthonormal_references(item: ScoringItem) -> Array:
+    vectors = [centred(*full_scale(reference)) for reference in item.references]
+    sounding = [vector / np.linalg.norm(vector) for vector in vectors if vector.any()]
+    if not sounding:
+        return np.zeros((0, item.mixture.size))
+    return np.asarray(linalg.orth(np.stack(sounding).T).T)
 
 
 def snr(*, reference: Array, estimate: Array) -> Score:
@@ -53,6 +98,24 @@ def snr(*, reference: Array, estimate: Array) -> Score:
         return Missing(Reason.SILENT_REFERENCE)
     s, e = full_scale(reference, estimate)
     return decibels(target=energy(s), residual=energy(s - e), limit_db=LIMIT_DB)
+
+
+def sd_sdr(*, reference: Array, estimate: Array) -> Score:
+    """Return the scale-dependent SDR in dB: 10 log10(|a s|^2 / |s - e|^2), with a as in SI-SDR.
+
+    It is the SNR less what a too quiet estimate (a < 1) lacks; means are kept.
+
+    Args:
+        reference: shape (channels, time).
+        estimate: shape (channels, time).
+    """
+    if not reference.any():
+        return Missing(Reason.SILENT_REFERENCE)
+    if not estimate.any():
+        return Missing(Reason.SILENT_ESTIMATE)
+    s, e = (samples.reshape(-1) for samples in full_scale(reference, estimate))
+    target = (e @ s) / (s @ s) * s
+    return decibels(target=energy(target), residual=energy(s - e), limit_db=LIMIT_DB)
 
 
 def centred(samples: Array) -> Array:
@@ -94,5 +157,42 @@ METRICS = (
         source="10 log10(|s|^2 / |s - e|^2)",
         floor=0.0,
         improvements=("snr",),
+    ),
+    ReferenceMetric(
+        name="si_sdr_nozm",
+        columns=("si_sdr_nozm",),
+        score=each_pair("si_sdr_nozm", partial(si_sdr, zero_mean=False)),
+        unit="dB",
+        tasks=frozenset(),
+        parameters={"mean": "kept", "channels": "one vector", "limit_db": LIMIT_DB},
+        source="Le Roux et al., ICASSP 2019, arXiv:1811.02508",
+        floor=FLOOR_DB,
+        improvements=("si_sdr_nozm",),
+    ),
+    ReferenceMetric(
+        name="si_bss",
+        columns=("si_sir", "si_sar"),
+        score=_si_sir_sar,
+        unit="dB",
+        tasks=frozenset(),
+        parameters={
+            "mean": "removed from all",
+            "channels": "one vector",
+            "limit_db": SPAN_LIMIT_DB,
+        },
+        source="Le Roux et al., ICASSP 2019, arXiv:1811.02508",
+        floor=FLOOR_DB,
+        improvements=("si_sir",),
+    ),
+    ReferenceMetric(
+        name="sd_sdr",
+        columns=("sd_sdr",),
+        score=each_pair("sd_sdr", sd_sdr),
+        unit="dB",
+        tasks=frozenset(),
+        parameters={"mean": "kept", "channels": "one vector", "limit_db": LIMIT_DB},
+        source="Le Roux et al., ICASSP 2019, arXiv:1811.02508",
+        floor=FLOOR_DB,
+        improvements=("sd_sdr",),
     ),
 )

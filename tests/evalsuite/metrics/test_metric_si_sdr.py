@@ -1,13 +1,16 @@
 """SI-SDR and SNR against published values, other implementations and closed forms."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalsuite.metrics import evaluate
 from evalsuite.metrics.outcome import Missing, Reason
 from evalsuite.metrics.si_sdr import si_sdr, snr
-from tests.evalsuite.metrics.conftest import Array
+from tests.evalsuite.metrics.conftest import Array, Pair
 
 # The pair in the doctests of torchmetrics, which print its values.
 TARGET = np.array([[3.0, -0.5, 2.0, 7.0]])
@@ -16,6 +19,8 @@ PREDICTION = np.array([[2.5, 0.0, 2.0, 8.0]])
 
 def test_torchmetrics_published_values() -> None:
     assert si_sdr(reference=TARGET, estimate=PREDICTION) == pytest.approx(15.0918, abs=5e-5)
+    with_means = si_sdr(reference=TARGET, estimate=PREDICTION, zero_mean=False)
+    assert with_means == pytest.approx(18.4030, abs=5e-5)
     assert snr(reference=TARGET, estimate=PREDICTION) == pytest.approx(16.1805, abs=5e-5)
 
 
@@ -84,3 +89,46 @@ def test_orthogonal_estimate_has_no_value() -> None:
     reference, estimate = np.array([[1.0, -1.0, 0.0, 0.0]]), np.array([[0.0, 0.0, 1.0, -1.0]])
     value = si_sdr(reference=reference, estimate=estimate)
     assert value == Missing(Reason.ORTHOGONAL_ESTIMATE)
+
+
+@pytest.fixture
+def correlated() -> Pair:
+    """References and estimates (2, time), with offsets, of sources that are not orthogonal."""
+    rng = np.random.default_rng(0)
+    references = rng.standard_normal((2, 8000)) + np.array([[0.1], [-0.2]])
+    references[1] += 0.3 * references[0]
+    return references, references + 0.3 * references[::-1] + 0.2 * rng.standard_normal((2, 8000))
+
+
+def ratios(references: Array, estimates: Array) -> list[Mapping[str, float | None]]:
+    scores = evaluate(
+        references=references[:, None],
+        estimates=list(estimates[:, None]),
+        mixture=references.sum(axis=0)[None],
+        sample_rate=8000,
+        metrics=["si_sdr", "si_sdr_nozm", "si_bss", "sd_sdr", "snr"],
+    )
+    return [reference.values for reference in scores.references]
+
+
+def test_si_sdr_with_means_and_si_sir_are_those_of_fast_bss_eval(correlated: Pair) -> None:
+    oracle = pytest.importorskip("fast_bss_eval", reason="fast_bss_eval is the oracle here")
+    ours = ratios(*correlated)
+    for zero_mean, column in ((False, "si_sdr_nozm"), (True, "si_sdr")):
+        sdr, sir, _, _ = oracle.si_bss_eval_sources(*correlated, zero_mean=zero_mean)
+        np.testing.assert_allclose([row[column] for row in ours], sdr, atol=1e-9)
+    np.testing.assert_allclose([row["si_sir"] for row in ours], sir, atol=1e-9)
+
+
+def test_interference_and_artifacts_add_up_to_the_residual(correlated: Pair) -> None:
+    """As the paper defines them; SAR of fast_bss_eval has the interference in its numerator."""
+    for row in ratios(*correlated):
+        sdr, sir, sar = (10 ** (-(row[name] or 0) / 10) for name in ("si_sdr", "si_sir", "si_sar"))
+        assert sir + sar == pytest.approx(sdr, rel=1e-12)
+
+
+def test_sd_sdr_is_snr_less_the_lack_of_level(correlated: Pair) -> None:
+    references, estimates = correlated
+    gains = (references * estimates).sum(axis=1) / (references**2).sum(axis=1)
+    for row, gain in zip(ratios(references, estimates), gains, strict=True):
+        assert row["sd_sdr"] == pytest.approx((row["snr"] or 0) + 20 * np.log10(gain))
