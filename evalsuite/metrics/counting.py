@@ -6,21 +6,22 @@ free universal sound separation data?", ICASSP 2021, arXiv:2011.00803 (which est
 under- and over-separation).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from evalsuite.metrics.diagnostics import leak_db
+from evalsuite.metrics.diagnostics import energy_db, leak_db
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import MixtureMetric
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from evalsuite.metrics.permutation import best_permutation
-from evalsuite.metrics.si_sdr import FLOOR_DB, energy, si_sdr
+from evalsuite.metrics.si_sdr import FLOOR_DB, si_sdr
 from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS
 
-# An estimate is active if its energy is more than this share of the quietest active reference's, in
-# an empty scene of the mixture's.
-ACTIVE_SHARE = 0.01
+# An estimate is active if its energy is above that of the quietest active reference, in an empty
+# scene that of the mixture, less this.
+ACTIVE_RANGE_DB = 20.0
 PENALTY_DB = 30.0
 
 
@@ -31,9 +32,11 @@ def active_references(item: ScoringItem) -> list[Array]:
 
 def active_estimates(item: ScoringItem, estimates: Sequence[Array | None]) -> list[Array]:
     """Return the estimates, each (channels, time), in which a source was found."""
-    energies = [energy(reference) for reference in active_references(item)]
-    threshold = ACTIVE_SHARE * min(energies, default=energy(item.mixture))
-    return [e for e in estimates if e is not None and energy(e) > threshold]
+    signals = active_references(item) or [item.mixture]
+    levels_db = [energy_db(signal) for signal in signals if signal.any()]
+    threshold_db = min(levels_db, default=-math.inf) - ACTIVE_RANGE_DB
+    sounding = (e for e in estimates if e is not None and e.any())
+    return [estimate for estimate in sounding if energy_db(estimate) > threshold_db]
 
 
 def p_si_snr(*, references: Sequence[Array], estimates: Sequence[Array]) -> Score:
@@ -118,7 +121,11 @@ METRICS = (
         score=_score_p_si_snr,
         unit="dB",
         tasks=SPEECH_TASKS | SOUND_TASKS,
-        parameters={"penalty_db": PENALTY_DB, "active_share": ACTIVE_SHARE, "mean": "removed"},
+        parameters={
+            "penalty_db": PENALTY_DB,
+            "active_range_db": ACTIVE_RANGE_DB,
+            "mean": "removed from both",
+        },
         source="Zhu, Yeh, Hasegawa-Johnson, ICASSP 2021, arXiv:2011.12022",
         floor=-PENALTY_DB,
         counts_vary=True,
@@ -129,7 +136,7 @@ METRICS = (
         score=_score_count,
         unit="1",
         tasks=SPEECH_TASKS | SOUND_TASKS,
-        parameters={"active_share": ACTIVE_SHARE},
+        parameters={"active_range_db": ACTIVE_RANGE_DB},
         source="Wisdom et al., ICASSP 2021, arXiv:2011.00803",
         floor=0.0,
         diagnostics=(
