@@ -31,10 +31,12 @@ from baselines.registry import model_spec
 from baselines.separator import Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import (
+    canonical_json,
     machine_errors,
     read_json,
     read_jsonl,
     read_text,
+    sha256_bytes,
     sha256_file,
     write_json,
     write_jsonl,
@@ -75,6 +77,17 @@ class Meta(Record):
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON-able data under the names used in the file."""
         return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def configuration_sha256(self) -> str:
+        """Hash of the system and its training: equal for runs that differ in their seed alone."""
+        training = {key: v for key, v in self.training.items() if key not in _NOT_CONFIGURATION}
+        known = [self.model, self.config, self.manifest_sha256, training]
+        return sha256_bytes(canonical_json(known).encode())
+
+
+# Of a training: where and on what it ran, and the seed.
+_NOT_CONFIGURATION = {"seed", "device", "threads", "workers", "memory_gb", "roots", "manifest"}
 
 
 def versions() -> dict[str, str]:

@@ -72,6 +72,9 @@ class Separator(nn.Module):
     assigns_whole_bins: ClassVar[bool] = False
     """True if a bin of the spectrogram goes to one source or another, so that estimates jump."""
 
+    external: ClassVar[bool] = False
+    """True for a program of others: it gets whole mixtures, and its MACs are not known."""
+
     causal: bool = False
     look_ahead: int | None = None
     """Samples after t that the estimate at t may depend on; None: the whole signal."""

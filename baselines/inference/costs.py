@@ -66,7 +66,9 @@ def _parameters(separator: "Separator", _statistics: RunStatistics, _device: "to
 
 def _macs_per_second(
     separator: "Separator", _statistics: RunStatistics, _device: "torch.device"
-) -> float:
+) -> float | None:
+    if separator.external:
+        return None
     from baselines.inference.macs import macs_per_second
 
     return macs_per_second(separator)

@@ -44,6 +44,8 @@ def separate_long(
             f"The overlap is {overlap_s} s of a {chunk_s} s chunk; it must be above 0 and at most "
             "half the chunk."
         )
+    if separator.external:
+        return separator(mixture)
     time = mixture.shape[-1]
     n_src = separator.n_src if references is None else references.shape[1]
     named = references is not None or separator.source_names is not None

@@ -20,12 +20,13 @@ from baselines.checkpoint import (
     read_meta,
     versions,
 )
-from baselines.compatibility import build_for, check_compatible
+from baselines.compatibility import build_for, check_compatible, stem_names
 from baselines.inference.costs import COSTS, RunStatistics
 from baselines.inference.device import choose_device, set_threads
+from baselines.inference.external import is_external, open_external, split_name
 from baselines.inference.long import separate_long
 from baselines.registry import names
-from baselines.separator import Separator
+from baselines.separator import Hyperparameters, Separator
 from mixgen.audio.formats import FORMATS, write_samples
 from mixgen.audio.read import read_audio, resample, to_channels
 from mixgen.core.errors import InputError, PartialFailure, SuiteError, UsageError
@@ -48,7 +49,9 @@ class LoadedSystem:
 
     separator: Separator
     model: str
-    checkpoint_sha256: str | None
+    checkpoint_sha256: str | None = None
+    configuration_sha256: str | None = None
+    seed: int | None = None
 
 
 def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem:
@@ -67,7 +70,9 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem
                 f"{system} is not trained: give a checkpoint folder, or make one with "
                 f"`baselines train {system} --out FOLDER`."
             )
-        return LoadedSystem(separator, str(system), None)
+        return LoadedSystem(separator, str(system))
+    if is_external(str(system)) and not is_checkpoint(Path(system)):
+        return LoadedSystem(*_open_external(str(system), mixtures))
     folder = Path(system)
     if not folder.exists() and not is_checkpoint(folder):
         raise UsageError(
@@ -76,7 +81,26 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem
         )
     separator = load(folder)
     check_compatible(separator, mixtures)
-    return LoadedSystem(separator, read_meta(folder).model, checkpoint_sha256(folder))
+    meta = read_meta(folder)
+    return LoadedSystem(
+        separator,
+        meta.model,
+        checkpoint_sha256(folder),
+        meta.configuration_sha256,
+        meta.training.get("seed"),
+    )
+
+
+def _open_external(system: str, mixtures: Sequence[Mixture]) -> tuple[Separator, str, str | None]:
+    model, program = split_name(system)
+    hyperparameters = Hyperparameters(
+        n_src=max(*(len(mixture.targets) for mixture in mixtures), 1),
+        sample_rate=mixtures[0].sample_rate,
+        channels=mixtures[0].channels,
+        source_names=stem_names(mixtures),
+    )
+    separator, sha256 = open_external(program, hyperparameters)
+    return separator, model, sha256
 
 
 def separate_set(
@@ -109,6 +133,8 @@ def separate_set(
         "schema": SCHEMA,
         "model": opened.model,
         "checkpoint_sha256": opened.checkpoint_sha256,
+        "configuration_sha256": opened.configuration_sha256,
+        "seed": opened.seed,
         "manifest_sha256": rendered.manifest.sha256,
         "split": split,
         "named": names_of.named,
@@ -224,6 +250,8 @@ def _separate_all(
 @torch.no_grad()
 def _warm_up(separator: Separator) -> None:
     """Separate one second of silence, so that one-time costs are not measured."""
+    if separator.external:
+        return
     mixture = torch.zeros(1, separator.channels, separator.sample_rate, device=_device(separator))
     silence = torch.zeros(1, separator.n_src, *mixture.shape[1:], device=mixture.device)
     separate_long(separator, mixture, silence if separator.uses_references else None)

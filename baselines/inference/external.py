@@ -1,0 +1,225 @@
+"""Programs of others that separate, behind the interface of a separator.
+
+- `module:function`: called with a mixture, float32 (channels, time), and its sample rate; returns
+  an array of this shape for each source, in a list, stacked, or in a dict by the names of stems.
+- `module:Class`: a torch module that is built without arguments and maps (batch, channels, time)
+  to (batch, n_src, channels, time), as `Separator.forward` does.
+- `FILE.onnx`: a model of the same shapes, run by onnxruntime.
+- a command line with `{mixture}`, the WAV file to read, and `{out}`, the folder to write one WAV
+  file per source to: its name is that of the stem, or any.
+
+Each gets one whole mixture at a time. Estimates that lack, beside the sources of the set, are
+silent. `NAME=` in front gives a system another name in tables.
+"""
+
+import hashlib
+import importlib
+import inspect
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from baselines.separator import Hyperparameters, Separator
+from mixgen.core.errors import InputError, SuiteError, UsageError
+from mixgen.core.files import sha256_file
+
+Signal = NDArray[np.float32]
+Answer = Mapping[str, Any] | Sequence[Any] | NDArray[Any]
+Call = Callable[[Signal, int], Answer]
+
+_NAMED = re.compile(r"([\w.-]+)=(.+)", re.DOTALL)
+_ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class External(Separator):
+    """A separator whose work another program does."""
+
+    external = True
+
+    def __init__(self, hyperparameters: Hyperparameters, call: Call) -> None:
+        super().__init__(hyperparameters)
+        self.call = call
+        # The parameters of a torch module count as those of the system.
+        self.module = call.module if isinstance(call, TorchCall) else None
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """Separate mixture (1, channels, time) into (1, n_src, channels, time).
+
+        Raises:
+            InputError: the program failed, or returned something else than signals of this shape.
+        """
+        self.check_mixture(mixture)
+        samples = mixture[0].cpu().numpy()
+        try:
+            estimates = self._stacked(self.call(samples, self.sample_rate), samples.shape)
+        except SuiteError:
+            raise
+        except Exception as error:  # whatever the program of others raises
+            raise InputError(f"{type(error).__name__}: {error}") from error
+        return torch.from_numpy(estimates)[None].to(mixture.device)
+
+    def _stacked(self, answer: Answer, shape: tuple[int, ...]) -> Signal:
+        """Return the estimates of an answer, (n_src, channels, time)."""
+        if isinstance(answer, Mapping):
+            answer = self._in_order(answer)
+        signals = [np.asarray(signal, dtype=np.float32) for signal in answer]
+        if shape[0] == 1:
+            signals = [s[None] if s.ndim == 1 else s for s in signals]
+        wrong = next((s.shape for s in signals if s.shape != shape), None)
+        if wrong is not None:
+            raise InputError(f"an estimate has shape {wrong}, the mixture {shape} (channels, time)")
+        if len(signals) > self.n_src:
+            raise InputError(f"{len(signals)} estimates, and the set has {self.n_src} sources")
+        silence = [np.zeros(shape, np.float32)] * (self.n_src - len(signals))
+        return np.stack([*signals, *silence])
+
+    def _in_order(self, answer: Mapping[str, Any]) -> list[Any]:
+        if self.source_names is None:
+            return list(answer.values())
+        missing = [name for name in self.source_names if name not in answer]
+        if missing:
+            raise InputError(f"no estimate of {', '.join(missing)}, but of {', '.join(answer)}")
+        return [answer[name] for name in self.source_names]
+
+
+class TorchCall:
+    """Calls a torch module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module.eval()
+
+    def __call__(self, mixture: Signal, _sample_rate: int) -> Answer:
+        """Return the estimates of one mixture."""
+        estimates: Tensor = self.module(torch.from_numpy(mixture)[None])
+        return estimates[0].numpy()
+
+
+class OnnxCall:
+    """Calls an ONNX model."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UsageError(
+                f"{path} needs onnxruntime: pip install separation-suite[onnx]."
+            ) from None
+        try:
+            self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has its own errors, without a common base
+            raise InputError(f"{path} is no ONNX model that can be run ({error}).") from None
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, mixture: Signal, _sample_rate: int) -> Answer:
+        """Return the estimates of one mixture."""
+        estimates: NDArray[Any] = self.session.run(None, {self.input: mixture[None]})[0][0]
+        return estimates
+
+
+class CommandCall:
+    """Runs a command line."""
+
+    def __init__(self, command: str) -> None:
+        self.words = shlex.split(command)
+        if shutil.which(self.words[0]) is None:
+            raise UsageError(f"There is no program {self.words[0]}: check the command line.")
+
+    def __call__(self, mixture: Signal, sample_rate: int) -> Answer:
+        """Return the estimates of one mixture: by name, sorted."""
+        with tempfile.TemporaryDirectory(prefix="separation-") as folder:
+            path, out = Path(folder, "mixture.wav"), Path(folder, "out")
+            out.mkdir()
+            soundfile.write(path, mixture.T, sample_rate, subtype="FLOAT")
+            files = {"{mixture}": str(path), "{out}": str(out)}
+            self._run([_replaced(word, files) for word in self.words])
+            return {file.stem: _read(file, sample_rate) for file in sorted(out.glob("*.wav"))}
+
+    def _run(self, words: Sequence[str]) -> None:
+        ended = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+        if ended.returncode:
+            last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
+            raise InputError(f"{words[0]} ended with code {ended.returncode}: {last}")
+
+
+def _replaced(word: str, files: Mapping[str, str]) -> str:
+    for mark, path in files.items():
+        word = word.replace(mark, path)
+    return word
+
+
+def _read(path: Path, sample_rate: int) -> Signal:
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError):
+        raise InputError(f"{path.name} of the command cannot be read") from None
+    if rate != sample_rate:
+        raise InputError(f"{path.name} of the command has {rate} Hz, the mixture {sample_rate} Hz")
+    return np.ascontiguousarray(samples.T)
+
+
+def is_external(system: str) -> bool:
+    """Return whether a system, neither registered nor a checkpoint, is a program of others."""
+    _, system = split_name(system)
+    is_command = "{mixture}" in system and "{out}" in system
+    return is_command or system.endswith(".onnx") or _ATTRIBUTE.fullmatch(system) is not None
+
+
+def split_name(system: str) -> tuple[str, str]:
+    """Return the name in front of a system, or the system itself, and the system."""
+    named = _NAMED.fullmatch(system)
+    return (named[1], named[2]) if named else (system, system)
+
+
+def open_external(system: str, hyperparameters: Hyperparameters) -> tuple[Separator, str | None]:
+    """Return the separator, and the hash of its file; a command has none.
+
+    Args:
+        system: `module:function`, `module:Class`, an ONNX file or a command line.
+        hyperparameters: sources, rate, channels and names of the set.
+
+    Raises:
+        UsageError: the module, its attribute or the program does not exist.
+        InputError: the ONNX file cannot be read.
+    """
+    if "{mixture}" in system:
+        return External(hyperparameters, CommandCall(system)), None
+    if system.endswith(".onnx"):
+        path = Path(system)
+        if not path.is_file():
+            raise UsageError(f"There is no ONNX file {path}: check the path.")
+        return External(hyperparameters, OnnxCall(path)), sha256_file(path)
+    found = _attribute(system)
+    source = inspect.getsourcefile(found) if callable(found) else None
+    sha256 = None if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return External(hyperparameters, TorchCall(found())), sha256
+    if not callable(found):
+        raise UsageError(f"{system} is neither a function nor a torch module.")
+    return External(hyperparameters, found), sha256
+
+
+def _attribute(system: str) -> Any:
+    module_name, _, path = system.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # the working folder
+    try:
+        found: Any = importlib.import_module(module_name)
+        for name in path.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"{system} is no registered separator and cannot be imported ({error})."
+        ) from None
+    return found

@@ -1,0 +1,147 @@
+"""Programs of others: functions, classes, command lines; what they return and how they fail."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from baselines.inference.separate import separate_set
+from mixgen.core.errors import InputError, PartialFailure, UsageError
+from mixgen.sets.rendered import RenderedSet
+from tests.baselines.conftest import TinySet
+
+MODULE = """
+import numpy as np
+import torch
+
+def halves(mixture, sample_rate):
+    assert mixture.dtype == np.float32 and sample_rate == 8000
+    return [0.5 * mixture, 0.25 * mixture]
+
+def stacked(mixture, sample_rate):
+    return np.stack(halves(mixture, sample_rate))
+
+def mono(mixture, sample_rate):
+    return [signal[0] for signal in halves(mixture, sample_rate)]
+
+def one(mixture, sample_rate):
+    return [mixture]
+
+def many(mixture, sample_rate):
+    return [mixture] * 3
+
+def short(mixture, sample_rate):
+    return [mixture[:, :-1]] * 2
+
+def broken(mixture, sample_rate):
+    return mixture["no"]
+
+class Half(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, mixture):
+        return torch.stack([self.gain * mixture, 0.25 * mixture], 1)
+
+NUMBER = 3
+"""
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import soundfile
+mixture, out = sys.argv[1:]
+samples, rate = soundfile.read(mixture)
+for name, gain in (("a", 0.5), ("b", 0.25)):
+    soundfile.write(Path(out, f"{name}.wav"), gain * samples, rate, subtype="FLOAT")
+"""
+COMMAND = f"{sys.executable} 'others script.py' {{mixture}} {{out}}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder with a module and a script."""
+    (tmp_path / "others_module.py").write_text(MODULE)
+    (tmp_path / "others script.py").write_text(SCRIPT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("others_module", None)
+
+
+def run(system: str, tiny: TinySet) -> dict[str, Any]:
+    return separate_set(system, tiny.rendered, Path("est"), device="cpu", threads=1)
+
+
+@pytest.mark.parametrize("system", ["halves", "stacked", "mono", "Half", COMMAND])
+def test_estimates_are_what_the_program_returns(system: str, speech: TinySet, folder: Path) -> None:
+    system = system if " " in system else f"others_module:{system}"
+    record = run(system, speech)
+    assert (record["model"], record["estimates"]) == (system, ["est1", "est2"])
+    assert record["macs_per_second"] is None
+    assert record["parameters"] == (1 if "Half" in system else 0)
+    assert (record["checkpoint_sha256"] is None) == (system == COMMAND)
+    rendered = RenderedSet(speech.rendered)
+    for mixture in rendered.mixtures("test"):
+        for name, gain in (("est1", 0.5), ("est2", 0.25)):
+            samples, _ = soundfile.read(folder / "est" / mixture.id / f"{name}.wav")
+            expected = gain * rendered.load_mixture(mixture.id)[0]
+            np.testing.assert_allclose(samples, expected, atol=1e-7)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_name_in_front_is_the_name_of_the_system(speech: TinySet) -> None:
+    assert run(f"mine={COMMAND}", speech)["model"] == "mine"
+
+
+def test_fewer_estimates_than_sources_are_silent(speech: TinySet, folder: Path) -> None:
+    run("others_module:one", speech)
+    paths = list((folder / "est").glob("*/est2.wav"))
+    assert paths
+    assert not any(soundfile.read(path)[0].any() for path in paths)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("system", "reason"),
+    [
+        ("others_module:many", "3 estimates, and the set has 2 sources"),
+        ("others_module:short", "an estimate has shape"),
+        ("others_module:broken", "IndexError: only integers"),
+        (f"{sys.executable} -c 'raise SystemExit(7)' {{mixture}} {{out}}", "ended with code 7"),
+    ],
+)
+def test_a_failure_is_a_failed_mixture(
+    system: str, reason: str, speech: TinySet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(PartialFailure):
+        run(system, speech)
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        ("no_module:f", "cannot be imported"),
+        ("others_module:f", "cannot be imported"),
+        ("others_module:NUMBER", "neither a function nor a torch module"),
+        ("no-program {mixture} {out}", "There is no program no-program"),
+        ("no.onnx", "There is no ONNX file"),
+    ],
+)
+def test_what_does_not_exist_is_a_sentence(system: str, words: str, speech: TinySet) -> None:
+    with pytest.raises(UsageError, match=words):
+        run(system, speech)
+
+
+def test_a_broken_onnx_file_is_a_sentence(speech: TinySet, folder: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    (folder / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(InputError, match="is no ONNX model"):
+        run("broken.onnx", speech)
