@@ -28,30 +28,78 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 @app.command("score")
 def score_command(
-    set_folder: Annotated[Path, typer.Option("--set", help="A rendered set.")],
-    estimates: Annotated[Path, typer.Option(help="Estimates made by `baselines separate`.")],
+    estimates: Annotated[Path, typer.Option(help="Folder of estimates.")],
     out: Annotated[Path, typer.Option(help="Folder for items.jsonl and run.json.")],
+    set_folder: Annotated[Path | None, typer.Option("--set", help="A rendered set.")] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Folder of references, in place of --set.")
+    ] = None,
+    mixtures: Annotated[
+        Path | None, typer.Option(help="Folder of mixtures: ID.wav or ID/mixture.wav.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the system; default: that of the folder.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Of --references; default: speech or music separation.")
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --references: id/source, source/id or id_source. Default: found out."
+        ),
+    ] = None,
+    sources: Annotated[
+        str | None, typer.Option(help="Of --references, separated by commas; default: all.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Default: the one that was separated.")] = None,
     metrics: Metrics = None,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score estimates against the references of a set.
+    """Score estimates against the references of a rendered set, or of any folder.
+
+    Folders of other programs hold ID/SOURCE.wav, SOURCE/ID.wav (LibriMix) or ID_SOURCE.wav.
 
     Example: evalsuite score --set sets/two_talkers --estimates est/conv_tasnet --out scores/ct
+
+    Example: evalsuite score --references Libri2Mix/test --estimates est --out scores/est
     """
-    from evalsuite.scoring.score import score
+    from evalsuite.scoring.folder import ScoreFolder
+    from evalsuite.scoring.pairing import pair_folders
+    from evalsuite.scoring.plan import plan_score
+    from evalsuite.scoring.score import score_plan
     from evalsuite.show import first_lines
     from mixgen.core.workers import default_workers
 
-    scores = score(
-        set_folder,
-        estimates,
-        out,
-        split=split,
-        metrics=_names(metrics),
-        workers=workers or default_workers(),
-    )
+    if references is None:
+        if set_folder is None:
+            raise UsageError("Give --set, a rendered set, or --references, a folder of audio.")
+        if any(option is not None for option in (mixtures, name, task, layout, sources)):
+            raise UsageError(
+                "--mixtures, --name, --task, --layout and --sources go with --references: the set "
+                "has its own."
+            )
+        plan = plan_score(set_folder, estimates, split=split, metrics=_names(metrics))
+    elif set_folder is not None:
+        raise UsageError("Give either --set, a rendered set, or --references, a folder of audio.")
+    else:
+        pairing = pair_folders(
+            references,
+            estimates,
+            mixtures=mixtures,
+            name=name,
+            task=task,
+            layout=layout,
+            sources=_names(sources),
+            metrics=_names(metrics),
+        )
+        print_status(f"paired {pairing.summary}")
+        for line in first_lines(pairing.unmatched):
+            print_status(f"unmatched: {line}")
+        plan = pairing.plan
+    score_plan(plan, out, workers=workers or default_workers())
+    scores = ScoreFolder(out)
     counts = scores.run.counts
     if as_json:
         _print_json(scores.run.as_dict())
@@ -74,18 +122,29 @@ def score_command(
 def rank_command(
     scores: Annotated[list[Path], typer.Argument(help="Folders made by `evalsuite score`.")],
     out: Annotated[Path | None, typer.Option(help="CSV file to write the leaderboard to.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Markdown file to write the tables to.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank score folders, separately for each set, split and metric definition.
 
-    Example: evalsuite rank scores/* --out leaderboard.csv
-    """
-    from evalsuite.leaderboard import rank, write_leaderboard
-    from evalsuite.show import leaderboard_text
+    Beside the leaderboard, files named LEADERBOARD_by_COUNT.csv and the like hold its slices: by
+    number of sources, overlap, SNR, T60 and stem, where they vary; LEADERBOARD_seeds.csv joins the
+    rows that differ in the seed of training alone.
 
-    rows = rank(scores)
-    if out is not None:
-        write_leaderboard(out, rows)
+    Example: evalsuite rank scores/* --out leaderboard.csv --markdown leaderboard.md
+    """
+    from evalsuite.leaderboard import rank
+    from evalsuite.run import write_boards
+    from evalsuite.scoring.folder import ScoreFolder
+    from evalsuite.show import leaderboard_markdown, leaderboard_text
+    from mixgen.core.files import write_text
+
+    opened = [ScoreFolder(folder) for folder in scores]
+    rows = rank(opened) if out is None else write_boards(out, opened)
+    if markdown is not None:
+        write_text(markdown, leaderboard_markdown(rows))
     if as_json:
         _print_json(rows)
     else:

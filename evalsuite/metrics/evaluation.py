@@ -83,7 +83,7 @@ def evaluate(
     *,
     references: ArrayLike,
     estimates: Sequence[ArrayLike | None],
-    mixture: ArrayLike,
+    mixture: ArrayLike | None = None,
     sample_rate: int,
     names: Sequence[str] | None = None,
     task: str = "speech_separation",
@@ -97,7 +97,7 @@ def evaluate(
     Args:
         references: shape (n_ref, channels, time), float.
         estimates: n_est arrays of shape (channels, time); None for one that is missing.
-        mixture: shape (channels, time).
+        mixture: shape (channels, time); without one there are no improvements.
         sample_rate: in Hz.
         names: of the references, if estimate number i belongs to reference number i. By default
             the best permutation is searched.
@@ -146,7 +146,7 @@ def evaluate(
 def evaluate_mixture(
     *,
     references: ArrayLike,
-    mixture: ArrayLike,
+    mixture: ArrayLike | None,
     sample_rate: int,
     task: str = "speech_separation",
     metrics: Sequence[str] | None = None,
@@ -223,8 +223,12 @@ def _baseline(
     item: ScoringItem, metrics: Sequence[Metric], labels: Sequence[str]
 ) -> tuple[ReferenceScores, ...]:
     improved = [metric for metric in of_reference(metrics) if metric.improvements]
-    scores = _score(item, improved, dict.fromkeys(range(len(labels)), item.mixture))
     columns = _improved_columns(improved)
+    if item.has_mixture:
+        scores = _score(item, improved, dict.fromkeys(range(len(labels)), item.mixture))
+    else:
+        unknown: Scores = dict.fromkeys(columns, Missing(Reason.NOT_APPLICABLE, "no mixture"))
+        scores = dict.fromkeys(range(len(labels)), unknown)
     return tuple(
         _reference_scores(label, None, {column: scores[index][column] for column in columns})
         for index, label in enumerate(labels)

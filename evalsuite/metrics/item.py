@@ -25,8 +25,9 @@ class ScoringItem:
 
     Attributes:
         references: shape (n_src, channels, time).
-        mixture: shape (channels, time).
+        mixture: shape (channels, time); silence if there is none.
         sample_rate: in Hz.
+        has_mixture: whether there is one.
         record: of the mixture in its manifest (activity, transcripts, number of sources); None if
             the signals come from elsewhere.
         read: returns another file of the mixture by its name (a far-end signal, an enrolment),
@@ -37,6 +38,7 @@ class ScoringItem:
     references: Array
     mixture: Array
     sample_rate: int
+    has_mixture: bool = True
     record: Mixture | None = None
     read: Callable[[str], Array] | None = None
     notes: dict[str, str] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class ScoringItem:
         cls,
         *,
         references: ArrayLike,
-        mixture: ArrayLike,
+        mixture: ArrayLike | None,
         sample_rate: int,
         record: Mixture | None = None,
         read: Callable[[str], Array] | None = None,
@@ -61,10 +63,12 @@ class ScoringItem:
         Raises:
             InputError: a shape is wrong, an axis is empty, or a sample is not finite.
         """
+        signals = np.asarray(references, dtype=np.float64)
         item = cls(
-            np.asarray(references, dtype=np.float64),
-            np.asarray(mixture, dtype=np.float64),
+            signals,
+            np.zeros(signals.shape[1:]) if mixture is None else np.asarray(mixture, np.float64),
             int(sample_rate),
+            mixture is not None,
             record,
             read,
         )

@@ -83,7 +83,7 @@ class ScoreFolder:
         """(mixture id, reference) to row; the reference is None for a row of the whole mixture."""
         return {(row.id, row.reference): row for row in self.items}
 
-    @property
+    @cached_property
     def stems(self) -> list[str]:
         """Names of the references in their order if the estimates carry them, else empty."""
         if not self.run.named:
@@ -94,14 +94,14 @@ class ScoreFolder:
         """Return mixture id to the mean of `column` over the references that have a value."""
         return _means((row.id, row.values.get(column)) for row in self.items)
 
-    def ranked(self, column: str, reference: str | None = None) -> dict[str, float]:
-        """Return mixture id to the mean of `column` over references, or that of one of them.
+    def ranked(self, column: str, rows: Iterable[ItemRow] | None = None) -> dict[str, float]:
+        """Return mixture id to the mean of `column` over rows, by default all.
 
         A failure, and a value that is worse than the metric's floor, counts as the floor. What has
         no value through no fault of the system is excluded.
         """
-        rows = (row for row in self.items if reference in (None, row.reference))
-        return _means((row.id, self._ranked_value(row, column)) for row in rows)
+        chosen = self.items if rows is None else rows
+        return _means((row.id, self._ranked_value(row, column)) for row in chosen)
 
     def _ranked_value(self, row: ItemRow, column: str) -> float | None:
         value, failed = row.values.get(column), is_failure(row, column)

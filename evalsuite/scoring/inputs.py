@@ -1,10 +1,9 @@
 """The files that a score reads: the set as it was rendered, the estimates as they are."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evalsuite.scoring.estimates import estimate_path
 from mixgen.audio.formats import read_file_samples, samples_sha256
 from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, sha256_bytes, sha256_file
@@ -13,14 +12,38 @@ from mixgen.core.workers import bounded_map, default_workers
 from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.sets.rendered import FileRow, RenderedSet, is_whole
 
+FileRows = Mapping[tuple[str, str], FileRow]
+"""(mixture id, file name) to what is recorded of the file."""
 
-def check_set_files(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> None:
-    """Check that the mixtures and references hold the samples that rendered.jsonl records.
+
+def recorded_files(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> FileRows:
+    """Return what rendered.jsonl records of the files of the mixtures.
 
     Raises:
-        InputError: a file is missing, altered or not recorded.
+        InputError: it has no line for a mixture or a reference.
     """
-    rows = list(_rows_of(rendered, mixtures))
+    ids = {mixture.id for mixture in mixtures}
+    rows = {(row.id, row.name): row for row in rendered.record if row.id in ids}
+    for key in _scored_files(mixtures):
+        if key not in rows:
+            raise InputError(
+                f"{rendered.record.path} has no line for {'/'.join(key)}: run `mixgen render` with "
+                "the set's manifest to finish the set."
+            )
+    return rows
+
+
+def _scored_files(mixtures: Iterable[Mixture]) -> Iterator[tuple[str, str]]:
+    """Yield the mixture and the references of each mixture: its id, and the name of the file."""
+    return ((m.id, name) for m in mixtures for name in (MIXTURE, *m.targets))
+
+
+def check_files(rendered: RenderedSet, mixtures: Sequence[Mixture], rows: FileRows) -> None:
+    """Check that the mixtures and references hold the samples that were rendered.
+
+    Raises:
+        InputError: a file is missing or altered.
+    """
 
     def check(row: FileRow) -> None:
         if not is_whole(row, rendered.folder) and not _has_samples(row, rendered):
@@ -30,23 +53,32 @@ def check_set_files(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> None:
                 "repairs it."
             )
 
+    scored = [rows[key] for key in _scored_files(mixtures)]
     with ThreadPoolExecutor(default_workers()) as pool:
-        for _ in track(bounded_map(check, rows, window=64, executor=pool), "check", len(rows)):
+        checked = bounded_map(check, scored, window=64, executor=pool)
+        for _ in track(checked, "check", len(scored)):
             pass
 
 
-def _rows_of(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> Iterator[FileRow]:
-    """Yield the row of each mixture and of its references."""
-    recorded = {(row.id, row.name): row for row in rendered.record}
-    for mixture in mixtures:
-        for name in (MIXTURE, *mixture.targets):
-            row = recorded.get((mixture.id, name))
-            if row is None:
-                raise InputError(
-                    f"{rendered.record.path} has no line for {mixture.id}/{name}: run `mixgen "
-                    "render` with the set's manifest to finish the set."
-                )
-            yield row
+def conditions_of(mixture: Mixture, rows: FileRows) -> dict[str | None, dict[str, float]]:
+    """Return what was measured of each target of a mixture when it was rendered.
+
+    The keys of a target's conditions are `overlap` of the mixture, and where the target is a source
+    or a part of it, `snr_db` against all other sources together and `t60_s` of the room. Those of
+    the whole mixture have the target None.
+    """
+    of_mixture = {"overlap": rows[mixture.id, MIXTURE].measured.get("overlap")}
+    found: dict[str | None, dict[str, float | None]] = {None: of_mixture}
+    source_of = {file.name: source.name for source in mixture.sources for file in source.files}
+    for target in mixture.targets:
+        row = rows.get((mixture.id, source_of.get(target, target)))
+        measured = {} if row is None else row.measured
+        own = {"snr_db": measured.get("energy_ratio_db"), "t60_s": measured.get("t60_s")}
+        found[target] = {**of_mixture, **own}
+    return {
+        target: {name: value for name, value in conditions.items() if value is not None}
+        for target, conditions in found.items()
+    }
 
 
 def _has_samples(row: FileRow, rendered: RenderedSet) -> bool:
@@ -58,16 +90,15 @@ def _has_samples(row: FileRow, rendered: RenderedSet) -> bool:
     return samples_sha256(samples) == row.sha256
 
 
-def estimates_sha256(folder: Path, mixtures: Sequence[Mixture], names: Iterable[str]) -> str:
-    """Return one hash of all estimates of the mixtures; missing files are a part of it."""
-    paths = [estimate_path(folder, mixture.id, name) for mixture in mixtures for name in names]
+def files_sha256(paths: Iterable[Path | None]) -> str:
+    """Return one hash of all files in their order; missing ones are a part of it."""
     with ThreadPoolExecutor(default_workers()) as pool:
         hashes = list(pool.map(_sha256_or_none, paths))
     return sha256_bytes(canonical_json(hashes).encode())
 
 
-def _sha256_or_none(path: Path) -> str | None:
+def _sha256_or_none(path: Path | None) -> str | None:
     try:
-        return sha256_file(path)
+        return None if path is None else sha256_file(path)
     except OSError:
         return None

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 
 from evalsuite.metrics import (
     ItemScores,
@@ -16,11 +15,8 @@ from evalsuite.metrics import (
 from evalsuite.metrics.evaluation import MixtureScores, failed_mixture, of_reference
 from evalsuite.metrics.item import Array
 from evalsuite.metrics.outcome import Missing, Reason, reason_of
-from evalsuite.scoring.estimates import Estimate, estimate_path, load_estimate
 from evalsuite.scoring.records import ItemRow
-from mixgen.audio.read import read_audio
-from mixgen.manifest.mixture import Mixture
-from mixgen.sets.rendered import RenderedSet
+from evalsuite.scoring.scene import Scene
 
 Baseline = tuple[ReferenceScores, ...]
 
@@ -30,19 +26,11 @@ class ScoringJob:
     """The part of a run that is the same for all mixtures.
 
     Attributes:
-        set_folder: the rendered set.
-        manifest_sha256: of that set; a worker opens the set again when it changes.
-        estimates_folder: with one folder of estimates per mixture.
-        estimate_names: file names of the estimates, without extension.
         named: the estimates carry the names of the targets and are not permuted.
         task: of the set.
         metrics: names of metrics.
     """
 
-    set_folder: Path
-    manifest_sha256: str
-    estimates_folder: Path
-    estimate_names: tuple[str, ...]
     named: bool
     task: str
     metrics: tuple[str, ...]
@@ -50,10 +38,9 @@ class ScoringJob:
 
 @dataclass(frozen=True)
 class PendingMixture:
-    """One mixture to score: its id, why the separator failed on it, its baseline if known."""
+    """One mixture to score, and its baseline if it is known."""
 
-    id: str
-    failure: str | None = None
+    scene: Scene
     baseline: Baseline | None = None
 
 
@@ -72,81 +59,66 @@ def score_mixture(job: ScoringJob, pending: PendingMixture) -> Scored:
     Raises:
         InputError: a file of the set cannot be used. Bad estimates make the mixture fail instead.
     """
-    rendered = _open_set(job.set_folder, job.manifest_sha256)
-    return _MixtureScorer(job, rendered, rendered.manifest.by_id[pending.id]).score(pending)
-
-
-@lru_cache(maxsize=1)
-def _open_set(folder: Path, manifest_sha256: str) -> RenderedSet:  # noqa: ARG001 (part of the key)
-    return RenderedSet(folder)
+    return _MixtureScorer(job, pending).score()
 
 
 class _MixtureScorer:
     """Scores one mixture and builds its rows."""
 
-    def __init__(self, job: ScoringJob, rendered: RenderedSet, mixture: Mixture) -> None:
+    def __init__(self, job: ScoringJob, pending: PendingMixture) -> None:
         self._job = job
-        self._rendered = rendered
-        self._mixture = mixture
-        self._names = tuple(mixture.targets) if job.named else job.estimate_names
+        self._scene = pending.scene
+        self._known_baseline = pending.baseline
+        self._names = tuple(pending.scene.estimates)
 
-    def score(self, pending: PendingMixture) -> Scored:
-        """Return the rows, and the baseline of `pending` or the one computed for the rows."""
-        if pending.failure is not None:
-            problem = Missing(Reason.MISSING_ESTIMATE, f"the separator failed: {pending.failure}")
-            return self._failed(0, problem, pending)
-        estimates = [self._load(name) for name in self._names]
+    def score(self) -> Scored:
+        """Return the rows, and the baseline that is known or the one computed for the rows."""
+        failure = self._scene.failure
+        if failure is not None:
+            problem = Missing(Reason.MISSING_ESTIMATE, f"the separator failed: {failure}")
+            return self._failed(0, problem)
+        estimates = self._scene.load_estimates()
         n_est = sum(estimate is not None for estimate in estimates)
         unusable = next((e for e in estimates if isinstance(e, Missing)), None)
         if unusable is not None:
-            return self._failed(n_est, unusable, pending)
+            return self._failed(n_est, unusable)
         signals = [None if isinstance(e, Missing) else e for e in estimates]
-        scores = self._evaluate(signals, pending.baseline)
-        return Scored(pending.id, self._scored_rows(n_est, scores), scores.baseline)
+        scores = self._evaluate(signals)
+        return Scored(self._scene.id, self._scored_rows(n_est, scores), scores.baseline)
 
-    def _failed(self, n_est: int, problem: Missing, pending: PendingMixture) -> Scored:
-        baseline = pending.baseline or self._baseline()
-        return Scored(pending.id, self._failed_rows(n_est, problem, baseline), baseline)
+    def _failed(self, n_est: int, problem: Missing) -> Scored:
+        baseline = self._known_baseline or self._baseline()
+        return Scored(self._scene.id, self._failed_rows(n_est, problem, baseline), baseline)
 
-    def _load(self, name: str) -> Estimate:
-        if name not in self._job.estimate_names:
-            return None
-        path = estimate_path(self._job.estimates_folder, self._mixture.id, name)
-        return load_estimate(path, self._mixture.sample_rate)
-
-    def _evaluate(self, estimates: Sequence[Array | None], baseline: Baseline | None) -> ItemScores:
-        mixture = self._mixture
+    def _evaluate(self, estimates: Sequence[Array | None]) -> ItemScores:
+        scene = self._scene
         return evaluate(
-            references=self._rendered.load_references(mixture.id),
+            references=scene.load_references(),
             estimates=estimates,
-            mixture=self._rendered.load_mixture(mixture.id),
-            sample_rate=mixture.sample_rate,
-            names=mixture.targets if self._job.named else None,
+            mixture=scene.load_mixture(),
+            sample_rate=scene.sample_rate,
+            names=list(scene.references) if self._job.named else None,
             task=self._job.task,
             metrics=self._job.metrics,
-            baseline=baseline,
-            record=mixture,
-            read=self._read,
+            baseline=self._known_baseline,
+            record=scene.record,
+            read=scene.read,
         )
 
     def _baseline(self) -> Baseline:
         return evaluate_mixture(
-            references=self._rendered.load_references(self._mixture.id),
-            mixture=self._rendered.load_mixture(self._mixture.id),
-            sample_rate=self._mixture.sample_rate,
+            references=self._scene.load_references(),
+            mixture=self._scene.load_mixture(),
+            sample_rate=self._scene.sample_rate,
             task=self._job.task,
             metrics=self._job.metrics,
         )
-
-    def _read(self, name: str) -> Array:
-        """Return a file of the mixture, shape (channels, time)."""
-        return read_audio(self._rendered.reference_path(self._mixture.id, name))[0]
 
     @cached_property
     def _metrics(self) -> tuple[Metric, ...]:
         return select(
             task=self._job.task,
-            sample_rate=self._mixture.sample_rate,
+            sample_rate=self._scene.sample_rate,
             metrics=self._job.metrics,
         )
 
@@ -164,7 +136,7 @@ class _MixtureScorer:
         permutation = list(scores.permutation)
         rows = []
         pairs = zip(scores.references, scores.baseline, strict=True)
-        for name, (scored, base) in zip(self._mixture.targets, pairs, strict=True):
+        for name, (scored, base) in zip(self._scene.references, pairs, strict=True):
             rows.append(
                 self._row(
                     name,
@@ -188,7 +160,7 @@ class _MixtureScorer:
             for metric in of_reference(self._metrics)
             for column in metric.columns + metric.improvement_columns
         ]
-        permutation: list[int | None] = [None] * len(self._mixture.targets)
+        permutation: list[int | None] = [None] * len(self._scene.references)
         rows = [
             self._row(
                 name,
@@ -200,7 +172,7 @@ class _MixtureScorer:
                 reasons=dict.fromkeys(scored, str(problem)),
                 mixture=base.values,
             )
-            for name, base in zip(self._mixture.targets, baseline, strict=True)
+            for name, base in zip(self._scene.references, baseline, strict=True)
         ]
         failed = failed_mixture(self._metrics, problem)
         return (*rows, *self._mixture_row(n_est, failed, permutation, str(problem)))
@@ -242,18 +214,18 @@ class _MixtureScorer:
         notes: dict[str, str] | None = None,
         tallies: dict[str, float] | None = None,
     ) -> ItemRow:
-        labels = (s.label for s in self._mixture.sources if s.name == reference)
         failures = (text for text in reasons.values() if reason_of(text).is_failure)
         reason = reason or next(failures, None)
         return ItemRow(
-            id=self._mixture.id,
+            id=self._scene.id,
             reference=reference,
-            label=next(labels, reference or ""),
+            label=self._scene.labels.get(reference or "", reference or ""),
             estimate=estimate,
-            n_ref=len(self._mixture.targets),
+            n_ref=len(self._scene.references),
             n_est=n_est,
             permutation=permutation,
-            duration_s=self._mixture.duration_s,
+            duration_s=self._scene.duration_s,
+            conditions=self._scene.conditions.get(reference, {}),
             status="ok" if reason is None else "failed",
             reason=reason,
             values=values,

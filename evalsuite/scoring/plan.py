@@ -1,14 +1,23 @@
 """Plan a score: check that set, estimates, split and metrics fit, before any work is done."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from evalsuite.metrics import Metric, select, spec_sha256
-from evalsuite.scoring.inputs import check_set_files, estimates_sha256
+from evalsuite.scoring.baseline import cache_path
+from evalsuite.scoring.estimates import estimate_path
+from evalsuite.scoring.inputs import (
+    FileRows,
+    check_files,
+    conditions_of,
+    files_sha256,
+    recorded_files,
+)
 from evalsuite.scoring.mixture import ScoringJob
 from evalsuite.scoring.records import RUN_FILE, EstimatesRun, read_estimates_run
+from evalsuite.scoring.scene import Scene
 from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, sha256_bytes, sha256_file
 from mixgen.core.vocabulary import ALL_TASKS
@@ -16,25 +25,42 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet, set_sha256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A checked score that can start: the estimates, the set, the mixtures and the metrics."""
+    """A checked score that can start.
 
-    rendered: RenderedSet
-    estimates_folder: Path
-    estimates: EstimatesRun
-    split: str | None
-    mixtures: list[Mixture]
+    Attributes:
+        set_name: of the set.
+        set_sha256: of all that was rendered.
+        manifest_sha256: of what the set renders.
+        task: of the set.
+        split: that is scored; None for all.
+        scenes: the mixtures with their files.
+        estimates: which system made them, and how.
+        estimates_record_sha256: of the file that says so.
+        metrics: to compute.
+        cache: file for the scores of the unprocessed mixtures; None for no cache.
+    """
+
+    set_name: str
+    set_sha256: str
+    manifest_sha256: str
     task: str
+    split: str | None
+    scenes: Sequence[Scene]
+    estimates: EstimatesRun
+    estimates_record_sha256: str
     metrics: tuple[Metric, ...]
+    cache: Path | None
 
     @cached_property
     def inputs_sha256(self) -> str:
         """Hash of everything that decides the scores."""
+        paths = (path for scene in self.scenes for path in scene.estimates.values())
         inputs = [
-            set_sha256(self.rendered),
-            sha256_file(self.estimates_folder / RUN_FILE),
-            estimates_sha256(self.estimates_folder, self.mixtures, self.estimates.estimates),
+            self.set_sha256,
+            self.estimates_record_sha256,
+            files_sha256(paths),
             self.split,
             spec_sha256(self.metrics),
         ]
@@ -43,15 +69,8 @@ class Plan:
     @property
     def job(self) -> ScoringJob:
         """The part that is the same for all mixtures."""
-        return ScoringJob(
-            set_folder=self.rendered.folder,
-            manifest_sha256=self.rendered.manifest.sha256,
-            estimates_folder=self.estimates_folder,
-            estimate_names=tuple(self.estimates.estimates),
-            named=self.estimates.named,
-            task=self.task,
-            metrics=tuple(metric.name for metric in self.metrics),
-        )
+        names = tuple(metric.name for metric in self.metrics)
+        return ScoringJob(named=self.estimates.named, task=self.task, metrics=names)
 
 
 def plan_score(
@@ -80,16 +99,69 @@ def plan_score(
     split = _resolve_split(estimates_folder, estimates, split)
     mixtures = rendered.mixtures(split)
     sample_rate = _sample_rate(set_folder, mixtures, estimates)
-    task = rendered.manifest.header.task
-    if task not in ALL_TASKS:
+    header = rendered.manifest.header
+    if header.task not in ALL_TASKS:
         raise InputError(
-            f"The manifest's task is {task!r}; scores are defined for "
+            f"The manifest's task is {header.task!r}; scores are defined for "
             f"{', '.join(sorted(ALL_TASKS))}: correct the recipe and draw the set again."
         )
-    counts_vary = len({len(mixture.targets) for mixture in mixtures}) > 1
-    chosen = select(task=task, sample_rate=sample_rate, metrics=metrics, counts_vary=counts_vary)
-    check_set_files(rendered, mixtures)
-    return Plan(rendered, estimates_folder, estimates, split, mixtures, task, chosen)
+    chosen = select(
+        task=header.task,
+        sample_rate=sample_rate,
+        metrics=metrics,
+        counts_vary=len({len(mixture.targets) for mixture in mixtures}) > 1,
+    )
+    rows = recorded_files(rendered, mixtures)
+    check_files(rendered, mixtures, rows)
+    return Plan(
+        set_name=header.name,
+        set_sha256=set_sha256(rendered),
+        manifest_sha256=rendered.manifest.sha256,
+        task=header.task,
+        split=split,
+        scenes=list(_scenes(rendered, mixtures, estimates_folder, estimates, rows)),
+        estimates=estimates,
+        estimates_record_sha256=sha256_file(estimates_folder / RUN_FILE),
+        metrics=chosen,
+        cache=cache_path(rendered, spec_sha256=spec_sha256(chosen)),
+    )
+
+
+def _scenes(
+    rendered: RenderedSet,
+    mixtures: Iterable[Mixture],
+    estimates_folder: Path,
+    estimates: EstimatesRun,
+    rows: FileRows,
+) -> Iterable[Scene]:
+    failures = {failure.id: failure.reason for failure in estimates.failures}
+    for mixture in mixtures:
+        names = mixture.targets if estimates.named else estimates.estimates
+        known = [source for source in mixture.sources if source.name in mixture.targets]
+        yield Scene(
+            id=mixture.id,
+            references={n: rendered.reference_path(mixture.id, n) for n in mixture.targets},
+            estimates={
+                name: estimate_path(estimates_folder, mixture.id, name)
+                if name in estimates.estimates
+                else None
+                for name in names
+            },
+            mixture=rendered.mixture_path(mixture.id),
+            sample_rate=mixture.sample_rate,
+            duration_s=mixture.duration_s,
+            labels={source.name: source.label for source in known},
+            conditions=conditions_of(mixture, rows),
+            others=_others(rendered, mixture),
+            record=mixture,
+            failure=failures.get(mixture.id),
+        )
+
+
+def _others(rendered: RenderedSet, mixture: Mixture) -> Mapping[str, Path]:
+    """Return the files of a mixture beside the mixture and its references."""
+    names = set(mixture.file_names) - set(mixture.targets)
+    return {name: rendered.reference_path(mixture.id, name) for name in sorted(names)}
 
 
 def _check_manifest(rendered: RenderedSet, folder: Path, estimates: EstimatesRun) -> None:

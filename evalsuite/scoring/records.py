@@ -58,6 +58,8 @@ class EstimatesRun(RunRecord):
     schema_: Literal["estimates/1"] = Field(alias="schema")
     model: str
     checkpoint_sha256: str | None = None
+    configuration_sha256: str | None = None
+    seed: int | None = None
     manifest_sha256: str
     split: str | None = None
     named: bool
@@ -75,6 +77,8 @@ class ItemRow(Record):
     Where a metric scores mixtures or the set, each mixture has one more line without a reference;
     its `tallies` add up over the mixtures of a set.
 
+    `conditions` are what was measured when the mixture was rendered: overlap, SNR, T60.
+
     In the file the columns of `values` are keys of the line; `reasons` has the reason for each
     null, and `mixture` the scores of the unprocessed mixture against the same reference. `extra`
     holds the level in dB (against the mixture) of estimates that are assigned to no reference.
@@ -88,6 +92,7 @@ class ItemRow(Record):
     n_est: int
     permutation: list[int | None]
     duration_s: float
+    conditions: dict[str, float] = Field(default_factory=dict)
     status: Status
     reason: str | None
     values: dict[str, float | None]
@@ -173,6 +178,9 @@ class ScoresRun(RunRecord):
     schema_: Literal["scores/1"] = Field(alias="schema", default="scores/1")
     model: str
     checkpoint_sha256: str | None
+    configuration_sha256: str | None = None
+    """Of the system and its training without the seed."""
+    seed: int | None = None
     manifest_sha256: str
     set: str
     split: str | None

@@ -10,10 +10,10 @@ from typing import Any
 from evalsuite.metrics import Reason, SetMetric, reason_of, spec, spec_sha256
 from evalsuite.metrics.evaluation import values_and_reasons
 from evalsuite.metrics.outcome import Scores
-from evalsuite.scoring.baseline import cache_path, read_cache, write_cache
+from evalsuite.scoring.baseline import read_cache, write_cache
 from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.scoring.journal import ScoreJournal
-from evalsuite.scoring.mixture import Baseline, PendingMixture, score_mixture
+from evalsuite.scoring.mixture import PendingMixture, score_mixture
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.provenance import hardware, versions
 from evalsuite.scoring.records import (
@@ -71,10 +71,15 @@ def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
         InputError: a file of the set cannot be used.
         MachineError: `out` cannot be written, or a worker process was killed.
     """
-    cache = cache_path(plan.rendered, spec_sha256=spec_sha256(plan.metrics))
-    baselines = read_cache(cache)
+    baselines = {} if plan.cache is None else read_cache(plan.cache)
     journal = ScoreJournal(out, plan.inputs_sha256)
-    pending = _pending_mixtures(plan, journal, baselines)
+    pending = [
+        PendingMixture(scene, baselines.get(scene.id))
+        for scene in plan.scenes
+        if scene.id not in journal.done
+    ]
+    if journal.done:
+        print_status(f"score: {len(journal.done)} mixtures are finished, {len(pending)} remain")
     workers = max(1, min(workers, len(pending)))
     try:
         results = bounded_map(partial(score_mixture, plan.job), pending, workers=workers)
@@ -83,9 +88,9 @@ def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
     finally:
         journal.close()
     computed = {i: scored.baseline for i, scored in journal.done.items()}
-    if computed.keys() - baselines.keys():
-        write_cache(cache, baselines | computed)
-    rows = [row for mixture in plan.mixtures for row in journal.done[mixture.id].rows]
+    if plan.cache is not None and computed.keys() - baselines.keys():
+        write_cache(plan.cache, baselines | computed)
+    rows = [row for scene in plan.scenes for row in journal.done[scene.id].rows]
     write_jsonl(out / ITEMS_FILE, (row.as_line() for row in rows))
     run = _run_record(plan, rows, sha256_file(out / ITEMS_FILE), workers)
     write_json(out / RUN_FILE, run.as_dict())
@@ -93,25 +98,17 @@ def score_plan(plan: Plan, out: Path, *, workers: int = 1) -> ScoresRun:
     return run
 
 
-def _pending_mixtures(
-    plan: Plan, journal: ScoreJournal, baselines: dict[str, Baseline]
-) -> list[PendingMixture]:
-    failures = {failure.id: failure.reason for failure in plan.estimates.failures}
-    ids = [mixture.id for mixture in plan.mixtures if mixture.id not in journal.done]
-    if journal.done:
-        print_status(f"score: {len(journal.done)} mixtures are finished, {len(ids)} remain")
-    return [PendingMixture(i, failures.get(i), baselines.get(i)) for i in ids]
-
-
 def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int) -> ScoresRun:
-    estimates, header = plan.estimates, plan.rendered.manifest.header
+    estimates = plan.estimates
     return ScoresRun(
         model=estimates.model,
         checkpoint_sha256=estimates.checkpoint_sha256,
-        manifest_sha256=plan.rendered.manifest.sha256,
-        set=header.name,
+        configuration_sha256=estimates.configuration_sha256,
+        seed=estimates.seed,
+        manifest_sha256=plan.manifest_sha256,
+        set=plan.set_name,
         split=plan.split,
-        task=header.task,
+        task=plan.task,
         named=estimates.named,
         sample_rate=estimates.sample_rate,
         metric_spec_sha256=spec_sha256(plan.metrics),

@@ -226,7 +226,7 @@ def test_a_killed_run_continues_where_it_stopped(
     ) -> score_mixture.Scored:
         if len(scored) == 2:
             raise KeyboardInterrupt
-        scored.append(pending.id)
+        scored.append(pending.scene.id)
         return score_mixture.score_mixture(job, pending)
 
     monkeypatch.setattr(score_module, "score_mixture", stop_at_the_third)
@@ -299,13 +299,12 @@ def test_refuses_estimates_of_another_manifest(
 
 
 def test_refuses_a_manifest_that_was_changed_after_rendering(
-    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+    make_set: MakeSet, make_estimates: MakeEstimates
 ) -> None:
     folder, other = make_set("one", n=1), make_set("two", n=1, seed=5)
     shutil.copy(other / "manifest.jsonl", folder / "manifest.jsonl")
-    plan = plan_score(folder, make_estimates(folder), metrics=FAST)
     with pytest.raises(InputError, match="was rendered from the manifest"):
-        score_plan(plan, tmp_path / "scores")
+        plan_score(folder, make_estimates(folder), metrics=FAST)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +394,7 @@ def test_a_set_with_other_bytes_and_the_same_samples_is_scored(
     folder = make_set(n=1)
     with (folder / "test_000" / "s1.wav").open("ab") as stream:
         stream.write(b"LIST\x04\x00\x00\x00INFO")
-    assert plan_score(folder, make_estimates(folder)).mixtures
+    assert plan_score(folder, make_estimates(folder)).scenes
 
 
 def test_refuses_a_set_whose_rows_are_missing(
