@@ -120,7 +120,7 @@ def check(
     _refuse_different_inputs(base, candidate)
     _refuse_bad_arguments(base, tolerances or {}, columns or ())
     if better:
-        columns = columns or [headline_of(base).column]
+        columns = columns or [headline_of([base, candidate]).column]
     compared, empty = _choose_columns(base, candidate, columns)
     defaults = {c: TOLERANCE_OF_UNIT.get(unit, 0.0) for c, unit in base.unit_of.items()}
     limits = dict.fromkeys(defaults, None) if better else defaults | dict(tolerances or {})

@@ -36,6 +36,8 @@ LAST_COLUMNS = (
     "metric_spec_sha256",
     "manifest_sha256",
     "checkpoint_sha256",
+    "configuration_sha256",
+    "seed",
     "date",
 )
 
@@ -74,12 +76,16 @@ HEADLINES: tuple[tuple[frozenset[Task], Headline], ...] = (
 )
 
 
-def headline_of(scores: ScoreFolder) -> Headline:
-    """Return the first headline of the task whose column was scored, else the first column."""
+def headline_of(entries: Sequence[ScoreFolder]) -> Headline:
+    """Return the first headline of a task whose column any of the scores has, else a first column.
+
+    The scores are of one group: of one task, and with the same columns.
+    """
     for tasks, headline in HEADLINES:
-        if scores.run.task in tasks and headline.column in scores.columns:
+        known = entries[0].run.task in tasks and headline.column in entries[0].columns
+        if known and any(scores.ranked(headline.column) for scores in entries):
             return headline
-    return Headline(scores.columns[0])
+    return Headline(entries[0].columns[0])
 
 
 def rank(folders: Iterable[str | Path | ScoreFolder]) -> list[Row]:
@@ -92,11 +98,16 @@ def rank(folders: Iterable[str | Path | ScoreFolder]) -> list[Row]:
     Raises:
         InputError: a folder holds no scores, or two folders of a group hold scores of one model.
     """
+    return [row for scores in in_groups(folders).values() for row in _ranked(scores)]
+
+
+def in_groups(folders: Iterable[str | Path | ScoreFolder]) -> dict[str, list[ScoreFolder]]:
+    """Return the name of each group, sorted, and its scores; a folder that is given twice, once."""
     groups: dict[str, list[ScoreFolder]] = defaultdict(list)
     opened = (open_scores(folder) for folder in folders)
     for scores in {scores.folder.resolve(): scores for scores in opened}.values():
         groups[group_of(scores)].append(scores)
-    return [row for group in sorted(groups) for row in _ranked(group, groups[group])]
+    return dict(sorted(groups.items()))
 
 
 def group_of(scores: ScoreFolder) -> str:
@@ -112,12 +123,17 @@ def identity_of(scores: ScoreFolder) -> tuple[str, str, str | None]:
 
 
 def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as CSV, with the same columns for all groups and empty cells without a value.
+    """Write rows as CSV, with the same columns for all groups and empty cells without a value."""
+    write_table(path, columns_of(rows), rows)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Write rows under these columns as CSV.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     safe = ({column: _no_formula(value) for column, value in row.items()} for row in rows)
-    write_csv(path, columns_of(rows), safe)
+    write_csv(path, columns, safe)
 
 
 def _no_formula(value: Any) -> Any:
@@ -131,20 +147,21 @@ def columns_of(rows: Iterable[Row]) -> list[str]:
     return [*FIRST_COLUMNS, *(column for column in seen if column not in edges), *LAST_COLUMNS]
 
 
-def _ranked(group: str, entries: list[ScoreFolder]) -> list[Row]:
+def _ranked(entries: list[ScoreFolder]) -> list[Row]:
     _refuse_duplicates(entries)
-    headline = headline_of(entries[0])
+    headline = headline_of(entries)
     entries = sorted(entries, key=lambda scores: _sort_key(scores, headline))
     rows = []
     for index, scores in enumerate(entries):
         above = entries[index - 1] if index else None
         rows.append(
             {
-                "group": group,
                 "rank": index + 1,
                 "tied_with_above": None if above is None else _tied(above, scores, headline),
                 "headline": headline.name,
-                **_identity(scores),
+                **describe(scores),
+                "n": scores.run.counts.n,
+                "n_fail": scores.run.counts.n_failed,
                 **_metrics(scores, headline),
                 **_cost(scores),
             }
@@ -182,15 +199,15 @@ def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool | 
     return interval is None or interval[0] <= 0.0 <= interval[1]
 
 
-def _identity(scores: ScoreFolder) -> Row:
+def describe(scores: ScoreFolder) -> Row:
+    """Return the columns that say what was scored: group, set, split, model and checkpoint."""
     run = scores.run
     return {
+        "group": group_of(scores),
         "set": run.set,
         "split": run.split or "all",
         "model": run.model,
         "checkpoint": (run.checkpoint_sha256 or "")[:12],
-        "n": run.counts.n,
-        "n_fail": run.counts.n_failed,
     }
 
 
@@ -201,6 +218,8 @@ def _cost(scores: ScoreFolder) -> Row:
         "metric_spec_sha256": run.metric_spec_sha256,
         "manifest_sha256": run.manifest_sha256,
         "checkpoint_sha256": run.checkpoint_sha256,
+        "configuration_sha256": run.configuration_sha256,
+        "seed": run.seed,
         "date": run.date,
     }
 
@@ -221,7 +240,7 @@ def _metrics(scores: ScoreFolder, headline: Headline) -> Row:
         row[f"{column}_mean"] = fmean(found) if found else None
         row[f"{column}_spread"] = stdev(found) if len(found) > 1 else None
     for stem in scores.stems:
-        values = scores.ranked(headline.column, stem)
+        values = scores.ranked(headline.column, [r for r in scores.items if r.reference == stem])
         row[f"{headline.name}_{stem}"] = headline.of(list(values.values()))
     return row
 

@@ -11,6 +11,8 @@ from evalsuite.leaderboard import Row, identity_of, rank, write_leaderboard
 from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.score import score_plan
+from evalsuite.seeds import write_seeds
+from evalsuite.slices import write_slices
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.progress import print_status
 from mixgen.sets.rendered import RenderedSet
@@ -95,9 +97,17 @@ def run(
         result.scores.append(step.scores)
     if not result.scores:
         raise InputError(f"No system fits any set. {' '.join(result.skipped)}")
-    result.rows = rank(_with_earlier(result.scores, out))
-    write_leaderboard(out / LEADERBOARD_FILE, result.rows)
+    result.rows = write_boards(out / LEADERBOARD_FILE, _with_earlier(result.scores, out))
     return result
+
+
+def write_boards(path: Path, scores: Sequence[ScoreFolder]) -> list[Row]:
+    """Rank scores; write the leaderboard to `path`, slices and seeds beside it; return the rows."""
+    rows = rank(scores)
+    write_leaderboard(path, rows)
+    write_slices(path, scores)
+    write_seeds(path, rows)
+    return rows
 
 
 def _fitting_steps(

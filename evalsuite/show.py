@@ -1,6 +1,7 @@
 """Text for the terminal: the leaderboard and the gate's verdicts as aligned tables."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from statistics import fmean
 
@@ -8,7 +9,9 @@ from baselines.inference.costs import COSTS, Cost
 from evalsuite.gate import CheckResult, MetricCheck
 from evalsuite.leaderboard import Row
 from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.seeds import seed_rows
 from mixgen.core.console import aligned
+from mixgen.core.progress import printable
 
 _MORE_METRICS = (
     "si_sdr_mean",
@@ -29,11 +32,43 @@ _LONGEST_NAME = 40
 
 def leaderboard_text(rows: Sequence[Row]) -> str:
     """Return one table per group of the leaderboard; `=` marks a tie with the row above."""
-    groups = groupby(rows, lambda row: row["group"])
-    return "\n\n".join(_group_text(group, list(members)) for group, members in groups)
+    tables = []
+    for group, header, cells in _tables(rows):
+        tables.append(f"{group}\n{aligned(header, cells, left=['model'])}")
+    seeds = [
+        f"{row['model']} on {row['set']}: {row['n_seeds']} seeds, {row['headline']} "
+        f"{row['mean']:.2f} with a spread of {row['spread']:.2f}"
+        for row in seed_rows(rows)
+    ]
+    return "\n\n".join([*tables, *map(printable, seeds)])
 
 
-def _group_text(group: str, rows: list[Row]) -> str:
+def leaderboard_markdown(rows: Sequence[Row]) -> str:
+    """Return the same tables in Markdown."""
+    parts = []
+    for group, header, cells in _tables(rows):
+        align = ["---", *("---:" for _ in header[1:])]
+        lines = [header, align, *([_plain(cell) for cell in line] for line in cells)]
+        parts.append("\n".join([f"### {_plain(group)}", "", *map(_markdown_line, lines)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """Escape what Markdown or HTML would not show as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>#|&~])", r"\\\1", printable(text))
+
+
+def _tables(rows: Sequence[Row]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Yield the name of each group, and the header and the cells of its table."""
+    for group, members in groupby(rows, lambda row: row["group"]):
+        yield group, *_table(list(members))
+
+
+def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     headline = rows[0]["headline"]
     more = [c for c in _MORE_METRICS if c != headline and any(r.get(c) is not None for r in rows)]
     stems = [column for column in rows[0] if column.startswith(f"{headline}_")]
@@ -41,8 +76,7 @@ def _group_text(group: str, rows: list[Row]) -> str:
     more = [*more[:_MOST_METRICS], *stems]
     header = ["model", "rank", headline, "95 %", *more]
     header += [*(cost.title for cost in _SHOWN_COSTS), "n", "n_fail"]
-    cells = [_row_cells(row, headline, more) for row in rows]
-    return f"{group}\n{aligned(header, cells, left=['model'])}"
+    return header, [_row_cells(row, headline, more) for row in rows]
 
 
 def _row_cells(row: Row, headline: str, more: Sequence[str]) -> list[str]:

@@ -179,7 +179,7 @@ def _write(folder: Path, mixture: Mixture, name: str, samples: Any) -> FileRow:
         file_sha256=sha256_bytes(path.read_bytes()),
         clip_gain_db=0.0,
         requested={},
-        measured={},
+        measured={"overlap": 1.0} if name == "mixture" else {"energy_ratio_db": 0.5},
     )
 
 
