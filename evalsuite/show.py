@@ -27,20 +27,46 @@ _SHOWN_COSTS = [cost for cost in COSTS if cost.title]
 _MOST_LINES = 10
 _FAR_DB = 6.0
 _HUGE = 1e15
+_TERMINAL = 100
 _LONGEST_NAME = 40
 
 
 def leaderboard_text(rows: Sequence[Row]) -> str:
-    """Return one table per group of the leaderboard; `=` marks a tie with the row above."""
+    """Return one table per group of the leaderboard; `=` marks a tie with the row above.
+
+    Columns for which a terminal is too narrow are left out; the CSV has them all.
+    """
     tables = []
     for group, header, cells in _tables(rows):
-        tables.append(f"{group}\n{aligned(header, cells, left=['model'])}")
+        kept = _narrowed(header, cells)
+        lines = [[line[column] for column in kept] for line in (header, *cells)]
+        tables.append(f"{group}\n{aligned(lines[0], lines[1:], left=['model'])}")
     seeds = [
         f"{row['model']} on {row['set']}: {row['n_seeds']} seeds, {row['headline']} "
         f"{row['mean']:.2f} with a spread of {row['spread']:.2f}"
         for row in seed_rows(rows)
     ]
     return "\n\n".join([*tables, *map(printable, seeds)])
+
+
+def _narrowed(header: list[str], cells: list[list[str]]) -> list[int]:
+    """Return the columns that fit in a terminal.
+
+    Empty columns are left out first, then metrics but two, costs and these two, each from the last
+    one on. Model, rank, headline, interval and counts stay.
+    """
+    widths = [max(len(line[column]) for line in (header, *cells)) for column in range(len(header))]
+    costs = {cost.title for cost in _SHOWN_COSTS}
+    free = range(4, len(header) - 2)
+    empty = [c for c in free if all(line[c] == "-" for line in cells)]
+    metrics = [c for c in reversed(free) if header[c] not in costs]
+    kept = list(range(len(header)))
+    for column in [*empty, *metrics[:-2], *reversed(free)]:
+        if sum(widths[c] + 2 for c in kept) - 2 <= _TERMINAL:
+            break
+        if column in kept:
+            kept.remove(column)
+    return kept
 
 
 def leaderboard_markdown(rows: Sequence[Row]) -> str:
@@ -74,7 +100,7 @@ def _table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     stems = [column for column in rows[0] if column.startswith(f"{headline}_")]
     stems = [column for column in stems if not column.endswith(("_ci_lo", "_ci_hi"))]
     more = [*more[:_MOST_METRICS], *stems]
-    header = ["model", "rank", headline, "95 %", *more]
+    header = ["model", "rank", headline, "95 %", *(c.removesuffix("_mean") for c in more)]
     header += [*(cost.title for cost in _SHOWN_COSTS), "n", "n_fail"]
     return header, [_row_cells(row, headline, more) for row in rows]
 
