@@ -23,6 +23,13 @@ from mixgen.core.console import run
 
 REPOSITORY = Path(__file__).parents[1]
 APPS = {"mixgen": mixgen.cli.app, "baselines": baselines.cli.app, "evalsuite": evalsuite.cli.app}
+WITH_WORKERS = (
+    "mixgen index",
+    "mixgen render",
+    "mixgen verify",
+    "evalsuite run",
+    "evalsuite score",
+)
 STEMS = ("vocals", "drums", "bass", "other")
 
 
@@ -68,6 +75,21 @@ def make_corpora(folder: Path) -> None:
             tone(path, 2.0, 44100, seed + song, channels=2)
 
 
+def make_programs(folder: Path) -> None:
+    """Write what a user brings: a module, a script, references, estimates and mixtures."""
+    (folder / "my_separator.py").write_text(
+        "def separate(mixture, sample_rate):\n    return [mixture, 0.5 * mixture]\n"
+    )
+    (folder / "separate.py").write_text(
+        "import shutil, sys\n"
+        "for name in 'ab':\n    shutil.copy(sys.argv[1], f'{sys.argv[2]}/{name}.wav')\n"
+    )
+    for number, name in itertools.product(range(3), ("s1", "s2")):
+        for path in (f"Libri2Mix/test/{name}/{number}.wav", f"estimates/{number}/{name}.wav"):
+            tone(folder / "data" / path, 1.0, 8000, number + len(path))
+        tone(folder / f"data/mixtures/{number}.wav", 1.0, 8000, number)
+
+
 def stand_in_for_the_starter(data: Path) -> None:
     """Index small corpora as the starter corpus; what makes the real one has other tests."""
     for number, split in enumerate(("train", "valid", "test")):
@@ -101,6 +123,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a user with corpora in `data`, who reads the README from top to bottom."""
     folder = tmp_path_factory.mktemp("home")
     make_corpora(folder / "data")
+    make_programs(folder)
     make_small_sets(folder / "shipped")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mixgen.recipe.read, "shipped_folder", lambda: folder / "shipped")
@@ -121,8 +144,9 @@ def test_command_runs(home: Path, line: str) -> None:
         words = shlex.split(f"{again} --out checkpoints/conv_tasnet_new --overwrite")
         assert run_command(words) == 0
     line = line.replace("/data/", f"{home}/data/").replace(":small", ":tiny")
+    line = line.replace("python separate.py", f"{sys.executable} separate.py")
     line = re.sub(r"--minutes \d+", "--steps 2 --batch 1", line)
-    if line.startswith(("mixgen index", "mixgen render", "mixgen verify", "evalsuite run")):
+    if line.startswith(WITH_WORKERS):
         line = f"{line} --workers 1"  # starting others takes longer than the work
     # After two steps of training a separator may be worse than the mixture.
     expected = {0, 5} if line.startswith("evalsuite check") else {0}
