@@ -1,4 +1,4 @@
-"""The command `evalsuite`: score, rank, check, run."""
+"""The command `evalsuite`: score, rank, check, pin, run."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from mixgen.core.progress import print_status, printable
 
 if TYPE_CHECKING:
     from evalsuite.gate import CheckResult
-    from evalsuite.scoring.folder import ScoreFolder
+    from evalsuite.scoring.folder import SystemScores
 
 app = console.new_app("evalsuite", "Score separated audio, rank systems, gate checkpoints.")
 
@@ -137,11 +137,11 @@ def rank_command(
     """
     from evalsuite.leaderboard import rank
     from evalsuite.run import write_boards
-    from evalsuite.scoring.folder import ScoreFolder
+    from evalsuite.scoring.folder import open_scores
     from evalsuite.show import leaderboard_markdown, leaderboard_text
     from mixgen.core.files import write_text
 
-    opened = [ScoreFolder(folder) for folder in scores]
+    opened = [open_scores(folder) for folder in scores]
     rows = rank(opened) if out is None else write_boards(out, opened)
     if markdown is not None:
         write_text(markdown, leaderboard_markdown(rows))
@@ -153,7 +153,7 @@ def rank_command(
 
 @app.command("check")
 def check_command(
-    base: Annotated[Path, typer.Argument(help="Scores to compare with.")],
+    base: Annotated[Path, typer.Argument(help="Scores to compare with, or a pinned file.")],
     candidate: Annotated[Path, typer.Argument(help="Scores to judge.")],
     tolerance: Annotated[
         list[str] | None,
@@ -175,7 +175,13 @@ def check_command(
         ),
     ] = False,
     strict: Annotated[bool, typer.Option(help="Fail on an inconclusive result.")] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Slices to judge as well: count, overlap, snr, t60, stem, with commas."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write the result to.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="JUnit XML file, for CI systems.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Markdown file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check whether a candidate scores worse than a base: exit code 5 if so, else 0.
@@ -186,24 +192,50 @@ def check_command(
     Example: evalsuite check scores/last_week scores/today --tolerance si_sdr=0.2
     """
     from evalsuite.gate import check, parse_tolerances
-    from evalsuite.scoring.folder import ScoreFolder
-    from evalsuite.show import check_text
-    from mixgen.core.files import write_json
+    from evalsuite.scoring.folder import open_scores
+    from evalsuite.verdicts import check_markdown, check_text, write_junit
+    from mixgen.core.files import write_json, write_text
 
-    old, new = ScoreFolder(base), ScoreFolder(candidate)
+    old, new = open_scores(base), open_scores(candidate)
     tolerances = parse_tolerances(tolerance or [], old.unit_of)
     if better and tolerances:
         raise UsageError("--better asks for any gain: leave out --tolerance.")
     result = check(
-        base=old, candidate=new, tolerances=tolerances, columns=_names(metrics), better=better
+        base=old,
+        candidate=new,
+        tolerances=tolerances,
+        columns=_names(metrics),
+        better=better,
+        by=_names(by) or (),
     )
     if out is not None:
         write_json(out, result.as_dict())
+    if junit is not None:
+        write_junit(junit, result)
+    if markdown is not None:
+        write_text(markdown, check_markdown(result))
     if as_json:
         _print_json(result.as_dict())
     else:
         print(check_text(result))
     _raise_verdict(result, strict=strict)
+
+
+@app.command("pin")
+def pin_command(
+    scores: Annotated[Path, typer.Argument(help="A folder made by `evalsuite score`.")],
+    out: Annotated[Path, typer.Option(help="File to write, for a repository.")],
+) -> None:
+    """Write what `evalsuite check` needs of scores to one small file.
+
+    Example: evalsuite pin scores/release --out baseline.jsonl
+    """
+    from evalsuite.scoring.folder import ScoreFolder, write_pinned
+
+    pinned = ScoreFolder(scores)
+    write_pinned(out, pinned)
+    rows = f"{len(pinned.items)} rows of {printable(pinned.run.model)}"
+    print(f"{rows} on {pinned.run.set} pinned in {out} ({out.stat().st_size / 1024:.0f} kB)")
 
 
 @app.command("run")
@@ -249,7 +281,7 @@ def run_command(
         )
 
 
-def _warn(scores: "ScoreFolder") -> None:
+def _warn(scores: "SystemScores") -> None:
     from evalsuite.show import level_warnings
 
     for sentence in level_warnings(scores):
@@ -263,7 +295,8 @@ def _names(text: str | None) -> list[str] | None:
 def _raise_verdict(result: "CheckResult", *, strict: bool) -> None:
     """Raise GateFailed on a failure, and if `strict` on an inconclusive result, else warn of it."""
     if result.verdict == "fail":
-        failed = ", ".join(c.metric for c in result.metrics if c.verdict == "fail")
+        checks = [*result.metrics, *result.slices]
+        failed = ", ".join(dict.fromkeys(c.metric for c in checks if c.verdict == "fail"))
         comparison = "worse" if result.question == "not worse" else "no better"
         raise GateFailed(f"{result.candidate} is {comparison} than {result.base} in {failed}.")
     if result.verdict == "inconclusive":

@@ -14,21 +14,29 @@ Better:
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
 from evalsuite.leaderboard import headline_of
-from evalsuite.scoring.folder import ScoreFolder, is_failure, is_perfect, open_scores
-from evalsuite.scoring.records import ItemRow
-from evalsuite.statistics import FEW, Interval, holm, mean_interval, wilcoxon_p
+from evalsuite.paired import Key, PairedColumn, WorstItem, pair_column
+from evalsuite.scoring.folder import SystemScores, is_failure, is_perfect, open_scores
+from evalsuite.slices import SLICINGS, members_of
+from evalsuite.statistics import (
+    FEW,
+    LEVEL,
+    Interval,
+    detectable_difference,
+    holm,
+    mean_interval,
+    p_below,
+    wilcoxon_p,
+)
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.records import Record
+from mixgen.core.registry import choose
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Question = Literal["not worse", "better"]
@@ -39,20 +47,12 @@ _N_WORST = 10
 _MUCH_WORSE_DB = 1.0
 
 
-class WorstItem(Record):
-    """An item that lost much; `difference` below 0 is worse."""
-
-    id: str
-    reference: str | None
-    base: float
-    candidate: float
-    difference: float
-
-
 class MetricCheck(Record):
     """The comparison of one column; differences are candidate - base, below 0 is worse."""
 
     metric: str
+    slice: str | None = None
+    """Of the mixtures that are compared, such as `overlap [0, 0.2)`; None for all."""
     unit: str
     higher_is_better: bool
     verdict: Verdict
@@ -70,6 +70,10 @@ class MetricCheck(Record):
     """Wilcoxon signed-rank test, two-sided; it does not decide the verdict."""
     p_holm: float | None = None
     """`p_value` adjusted by Holm for the number of metrics compared."""
+    p_worse: float | None
+    """One-sided p of Student's test that the loss is no more than the tolerance."""
+    detectable: float | None
+    """The mean difference that so many mixtures with this spread show four times in five."""
     share_worse_by_1_db: float | None
     new_failures: list[str]
     recovered: list[str]
@@ -88,22 +92,25 @@ class CheckResult(Record):
     metric_spec_sha256: str
     question: Question
     metrics: list[MetricCheck]
+    slices: list[MetricCheck]
+    """The same metrics in slices of the set; see `evalsuite.slices`."""
     left_out: list[str]
     """Columns that are not compared: neither folder has a value, a perfect item or a failure."""
 
 
 def check(
     *,
-    base: str | Path | ScoreFolder,
-    candidate: str | Path | ScoreFolder,
+    base: str | Path | SystemScores,
+    candidate: str | Path | SystemScores,
     tolerances: Mapping[str, float] | None = None,
     columns: Sequence[str] | None = None,
     better: bool = False,
+    by: Sequence[str] = (),
 ) -> CheckResult:
-    """Compare two score folders of one set.
+    """Compare two systems on one set.
 
     Args:
-        base: folder of the scores to compare with.
+        base: folder of the scores to compare with, or a pinned file.
         candidate: folder of the scores to judge.
         tolerances: column to how much worse it may get, in its unit; by default the tolerance of
             the unit.
@@ -111,39 +118,79 @@ def check(
             differences equal those of the columns they come from, and with `better` the column by
             which the set is ranked.
         better: whether the candidate has to be better, instead of not worse.
+        by: names of slicings: count, overlap, snr, t60 or stem. Each slice is judged like the whole
+            set, but fails only if it still does after Holm's correction for the number of slices.
 
     Raises:
         InputError: the folders differ in manifest, split, metric definitions or items.
-        UsageError: a column does not exist, or a tolerance is negative.
+        UsageError: a column or a slicing does not exist, or a tolerance is negative.
     """
     base, candidate = open_scores(base), open_scores(candidate)
     _refuse_different_inputs(base, candidate)
     _refuse_bad_arguments(base, tolerances or {}, columns or ())
     if better:
-        columns = columns or [headline_of([base, candidate]).column]
+        columns = columns or [_ranking_column(base, candidate)]
     compared, empty = _choose_columns(base, candidate, columns)
     defaults = {c: TOLERANCE_OF_UNIT.get(unit, 0.0) for c, unit in base.unit_of.items()}
     limits = dict.fromkeys(defaults, None) if better else defaults | dict(tolerances or {})
     checks = [_check_column(base, candidate, column, limits[column]) for column in compared]
     adjusted = holm([metric.p_value for metric in checks])
+    checks = [
+        metric.model_copy(update={"p_holm": p}) for metric, p in zip(checks, adjusted, strict=True)
+    ]
+    slices = _corrected(
+        [
+            _check_column(base, candidate, column, limits[column], part, keys)
+            for part, keys in _slices(base, by)
+            for column in compared
+        ]
+    )
     return CheckResult(
-        verdict=_overall_verdict([metric.verdict for metric in checks]),
-        base=str(base.folder),
-        candidate=str(candidate.folder),
+        verdict=_overall_verdict([metric.verdict for metric in checks], slices),
+        base=str(base.path),
+        candidate=str(candidate.path),
         set=base.run.set,
         split=base.run.split,
         manifest_sha256=base.run.manifest_sha256,
         metric_spec_sha256=base.run.metric_spec_sha256,
         question="better" if better else "not worse",
-        metrics=[
-            metric.model_copy(update={"p_holm": p})
-            for metric, p in zip(checks, adjusted, strict=True)
-        ],
+        metrics=checks,
+        slices=slices,
         left_out=empty,
     )
 
 
-def _refuse_different_inputs(base: ScoreFolder, candidate: ScoreFolder) -> None:
+def _slices(base: SystemScores, by: Sequence[str]) -> Iterable[tuple[str, list[Key]]]:
+    """Yield the name and the items of each slice that does not hold all items."""
+    slicings = {slicing.name: slicing for slicing in SLICINGS}
+    for name in dict.fromkeys(by):
+        members = members_of(base, choose(slicings, name, "slicing"))
+        for found in sorted(members) if len(members) > 1 else ():
+            yield f"{name} {found[1]}", [(row.id, row.reference) for row in members[found]]
+
+
+def _corrected(slices: list[MetricCheck]) -> list[MetricCheck]:
+    """Withdraw failures of slices that Holm's correction for their number does not confirm."""
+    adjusted = holm([check.p_worse for check in slices])
+    withdrawn = {
+        index
+        for index, (check, p) in enumerate(zip(slices, adjusted, strict=True))
+        if check.verdict == "fail" and not check.new_failures and (p or 0.0) >= (1 - LEVEL) / 2
+    }
+    update = {"verdict": "inconclusive", "why": "worse, but not after Holm's correction"}
+    return [
+        check.model_copy(update=update) if index in withdrawn else check
+        for index, check in enumerate(slices)
+    ]
+
+
+def _ranking_column(base: SystemScores, candidate: SystemScores) -> str:
+    """Return the column by which a set is ranked, without the mixture's part in it."""
+    column = headline_of([base, candidate]).column
+    return column if column in base.definition_of[column].columns else column.removesuffix("i")
+
+
+def _refuse_different_inputs(base: SystemScores, candidate: SystemScores) -> None:
     for key, noun in (
         ("manifest_sha256", "manifests"),
         ("split", "splits"),
@@ -161,7 +208,7 @@ def _refuse_different_inputs(base: ScoreFolder, candidate: ScoreFolder) -> None:
 
 
 def _refuse_bad_arguments(
-    base: ScoreFolder, tolerances: Mapping[str, float], columns: Sequence[str]
+    base: SystemScores, tolerances: Mapping[str, float], columns: Sequence[str]
 ) -> None:
     for column in (*tolerances, *columns):
         if column not in base.columns:
@@ -173,7 +220,7 @@ def _refuse_bad_arguments(
 
 
 def _choose_columns(
-    base: ScoreFolder, candidate: ScoreFolder, columns: Sequence[str] | None
+    base: SystemScores, candidate: SystemScores, columns: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
     """Return the columns to compare, and the default columns that both folders lack."""
     if columns:
@@ -184,7 +231,7 @@ def _choose_columns(
     return [column for column in defaults if column not in empty], empty
 
 
-def _is_empty(scores: ScoreFolder, column: str) -> bool:
+def _is_empty(scores: SystemScores, column: str) -> bool:
     """Return whether a column has no value, and no perfect or failed estimate as the reason."""
     return all(
         row.values.get(column) is None
@@ -195,10 +242,18 @@ def _is_empty(scores: ScoreFolder, column: str) -> bool:
 
 
 def _check_column(
-    base: ScoreFolder, candidate: ScoreFolder, column: str, tolerance: float | None
+    base: SystemScores,
+    candidate: SystemScores,
+    column: str,
+    tolerance: float | None,
+    part: str | None = None,
+    keys: Iterable[Key] | None = None,
 ) -> MetricCheck:
-    """Judge one column; without a tolerance the candidate has to be better."""
-    paired = pair_column(base=base, candidate=candidate, column=column)
+    """Judge one column, in the items of a part of the set or in all.
+
+    Without a tolerance the candidate has to be better.
+    """
+    paired = pair_column(base=base, candidate=candidate, column=column, keys=keys)
     differences = np.array(list(paired.per_mixture().values()))
     interval = mean_interval(differences)
     if tolerance is None:
@@ -209,6 +264,7 @@ def _check_column(
     unit = base.unit_of[column]
     return MetricCheck(
         metric=column,
+        slice=part,
         unit=unit,
         higher_is_better=base.definition_of[column].higher_is_better,
         verdict=verdict,
@@ -220,101 +276,13 @@ def _check_column(
         ci_lo=low,
         ci_hi=high,
         p_value=wilcoxon_p(differences),
+        p_worse=p_below(differences, -(tolerance or 0.0)),
+        detectable=detectable_difference(differences),
         share_worse_by_1_db=paired.share_worse_by(_MUCH_WORSE_DB) if unit == "dB" else None,
         new_failures=paired.new_failures,
         recovered=paired.recovered,
         worst=paired.worst(_N_WORST),
     )
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One reference of one mixture, scored in both folders.
-
-    `difference` is candidate - base, with the sign turned where less is better: negative is worse.
-    Both values are None where both estimates are perfect.
-    """
-
-    id: str
-    reference: str | None
-    base: float | None
-    candidate: float | None
-    difference: float
-
-
-@dataclass
-class PairedColumn:
-    """One column of two folders, item by item.
-
-    Attributes:
-        pairs: items that have a value in both folders, or are perfect in both.
-        new_failures: items with a value or perfect in the base, and with a failure in the
-            candidate or no longer perfect.
-        recovered: items that failed in the base alone.
-        n_without: all other items.
-    """
-
-    pairs: list[Pair] = field(default_factory=list)
-    new_failures: list[str] = field(default_factory=list)
-    recovered: list[str] = field(default_factory=list)
-    n_without: int = 0
-
-    def per_mixture(self) -> dict[str, float]:
-        """Return the mean difference over the references of every mixture."""
-        differences: dict[str, list[float]] = defaultdict(list)
-        for pair in self.pairs:
-            differences[pair.id].append(pair.difference)
-        return {mixture_id: fmean(values) for mixture_id, values in differences.items()}
-
-    def share_worse_by(self, loss: float) -> float | None:
-        """Return the share of pairs that lost more than `loss`; None without pairs."""
-        if not self.pairs:
-            return None
-        return float(np.mean([pair.difference < -loss for pair in self.pairs]))
-
-    def worst(self, n: int) -> list[WorstItem]:
-        """Return at most `n` items that lost, the largest loss first."""
-        lost = [pair for pair in self.pairs if pair.difference < 0]
-        lost.sort(key=lambda pair: pair.difference)
-        return [
-            WorstItem(
-                id=pair.id,
-                reference=pair.reference,
-                base=pair.base,
-                candidate=pair.candidate,
-                difference=pair.difference,
-            )
-            for pair in lost[:n]
-            if pair.base is not None and pair.candidate is not None
-        ]
-
-
-def pair_column(*, base: ScoreFolder, candidate: ScoreFolder, column: str) -> PairedColumn:
-    """Pair the two folders by (mixture id, reference); both must hold the same items."""
-    paired = PairedColumn()
-    sign = 1.0 if base.definition_of[column].higher_is_better else -1.0
-    for key, row in base.rows.items():
-        _add_item(paired, row, candidate.rows[key], column, sign)
-    return paired
-
-
-def _add_item(
-    paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str, sign: float
-) -> None:
-    item = f"{base.id} {base.reference}"
-    old, new = base.values.get(column), candidate.values.get(column)
-    if old is not None and new is not None:
-        paired.pairs.append(Pair(base.id, base.reference, old, new, sign * (new - old)))
-    elif is_perfect(base, column) and is_perfect(candidate, column):
-        paired.pairs.append(Pair(base.id, base.reference, None, None, 0.0))
-    elif is_perfect(base, column) and new is not None:
-        paired.new_failures.append(f"{item}: perfect in the base")
-    elif is_failure(candidate, column) and not is_failure(base, column):
-        paired.new_failures.append(f"{item}: {candidate.reasons[column]}")
-    elif is_failure(base, column) and not is_failure(candidate, column):
-        paired.recovered.append(item)
-    else:
-        paired.n_without += 1
 
 
 def _judge(
@@ -359,8 +327,9 @@ def _judge_better(paired: PairedColumn, n: int, interval: Interval | None) -> tu
     return "pass", "the interval is above 0"
 
 
-def _overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    if "fail" in verdicts:
+def _overall_verdict(verdicts: Sequence[Verdict], slices: Sequence[MetricCheck]) -> Verdict:
+    """Return the verdict on all columns; slices are small, and only their failures count."""
+    if "fail" in (*verdicts, *(check.verdict for check in slices)):
         return "fail"
     if "inconclusive" in verdicts or not verdicts:
         return "inconclusive"

@@ -9,7 +9,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from baselines.inference.costs import COSTS
-from evalsuite.scoring.folder import ScoreFolder, open_scores
+from evalsuite.scoring.folder import SystemScores, open_scores
 from evalsuite.statistics import Interval, mean_interval, median_interval
 from mixgen.core.errors import InputError
 from mixgen.core.files import write_csv
@@ -76,7 +76,7 @@ HEADLINES: tuple[tuple[frozenset[Task], Headline], ...] = (
 )
 
 
-def headline_of(entries: Sequence[ScoreFolder]) -> Headline:
+def headline_of(entries: Sequence[SystemScores]) -> Headline:
     """Return the first headline of a task whose column any of the scores has, else a first column.
 
     The scores are of one group: of one task, and with the same columns.
@@ -88,7 +88,7 @@ def headline_of(entries: Sequence[ScoreFolder]) -> Headline:
     return Headline(entries[0].columns[0])
 
 
-def rank(folders: Iterable[str | Path | ScoreFolder]) -> list[Row]:
+def rank(folders: Iterable[str | Path | SystemScores]) -> list[Row]:
     """Return the rows of the leaderboard, best first inside every group.
 
     A group is one split of one manifest under one set of metric definitions; only rows of one
@@ -101,23 +101,23 @@ def rank(folders: Iterable[str | Path | ScoreFolder]) -> list[Row]:
     return [row for scores in in_groups(folders).values() for row in _ranked(scores)]
 
 
-def in_groups(folders: Iterable[str | Path | ScoreFolder]) -> dict[str, list[ScoreFolder]]:
+def in_groups(folders: Iterable[str | Path | SystemScores]) -> dict[str, list[SystemScores]]:
     """Return the name of each group, sorted, and its scores; a folder that is given twice, once."""
-    groups: dict[str, list[ScoreFolder]] = defaultdict(list)
+    groups: dict[str, list[SystemScores]] = defaultdict(list)
     opened = (open_scores(folder) for folder in folders)
-    for scores in {scores.folder.resolve(): scores for scores in opened}.values():
+    for scores in {scores.path.resolve(): scores for scores in opened}.values():
         groups[group_of(scores)].append(scores)
     return dict(sorted(groups.items()))
 
 
-def group_of(scores: ScoreFolder) -> str:
+def group_of(scores: SystemScores) -> str:
     """Return the name of the group in which scores are ranked."""
     run = scores.run
     hashes = f"{run.manifest_sha256[:8]}-{run.metric_spec_sha256[:8]}"
     return f"{run.set}/{run.split or 'all'}/{hashes}"
 
 
-def identity_of(scores: ScoreFolder) -> tuple[str, str, str | None]:
+def identity_of(scores: SystemScores) -> tuple[str, str, str | None]:
     """Return what may stand in a leaderboard only once: a group, a model and its checkpoint."""
     return group_of(scores), scores.run.model, scores.run.checkpoint_sha256
 
@@ -147,7 +147,7 @@ def columns_of(rows: Iterable[Row]) -> list[str]:
     return [*FIRST_COLUMNS, *(column for column in seen if column not in edges), *LAST_COLUMNS]
 
 
-def _ranked(entries: list[ScoreFolder]) -> list[Row]:
+def _ranked(entries: list[SystemScores]) -> list[Row]:
     _refuse_duplicates(entries)
     headline = headline_of(entries)
     entries = sorted(entries, key=lambda scores: _sort_key(scores, headline))
@@ -169,19 +169,19 @@ def _ranked(entries: list[ScoreFolder]) -> list[Row]:
     return rows
 
 
-def _refuse_duplicates(entries: list[ScoreFolder]) -> None:
+def _refuse_duplicates(entries: list[SystemScores]) -> None:
     seen: dict[tuple[str, str, str | None], Path] = {}
     for scores in entries:
         key = identity_of(scores)
         if key in seen:
             raise InputError(
-                f"{seen[key]} and {scores.folder} both score {scores.run.model} on "
+                f"{seen[key]} and {scores.path} both score {scores.run.model} on "
                 f"{scores.run.set}: give only one of them."
             )
-        seen[key] = scores.folder
+        seen[key] = scores.path
 
 
-def _sort_key(scores: ScoreFolder, headline: Headline) -> tuple[float, str, str]:
+def _sort_key(scores: SystemScores, headline: Headline) -> tuple[float, str, str]:
     """Sort the best first, systems without a value last, equal ones by name and checkpoint."""
     value = headline.of(list(scores.ranked(headline.column).values()))
     sign = -1.0 if scores.definition_of[headline.column].higher_is_better else 1.0
@@ -189,7 +189,7 @@ def _sort_key(scores: ScoreFolder, headline: Headline) -> tuple[float, str, str]
     return loss, scores.run.model, scores.run.checkpoint_sha256 or ""
 
 
-def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool | None:
+def _tied(above: SystemScores, below: SystemScores, headline: Headline) -> bool | None:
     """Return whether the interval of the differences includes 0; None without common mixtures."""
     first, second = above.ranked(headline.column), below.ranked(headline.column)
     differences = [first[i] - second[i] for i in first if i in second]
@@ -199,7 +199,7 @@ def _tied(above: ScoreFolder, below: ScoreFolder, headline: Headline) -> bool | 
     return interval is None or interval[0] <= 0.0 <= interval[1]
 
 
-def describe(scores: ScoreFolder) -> Row:
+def describe(scores: SystemScores) -> Row:
     """Return the columns that say what was scored: group, set, split, model and checkpoint."""
     run = scores.run
     return {
@@ -211,7 +211,7 @@ def describe(scores: ScoreFolder) -> Row:
     }
 
 
-def _cost(scores: ScoreFolder) -> Row:
+def _cost(scores: SystemScores) -> Row:
     run = scores.run
     return {
         **{cost.name: run.costs.get(cost.name) for cost in COSTS},
@@ -224,7 +224,7 @@ def _cost(scores: ScoreFolder) -> Row:
     }
 
 
-def _metrics(scores: ScoreFolder, headline: Headline) -> Row:
+def _metrics(scores: SystemScores, headline: Headline) -> Row:
     row: Row = {}
     if headline.average != "mean":
         row |= _average(scores, headline, prefix=headline.name)
@@ -245,7 +245,7 @@ def _metrics(scores: ScoreFolder, headline: Headline) -> Row:
     return row
 
 
-def _average(scores: ScoreFolder, headline: Headline, *, prefix: str) -> Row:
+def _average(scores: SystemScores, headline: Headline, *, prefix: str) -> Row:
     values = list(scores.ranked(headline.column).values())
     interval: Interval | tuple[None, None] = headline.interval(values) or (None, None)
     return {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from evalsuite.leaderboard import Row, identity_of, rank, write_leaderboard
-from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.scoring.folder import ScoreFolder, SystemScores
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.score import score_plan
 from evalsuite.seeds import write_seeds
@@ -101,7 +101,7 @@ def run(
     return result
 
 
-def write_boards(path: Path, scores: Sequence[ScoreFolder]) -> list[Row]:
+def write_boards(path: Path, scores: Sequence[SystemScores]) -> list[Row]:
     """Rank scores; write the leaderboard to `path`, slices and seeds beside it; return the rows."""
     rows = rank(scores)
     write_leaderboard(path, rows)
@@ -175,12 +175,12 @@ def _score(plan: Plan, out: Path, workers: int) -> int:
     return score_plan(plan, out, workers=workers).counts.n_failed
 
 
-def _with_earlier(folders: Sequence[Path], out: Path) -> list[ScoreFolder]:
+def _with_earlier(folders: Sequence[Path], out: Path) -> list[SystemScores]:
     """Return the scores of this run, and those of earlier runs into `out` on other sets or systems.
 
     Earlier scores of a system that was scored in this run under another name are left out.
     """
-    scores = [ScoreFolder(folder) for folder in folders]
+    scores: list[SystemScores] = [ScoreFolder(folder) for folder in folders]
     ranked = {identity_of(folder) for folder in scores}
     for path in sorted(set(out.glob(f"*/*/{SCORES}")) - set(folders)):
         earlier = _whole(path)

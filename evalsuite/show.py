@@ -1,4 +1,4 @@
-"""Text for the terminal: the leaderboard and the gate's verdicts as aligned tables."""
+"""The leaderboard as text: aligned for the terminal, in Markdown, and what to warn of."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,9 +6,8 @@ from itertools import groupby
 from statistics import fmean
 
 from baselines.inference.costs import COSTS, Cost
-from evalsuite.gate import CheckResult, MetricCheck
 from evalsuite.leaderboard import Row
-from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.scoring.folder import SystemScores
 from evalsuite.seeds import seed_rows
 from mixgen.core.console import aligned
 from mixgen.core.progress import printable
@@ -70,21 +69,23 @@ def _narrowed(header: list[str], cells: list[list[str]]) -> list[int]:
 
 
 def leaderboard_markdown(rows: Sequence[Row]) -> str:
-    """Return the same tables in Markdown."""
-    parts = []
-    for group, header, cells in _tables(rows):
-        align = ["---", *("---:" for _ in header[1:])]
-        lines = [header, align, *([_plain(cell) for cell in line] for line in cells)]
-        parts.append("\n".join([f"### {_plain(group)}", "", *map(_markdown_line, lines)]))
+    """Return the same tables in Markdown, with all columns."""
+    parts = [
+        f"### {plain(group)}\n\n{markdown_table(header, cells)}"
+        for group, header, cells in _tables(rows)
+    ]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown, numbers to the right."""
+    rule = ["---", *("---:" for _ in header[1:])]
+    lines = [header, rule, *([plain(cell) for cell in line] for line in cells)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _plain(text: str) -> str:
-    """Escape what Markdown or HTML would not show as it is."""
+def plain(text: str) -> str:
+    """Return text in which Markdown and HTML find no markup."""
     return re.sub(r"([\\`*_{}\[\]<>#|&~])", r"\\\1", printable(text))
 
 
@@ -142,7 +143,7 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
     return "-" if low is None or high is None else f"{low:.{digits}f}..{high:.{digits}f}"
 
 
-def level_warnings(scores: ScoreFolder) -> list[str]:
+def level_warnings(scores: SystemScores) -> list[str]:
     """Return a sentence on estimates far from their references' level, and one on clipping."""
     warnings = []
     gains = scores.scored("gain_db").values()
@@ -161,47 +162,7 @@ def level_warnings(scores: ScoreFolder) -> list[str]:
     return warnings
 
 
-def check_text(result: CheckResult) -> str:
-    """Return the verdict per metric, the items that failed or lost most, the overall verdict."""
-    header = ["metric", "verdict", "difference", "95 %", "tolerance", "p (Holm)", "n", "why"]
-    cells = [_check_cells(check) for check in result.metrics]
-    table = aligned(header, cells, left=["metric", "verdict", "why"])
-    failures = dict.fromkeys(line for check in result.metrics for line in check.new_failures)
-    parts = [table, *first_lines([f"new failure: {line}" for line in failures])]
-    parts += _worst_lines(result)
-    if result.left_out:
-        parts.append(f"not compared, no values in either folder: {', '.join(result.left_out)}")
-    parts.append(f"verdict: {result.verdict}")
-    return "\n".join(parts)
-
-
-def _check_cells(check: MetricCheck) -> list[str]:
-    difference = check.mean_difference
-    return [
-        check.metric,
-        check.verdict,
-        "-" if difference is None else f"{difference:+.3f}",
-        interval_text(check.ci_lo, check.ci_hi, digits=3),
-        "-" if check.tolerance is None else f"{check.tolerance:g}",
-        number_text(check.p_holm, digits=4),
-        str(check.n),
-        check.why,
-    ]
-
-
 def first_lines(lines: Sequence[str]) -> list[str]:
     """Return the first ten lines, and a line that counts the rest."""
     more = len(lines) - _MOST_LINES
     return [*lines[:_MOST_LINES], *([f"... and {more} more"] if more > 0 else [])]
-
-
-def _worst_lines(result: CheckResult) -> list[str]:
-    """Return the items that lost most in the first metric that did not pass."""
-    for check in result.metrics:
-        if check.verdict != "pass" and check.worst:
-            return [
-                f"worst in {check.metric}: {item.id} {item.reference} {item.base:.2f} -> "
-                f"{item.candidate:.2f}"
-                for item in check.worst
-            ]
-    return []

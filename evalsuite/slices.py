@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalsuite.leaderboard import Headline, Row, describe, headline_of, in_groups, write_table
-from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.scoring.folder import SystemScores
 from evalsuite.scoring.records import ItemRow
 
 COLUMNS = (
@@ -38,18 +38,18 @@ class Slicing:
     """
 
     name: str
-    of: Callable[[ItemRow, ScoreFolder], Bin | None]
+    of: Callable[[ItemRow, SystemScores], Bin | None]
 
 
 def _bins(
     condition: str, width: float, most: float = math.inf
-) -> Callable[[ItemRow, ScoreFolder], Bin | None]:
+) -> Callable[[ItemRow, SystemScores], Bin | None]:
     """Return the slice of a condition's value: from a multiple of `width` up to below the next.
 
     The last slice holds `most` itself.
     """
 
-    def bin_of(row: ItemRow, _scores: ScoreFolder) -> Bin | None:
+    def bin_of(row: ItemRow, _scores: SystemScores) -> Bin | None:
         value = row.conditions.get(condition)
         if value is None:
             return None
@@ -60,7 +60,7 @@ def _bins(
     return bin_of
 
 
-def _stem(row: ItemRow, scores: ScoreFolder) -> Bin | None:
+def _stem(row: ItemRow, scores: SystemScores) -> Bin | None:
     return (0.0, row.reference) if row.reference in scores.stems else None
 
 
@@ -73,7 +73,7 @@ SLICINGS = (
 )
 
 
-def slice_rows(folders: Iterable[str | Path | ScoreFolder], slicing: Slicing) -> list[Row]:
+def slice_rows(folders: Iterable[str | Path | SystemScores], slicing: Slicing) -> list[Row]:
     """Return one row per system and slice; empty where all rows are in one slice.
 
     The average of a slice is that of the headline over the references in it, with floors.
@@ -87,12 +87,18 @@ def slice_rows(folders: Iterable[str | Path | ScoreFolder], slicing: Slicing) ->
     return rows
 
 
-def _rows_of(scores: ScoreFolder, slicing: Slicing, headline: Headline) -> list[Row]:
+def members_of(scores: SystemScores, slicing: Slicing) -> dict[Bin, list[ItemRow]]:
+    """Return the rows of scores in each slice."""
     members: dict[Bin, list[ItemRow]] = defaultdict(list)
     for row in scores.items:
         found = slicing.of(row, scores)
         if found is not None:
             members[found].append(row)
+    return members
+
+
+def _rows_of(scores: SystemScores, slicing: Slicing, headline: Headline) -> list[Row]:
+    members = members_of(scores, slicing)
     rows = []
     for found in sorted(members):
         values = list(scores.ranked(headline.column, members[found]).values())
@@ -112,7 +118,7 @@ def _rows_of(scores: ScoreFolder, slicing: Slicing, headline: Headline) -> list[
     return rows
 
 
-def write_slices(leaderboard: Path, folders: Sequence[str | Path | ScoreFolder]) -> list[Path]:
+def write_slices(leaderboard: Path, folders: Sequence[str | Path | SystemScores]) -> list[Path]:
     """Write LEADERBOARD_by_SLICING.csv beside a leaderboard for each slicing; return the files."""
     written = []
     for slicing in SLICINGS:

@@ -11,6 +11,7 @@ Interval = tuple[float, float]
 DRAWS = 4000
 SEED = 20190513
 LEVEL = 0.95
+POWER = 0.8
 FEW = 6
 """With fewer values, not even equal signs are significant at 5 % (2 / 2**5 > 0.05)."""
 _DRAWS_AT_ONCE = 200
@@ -56,6 +57,39 @@ def _bootstrap(sample: NDArray[np.float64], statistic: Callable[..., object]) ->
     tail = float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1)))
     low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail])
     return float(low), float(high)
+
+
+def p_below(values: ArrayLike, limit: float) -> float | None:
+    """Return the one-sided p of Student's test that the mean is not below a limit.
+
+    None for fewer than two values; 0 or 1 where all values are equal.
+
+    Args:
+        values: shape (n,), one per mixture.
+        limit: small p mean that the mean lies below it.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size < 2:
+        return None
+    error = float(stats.sem(sample))
+    if error == 0.0:
+        return 0.0 if sample[0] < limit else 1.0
+    return float(stats.t.cdf((sample.mean() - limit) / error, sample.size - 1))
+
+
+def detectable_difference(differences: ArrayLike) -> float | None:
+    """Return the mean difference that a two-sided test at 5 % finds with a probability of 80 %.
+
+    From the spread of the differences and their number; None for fewer than two.
+
+    Args:
+        differences: shape (n,), one per mixture.
+    """
+    sample = np.asarray(differences, dtype=np.float64)
+    if sample.size < 2:
+        return None
+    quantiles = stats.t.ppf([(1 + LEVEL) / 2, POWER], sample.size - 1)
+    return float(quantiles.sum() * stats.sem(sample))
 
 
 def wilcoxon_p(differences: ArrayLike) -> float | None:

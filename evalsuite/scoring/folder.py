@@ -1,14 +1,16 @@
-"""Read a folder of scores: its run record, its rows, and the mean per mixture."""
+"""Read scores from a folder or a pinned file: the run record, the rows, the mean per mixture."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from evalsuite.metrics import Reason, reason_of
 from evalsuite.scoring.records import (
     ITEMS_FILE,
+    PINNED_SCHEMA,
     RUN_FILE,
     SCORES_SCHEMA,
     ItemRow,
@@ -17,46 +19,32 @@ from evalsuite.scoring.records import (
     parse_item,
 )
 from mixgen.core.errors import InputError
-from mixgen.core.files import read_json, read_jsonl, sha256_file
+from mixgen.core.files import (
+    parse_json,
+    read_json,
+    read_jsonl,
+    read_text,
+    sha256_bytes,
+    sha256_file,
+    to_json,
+    write_text,
+)
 from mixgen.core.records import parse_record
 
 
-class ScoreFolder:
-    """A folder that `evalsuite score` wrote.
+class SystemScores:
+    """The scores of one system on one set.
 
-    Raises:
-        InputError: a file is missing or not valid, or items.jsonl is not the one of run.json.
+    Attributes:
+        path: they were read from.
+        run: what was scored, by which definitions.
+        items: one row per mixture and reference.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-        if not (self.folder / RUN_FILE).is_file():
-            raise InputError(
-                f"{folder} holds no scores (no {RUN_FILE}): make some with `evalsuite score`."
-            )
-        self.run = self._read_run()
-        self.items = self._read_items()
-
-    def _read_run(self) -> ScoresRun:
-        path = self.folder / RUN_FILE
-        data = read_json(path)
-        schema = data.get("schema") if isinstance(data, dict) else None
-        if schema != SCORES_SCHEMA:
-            raise InputError(
-                f"{path} has schema {schema!r}; allowed is {SCORES_SCHEMA!r}: score again."
-            )
-        run: ScoresRun = parse_record(ScoresRun, data, str(path))
-        return run
-
-    def _read_items(self) -> list[ItemRow]:
-        path = self.folder / ITEMS_FILE
-        lines = read_jsonl(path)
-        if sha256_file(path) != self.run.items_sha256:
-            raise InputError(
-                f"{path} does not have the hash that {RUN_FILE} records: it was changed or its run "
-                "was stopped; score the estimates again."
-            )
-        return [parse_item(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
+    def __init__(self, path: Path, run: ScoresRun, items: list[ItemRow]) -> None:
+        self.path = path
+        self.run = run
+        self.items = items
 
     @cached_property
     def columns(self) -> list[str]:
@@ -123,6 +111,46 @@ class ScoreFolder:
         return len({row.id for row in self.items if is_failure(row, column)})
 
 
+class ScoreFolder(SystemScores):
+    """A folder that `evalsuite score` wrote.
+
+    Raises:
+        InputError: a file is missing or not valid, or items.jsonl is not the one of run.json.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder = Path(folder)
+        if not (folder / RUN_FILE).is_file():
+            raise InputError(
+                f"{folder} holds no scores (no {RUN_FILE}): make some with `evalsuite score`."
+            )
+        run = parse_run(read_json(folder / RUN_FILE), str(folder / RUN_FILE), SCORES_SCHEMA)
+        super().__init__(folder, run, _read_items(folder / ITEMS_FILE, run))
+
+
+def parse_run(data: Any, where: str, schema: str) -> ScoresRun:
+    """Return the run record of scores.
+
+    Raises:
+        InputError: it has another schema or is not valid; the message begins with `where`.
+    """
+    given = data.get("schema") if isinstance(data, dict) else None
+    if given != schema:
+        raise InputError(f"{where} has schema {given!r}; allowed is {schema!r}: score again.")
+    run: ScoresRun = parse_record(ScoresRun, {**data, "schema": SCORES_SCHEMA}, where)
+    return run
+
+
+def _read_items(path: Path, run: ScoresRun) -> list[ItemRow]:
+    lines = read_jsonl(path)
+    if sha256_file(path) != run.items_sha256:
+        raise InputError(
+            f"{path} does not have the hash that {RUN_FILE} records: it was changed or its run "
+            "was stopped; score the estimates again."
+        )
+    return [parse_item(line, f"{path} line {n}") for n, line in enumerate(lines, start=1)]
+
+
 def _means(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
     """Return the mean of the values of every mixture; mixtures without any are left out."""
     values_of: dict[str, list[float]] = defaultdict(list)
@@ -132,13 +160,16 @@ def _means(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
     return {mixture_id: fmean(known) for mixture_id, known in values_of.items()}
 
 
-def open_scores(scores: str | Path | ScoreFolder) -> ScoreFolder:
-    """Return `scores` itself if it is open, else the folder at this path.
+def open_scores(scores: str | Path | SystemScores) -> SystemScores:
+    """Return `scores` if they are open, else those in the folder or the pinned file at this path.
 
     Raises:
-        InputError: as `ScoreFolder`.
+        InputError: as `ScoreFolder` and `read_pinned`.
     """
-    return scores if isinstance(scores, ScoreFolder) else ScoreFolder(Path(scores))
+    if isinstance(scores, SystemScores):
+        return scores
+    path = Path(scores)
+    return read_pinned(path) if path.is_file() else ScoreFolder(path)
 
 
 def _reason(row: ItemRow, column: str) -> Reason | None:
@@ -158,3 +189,49 @@ def is_failure(row: ItemRow, column: str) -> bool:
 def is_perfect(row: ItemRow, column: str) -> bool:
     """Return whether the value is missing because the estimate is perfect."""
     return _reason(row, column) is Reason.PERFECT
+
+
+def write_pinned(path: Path, scores: SystemScores) -> None:
+    """Write what `check` needs of scores to one small file, which a repository can keep.
+
+    The first line is the run record. The others are rows with the ranked columns alone, without
+    improvements, whose differences are those of the columns they come from.
+    """
+    columns = [column for metric in scores.run.metrics for column in metric.columns]
+    rows = [_pinned_row(row, columns) for row in scores.items]
+    content = "".join(f"{to_json(row.as_line())}\n" for row in rows)
+    run = {
+        **scores.run.as_dict(),
+        "schema": PINNED_SCHEMA,
+        "items_sha256": sha256_bytes(content.encode()),
+    }
+    write_text(path, f"{to_json(run)}\n{content}")
+
+
+def _pinned_row(row: ItemRow, columns: Sequence[str]) -> ItemRow:
+    return row.model_copy(
+        update={
+            "values": {column: row.values[column] for column in columns if column in row.values},
+            "reasons": {c: reason for c, reason in row.reasons.items() if c in columns},
+            "mixture": {},
+            "extra": {},
+            "notes": {},
+        }
+    )
+
+
+def read_pinned(path: Path) -> SystemScores:
+    """Read what `write_pinned` wrote.
+
+    Raises:
+        InputError: the file is not one of pinned scores, or was changed.
+    """
+    first, _, content = read_text(path).partition("\n")
+    run = parse_run(parse_json(first, f"{path} line 1"), str(path), PINNED_SCHEMA)
+    if sha256_bytes(content.encode()) != run.items_sha256:
+        raise InputError(f"{path} was changed after it was pinned: pin the scores again.")
+    items = []
+    for number, line in enumerate(content.split("\n")[:-1], start=2):
+        where = f"{path} line {number}"
+        items.append(parse_item(parse_json(line, where), where))
+    return SystemScores(path, run, items)

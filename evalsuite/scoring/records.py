@@ -12,6 +12,7 @@ from mixgen.core.records import Record, parse_record
 
 ESTIMATES_SCHEMA = "estimates/1"
 SCORES_SCHEMA = "scores/1"
+PINNED_SCHEMA = "pinned/1"
 RUN_FILE = "run.json"
 ITEMS_FILE = "items.jsonl"
 

@@ -78,7 +78,7 @@ def test_scores_are_ranked_and_checked(
     assert err == f"error: {worse} is worse than {base} in si_sdr, snr.\n"
     code, out, err = evalsuite("check", base, worse, "--better")
     assert (code, out.splitlines()[-1]) == (5, "verdict: fail")
-    assert err == f"error: {worse} is no better than {base} in si_sdri.\n"
+    assert err == f"error: {worse} is no better than {base} in si_sdr.\n"
     assert evalsuite("check", worse, base, "--better")[0] == 0
     assert evalsuite("check", worse, base, "--better", "--tolerance", "1")[0] == 2
     code, out, _ = evalsuite("check", base, worse, "--tolerance", "9")

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
+from xml.etree import ElementTree
 
 import pytest
 
+from evalsuite import gate
 from evalsuite.gate import CheckResult, check, parse_tolerances
-from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.scoring.folder import ScoreFolder, SystemScores, open_scores, write_pinned
 from evalsuite.statistics import mean_interval
+from evalsuite.verdicts import check_markdown, check_text, write_junit
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import sha256_file
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
@@ -24,7 +27,9 @@ class MakePair(Protocol):
     def __call__(self, n: int = 12, **candidate: Any) -> tuple[Path, Path]: ...
 
 
-def compare(base: Path, candidate: Path, **options: Any) -> CheckResult:
+def compare(
+    base: Path | SystemScores, candidate: Path | SystemScores, **options: Any
+) -> CheckResult:
     return check(base=base, candidate=candidate, **options)
 
 
@@ -230,5 +235,96 @@ def test_better_asks_for_an_interval_above_zero(
     """By default of the column by which the set is ranked."""
     result = compare(*pair(**candidate), better=True)
     assert (result.verdict, result.question) == (verdict, "better")
-    assert [(m.metric, m.tolerance) for m in result.metrics] == [("si_sdri", None)]
+    assert [(m.metric, m.tolerance) for m in result.metrics] == [("si_sdr", None)]
     assert result.metrics[0].why.startswith(why)
+
+
+def with_overlap(scores: Path, of_fast: float) -> SystemScores:
+    """Return scores of which the first half of the mixtures has this overlap, the others none."""
+    opened = open_scores(scores)
+    half = len(opened.items) // 2
+    opened.items = [
+        row.model_copy(update={"conditions": {"overlap": of_fast if i < half else 0.0}})
+        for i, row in enumerate(opened.items)
+    ]
+    return opened
+
+
+def test_slices_are_judged_like_the_set(pair: MakePair) -> None:
+    """A loss in one half of the mixtures alone fails there."""
+    base, candidate = (with_overlap(scores, 1.0) for scores in pair(40))
+    candidate.items = [
+        row.model_copy(update={"values": {**row.values, "si_sdr": row.values["si_sdr"] - loss}})
+        for i, row in enumerate(candidate.items)
+        for loss in [0.5 + 0.01 * (i % 7) if i < 40 else 0.0]
+    ]
+    result = compare(base, candidate, columns=["si_sdr"], by=["overlap", "count"])
+    assert [(c.slice, c.verdict, c.n) for c in result.slices] == [
+        ("overlap [0, 0.2)", "pass", 20),
+        ("overlap [0.8, 1]", "fail", 20),
+    ]
+    assert result.slices[1].p_worse < 1e-6
+    assert "slices: 1 fail, 1 pass" in check_text(result)
+    assert "fail in si_sdr, overlap [0.8, 1]: worse by more than 0.1" in check_text(result)
+
+
+def test_a_slice_fails_only_after_the_correction(pair: MakePair) -> None:
+    """Of many slices one may be worse by chance."""
+    base, candidate = pair(12, noise_db=-9.9, spread_db=0.15)
+    plain = compare(base, candidate, columns=["si_sdr"], tolerances={"si_sdr": 0.0})
+    many = [plain.metrics[0].model_copy(update={"p_worse": 0.5}) for _ in range(40)]
+    assert plain.metrics[0].verdict == "fail"
+    corrected = gate._corrected([plain.metrics[0], *many])
+    expected = "fail" if 41 * plain.metrics[0].p_worse < 0.025 else "inconclusive"
+    assert corrected[0].verdict == expected
+
+
+def test_refuses_unknown_slicings(pair: MakePair) -> None:
+    with pytest.raises(UsageError, match="slicing"):
+        compare(*pair(2), by=["weather"])
+
+
+def test_the_power_is_that_of_the_spread(pair: MakePair) -> None:
+    base, candidate = pair(12, noise_db=-10.0, seed=3, spread_db=1.0)
+    check_of = compare(base, candidate).metrics[0]
+    low, high = check_of.ci_lo, check_of.ci_hi
+    assert check_of.detectable == pytest.approx(0.7 * (high - low), rel=0.15)
+    assert "12 mixtures with this spread show a difference of" in check_text(
+        compare(base, candidate)
+    )
+
+
+def test_pinned_scores_are_a_base(pair: MakePair, tmp_path: Path) -> None:
+    """Verdicts are those of the folder they were pinned from."""
+    base, candidate = pair(noise_db=-9.0, spread_db=0.5)
+    pinned = tmp_path / "baseline.jsonl"
+    write_pinned(pinned, open_scores(base))
+    for options in ({}, {"better": True}):
+        from_folder = compare(base, candidate, **options)
+        from_pinned = compare(pinned, candidate, **options)
+        assert from_pinned.metrics == from_folder.metrics
+    pinned.write_text(pinned.read_text().replace("test_000", "test_099", 1))
+    with pytest.raises(InputError, match="was changed after it was pinned"):
+        compare(pinned, candidate)
+    with pytest.raises(InputError, match="schema"):
+        compare(candidate / "items.jsonl", candidate)
+
+
+def test_junit_has_a_case_per_metric(pair: MakePair, tmp_path: Path) -> None:
+    result = compare(*pair(noise_db=-7.0, spread_db=0.5))
+    write_junit(tmp_path / "check.xml", result)
+    suite = ElementTree.parse(tmp_path / "check.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    first = suite[0]
+    assert (first.get("name"), first.get("classname")) == ("si_sdr", "tiny")
+    failure = first.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "worse by more than 0.1"
+
+
+def test_markdown_has_the_tables_of_metrics_and_slices(pair: MakePair) -> None:
+    base, candidate = (with_overlap(scores, 1.0) for scores in pair(12))
+    text = check_markdown(compare(base, candidate, by=["overlap"]))
+    assert text.startswith("# not worse: pass\n")
+    assert "| si\\_sdr | pass | +0.000 |" in text
+    assert "| si\\_sdr, overlap \\[0, 0.2) | pass |" in text

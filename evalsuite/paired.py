@@ -1,0 +1,120 @@
+"""Two systems on one set, item by item: differences, new failures, the items that lost most."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import numpy as np
+
+from evalsuite.scoring.folder import SystemScores, is_failure, is_perfect
+from evalsuite.scoring.records import ItemRow
+from mixgen.core.records import Record
+
+Key = tuple[str, str | None]
+"""Mixture id and reference; None for a row of the whole mixture."""
+
+
+class WorstItem(Record):
+    """An item that lost much; `difference` below 0 is worse."""
+
+    id: str
+    reference: str | None
+    base: float
+    candidate: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One reference of one mixture, scored in both folders.
+
+    `difference` is candidate - base, with the sign turned where less is better: negative is worse.
+    Both values are None where both estimates are perfect.
+    """
+
+    id: str
+    reference: str | None
+    base: float | None
+    candidate: float | None
+    difference: float
+
+
+@dataclass
+class PairedColumn:
+    """One column of two folders, item by item.
+
+    Attributes:
+        pairs: items that have a value in both folders, or are perfect in both.
+        new_failures: items with a value or perfect in the base, and with a failure in the
+            candidate or no longer perfect.
+        recovered: items that failed in the base alone.
+        n_without: all other items.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    new_failures: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    n_without: int = 0
+
+    def per_mixture(self) -> dict[str, float]:
+        """Return the mean difference over the references of every mixture."""
+        differences: dict[str, list[float]] = defaultdict(list)
+        for pair in self.pairs:
+            differences[pair.id].append(pair.difference)
+        return {mixture_id: fmean(values) for mixture_id, values in differences.items()}
+
+    def share_worse_by(self, loss: float) -> float | None:
+        """Return the share of pairs that lost more than `loss`; None without pairs."""
+        if not self.pairs:
+            return None
+        return float(np.mean([pair.difference < -loss for pair in self.pairs]))
+
+    def worst(self, n: int) -> list[WorstItem]:
+        """Return at most `n` items that lost, the largest loss first."""
+        lost = [pair for pair in self.pairs if pair.difference < 0]
+        lost.sort(key=lambda pair: pair.difference)
+        return [
+            WorstItem(
+                id=pair.id,
+                reference=pair.reference,
+                base=pair.base,
+                candidate=pair.candidate,
+                difference=pair.difference,
+            )
+            for pair in lost[:n]
+            if pair.base is not None and pair.candidate is not None
+        ]
+
+
+def pair_column(
+    *, base: SystemScores, candidate: SystemScores, column: str, keys: Iterable[Key] | None = None
+) -> PairedColumn:
+    """Pair two scores by (mixture id, reference), or these keys of them.
+
+    Both must hold the same items.
+    """
+    paired = PairedColumn()
+    sign = 1.0 if base.definition_of[column].higher_is_better else -1.0
+    for key in base.rows if keys is None else keys:
+        _add_item(paired, base.rows[key], candidate.rows[key], column, sign)
+    return paired
+
+
+def _add_item(
+    paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str, sign: float
+) -> None:
+    item = f"{base.id} {base.reference}"
+    old, new = base.values.get(column), candidate.values.get(column)
+    if old is not None and new is not None:
+        paired.pairs.append(Pair(base.id, base.reference, old, new, sign * (new - old)))
+    elif is_perfect(base, column) and is_perfect(candidate, column):
+        paired.pairs.append(Pair(base.id, base.reference, None, None, 0.0))
+    elif is_perfect(base, column) and new is not None:
+        paired.new_failures.append(f"{item}: perfect in the base")
+    elif is_failure(candidate, column) and not is_failure(base, column):
+        paired.new_failures.append(f"{item}: {candidate.reasons[column]}")
+    elif is_failure(base, column) and not is_failure(candidate, column):
+        paired.recovered.append(item)
+    else:
+        paired.n_without += 1
