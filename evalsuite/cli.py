@@ -242,7 +242,12 @@ def pin_command(
 def run_command(
     set_folders: Annotated[list[Path], typer.Option("--set", help="A rendered set; repeatable.")],
     systems: Annotated[
-        list[str], typer.Option("--system", help="A separator's name or a checkpoint; repeatable.")
+        list[str],
+        typer.Option(
+            "--system",
+            help="A separator's name, a checkpoint, module:function, module:Class, an ONNX file or "
+            "a command with {mixture} and {out}; repeatable.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for estimates, scores and leaderboard.csv.")],
     split: Annotated[str, typer.Option(help="Split to separate and score.")] = "test",

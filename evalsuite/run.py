@@ -77,7 +77,8 @@ def run(
 
     Args:
         sets: folders of rendered sets.
-        systems: names of separators that need no training, or checkpoint folders.
+        systems: names of separators that need no training, checkpoint folders, or programs of
+            others: see `baselines.inference.external`.
         out: folder of all results.
         split: of the sets.
         metrics: names of metrics; by default those for each set's task.
@@ -115,11 +116,13 @@ def _fitting_steps(
 ) -> Iterator[Step]:
     """Yield one step per set and system that fit; report the other pairs and add to `skipped`."""
     from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
+    from baselines.inference.external import split_name
     from baselines.inference.separate import open_system
     from baselines.registry import names
 
     set_of = _by_folder_name(sets)
-    system_of = _by_folder_name(systems)
+    names_of = _by_folder_name([split_name(system)[0] for system in systems])
+    system_of = dict(zip(names_of, systems, strict=True))
     for system in systems:
         folder = Path(system)
         if is_checkpoint(folder) or (system not in names() and folder.is_dir()):

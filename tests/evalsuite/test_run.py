@@ -1,6 +1,7 @@
 """Separate, score and rank in one call, with systems that need no training."""
 
 import csv
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,19 @@ def test_scenes_of_no_one_and_two_sources_are_scored(make_set: MakeSet, tmp_path
         ("test_002", None),
     ]
     assert {row.status for row in scores.items} == {"ok"}
+
+
+def test_a_program_of_others_is_a_system(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name in front is also that of its folder."""
+    (tmp_path / "half.py").write_text(
+        "def half(mixture, rate):\n    return [mixture, mixture / 2]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    systems = ["mixture", "mine=half:half"]
+    rows = run(sets=[make_set(n=1)], systems=systems, out=Path("out"), metrics=METRICS).rows
+    assert sorted(row["model"] for row in rows) == ["mine", "mixture"]
+    assert [row["si_sdri_mean"] for row in rows] == pytest.approx([0.0, 0.0], abs=1e-9)
+    assert (tmp_path / "out" / "tiny" / "mine" / "scores" / "items.jsonl").is_file()
