@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,16 +42,21 @@ class RunResult:
 
 @dataclass(frozen=True)
 class Step:
-    """One system on one set, and the folder for its estimates and scores."""
+    """One system on one set, and the folder for its estimates and scores.
 
+    `given` is a folder of estimates that another program wrote.
+    """
+
+    name: str
     system: str
     set_folder: Path
     folder: Path
+    given: Path | None = None
 
     @property
     def estimates(self) -> Path:
         """Folder of the estimates."""
-        return self.folder / "estimates"
+        return self.given or self.folder / "estimates"
 
     @property
     def scores(self) -> Path:
@@ -77,8 +82,8 @@ def run(
 
     Args:
         sets: folders of rendered sets.
-        systems: names of separators that need no training, checkpoint folders, or programs of
-            others: see `baselines.inference.external`.
+        systems: names of separators that need no training, checkpoint folders, programs of others
+            (see `baselines.inference.external`), or folders of estimates that others wrote.
         out: folder of all results.
         split: of the sets.
         metrics: names of metrics; by default those for each set's task.
@@ -91,9 +96,12 @@ def run(
     result = RunResult()
     # The list checks every system on every set before the first step starts.
     for step in list(_fitting_steps(sets, systems, out, split, result.skipped)):
-        _separate(step, split)
+        if step.given is None:
+            _separate(step, split)
         print_status(f"score {step.system} on {step.set_folder}")
-        plan = plan_score(step.set_folder, step.estimates, split=split, metrics=metrics)
+        plan = plan_score(
+            step.set_folder, step.estimates, split=split, metrics=metrics, name=step.name
+        )
         result.n_failed += _score(plan, step.scores, workers)
         result.scores.append(step.scores)
     if not result.scores:
@@ -123,21 +131,38 @@ def _fitting_steps(
     set_of = _by_folder_name(sets)
     names_of = _by_folder_name([split_name(system)[0] for system in systems])
     system_of = dict(zip(names_of, systems, strict=True))
+    given_of = {s: _folder_of_estimates(split_name(s)[1]) for s in systems if s not in names()}
     for system in systems:
         folder = Path(system)
-        if is_checkpoint(folder) or (system not in names() and folder.is_dir()):
+        if is_checkpoint(folder) or (
+            system not in names() and folder.is_dir() and given_of[system] is None
+        ):
             checkpoint_sha256(folder)  # a broken checkpoint is an error and not skipped
     for name, set_folder in set_of.items():
         set_name = name if split == "test" else f"{name}-{split}"
         mixtures = RenderedSet(set_folder).mixtures(split)
         for system_name, system in system_of.items():
+            step = Step(system_name, system, set_folder, out / set_name / system_name)
+            given = given_of.get(system)
+            if given is not None:
+                yield replace(step, name=split_name(system)[0], given=given)
+                continue
             try:
                 open_system(system, mixtures)
             except InputError as error:
                 skipped.append(f"{system} does not fit {set_name}: {error}")
                 print_status(f"skipped: {skipped[-1]}")
             else:
-                yield Step(system, set_folder, out / set_name / system_name)
+                yield step
+
+
+def _folder_of_estimates(system: str) -> Path | None:
+    """Return the folder if it holds anything but a checkpoint, else None."""
+    folder = Path(system)
+    parts = ("meta.json", "model.safetensors", "SHA256SUMS")
+    if not folder.is_dir() or any((folder / part).exists() for part in parts):
+        return None
+    return folder
 
 
 def _by_folder_name(items: Sequence[Item]) -> Mapping[str, Item]:

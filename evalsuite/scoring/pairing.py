@@ -9,7 +9,7 @@ from evalsuite.scoring.inputs import files_sha256
 from evalsuite.scoring.plan import Plan
 from evalsuite.scoring.records import EstimatesRun
 from evalsuite.scoring.scene import Scene
-from evalsuite.scoring.trees import MIXTURE_NAMES, Tree, read_mixtures, read_tree
+from evalsuite.scoring.trees import MIXTURE_NAMES, Tree, carry_names, read_mixtures, read_tree
 from mixgen.audio.read import audio_info
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import canonical_json, sha256_bytes
@@ -75,7 +75,7 @@ def pair_folders(
             f"No estimate fits a reference: {references} has mixtures such as {min(targets)}, "
             f"{estimates} such as {min(found.files)}."
         )
-    named = set(chosen) <= set(found.sources) and not any(s[-1:].isdigit() for s in chosen)
+    named = carry_names(found.sources, chosen)
     mixture_of = _mixtures(tree, mixtures, targets.keys())
     scenes = [
         _scene(i, targets[i], found.files.get(i, {}), mixture_of.get(i), named=named)

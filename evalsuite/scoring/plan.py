@@ -18,8 +18,10 @@ from evalsuite.scoring.inputs import (
 from evalsuite.scoring.mixture import ScoringJob
 from evalsuite.scoring.records import RUN_FILE, EstimatesRun, read_estimates_run
 from evalsuite.scoring.scene import Scene
+from evalsuite.scoring.trees import Tree, carry_names, has_audio, read_tree
 from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, sha256_bytes, sha256_file
+from mixgen.core.progress import print_status
 from mixgen.core.vocabulary import ALL_TASKS
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet, set_sha256
@@ -79,14 +81,17 @@ def plan_score(
     *,
     split: str | None = None,
     metrics: Sequence[str] | None = None,
+    name: str | None = None,
 ) -> Plan:
     """Check that the estimates were made for the set, and choose the metrics.
 
     Args:
         set_folder: a rendered set.
-        estimates_folder: with run.json and one folder per mixture.
+        estimates_folder: with run.json and one folder per mixture; or without run.json, in any
+            layout of `trees`, with the ids of the mixtures in it.
         split: to score; by default the split that was separated.
         metrics: names of metrics; by default those for the set's task.
+        name: of a system without run.json; by default that of the folder.
 
     Raises:
         InputError: estimates and set do not belong together, the set has two sample rates, or a
@@ -94,10 +99,17 @@ def plan_score(
         UsageError: a metric does not exist.
     """
     rendered = RenderedSet(set_folder)
-    estimates = read_estimates_run(estimates_folder)
-    _check_manifest(rendered, estimates_folder, estimates)
-    split = _resolve_split(estimates_folder, estimates, split)
-    mixtures = rendered.mixtures(split)
+    recorded = (estimates_folder / RUN_FILE).is_file() or not has_audio(estimates_folder)
+    if recorded:
+        estimates = read_estimates_run(estimates_folder)
+        _check_manifest(rendered, estimates_folder, estimates)
+        split = _resolve_split(estimates_folder, estimates, split)
+        mixtures = rendered.mixtures(split)
+        paths = _paths(estimates_folder, mixtures, estimates)
+    else:
+        mixtures = rendered.mixtures(split)
+        tree = read_tree(estimates_folder, ids={mixture.id for mixture in mixtures})
+        estimates, paths = _unrecorded(tree, rendered, mixtures, split, name), tree.files
     sample_rate = _sample_rate(set_folder, mixtures, estimates)
     header = rendered.manifest.header
     if header.task not in ALL_TASKS:
@@ -119,9 +131,11 @@ def plan_score(
         manifest_sha256=rendered.manifest.sha256,
         task=header.task,
         split=split,
-        scenes=list(_scenes(rendered, mixtures, estimates_folder, estimates, rows)),
+        scenes=list(_scenes(rendered, mixtures, paths, estimates, rows)),
         estimates=estimates,
-        estimates_record_sha256=sha256_file(estimates_folder / RUN_FILE),
+        estimates_record_sha256=sha256_file(estimates_folder / RUN_FILE)
+        if recorded
+        else sha256_bytes(canonical_json(estimates.as_dict()).encode()),
         metrics=chosen,
         cache=cache_path(rendered, spec_sha256=spec_sha256(chosen)),
     )
@@ -130,7 +144,7 @@ def plan_score(
 def _scenes(
     rendered: RenderedSet,
     mixtures: Iterable[Mixture],
-    estimates_folder: Path,
+    paths: Mapping[str, Mapping[str, Path]],
     estimates: EstimatesRun,
     rows: FileRows,
 ) -> Iterable[Scene]:
@@ -141,12 +155,7 @@ def _scenes(
         yield Scene(
             id=mixture.id,
             references={n: rendered.reference_path(mixture.id, n) for n in mixture.targets},
-            estimates={
-                name: estimate_path(estimates_folder, mixture.id, name)
-                if name in estimates.estimates
-                else None
-                for name in names
-            },
+            estimates={name: paths.get(mixture.id, {}).get(name) for name in names},
             mixture=rendered.mixture_path(mixture.id),
             sample_rate=mixture.sample_rate,
             duration_s=mixture.duration_s,
@@ -156,6 +165,51 @@ def _scenes(
             record=mixture,
             failure=failures.get(mixture.id),
         )
+
+
+def _paths(
+    folder: Path, mixtures: Iterable[Mixture], estimates: EstimatesRun
+) -> dict[str, dict[str, Path]]:
+    """Return mixture id to name to file, for estimates whose names run.json lists."""
+    return {
+        mixture.id: {n: estimate_path(folder, mixture.id, n) for n in estimates.estimates}
+        for mixture in mixtures
+    }
+
+
+def _unrecorded(
+    tree: Tree,
+    rendered: RenderedSet,
+    mixtures: Sequence[Mixture],
+    split: str | None,
+    name: str | None,
+) -> EstimatesRun:
+    """Return what is known of estimates without run.json; print what has no counterpart."""
+    ids = {mixture.id for mixture in mixtures}
+    if not ids & tree.files.keys():
+        raise InputError(
+            f"{tree.folder} holds no {RUN_FILE}, and no folder or file of it is named after a "
+            f"mixture of {rendered.folder}, such as {min(ids)}."
+        )
+    stems = mixtures[0].targets
+    named = carry_names(tree.sources, stems) and all(m.targets == stems for m in mixtures)
+    for path in tree.others:
+        print_status(f"unmatched: {path} fits no layout")
+    others = tree.files.keys() - ids
+    if others:
+        print_status(
+            f"unmatched: {len(others)} mixtures in {tree.folder}, such as {min(others)}, are not "
+            "in the set, or not in this split"
+        )
+    return EstimatesRun(
+        schema="estimates/1",
+        model=name or tree.folder.resolve().name,
+        manifest_sha256=rendered.manifest.sha256,
+        split=split,
+        named=named,
+        estimates=list(stems) if named else tree.sources,
+        sample_rate=mixtures[0].sample_rate,
+    )
 
 
 def _others(rendered: RenderedSet, mixture: Mixture) -> Mapping[str, Path]:

@@ -76,6 +76,19 @@ def read_tree(folder: Path, *, layout: str | None = None, ids: Collection[str] =
     return Tree(folder, layout, dict(files), tuple(others))
 
 
+def has_audio(folder: Path) -> bool:
+    """Return whether a folder holds audio, one or two levels deep."""
+    return folder.is_dir() and any(True for _ in _audio_below(folder))
+
+
+def carry_names(estimates: Collection[str], references: Collection[str]) -> bool:
+    """Return whether estimates of these names belong to the references of the same names.
+
+    Stems do; names that end with a digit, as s1 and s2, identify no source.
+    """
+    return set(references) <= set(estimates) and not any(n[-1:].isdigit() for n in references)
+
+
 def read_mixtures(folder: Path, ids: Collection[str]) -> dict[str, Path]:
     """Return the file of each mixture, from flat `ID.wav` files or a tree with a known name.
 

@@ -4,6 +4,7 @@ import csv
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -191,3 +192,32 @@ def test_a_program_of_others_is_a_system(
     assert sorted(row["model"] for row in rows) == ["mine", "mixture"]
     assert [row["si_sdri_mean"] for row in rows] == pytest.approx([0.0, 0.0], abs=1e-9)
     assert (tmp_path / "out" / "tiny" / "mine" / "scores" / "items.jsonl").is_file()
+
+
+@pytest.mark.parametrize("names", [("s1", "s2"), ("vocals", "drums")])
+def test_a_folder_of_estimates_is_a_system(
+    make_set: MakeSet, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    """By the ids of the mixtures; stems by their names, talkers by the best permutation."""
+    folder = make_set(n=2, names=names, task="music_separation")
+    for path in (folder / f"test_00{i}" / f"{name}.wav" for i in range(2) for name in names):
+        samples, rate = soundfile.read(path)
+        out = tmp_path / "others" / path.stem / f"{path.parent.name}.wav"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).standard_normal(len(samples))
+        soundfile.write(out, samples + 0.01 * noise, rate, subtype="FLOAT")
+    systems = ["mixture", f"mine={tmp_path / 'others'}"]
+    result = run(sets=[folder], systems=systems, out=tmp_path / "out", metrics=METRICS)
+    assert [row["model"] for row in result.rows] == ["mine", "mixture"]
+    assert result.rows[0]["si_sdr_mean"] == pytest.approx(20.0, abs=0.5)
+    scores = ScoreFolder(tmp_path / "out" / "tiny" / "mine" / "scores")
+    assert scores.run.named == (names[0] == "vocals")
+
+
+def test_a_folder_of_other_mixtures_is_a_sentence(make_set: MakeSet, tmp_path: Path) -> None:
+    for name in ("s1", "s2"):
+        (tmp_path / "others" / name).mkdir(parents=True)
+        for i in range(3):
+            soundfile.write(tmp_path / "others" / name / f"utt{i}.wav", np.ones(100), 8000)
+    with pytest.raises(InputError, match=r"named after a mixture of .*, such as test_000"):
+        run(sets=[make_set(n=1)], systems=[str(tmp_path / "others")], out=tmp_path / "out")
