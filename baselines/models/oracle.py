@@ -63,6 +63,8 @@ class Oracle(Separator):
             f"The references have shape {tuple(references.shape)}; expected are the sources of "
             f"{tuple(mixture.shape)} on an axis after the first.",
         )
+        if references.shape[1] == 0:  # an empty scene
+            return references
         rest = mixture - references.sum(1)
         sources = self.stft.analyse(torch.cat([references, rest[:, None]], dim=1))
         spectrum = self.stft.analyse(mixture)  # (batch, channels, bins, frames)

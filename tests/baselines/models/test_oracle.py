@@ -83,9 +83,18 @@ def test_window_follows_the_sample_rate() -> None:
     assert lengths == [256, 512, 2048]
 
 
-def test_references_of_another_shape_are_refused() -> None:
+@pytest.mark.parametrize("shape", [(1, 2, 1, 49), (1, 2, 2, 50), (2, 2, 1, 50), (1, 1, 50)])
+def test_references_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match="The references have shape"):
-        build("oracle:irm")(torch.zeros(1, 1, 50), torch.zeros(1, 3, 1, 50))
+        build("oracle:irm")(torch.zeros(1, 1, 50), torch.zeros(shape))
+
+
+@pytest.mark.parametrize("mask", ["ibm", "irm", "psm", "mwf"])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_mixture_may_have_any_number_of_sources(mask: str, count: int) -> None:
+    references = torch.randn(1, count, 1, 2000)
+    estimates = build(f"oracle:{mask}")(references.sum(1) + 0.1, references)
+    assert estimates.shape == references.shape
 
 
 def test_unknown_mask_is_refused() -> None:

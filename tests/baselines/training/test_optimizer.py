@@ -6,6 +6,7 @@ from torch import nn
 from baselines.registry import build
 from baselines.training.config import training_config
 from baselines.training.optimizer import (
+    ITERATIONS,
     Muon,
     make_optimizers,
     optimizer_tensors,
@@ -18,7 +19,9 @@ def test_muon_updates_a_kernel_as_the_matrix_of_its_outputs() -> None:
     kernel = nn.Parameter(torch.randn(6, 4, 3))
     matrix = nn.Parameter(kernel.detach().flatten(1).clone())
     ours = Muon([kernel], 0.1, 0.01)
-    theirs = torch.optim.Muon([matrix], 0.1, 0.01, adjust_lr_fn="match_rms_adamw")
+    theirs = torch.optim.Muon(
+        [matrix], 0.1, 0.01, ns_steps=ITERATIONS, adjust_lr_fn="match_rms_adamw"
+    )
     for _ in range(3):
         gradient = torch.randn(6, 4, 3)
         kernel.grad, matrix.grad = gradient, gradient.flatten(1)
