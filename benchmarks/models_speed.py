@@ -34,6 +34,7 @@ from baselines.registry import model_spec
 RESULT = Path(__file__).parent / "results" / "models_speed.csv"
 HEADER = ("system", "peer", "note", "what", "threads", "ratio", "ours_ms", "theirs_ms")
 ROUNDS = {"forward": 9, "step": 5}
+MEMORY_ROUNDS = 5
 
 
 def networks(pair: Pair) -> tuple[nn.Module, nn.Module]:
@@ -107,6 +108,12 @@ def child(*words: object) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def memory(number: int, what: str, who: str) -> float:
+    """Return the median of the peak memory of several processes, which differ by 20 MB."""
+    peaks = [float(child(number, what, 1, "--memory", who)) for _ in range(MEMORY_ROUNDS)]
+    return statistics.median(peaks)
+
+
 def measure(number: int, pair: Pair) -> list[list[object]]:
     """Return the rows of one pair."""
     name = [pair.system, pair.peer, pair.note]
@@ -114,7 +121,7 @@ def measure(number: int, pair: Pair) -> list[list[object]]:
     for what in ROUNDS:
         for threads in (1, 2):
             rows.append([*name, what, threads, *child(number, what, threads).split()])
-        ours, theirs = (float(child(number, what, 1, "--memory", w)) for w in ("ours", "theirs"))
+        ours, theirs = (memory(number, what, who) for who in ("ours", "theirs"))
         rows.append([*name, f"{what} peak MB", 1, f"{ours / theirs:.3f}", ours, theirs])
     return rows
 
