@@ -13,6 +13,7 @@ from mixgen.core.progress import print_status, printable
 if TYPE_CHECKING:
     from evalsuite.gate import CheckResult
     from evalsuite.scoring.folder import SystemScores
+    from evalsuite.scoring.pairing import Pairing
 
 app = console.new_app("evalsuite", "Score separated audio, rank systems, gate checkpoints.")
 
@@ -69,7 +70,6 @@ def score_command(
     from evalsuite.scoring.pairing import pair_folders
     from evalsuite.scoring.plan import plan_score
     from evalsuite.scoring.score import score_plan
-    from evalsuite.show import first_lines
     from mixgen.core.workers import default_workers
 
     if references is None:
@@ -94,9 +94,7 @@ def score_command(
             sources=_names(sources),
             metrics=_names(metrics),
         )
-        print_status(f"paired {pairing.summary}")
-        for line in first_lines(pairing.unmatched):
-            print_status(f"unmatched: {line}")
+        _print_pairing(pairing)
         plan = pairing.plan
     score_plan(plan, out, workers=workers or default_workers())
     scores = ScoreFolder(out)
@@ -108,10 +106,7 @@ def score_command(
         print(f"{model} on {scores.run.set}: {counts.n} mixtures scored into {out}")
     _warn(scores)
     if counts.n_failed:
-        failed = (row for row in scores.items if row.status == "failed")
-        lines = dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed)
-        for line in first_lines(list(lines)):
-            print_status(line)
+        _print_failed(scores)
         raise PartialFailure(
             f"{counts.n_failed} of {counts.n} mixtures could not be scored in full; "
             f"{out / 'items.jsonl'} lists them with their reasons."
@@ -198,8 +193,6 @@ def check_command(
 
     old, new = open_scores(base), open_scores(candidate)
     tolerances = parse_tolerances(tolerance or [], old.unit_of)
-    if better and tolerances:
-        raise UsageError("--better asks for any gain: leave out --tolerance.")
     result = check(
         base=old,
         candidate=new,
@@ -245,8 +238,8 @@ def run_command(
         list[str],
         typer.Option(
             "--system",
-            help="A separator's name, a checkpoint, module:function, module:Class, an ONNX file or "
-            "a command with {mixture} and {out}; repeatable.",
+            help="A separator's name, a checkpoint, module:function, module:Class, an ONNX file, a "
+            "command with {mixture} and {out} or a folder of estimates; repeatable.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for estimates, scores and leaderboard.csv.")],
@@ -284,6 +277,25 @@ def run_command(
             f"{result.n_failed} mixtures could not be scored in full; the items.jsonl of each "
             f"system below {out} lists them with their reasons."
         )
+
+
+def _print_pairing(pairing: "Pairing") -> None:
+    """Print what is paired with what, and the files that have no counterpart."""
+    from evalsuite.show import first_lines
+
+    print_status(f"paired {pairing.summary}")
+    for line in first_lines(pairing.unmatched):
+        print_status(f"unmatched: {line}")
+
+
+def _print_failed(scores: "SystemScores") -> None:
+    """Print the references that failed, with their reasons."""
+    from evalsuite.show import first_lines
+
+    failed = (row for row in scores.items if row.status == "failed")
+    lines = dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed)
+    for line in first_lines(list(lines)):
+        print_status(line)
 
 
 def _warn(scores: "SystemScores") -> None:

@@ -123,11 +123,14 @@ def check(
 
     Raises:
         InputError: the folders differ in manifest, split, metric definitions or items.
-        UsageError: a column or a slicing does not exist, or a tolerance is negative.
+        UsageError: a column or a slicing does not exist, or a tolerance is negative or given
+            with `better`.
     """
     base, candidate = open_scores(base), open_scores(candidate)
     _refuse_different_inputs(base, candidate)
     _refuse_bad_arguments(base, tolerances or {}, columns or ())
+    if better and tolerances:
+        raise UsageError("--better asks for any gain: leave out --tolerance.")
     if better:
         columns = columns or [_ranking_column(base, candidate)]
     compared, empty = _choose_columns(base, candidate, columns)
@@ -256,10 +259,7 @@ def _check_column(
     paired = pair_column(base=base, candidate=candidate, column=column, keys=keys)
     differences = np.array(list(paired.per_mixture().values()))
     interval = mean_interval(differences)
-    if tolerance is None:
-        verdict, why = _judge_better(paired, differences.size, interval)
-    else:
-        verdict, why = _judge(paired, differences.size, interval, tolerance)
+    verdict, why = _judge(paired, differences.size, interval, tolerance)
     low, high = interval or (None, None)
     unit = base.unit_of[column]
     return MetricCheck(
@@ -286,7 +286,7 @@ def _check_column(
 
 
 def _judge(
-    paired: PairedColumn, n: int, interval: Interval | None, tolerance: float
+    paired: PairedColumn, n: int, interval: Interval | None, tolerance: float | None
 ) -> tuple[Verdict, str]:
     """Return the verdict on one column of `n` mixtures, and the reason for it."""
     if paired.new_failures:
@@ -294,9 +294,15 @@ def _judge(
     if n == 0:
         return "inconclusive", "no item has a value in both folders"
     if not any(pair.difference for pair in paired.pairs):
-        return "pass", "no item differs"
+        return ("fail" if tolerance is None else "pass"), "no item differs"
     if interval is None:
         return "inconclusive", "one mixture has no interval: score more mixtures"
+    if tolerance is None:
+        return _judge_gain(interval, n)
+    return _judge_loss(interval, n, tolerance)
+
+
+def _judge_loss(interval: Interval, n: int, tolerance: float) -> tuple[Verdict, str]:
     low, high = interval
     if high < -tolerance:
         return "fail", f"worse by more than {tolerance:g}"
@@ -307,16 +313,7 @@ def _judge(
     return "pass", f"not worse by more than {tolerance:g}"
 
 
-def _judge_better(paired: PairedColumn, n: int, interval: Interval | None) -> tuple[Verdict, str]:
-    """Return the verdict on whether one column of `n` mixtures is better, and the reason."""
-    if paired.new_failures:
-        return "fail", f"{len(paired.new_failures)} items failed that did not fail in the base"
-    if n == 0:
-        return "inconclusive", "no item has a value in both folders"
-    if not any(pair.difference for pair in paired.pairs):
-        return "fail", "no item differs"
-    if interval is None:
-        return "inconclusive", "one mixture has no interval: score more mixtures"
+def _judge_gain(interval: Interval, n: int) -> tuple[Verdict, str]:
     low, high = interval
     if high <= 0:
         return "fail", "the interval holds no gain"

@@ -50,6 +50,7 @@ def _bins(
     """
 
     def bin_of(row: ItemRow, _scores: SystemScores) -> Bin | None:
+        """Return the slice of a row; None where the condition is not known."""
         value = row.conditions.get(condition)
         if value is None:
             return None

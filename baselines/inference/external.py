@@ -142,8 +142,8 @@ class CommandCall:
             path, out = Path(folder, "mixture.wav"), Path(folder, "out")
             out.mkdir()
             soundfile.write(path, mixture.T, sample_rate, subtype="FLOAT")
-            files = {"{mixture}": str(path), "{out}": str(out)}
-            self._run([_replaced(word, files) for word in self.words])
+            words = (word.replace("{mixture}", str(path)) for word in self.words)
+            self._run([word.replace("{out}", str(out)) for word in words])
             return {file.stem: _read(file, sample_rate) for file in sorted(out.glob("*.wav"))}
 
     def _run(self, words: Sequence[str]) -> None:
@@ -151,12 +151,6 @@ class CommandCall:
         if ended.returncode:
             last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(f"{words[0]} ended with code {ended.returncode}: {last}")
-
-
-def _replaced(word: str, files: Mapping[str, str]) -> str:
-    for mark, path in files.items():
-        word = word.replace(mark, path)
-    return word
 
 
 def _read(path: Path, sample_rate: int) -> Signal:

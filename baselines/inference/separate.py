@@ -144,7 +144,7 @@ def separate_set(
     previous = _begin(out, plan, overwrite=overwrite)
     # A file is written whole or not at all.
     paths_of = {
-        mixture.id: [_estimate_path(out, mixture, name) for name in names_of(mixture)]
+        mixture.id: [out / mixture.id / f"{name}.{_FORMAT.extension}" for name in names_of(mixture)]
         for mixture in mixtures
     }
     pending = [m for m in mixtures if not all(path.is_file() for path in paths_of[m.id])]
@@ -220,10 +220,6 @@ def _clear(out: Path, plan: Path, *, overwrite: bool) -> None:
         )
     with machine_errors(out):
         shutil.rmtree(out)
-
-
-def _estimate_path(out: Path, mixture: Mixture, name: str) -> Path:
-    return out / mixture.id / f"{name}.{_FORMAT.extension}"
 
 
 def _separate_all(

@@ -297,17 +297,15 @@ class Trainer:
 
     def _validate_when_due(self) -> None:
         due = math.floor(self.fraction * self.config.validations)
-        if due > self.progress.validations and not self._validation_time_is_spent():
+        # A run by minutes skips a validation when they took too long; the last one never.
+        allowed_s = _VALIDATION_SHARE * self.progress.elapsed_s
+        may_skip = self.config.steps is None and self.fraction < 1
+        if due > self.progress.validations and not (may_skip and self.validation_s > allowed_s):
             self.progress.validations = due
             started = time.monotonic()
             self._validate()
             self.save()
             self.validation_s += time.monotonic() - started
-
-    def _validation_time_is_spent(self) -> bool:
-        """Return whether a run by minutes has to skip a validation; the last one never is."""
-        allowed_s = _VALIDATION_SHARE * self.progress.elapsed_s
-        return self.config.steps is None and self.fraction < 1 and self.validation_s > allowed_s
 
     def _validate(self) -> None:
         row: dict[str, Any] = {

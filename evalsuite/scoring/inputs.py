@@ -46,6 +46,7 @@ def check_files(rendered: RenderedSet, mixtures: Sequence[Mixture], rows: FileRo
     """
 
     def check(row: FileRow) -> None:
+        """Raise an error unless the file of a row is whole."""
         if not is_whole(row, rendered.folder) and not _has_samples(row, rendered):
             raise InputError(
                 f"{rendered.folder / row.path} does not hold the samples that were rendered: "

@@ -105,11 +105,10 @@ def pair_folders(
         metrics=select(task=task, sample_rate=rate, metrics=metrics, counts_vary=counts_vary),
         cache=None,
     )
-    how = "by name" if named else "by the best permutation"
-    paired = targets.keys() & found.files.keys()
     summary = (
-        f"{len(paired)} mixtures: references {', '.join(chosen)} ({tree.layout}) with estimates "
-        f"{', '.join(names)} ({found.layout}), {how}, "
+        f"{len(targets.keys() & found.files.keys())} mixtures: references {', '.join(chosen)} "
+        f"({tree.layout}) with estimates {', '.join(names)} ({found.layout}), "
+        f"{'by name' if named else 'by the best permutation'}, "
         f"{'with' if mixture_of else 'without'} mixtures"
     )
     unmatched = list(_unmatched(tree, found, targets, names))
