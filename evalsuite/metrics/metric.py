@@ -189,13 +189,14 @@ def mean_over_channels(function: ChannelFunction) -> ReferenceFunction:
         scores: dict[int, Scores] = {}
         for index, estimate in estimates.items():
             per_channel = [function(item, channel, index, e) for channel, e in enumerate(estimate)]
-            scores[index] = {c: _mean([s[c] for s in per_channel]) for c in per_channel[0]}
+            scores[index] = {c: mean_score([s[c] for s in per_channel]) for c in per_channel[0]}
         return scores
 
     return score
 
 
-def _mean(scores: list[Score]) -> Score:
+def mean_score(scores: Sequence[Score]) -> Score:
+    """Return the mean, or the first reason for a missing score."""
     values = [score for score in scores if not isinstance(score, Missing)]
     missing = [score for score in scores if isinstance(score, Missing)]
     return missing[0] if missing else float(np.mean(values))

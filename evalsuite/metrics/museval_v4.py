@@ -27,13 +27,18 @@ COUNTS = ("sdr_v4_n_frames", "sdr_v4_n_active", "sdr_v4_n_nan")
 Mask = NDArray[np.bool_]
 
 
+def framing(n_samples: int, sample_rate: int) -> tuple[int, int]:
+    """Return the length of a frame in samples, and the number of frames."""
+    window = min(round(WINDOW_S * sample_rate), n_samples)
+    return window, n_samples // window
+
+
 def frames(samples: Array, sample_rate: int) -> Array:
     """Cut (..., channels, time) into (..., n_frames, channels, window).
 
     A signal that is shorter than the window is one frame.
     """
-    window = min(round(WINDOW_S * sample_rate), samples.shape[-1])
-    n_frames = samples.shape[-1] // window
+    window, n_frames = framing(samples.shape[-1], sample_rate)
     whole = samples[..., : n_frames * window]
     return np.moveaxis(whole.reshape(*samples.shape[:-1], n_frames, window), -2, -3)
 
@@ -47,15 +52,59 @@ def frame_sdr(*, reference: Array, estimate: Array, sample_rate: int) -> Array:
         sample_rate: in Hz.
     """
     s, e = full_scale(reference, estimate)
-    target = _frame_energy(frames(s, sample_rate))
-    residual = _frame_energy(frames(s - e, sample_rate))
+    target = frame_energy(frames(s, sample_rate))
+    residual = frame_energy(frames(s - e, sample_rate))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios: Array = 10.0 * np.log10(target / residual)
     return ratios
 
 
-def _frame_energy(framed: Array) -> Array:
+def frame_energy(framed: Array) -> Array:
+    """Return the energy of every frame, (..., n_frames), of (..., n_frames, channels, window)."""
     return np.asarray(np.einsum("...fct,...fct->...f", framed, framed))
+
+
+def hidden_frames(item: ScoringItem, estimates: Mapping[int, Array]) -> tuple[Mask, Reason]:
+    """Return the frames that museval skips, (n_frames,), and the reason if these are all.
+
+    It skips a frame in which any reference or estimate is silent. Here a reference that is silent
+    throughout hides no frame of the others.
+    """
+    sounding = [index for index in range(len(item.references)) if item.references[index].any()]
+    silent_reference: Mask = np.logical_or.reduce(item.shared(_silent_references)[sounding], axis=0)
+    hidden = silent_reference.copy()
+    for index in set(sounding) & estimates.keys():
+        hidden |= _silent_for_museval(estimates[index], item.sample_rate)
+    return hidden, Reason.SILENT_REFERENCE if silent_reference.all() else Reason.SILENT_ESTIMATE
+
+
+def active_frames(reference: Array, sample_rate: int) -> Mask:
+    """Return the frames (n_frames,) that are not silent beside the loudest, of (channels, time)."""
+    energies = frame_energy(frames(full_scale(reference)[0], sample_rate))
+    active: Mask = energies > energies.max() * 10 ** (-DYNAMIC_RANGE_DB / 10)
+    return active
+
+
+def compat_median(values: Array, hidden: Mask, reason: Reason) -> Score:
+    """Return the median over the frames that museval does not skip; perfect counts as highest."""
+    return median(
+        values[~(hidden | np.isnan(values))],
+        Missing(reason, "in every frame, of one source or another"),
+    )
+
+
+def median(values: Array, empty: Missing) -> Score:
+    """Return the median over frames, or `empty` without any."""
+    if len(values) == 0:
+        return empty
+    middle = float(np.median(values))
+    if np.isfinite(middle):
+        return middle
+    return Missing(Reason.PERFECT if middle > 0 else Reason.ORTHOGONAL_ESTIMATE)
+
+
+def _silent_references(item: ScoringItem) -> Mask:
+    return _silent_for_museval(item.references, item.sample_rate)
 
 
 def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
@@ -65,59 +114,26 @@ def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
 
 
 def _score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
-    """Score each reference; one that is silent throughout hides no frame of the others."""
-    sounding = [index for index in range(len(item.references)) if item.references[index].any()]
-    silent_reference: Mask = np.logical_or.reduce(item.shared(_silent_references)[sounding], axis=0)
-    silent = silent_reference.copy()
-    for index in set(sounding) & estimates.keys():
-        silent |= _silent_for_museval(estimates[index], item.sample_rate)
-    silence = Reason.SILENT_REFERENCE if silent_reference.all() else Reason.SILENT_ESTIMATE
+    hidden, reason = hidden_frames(item, estimates)
     return {
-        index: _score_reference(item, index, estimate, silent, silence)
+        index: _score_reference(item, index, estimate, hidden, reason)
         for index, estimate in estimates.items()
     }
 
 
-def _silent_references(item: ScoringItem) -> Mask:
-    return _silent_for_museval(item.references, item.sample_rate)
-
-
 def _score_reference(
-    item: ScoringItem, index: int, estimate: Array, silent: Mask, silence: Reason
+    item: ScoringItem, index: int, estimate: Array, hidden: Mask, reason: Reason
 ) -> Scores:
-    """Score one reference; museval skips the frames in `silent`, where any source is silent."""
     reference = item.references[index]
     sdr = frame_sdr(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
-    active = _active(full_scale(reference)[0], item.sample_rate)
-    counts = (float(len(sdr)), float(active.sum()), float(silent.sum()))
-    hidden = silent | np.isnan(sdr)
-    if not reference.any():
-        compat: Score = Missing(Reason.SILENT_REFERENCE)
-    else:
-        compat = _median(sdr[~hidden], Missing(silence, "in every frame, of one source or another"))
-    strict = np.maximum(sdr[active], FLOOR_DB)
+    active = active_frames(reference, item.sample_rate)
+    counts = (float(len(sdr)), float(active.sum()), float(hidden.sum()))
+    silent = Missing(Reason.SILENT_REFERENCE)
     return {
-        COMPAT: compat,
-        STRICT: _median(strict, Missing(Reason.SILENT_REFERENCE)),
+        COMPAT: compat_median(sdr, hidden, reason) if reference.any() else silent,
+        STRICT: median(np.maximum(sdr[active], FLOOR_DB), silent),
         **dict(zip(COUNTS, counts, strict=True)),
     }
-
-
-def _active(reference: Array, sample_rate: int) -> Mask:
-    """Return the frames of a reference that are not silent beside its loudest."""
-    energies = _frame_energy(frames(reference, sample_rate))
-    active: Mask = energies > energies.max() * 10 ** (-DYNAMIC_RANGE_DB / 10)
-    return active
-
-
-def _median(sdr: Array, empty: Missing) -> Score:
-    """Return the median over frames, or `empty` without any; perfect frames count as highest."""
-    if len(sdr) == 0:
-        return empty
-    median = float(np.median(sdr))
-    if np.isfinite(median):
-        return median
-    return Missing(Reason.PERFECT if median > 0 else Reason.ORTHOGONAL_ESTIMATE)
 
 
 METRICS = (

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from evalsuite.metrics.item import Array
 from evalsuite.metrics.outcome import Missing, Reason, Score
-from evalsuite.metrics.si_sdr import FLOOR_DB, LIMIT_DB, si_sdr
+from evalsuite.metrics.si_sdr import FLOOR_DB, LIMIT_DB, pairwise_si_sdr
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,17 @@ def best_permutation(*, references: Array, estimates: Sequence[Array | None]) ->
     present = [(i, estimate) for i, estimate in enumerate(estimates) if estimate is not None]
     estimate_of: list[int | None] = [None] * len(references)
     if present and len(references):
-        gains = pairwise_si_sdr(references=references, estimates=[e for _, e in present])
+        scores = pairwise_si_sdr(references=references, estimates=[e for _, e in present])
         # A hopeless estimate must not outweigh the good ones.
-        gains = np.maximum(gains, FLOOR_DB)
+        gains = np.maximum([[_finite(score) for score in row] for row in scores], FLOOR_DB)
         for reference, column in zip(*linear_sum_assignment(gains, maximize=True), strict=True):
             estimate_of[int(reference)] = present[int(column)][0]
     extra = tuple(i for i, _ in present if i not in estimate_of)
     return Permutation(tuple(estimate_of), extra)
 
 
-def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> Array:
-    """Return SI-SDR of all pairs in dB, shape (n_ref, n_est); infinite ratios are +-`LIMIT_DB`."""
-    return np.array(
-        [[_finite(si_sdr(reference=r, estimate=e)) for e in estimates] for r in references]
-    )
-
-
 def _finite(score: Score) -> float:
+    """Return a score, +-`LIMIT_DB` for an infinite one."""
     if isinstance(score, Missing):
         return LIMIT_DB if score.reason is Reason.PERFECT else -LIMIT_DB
     return score

@@ -4,7 +4,7 @@ J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done
 The channels form one vector: a level difference between channels counts as an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -43,6 +43,21 @@ def si_sdr(*, reference: Array, estimate: Array, zero_mean: bool = True) -> Scor
     """
     pair = [*full_scale(reference), *full_scale(estimate)]
     s, e = (centred(samples) if zero_mean else samples.reshape(-1) for samples in pair)
+    return _of_vectors(s, e)
+
+
+def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> list[list[Score]]:
+    """Return the SI-SDR in dB, means removed, of every reference (row) and estimate (column).
+
+    Args:
+        references: shape (n_ref, channels, time).
+        estimates: n_est arrays of shape (channels, time).
+    """
+    s, e = ([centred(full_scale(x)[0]) for x in signals] for signals in (references, estimates))
+    return [[_of_vectors(reference, estimate) for estimate in e] for reference in s]
+
+
+def _of_vectors(s: Array, e: Array) -> Score:
     if not s.any():
         return Missing(Reason.SILENT_REFERENCE)
     if not e.any():

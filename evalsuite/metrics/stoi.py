@@ -9,6 +9,8 @@ of the reference, 15 third-octave bands from 150 Hz, segments of 30 frames. Roun
 those of pystoi; its random dither in ESTOI is omitted, so equal input gives equal output.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, signal
@@ -25,6 +27,9 @@ SEGMENT_FRAMES = 30
 DYNAMIC_RANGE_DB = 40.0
 LOWEST_SDR_DB = -15.0
 COLUMNS = ("stoi", "estoi")
+
+# Beyond this product of the terms of a ratio of rates, polyphase weights take too much memory.
+LARGEST_RATIO = 1_000_000
 
 _EPS = np.finfo(np.float64).eps
 _WINDOW = np.hanning(FRAME + 2)[1:-1]
@@ -51,22 +56,50 @@ def stoi(*, reference: Array, estimate: Array, sample_rate: int) -> Scores:
         needed_s = ((SEGMENT_FRAMES + 1) * HOP + FRAME - HOP) / SAMPLE_RATE
         detail = f"{n_frames} of {SEGMENT_FRAMES} frames; {needed_s:.2f} s of speech are needed"
         return dict.fromkeys(COLUMNS, Missing(Reason.TOO_SHORT, detail))
-    segments = sliding_window_view(bands, SEGMENT_FRAMES, axis=-1)  # (2, N_BANDS, n_segments, 30)
-    return {"stoi": _stoi(*segments), "estoi": _estoi(*segments)}
+    x, y = sliding_window_view(bands, SEGMENT_FRAMES, axis=-1)  # (N_BANDS, n_segments, 30) each
+    x_unit, y_unit = _unit(x, -1), _unit(y, -1)
+    return {"stoi": _stoi(x, y, x_unit), "estoi": _estoi(x_unit, y_unit)}
 
 
 def to_10_khz(samples: Array, sample_rate: int) -> Array:
     """Resample (..., time) with the Kaiser-windowed sinc of Octave's `resample` (60 dB)."""
-    if sample_rate == SAMPLE_RATE:
-        return samples
-    divisor = np.gcd(SAMPLE_RATE, sample_rate)
+    divisor = int(np.gcd(SAMPLE_RATE, sample_rate))
     up, down = SAMPLE_RATE // divisor, sample_rate // divisor
-    kernel = _octave_lowpass(up, down)
-    resampled: Array = signal.resample_poly(samples, up, down, axis=-1, window=kernel)
-    return resampled
+    if up == down:
+        return samples
+    if up * down > LARGEST_RATIO:
+        return np.asarray(
+            signal.resample_poly(samples, up, down, axis=-1, window=octave_lowpass(up, down))
+        )
+    kernel = _polyphase(up, down)
+    n_samples, (n_rows, _, _) = samples.shape[-1], kernel.shape
+    n_groups = -(-n_samples // down)
+    before = n_rows // 2 * down
+    padding = [(0, 0)] * (samples.ndim - 1) + [(before, (n_groups + n_rows) * down - n_samples)]
+    rows = np.pad(samples, padding).reshape(*samples.shape[:-1], -1, down)
+    groups = sum(rows[..., k : k + n_groups, :] @ kernel[k] for k in range(n_rows))
+    resampled = np.reshape(groups, (*samples.shape[:-1], -1))
+    return np.asarray(resampled[..., : -(-n_samples * up // down)])
 
 
-def _octave_lowpass(up: int, down: int) -> Array:
+@cache
+def _polyphase(up: int, down: int) -> Array:
+    """Return the weights of polyphase filtering, (n_rows, down, up).
+
+    Output number k up + p is the sum over r and q of weight [r, q, p] times input number
+    (k + r - n_rows // 2) down + q.
+    """
+    kernel = up * octave_lowpass(up, down)
+    reach = len(kernel) // 2
+    rows_beside = -(-(reach // up + 1) // down) + 1
+    first = -rows_beside * down
+    sample = np.arange(first, first + (2 * rows_beside + 1) * down)[:, None]
+    tap = np.arange(up) * down - sample * up + reach
+    weights = np.where((tap >= 0) & (tap < len(kernel)), kernel.take(tap, mode="clip"), 0.0)
+    return np.asarray(weights.reshape(-1, down, up))
+
+
+def octave_lowpass(up: int, down: int) -> Array:
     """Low-pass filter: cut-off 1 / (2 max(up, down)), transition a tenth of it, 60 dB down."""
     rejection_db = 60.0
     cutoff = 1.0 / (2 * max(up, down))
@@ -118,28 +151,31 @@ def _third_octaves() -> Array:
 _THIRD_OCTAVES = _third_octaves()
 
 
-def _stoi(reference: Array, estimate: Array) -> Score:
+def _stoi(reference: Array, estimate: Array, reference_unit: Array) -> Score:
     """Return the mean correlation of bands over segments; the estimate is clipped at -15 dB SDR."""
     gain = _norm(reference, -1) / (_norm(estimate, -1) + _EPS)
     clip = 1.0 + 10.0 ** (-LOWEST_SDR_DB / 20.0)
     clipped = np.minimum(estimate * gain, reference * clip)
-    return float((_unit(clipped, -1) * _unit(reference, -1)).sum(axis=-1).mean())
+    return float(np.vdot(_unit(clipped, -1), reference_unit) / gain.size)
 
 
-def _estoi(reference: Array, estimate: Array) -> Score:
+def _estoi(reference_unit: Array, estimate_unit: Array) -> Score:
     """Return the mean correlation of spectra, normalised over rows (time), then columns (bands)."""
-    x, y = (_unit(_unit(segments, -1), 0) for segments in (reference, estimate))
-    return float((x * y).sum(axis=0).mean())
+    x, y = _unit(reference_unit, 0), _unit(estimate_unit, 0)
+    return float(np.vdot(x, y) / x[0].size)
 
 
 def _unit(samples: Array, axis: int) -> Array:
     """Remove the mean along `axis` and scale to unit norm; a constant becomes almost zero."""
-    centred = samples - samples.mean(axis=axis, keepdims=True)
-    return np.asarray(centred / (_norm(centred, axis) + _EPS))
+    centred: Array = samples - samples.mean(axis=axis, keepdims=True)
+    centred /= _norm(centred, axis) + _EPS
+    return centred
 
 
 def _norm(samples: Array, axis: int) -> Array:
-    return np.asarray(np.linalg.norm(samples, axis=axis, keepdims=True))
+    """Return Euclidean norms along the first or the last axis of (bands, segments, frames)."""
+    energy = np.einsum("bst,bst->st" if axis == 0 else "bst,bst->bs", samples, samples)
+    return np.expand_dims(np.sqrt(energy), axis)
 
 
 def _score_channel(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:

@@ -38,14 +38,14 @@ def matlab_vectors(real_data: Path, request: pytest.FixtureRequest) -> MatlabVec
     stored = json.loads((folder / f"output{request.param}.json").read_text())["Sources"]
     names = ("Distortion", "Interference", "Artifact")
     return MatlabVectors(
-        references=_read_folder(folder / f"ref{request.param}"),
-        estimates=_read_folder(folder / f"est{request.param}"),
+        references=read_folder(folder / f"ref{request.param}"),
+        estimates=read_folder(folder / f"est{request.param}"),
         scores=np.array([stored[f"Source to {name}"] for name in names]),
         permutation=tuple(stored["Source permutation"]),
     )
 
 
-def _read_folder(folder: Path) -> Array:
+def read_folder(folder: Path) -> Array:
     return np.stack([soundfile.read(path)[0] for path in sorted(folder.glob("*.wav"))])
 
 

@@ -5,7 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from evalsuite.metrics.permutation import best_permutation, in_order, pairwise_si_sdr
+from evalsuite.metrics.permutation import best_permutation, in_order
+from evalsuite.metrics.si_sdr import pairwise_si_sdr, si_sdr
 from tests.evalsuite.metrics.conftest import Array
 
 
@@ -19,7 +20,7 @@ def test_equals_exhaustive_search(seed: int) -> None:
     references = sources(4, seed)
     mixing = np.eye(4)[rng.permutation(4)] + 0.8 * rng.standard_normal((4, 4))
     estimates = np.einsum("ij,jct->ict", mixing, references)
-    gains = pairwise_si_sdr(references=references, estimates=list(estimates))
+    gains = np.array(pairwise_si_sdr(references=references, estimates=list(estimates)))
     best = max(permutations(range(4)), key=lambda p: sum(gains[i, p[i]] for i in range(4)))
     assert best_permutation(references=references, estimates=list(estimates)).estimate_of == best
 
@@ -53,11 +54,15 @@ def test_missing_estimates_keep_the_indices_of_the_others() -> None:
 
 
 def test_silence_is_assigned_last() -> None:
-    """Perfect, silent and orthogonal pairs have finite values, so the others decide."""
+    """Perfect, silent and orthogonal pairs count with finite values, so the others decide."""
     references = sources(3)
     references[0] = 0.0
     estimates = [references[2], np.zeros((1, 800)), references[1]]
     found = best_permutation(references=references, estimates=estimates)
     assert found.estimate_of == (1, 2, 0)
-    gains = pairwise_si_sdr(references=references, estimates=estimates)
-    assert np.isfinite(gains).all()
+
+
+def test_scores_of_all_pairs_are_those_of_each() -> None:
+    references, estimates = sources(3), [*(sources(2, 1) + 0.1), np.zeros((1, 800))]
+    of_all = pairwise_si_sdr(references=references, estimates=estimates)
+    assert of_all == [[si_sdr(reference=r, estimate=e) for e in estimates] for r in references]

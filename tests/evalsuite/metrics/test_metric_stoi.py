@@ -1,10 +1,13 @@
 """STOI and ESTOI against pystoi and its values for a public pair."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from scipy import signal
 
 from evalsuite.metrics.outcome import Missing, Reason
-from evalsuite.metrics.stoi import stoi
+from evalsuite.metrics.stoi import octave_lowpass, stoi, to_10_khz
 from tests.evalsuite.metrics.conftest import Array, Pair
 
 RATES = (8_000, 10_000, 16_000, 44_100, 48_000)
@@ -27,6 +30,16 @@ def test_equals_pystoi(sample_rate: int, noisy_speech: Pair, talkers: Array) -> 
         assert ours["stoi"] == pytest.approx(oracle.stoi(clean, noisy, sample_rate), abs=1e-9)
         theirs = oracle.stoi(clean, noisy, sample_rate, extended=True)
         assert ours["estoi"] == pytest.approx(theirs, abs=1e-9)
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 16_000, 44_100, 48_000, 9_973])
+def test_resampling_equals_that_of_scipy(sample_rate: int) -> None:
+    samples = np.random.default_rng(0).standard_normal((2, 1_234))
+    ratio = Fraction(10_000, sample_rate)
+    up, down = ratio.numerator, ratio.denominator
+    kernel = octave_lowpass(up, down)
+    theirs = signal.resample_poly(samples, up, down, axis=-1, window=kernel)
+    np.testing.assert_allclose(to_10_khz(samples, sample_rate), theirs, atol=1e-13)
 
 
 def test_pauses_are_excluded_as_in_pystoi(noisy_speech: Pair) -> None:

@@ -1,0 +1,128 @@
+"""BSS Eval images against MATLAB's stored scores and museval, and the strict rule."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evalsuite.metrics import ItemScores, evaluate
+from evalsuite.metrics.bss_images import WHOLE
+from evalsuite.metrics.projection import DelaySpans
+from tests.evalsuite.metrics.conftest import Array, Pair, read_folder
+
+RATE = 4000
+KEYS = ("Source to Distortion", "Image to Spatial", "Source to Interference", "Source to Artifact")
+
+
+@pytest.fixture
+def song() -> Pair:
+    """References and estimates (2, 2, time), 4.5 s: two stereo stems and a poor separation."""
+    rng = np.random.default_rng(11)
+    references = rng.standard_normal((2, 2, int(4.5 * RATE))) * np.array([0.1, 0.05])[:, None, None]
+    noise = 0.02 * rng.standard_normal(references.shape)
+    return references, 0.8 * references + 0.3 * references[:, ::-1].sum(axis=0) + noise
+
+
+def score(references: Array, estimates: Array, metric: str) -> ItemScores:
+    return evaluate(
+        references=references,
+        estimates=list(estimates),
+        mixture=references.sum(axis=0),
+        sample_rate=RATE,
+        names=[f"stem{index}" for index in range(len(references))],
+        metrics=[metric],
+    )
+
+
+def columns(scores: ItemScores, names: tuple[str, ...]) -> Array:
+    """Return columns as (n_columns, n_src), NaN for a missing value."""
+    return np.array([[r.values[name] for r in scores.references] for name in names], float)
+
+
+def stacked(mono: Array, n_channels: int, gain: float = 1.0, *, reverse: bool = False) -> Array:
+    """Make (n_src, channels, time) of (n_src, time) as the authors of the vectors did."""
+    channels = [mono] + [gain * mono] * (n_channels - 1)
+    return np.stack(channels[::-1] if reverse else channels, axis=1)
+
+
+@pytest.mark.parametrize("number", ["01", "02", "03"])
+def test_equals_matlab(real_data: Path, number: str) -> None:
+    """The whole signals through the metric, the frames through its projections."""
+    folder = real_data / "metrics" / "mir_eval-separation"
+    stored = json.loads((folder / f"output{number}.json").read_text())
+    mono, mono_estimates = (read_folder(folder / f"{name}{number}") for name in ("ref", "est"))
+    whole = stored["Images"]
+    references = stacked(mono, whole["nchan"])
+    estimates = stacked(mono_estimates, whole["nchan"], whole["gain"], reverse=whole["reverse"])
+    found = columns(score(references, estimates[whole["Source permutation"]], "images"), WHOLE)
+    np.testing.assert_allclose(found, [whole[key] for key in KEYS], atol=1e-6)
+
+    framewise = stored["Images Framewise"]
+    expected = np.array([framewise[key] for key in KEYS])  # (ratio, n_src, n_frames)
+    for frame in range(expected.shape[-1]):
+        start = frame * framewise["hop"]
+        window = slice(start, start + framewise["win"])
+        order = [int(row[frame]) for row in framewise["Source permutation"]]
+        here = dict(enumerate(estimates[order][..., window]))
+        energies = DelaySpans(references[..., window]).energies(here).values()
+        ratios = [
+            [e.reference / e.estimate_minus_reference for e in energies],
+            [e.reference / e.own_minus_reference for e in energies],
+            [e.own / e.every_minus_own for e in energies],
+            [e.every / e.estimate_minus_every for e in energies],
+        ]
+        # The frames of set 02 have little more samples than taps, and equal channels.
+        np.testing.assert_allclose(10 * np.log10(ratios), expected[..., frame], atol=3e-6)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_equals_museval(song: Pair, version: int) -> None:
+    oracle = pytest.importorskip("museval", reason="museval is the oracle here")
+    references, estimates = song
+    references[1, :, :RATE] = 0.0  # a silent reference
+    estimates[0, :, RATE : 2 * RATE] = 0.0  # a silent estimate
+    swapped = [np.moveaxis(samples, 1, 2) for samples in song]
+    theirs = oracle.evaluate(*swapped, win=RATE, hop=RATE, mode=f"v{version}")
+    names = tuple(f"{ratio}_v{version}_med" for ratio in ("isr", "sir", "sar"))
+    found = columns(score(references, estimates, f"images_v{version}"), names)
+    np.testing.assert_allclose(found, np.nanmedian(theirs[1:4], axis=-1), atol=1e-6)
+
+
+def test_whole_item_equals_museval(song: Pair) -> None:
+    oracle = pytest.importorskip("museval.metrics", reason="museval is the oracle here")
+    swapped = [np.moveaxis(samples, 1, 2) for samples in song]
+    theirs = oracle.bss_eval(*swapped, window=np.inf, hop=np.inf)[:4]
+    found = columns(score(*song, "images"), WHOLE)
+    np.testing.assert_allclose(found, np.array(theirs)[..., 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_silencing_bad_frames_raises_no_strict_score(song: Pair, version: int) -> None:
+    references, estimates = song
+    estimates[:, :, : 3 * RATE] += np.random.default_rng(1).standard_normal((2, 2, 3 * RATE))
+    names = tuple(f"{ratio}_v{version}_strict_med" for ratio in ("isr", "sir", "sar"))
+    plain = columns(score(references, estimates, f"images_v{version}"), names)
+    estimates[1, :, : 3 * RATE] = 0.0
+    silenced = columns(score(references, estimates, f"images_v{version}"), names)
+    assert (silenced[:, 1] < plain[:, 1]).all()
+
+
+def test_silent_short_and_single_references_have_reasons(song: Pair) -> None:
+    references, estimates = song
+    single = score(references[:1], estimates[:1], "images_v4").references[0]
+    assert single.reasons["sir_v4_med"] == single.reasons["sir_v4_strict_med"] == "one_reference"
+    references[0] = 0.0
+    silent = score(references, estimates, "images").references
+    assert silent[0].reasons["isr_img"] == "silent_reference"
+    assert silent[1].reasons["sir_img"] == "one_reference"
+    short = score(references[1:, :, :500], estimates[1:, :, :500], "images").references[0]
+    assert short.reasons["sdr_img"].startswith("too_short")
+
+
+def test_a_perfect_estimate_is_perfect(song: Pair) -> None:
+    references, _ = song
+    for metric in ("images", "images_v4"):
+        reasons = score(references, references, metric).references[0].reasons
+        assert set(reasons.values()) <= {"perfect", "not_applicable: the mixture scores perfect"}
+        assert len(reasons) >= 4
