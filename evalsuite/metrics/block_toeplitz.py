@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, linalg
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from evalsuite.metrics.item import Array
 
@@ -194,32 +194,37 @@ def _predictors(blocks: Array) -> tuple[Array, Array, tuple[Array, Array]]:
     """Return forward and backward predictors (steps, rows, rows) and both error matrices.
 
     G F = (E_F, 0, ..., 0) and G B = (0, ..., 0, E_B), with F_0 = 1 and B_last = 1. Arrays hold
-    transposed blocks side by side, in Fortran order, so that the first m blocks lie together.
+    transposed blocks side by side, in Fortran order: the first m blocks lie together, and BLAS
+    writes into them.
 
     Raises:
         LinAlgError: a leading submatrix is not positive definite.
     """
     steps, rows, _ = blocks.shape
-    row = np.concatenate(blocks[:0:-1].swapaxes(1, 2))  # C(steps - 1)^T to C(1)^T
-    forward = np.zeros((rows, steps * rows), order="F")
-    backward = np.zeros((rows, steps * rows), order="F")
+    width = steps * rows
+    row = np.asfortranarray(np.concatenate(blocks[:0:-1], axis=1))  # C(steps - 1) to C(1)
+    forward, backward = np.zeros((2, width, rows)).swapaxes(1, 2)
     forward[:, :rows] = backward[:, -rows:] = np.eye(rows)
-    forward_error, backward_error = blocks[0].copy(), blocks[0].copy()
-    for m in range(1, steps):
-        start = (steps - m) * rows
-        ahead, behind = forward[:, : m * rows], backward[:, start:]
-        misfit = ahead @ row[start - rows :]  # transposed: what F leaves in the next block
-        _, reflect_backward, failed = lapack.dposv(backward_error, misfit.T)
-        _, reflect_forward, also_failed = lapack.dposv(forward_error, misfit)
+    forward_error, backward_error = (blocks[0].copy(order="F") for _ in range(2))
+    for known in range(rows, width, rows):
+        ahead, behind = forward[:, :known], backward[:, width - known :]
+        misfit = blas.dgemm(1.0, ahead, row[:, width - rows - known :], trans_b=1)
+        _, of_backward, failed = lapack.dposv(backward_error, misfit.T)
+        _, of_forward, also_failed = lapack.dposv(forward_error, misfit)
         if failed or also_failed:
             raise linalg.LinAlgError("The matrix is not positive definite.")
-        to_forward, to_backward = reflect_backward.T @ behind, reflect_forward.T @ ahead
-        forward[:, rows : (m + 1) * rows] -= to_forward
-        backward[:, start - rows : start - rows + m * rows] -= to_backward
-        forward_error -= misfit @ reflect_backward
-        backward_error -= misfit.T @ reflect_forward
+        for_backward = blas.dgemm(1.0, of_forward, ahead, trans_a=1)
+        _subtract(forward[:, rows : known + rows], of_backward, behind, trans_a=1)
+        backward[:, width - known - rows : width - rows] -= for_backward
+        _subtract(forward_error, misfit, of_backward)
+        _subtract(backward_error, misfit, of_forward, trans_a=1)
     unfolded = [p.T.reshape(steps, rows, rows) for p in (forward, backward)]
     return unfolded[0], unfolded[1], (forward_error, backward_error)
+
+
+def _subtract(target: Array, a: Array, b: Array, *, trans_a: int = 0) -> None:
+    """Subtract the product of two matrices from a third one, all in Fortran order, in place."""
+    blas.dgemm(-1.0, a, b, beta=1.0, c=target, trans_a=trans_a, overwrite_c=1)
 
 
 @dataclass(frozen=True)
