@@ -150,13 +150,17 @@ def evaluate_mixture(
     sample_rate: int,
     task: str = "speech_separation",
     metrics: Sequence[str] | None = None,
+    record: Mixture | None = None,
+    read: Callable[[str], Array] | None = None,
 ) -> tuple[ReferenceScores, ...]:
     """Score the unprocessed mixture against each reference, for `evaluate(baseline=...)`.
 
     The result depends on the set and the metrics alone: all systems can share it. Arguments and
     errors are those of `evaluate`.
     """
-    item = ScoringItem.checked(references=references, mixture=mixture, sample_rate=sample_rate)
+    item = ScoringItem.checked(
+        references=references, mixture=mixture, sample_rate=sample_rate, record=record, read=read
+    )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     return _baseline(item, chosen, _labels(item, None))
 

@@ -182,6 +182,23 @@ def each_pair(column: str, function: PairFunction) -> ReferenceFunction:
     return score
 
 
+class ChannelPairFunction(Protocol):
+    """A function of one channel of a reference and its estimate, both (time,)."""
+
+    def __call__(self, *, reference: Array, estimate: Array, sample_rate: int) -> Score: ...
+
+
+def each_channel(column: str, function: ChannelPairFunction) -> ReferenceFunction:
+    """Return a metric function that fills `column` with the mean over the channels of a pair."""
+
+    def score(item: ScoringItem, channel: int, index: int, estimate: Array) -> Scores:
+        reference = item.references[index, channel]
+        value = function(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
+        return {column: value}
+
+    return mean_over_channels(score)
+
+
 def mean_over_channels(function: ChannelFunction) -> ReferenceFunction:
     """Return a metric function that averages over channels; a missing channel makes it missing."""
 

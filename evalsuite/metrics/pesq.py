@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evalsuite.metrics.item import Array, ScoringItem, full_scale
-from evalsuite.metrics.metric import ReferenceMetric, installed_version, mean_over_channels
-from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from evalsuite.metrics.item import Array, full_scale
+from evalsuite.metrics.metric import ReferenceMetric, each_channel, installed_version
+from evalsuite.metrics.outcome import Missing, Reason, Score
 from mixgen.audio.read import resample
 from mixgen.core.vocabulary import SPEECH_TASKS
 
@@ -167,19 +167,11 @@ def _mean_of_speech(parts: list[Score]) -> Score:
     return float(np.mean(values))
 
 
-def _score_channel(
-    item: ScoringItem, channel: int, index: int, estimate: Array, *, column: str, mode: str
-) -> Scores:
-    reference = item.references[index, channel]
-    value = pesq(reference=reference, estimate=estimate, sample_rate=item.sample_rate, mode=mode)
-    return {column: value}
-
-
 def _metric(column: str, mode: str, rate: int, highest_rate: int | None) -> ReferenceMetric:
     return ReferenceMetric(
         name=column,
         columns=(column,),
-        score=mean_over_channels(partial(_score_channel, column=column, mode=mode)),
+        score=each_channel(column, partial(pesq, mode=mode)),
         unit="MOS-LQO",
         tasks=SPEECH_TASKS,
         kinds=frozenset({"speech"}),

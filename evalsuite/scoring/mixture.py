@@ -112,6 +112,8 @@ class _MixtureScorer:
             sample_rate=self._scene.sample_rate,
             task=self._job.task,
             metrics=self._job.metrics,
+            record=self._scene.record,
+            read=self._scene.read,
         )
 
     @cached_property

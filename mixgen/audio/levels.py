@@ -47,7 +47,7 @@ _STEP = 0.25
 _CHANNEL_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.41, 1.41])
 
 FRAME_S = 0.02
-_ACTIVE_BELOW_PEAK_DB = 40.0
+ACTIVE_BELOW_PEAK_DB = 40.0
 
 # ITU-T P.56, method B: time constant of the envelope, hangover, margin, thresholds.
 _ENVELOPE_S = 0.03
@@ -66,24 +66,37 @@ def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
 def integrated_lufs(samples: Samples, sample_rate: int) -> float:
     """Measure the gated loudness of (channels, time) samples in LUFS, at least -70.
 
-    Source: ITU-R BS.1770-4 with the filters and block edges of pyloudnorm and with Scaper's rules
-    for short and silent signals, so that stock Scaper measures the same value.
+    Scaper's rules for short and silent signals apply, so that stock Scaper measures the same value.
     """
     frames = samples.shape[1]
     if frames / sample_rate < _SHORTEST_S:
         samples = np.tile(samples, (1, math.ceil(_SHORTEST_S / (frames / sample_rate))))
+    loudness = gated_loudness(samples, sample_rate)
+    return _FLOOR_DB if loudness is None else max(loudness, _FLOOR_DB)
+
+
+def gated_loudness(
+    samples: Samples, sample_rate: int, *, gate_db: float = _FLOOR_DB
+) -> float | None:
+    """Measure the integrated loudness of (channels, time) samples in LUFS.
+
+    Source: ITU-R BS.1770-4 with the filters and block edges of pyloudnorm. None where no block of
+    0.4 s reaches the absolute gate `gate_db`, and for less than one block.
+    """
+    if samples.shape[1] < _BLOCK_S * sample_rate:
+        return None
     power = _block_powers(samples, sample_rate)  # (channels, blocks)
     surround = len(power) <= len(_CHANNEL_WEIGHTS)
     weights = _CHANNEL_WEIGHTS[: len(power)] if surround else np.ones(len(power))
     loudness = _to_lufs(weights @ power)  # (blocks,)
-    audible = loudness >= _FLOOR_DB
+    audible = loudness >= gate_db
     if not audible.any():
-        return _FLOOR_DB
+        return None
     relative_gate = float(_to_lufs(weights @ power[:, audible].mean(axis=1))) - 10.0
-    kept = (loudness > relative_gate) & (loudness > _FLOOR_DB)
+    kept = (loudness > relative_gate) & (loudness > gate_db)
     if not kept.any():
-        return _FLOOR_DB
-    return max(float(_to_lufs(weights @ power[:, kept].mean(axis=1))), _FLOOR_DB)
+        return None
+    return float(_to_lufs(weights @ power[:, kept].mean(axis=1)))
 
 
 @dataclass(frozen=True)
@@ -130,7 +143,7 @@ def energy_db(samples: Samples, sample_rate: int) -> float:  # noqa: ARG001 - on
 def active_frames(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
     """Return for each frame of 20 ms whether its power is within 40 dB of the loudest frame's."""
     power = frame_energies(samples, sample_rate)
-    threshold = power.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
+    threshold = power.max() * 10 ** (-ACTIVE_BELOW_PEAK_DB / 10)
     return np.asarray((power > 0) & (power >= threshold))
 
 

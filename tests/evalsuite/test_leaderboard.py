@@ -181,6 +181,28 @@ def test_silence_never_wins(
     assert rows[1]["snr_mean"] <= rows[0]["snr_mean"]
 
 
+@pytest.mark.parametrize(("metric", "column"), [("lsd", "lsd_db"), ("mfcc", "mfcc_distance")])
+def test_silence_never_wins_where_less_is_better(
+    metric: str,
+    column: str,
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
+) -> None:
+    """The floor is the largest distance; the least is the best."""
+    folder = make_set(n=3)
+    hidden = make_estimates(folder, "hidden", noise_db=0.0)
+    silence(hidden, ["test_001"])
+    silent = silenced(make_estimates(folder, "silent"))
+    poor, good = (make_estimates(folder, f"at {db}", noise_db=db) for db in (0.0, -20.0))
+    paths = [make_scores(folder, e, metrics=[metric]) for e in (silent, hidden, poor, good)]
+    rows = rank(paths)
+    assert [row["model"] for row in rows] == ["at -20.0", "at 0.0", "hidden", "silent"]
+    assert rows[1][f"{column}_mean"] < rows[2][f"{column}_mean"] < 50.0
+    assert rows[3][f"{column}_mean"] == 50.0
+    assert rows[2][f"{column}_scored_mean"] == pytest.approx(rows[1][f"{column}_mean"], rel=0.1)
+
+
 def test_what_is_worse_than_the_floor_counts_as_the_floor(
     make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:

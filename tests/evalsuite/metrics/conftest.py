@@ -10,6 +10,9 @@ import soundfile
 from numpy.typing import NDArray
 from scipy import signal
 
+from mixgen.acoustics.echo_path import Echo
+from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
 
@@ -56,6 +59,46 @@ def noisy_speech(real_data: Path) -> Pair:
     return (
         soundfile.read(folder / "speech.wav")[0],
         soundfile.read(folder / "speech_bab_0dB.wav")[0],
+    )
+
+
+def echo_record(mixture: Array, *, sample_rate: int, n_near: int) -> Mixture:
+    """Make the record of a mixture (channels, time) of near-end talkers s1, s2, ... and an echo."""
+    event = Event(
+        corpus="c",
+        path="c.wav",
+        sha256="0" * 64,
+        source_time=0.0,
+        event_time=0.0,
+        event_duration=1.0,
+        snr=0.0,
+    )
+    targets = [f"s{number}" for number in range(1, n_near + 1)]
+    path = Echo(delay_s=0.0, far_end_db=-25.0)
+    gain = Gain(rule="energy")
+    sources = [
+        Source(name=name, role="target", label=name, kind="speech", events=[event], gain=gain)
+        for name in targets
+    ]
+    echo = Source(
+        name="echo",
+        role="far_end",
+        label="far",
+        kind="speech",
+        events=[event],
+        gain=gain,
+        echo=path,
+    )
+    return Mixture(
+        id="m",
+        split="test",
+        sample_rate=sample_rate,
+        channels=len(mixture),
+        frames=mixture.shape[-1],
+        seed=1,
+        sources=[*sources, echo],
+        level=Level(reference_db=-30.0),
+        targets=targets,
     )
 
 
