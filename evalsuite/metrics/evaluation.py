@@ -1,11 +1,14 @@
 """Evaluate all metrics of one mixture under one permutation."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import ThreadpoolController
 
 from evalsuite.metrics.diagnostics import leak_db
 from evalsuite.metrics.item import Array, ScoringItem
@@ -79,6 +82,19 @@ class ItemScores:
     notes: dict[str, str] = field(default_factory=dict)
 
 
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Keep BLAS to one thread: matrices are small, and threads that wait burn CPU time."""
+    with _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+@_one_blas_thread()
 def evaluate(
     *,
     references: ArrayLike,
@@ -143,6 +159,7 @@ def evaluate(
     )
 
 
+@_one_blas_thread()
 def evaluate_mixture(
     *,
     references: ArrayLike,
