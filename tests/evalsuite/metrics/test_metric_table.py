@@ -172,9 +172,12 @@ def test_defaults_follow_task_and_rate() -> None:
 
     bss = {"sdr_bss512", "sir_bss512", "sar_bss512"}
     speech = {"si_sdr", "snr", "stoi", "estoi"} | bss
+    meetings = {"sa_sdr", "si_sdr_active", "si_sdr_utt_best", "si_sdr_utt_stream"}
+    meetings |= {"der_collar0ms", "der_collar250ms"}
     for task in SPEECH_TASKS:
-        assert columns(task, 8_000) == speech | {"pesq_nb8k"}
-        assert columns(task, 16_000) == speech | {"pesq_nb16k", "pesq_wb16k"}
+        expected = speech | (meetings if task == "meetings" else set())
+        assert columns(task, 8_000) == expected | {"pesq_nb8k"}
+        assert columns(task, 16_000) == expected | {"pesq_nb16k", "pesq_wb16k"}
     for task in STEM_TASKS:
         assert columns(task, 44_100) == {"si_sdr", "snr", "sdr_v4_med", "sdr_v4_strict_med"}
     assert columns("universal_separation", 16_000) == {"si_sdr", "snr"} | bss
