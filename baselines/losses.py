@@ -30,8 +30,8 @@ def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
             else value
             for name, value in arguments.items()
         }
-        device = next(value.device for value in full.values() if isinstance(value, Tensor))
-        with torch.autocast(device.type, enabled=False):
+        devices = [value.device for value in full.values() if isinstance(value, Tensor)]
+        with torch.autocast(devices[0].type if devices else "cpu", enabled=False):
             return loss(**full)
 
     return computed

@@ -1,3 +1,4 @@
+from . import batched as batched
 from .gate import check as check
 from .leaderboard import rank as rank
 from .metrics.evaluation import evaluate as evaluate

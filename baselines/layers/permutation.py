@@ -27,10 +27,13 @@ def assigned_cost(cost: Tensor, *, named: bool) -> Tensor:
 
 
 def best_permutation(cost: Tensor) -> Tensor:
-    """Return the estimate of each reference, (batch, n_src), for the least total cost."""
+    """Return the estimate of each reference, (batch, n_src), for the least total cost.
+
+    Any permutation is best where a cost is NaN.
+    """
     n_src = cost.shape[-1]
     if n_src > EXHAUSTIVE_SOURCES:
-        matrices = cost.cpu().double().numpy()
+        matrices = cost.cpu().double().nan_to_num().numpy()
         columns = [linear_sum_assignment(matrix)[1] for matrix in matrices]
         return torch.stack([torch.as_tensor(column) for column in columns]).to(cost.device)
     orders = torch.tensor(list(permutations(range(n_src))), device=cost.device)

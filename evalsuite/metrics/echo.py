@@ -17,7 +17,7 @@ from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import MixtureMetric, PairFunction, ReferenceFunction, ReferenceMetric
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from evalsuite.metrics.si_sdr import FLOOR_DB, LIMIT_DB, si_sdr, snr
-from mixgen.audio.levels import ACTIVE_BELOW_PEAK_DB, FRAME_S, active_frames, frame_energies
+from mixgen.audio.levels import ACTIVE_RANGE_DB, FRAME_S, active_frames, frame_energies
 
 SILENT_DB = 60.0
 
@@ -135,7 +135,7 @@ def _double_talk_metric(
 
 _FRAMES: dict[str, str | float] = {
     "frame_s": FRAME_S,
-    "active_db": ACTIVE_BELOW_PEAK_DB,
+    "active_db": ACTIVE_RANGE_DB,
     "channels": "one vector",
 }
 

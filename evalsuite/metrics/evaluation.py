@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import ThreadpoolController
 
 from evalsuite.metrics.diagnostics import leak_db
-from evalsuite.metrics.item import Array, ScoringItem
+from evalsuite.metrics.item import Array, ScoringItem, as_array
 from evalsuite.metrics.metric import Metric, MixtureMetric, ReferenceMetric, SetMetric
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, reason_of
 from evalsuite.metrics.permutation import Permutation, best_permutation, in_order
@@ -110,6 +110,8 @@ def evaluate(
 ) -> ItemScores:
     """Score the estimates of one mixture with every metric, under one permutation.
 
+    Signals are arrays or torch tensors of any real type.
+
     Args:
         references: shape (n_ref, channels, time), float.
         estimates: n_est arrays of shape (channels, time); None for one that is missing.
@@ -133,12 +135,12 @@ def evaluate(
     )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     labels = _labels(item, names)
-    signals = [None if e is None else np.asarray(e, dtype=np.float64) for e in estimates]
+    signals = [None if e is None else as_array(e) for e in estimates]
     problem = _problem(item, signals, named=names is not None)
     base = _baseline(item, chosen, labels) if baseline is None else tuple(baseline)
     _check_baseline(base, chosen, len(labels))
     if problem is not None:
-        return _failed(labels, chosen, problem, base)
+        return _failed(item, labels, chosen, problem, base)
     if names is None:
         pairing = best_permutation(references=item.references, estimates=signals)
     else:
@@ -218,6 +220,7 @@ def _problem(
 
 
 def _failed(
+    item: ScoringItem,
     labels: Sequence[str],
     metrics: Sequence[Metric],
     problem: Missing,
@@ -229,15 +232,19 @@ def _failed(
         reason=str(problem),
         permutation=(None,) * len(labels),
         references=tuple(_reference_scores(label, None, scores) for label in labels),
-        mixture=failed_mixture(metrics, problem),
+        mixture=failed_mixture(item, metrics, problem),
         baseline=base,
     )
 
 
-def failed_mixture(metrics: Iterable[Metric], problem: Missing) -> MixtureScores:
-    """Return the columns of a mixture whose estimates cannot be scored, with `problem` in each."""
+def failed_mixture(item: ScoringItem, metrics: Sequence[Metric], problem: Missing) -> MixtureScores:
+    """Return the columns of a mixture whose estimates cannot be scored, with `problem` in each.
+
+    Metrics of the set count it as a mixture without estimates.
+    """
     of_mixture = [metric for metric in metrics if isinstance(metric, MixtureMetric)]
-    return MixtureScores(*values_and_reasons(_all_missing(of_mixture, problem)))
+    scores = values_and_reasons(_all_missing(of_mixture, problem))
+    return MixtureScores(*scores, _tallies(item, metrics, []))
 
 
 def _baseline(
@@ -304,19 +311,26 @@ def _score(
 
 
 def _score_mixture(
-    item: ScoringItem, metrics: Iterable[Metric], estimates: Sequence[Array | None]
+    item: ScoringItem, metrics: Sequence[Metric], estimates: Sequence[Array | None]
 ) -> MixtureScores:
     scores: Scores = {}
-    tallies: dict[str, float] = {}
     for metric in metrics:
         if isinstance(metric, MixtureMetric):
             if metric.applies_at(item.sample_rate):
                 scores |= metric.score(item, estimates)
             else:
                 scores |= metric.not_applicable(item.sample_rate)
-        elif isinstance(metric, SetMetric) and metric.applies_at(item.sample_rate):
+    return MixtureScores(*values_and_reasons(scores), _tallies(item, metrics, estimates))
+
+
+def _tallies(
+    item: ScoringItem, metrics: Iterable[Metric], estimates: Sequence[Array | None]
+) -> dict[str, float]:
+    tallies: dict[str, float] = {}
+    for metric in metrics:
+        if isinstance(metric, SetMetric) and metric.applies_at(item.sample_rate):
             tallies |= metric.tally(item, estimates)
-    return MixtureScores(*values_and_reasons(scores), tallies)
+    return tallies
 
 
 def _score_extra(

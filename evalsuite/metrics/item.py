@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixgen.core.errors import InputError
 from mixgen.core.vocabulary import Kind
-from mixgen.manifest.mixture import Mixture
+from mixgen.manifest.mixture import Mixture, Source
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -44,9 +44,14 @@ class ScoringItem:
     notes: dict[str, str] = field(default_factory=dict)
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
+    def source(self, index: int) -> Source | None:
+        """Return the source that a reference is of; None where it is unknown, or a sum of some."""
+        return self.shared(_sources)[index]
+
     def kind(self, index: int) -> Kind | None:
         """Return the kind of a reference; None where it is unknown."""
-        return self.shared(_kinds)[index]
+        source = self.source(index)
+        return source.kind if source else None
 
     @classmethod
     def checked(
@@ -58,15 +63,15 @@ class ScoringItem:
         record: Mixture | None = None,
         read: Callable[[str], Array] | None = None,
     ) -> "ScoringItem":
-        """Build an item from arrays of any real type.
+        """Build an item from arrays or torch tensors of any real type.
 
         Raises:
             InputError: a shape is wrong, an axis is empty, or a sample is not finite.
         """
-        signals = np.asarray(references, dtype=np.float64)
+        signals = as_array(references)
         item = cls(
             signals,
-            np.zeros(signals.shape[1:]) if mixture is None else np.asarray(mixture, np.float64),
+            np.zeros(signals.shape[1:]) if mixture is None else as_array(mixture),
             int(sample_rate),
             mixture is not None,
             record,
@@ -83,13 +88,26 @@ class ScoringItem:
         return value
 
 
-def _kinds(item: ScoringItem) -> list[Kind | None]:
-    """Return the kind of each reference; a reference that is a sum of sources has none."""
+def _sources(item: ScoringItem) -> list[Source | None]:
     if item.record is None:
         return [None] * len(item.references)
-    sources = item.record.sources
-    kind_of = {file.name: source.kind for source in sources for file in source.files}
-    return [kind_of.get(name) for name in item.record.targets]
+    source_of = {file.name: source for source in item.record.sources for file in source.files}
+    return [source_of.get(name) for name in item.record.targets]
+
+
+def as_array(signals: Any) -> Array:
+    """Return samples as float64, without the gradient if they are a torch tensor on any device.
+
+    Args:
+        signals: an array of any real type, a tensor, or a list of these.
+    """
+    return np.asarray(_detached(signals), dtype=np.float64)
+
+
+def _detached(signals: Any) -> Any:
+    if isinstance(signals, list | tuple):
+        return [_detached(s) if hasattr(s, "detach") else s for s in signals]
+    return signals.detach().cpu().double().numpy() if hasattr(signals, "detach") else signals
 
 
 def full_scale(*signals: Array) -> list[Array]:

@@ -148,7 +148,8 @@ class SetMetric(Metric):
     """A metric of a whole set, from sums over its mixtures.
 
     Attributes:
-        tally: (item, all estimates as in `MixtureMetric`) -> numbers to add up over mixtures.
+        tally: (item, all estimates as in `MixtureMetric`) -> numbers to add up over mixtures. It
+            gets no estimates of a mixture whose estimates cannot be scored.
         score: sums of these numbers over all mixtures -> columns of the set.
     """
 

@@ -25,8 +25,8 @@ SPAN_LIMIT_DB = 240.0
 # the P-SI-SNR of Zhu et al. (arXiv 2011.12022) takes for a talker that is missing.
 FLOOR_DB = -30.0
 
-# A signal that varies by less than this share of its level is constant, up to rounding.
-_CONSTANT = 16 * np.finfo(np.float64).eps
+# A signal that varies by less than so many rounding errors of its level is constant.
+CONSTANT_EPS = 16
 
 
 def si_sdr(*, reference: Array, estimate: Array, zero_mean: bool = True) -> Score:
@@ -139,7 +139,7 @@ def centred(samples: Array) -> Array:
     The rounding error that remains of a constant signal becomes exactly zero.
     """
     flat: Array = (samples - samples.mean(axis=-1, keepdims=True)).reshape(-1)
-    if energy(flat) <= _CONSTANT**2 * energy(samples):
+    if energy(flat) <= (CONSTANT_EPS * np.finfo(np.float64).eps) ** 2 * energy(samples):
         return np.zeros_like(flat)
     return flat
 

@@ -54,7 +54,8 @@ class SystemScores:
     @cached_property
     def diagnostics(self) -> list[str]:
         """The columns with a value per mixture that are not ranked."""
-        return [column for metric in self.run.metrics for column in metric.diagnostics]
+        of_mixtures = (metric for metric in self.run.metrics if metric.scope != "set")
+        return [column for metric in of_mixtures for column in metric.diagnostics]
 
     @cached_property
     def definition_of(self) -> dict[str, MetricDefinition]:

@@ -13,7 +13,7 @@ from evalsuite.metrics import (
     select,
 )
 from evalsuite.metrics.evaluation import MixtureScores, failed_mixture, of_reference
-from evalsuite.metrics.item import Array
+from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.outcome import Missing, Reason, reason_of
 from evalsuite.scoring.records import ItemRow
 from evalsuite.scoring.scene import Scene
@@ -105,6 +105,15 @@ class _MixtureScorer:
             read=scene.read,
         )
 
+    def _item(self) -> ScoringItem:
+        return ScoringItem.checked(
+            references=self._scene.load_references(),
+            mixture=self._scene.load_mixture(),
+            sample_rate=self._scene.sample_rate,
+            record=self._scene.record,
+            read=self._scene.read,
+        )
+
     def _baseline(self) -> Baseline:
         return evaluate_mixture(
             references=self._scene.load_references(),
@@ -176,7 +185,7 @@ class _MixtureScorer:
             )
             for name, base in zip(self._scene.references, baseline, strict=True)
         ]
-        failed = failed_mixture(self._metrics, problem)
+        failed = failed_mixture(self._item(), self._metrics, problem)
         return (*rows, *self._mixture_row(n_est, failed, permutation, str(problem)))
 
     def _mixture_row(

@@ -9,19 +9,20 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mixgen.audio.levels import FRAME_S, active_frames
+from mixgen.audio.levels import ACTIVE_RANGE_DB, FRAME_S, active_frames
 from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError
 
 _STEPS_PER_S = 10  # spans begin and end on a grid of 0.1 s
-_LEAST_GAP = 3  # steps; a shorter silence is part of the sound around it
+LEAST_GAP_S = 0.3  # a shorter silence is part of the sound around it
+_LEAST_GAP = round(LEAST_GAP_S * _STEPS_PER_S)
 _MOST_SPANS = 5000  # the text for a recording of many hours still fits into a CSV field
 _TOLERANCE = 1e-6  # for sums of decimals; far below one sample
 
 _SPAN = r"\d{1,7}\.\d-\d{1,7}\.\d"
 _SPANS = re.compile(f"{_SPAN}( {_SPAN})*")
 
-Spans = NDArray[np.int64]  # (spans, 2): the first step with sound, the first without
+Spans = NDArray[np.int64]  # (spans, 2): the first step or sample with sound, the first without
 
 
 def active_spans(samples: Samples, sample_rate: int) -> str:
@@ -45,13 +46,17 @@ def active_spans(samples: Samples, sample_rate: int) -> str:
 
 def _spans(active: NDArray[np.bool_]) -> Spans:
     """Return the spans of active steps, closing wider gaps while the text would be too long."""
-    edges = np.flatnonzero(np.diff(active, prepend=False, append=False))
     least_gap = _LEAST_GAP
-    spans = _merged(np.asarray(edges.reshape(-1, 2), np.int64), least_gap)
+    spans = _merged(_runs(active), least_gap)
     while len(spans) > _MOST_SPANS:
         least_gap *= 2
         spans = _merged(spans, least_gap)
     return spans
+
+
+def _runs(active: NDArray[np.bool_]) -> Spans:
+    edges = np.flatnonzero(np.diff(active, prepend=False, append=False))
+    return np.asarray(edges.reshape(-1, 2), np.int64)
 
 
 def _merged(spans: Spans, least_gap: int) -> Spans:
@@ -60,6 +65,24 @@ def _merged(spans: Spans, least_gap: int) -> Spans:
         return spans
     apart = spans[1:, 0] - spans[:-1, 1] >= least_gap
     return np.stack([spans[np.r_[True, apart], 0], spans[np.r_[apart, True], 1]], axis=1)
+
+
+def sounding_spans(
+    samples: Samples, sample_rate: int, *, range_db: float = ACTIVE_RANGE_DB
+) -> Spans:
+    """Return the first sample of every span with sound, and the first one after it: (spans, 2).
+
+    Frames of 20 ms within `range_db` of the loudest one have sound, and silences below 0.3 s count
+    as sound.
+
+    Args:
+        samples: shape (channels, time).
+        sample_rate: in Hz.
+        range_db: in dB, positive.
+    """
+    width = max(1, int(FRAME_S * sample_rate))
+    runs = _runs(active_frames(samples, sample_rate, range_db=range_db)) * width
+    return _merged(np.minimum(runs, samples.shape[1]), round(LEAST_GAP_S * sample_rate))
 
 
 def check_active(text: str) -> str:

@@ -47,7 +47,7 @@ _STEP = 0.25
 _CHANNEL_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.41, 1.41])
 
 FRAME_S = 0.02
-ACTIVE_BELOW_PEAK_DB = 40.0
+ACTIVE_RANGE_DB = 40.0
 
 # ITU-T P.56, method B: time constant of the envelope, hangover, margin, thresholds.
 _ENVELOPE_S = 0.03
@@ -140,10 +140,12 @@ def energy_db(samples: Samples, sample_rate: int) -> float:  # noqa: ARG001 - on
     return max(10.0 * math.log10(power), _FLOOR_DB) if power > 0 else _FLOOR_DB
 
 
-def active_frames(samples: Samples, sample_rate: int) -> NDArray[np.bool_]:
-    """Return for each frame of 20 ms whether its power is within 40 dB of the loudest frame's."""
+def active_frames(
+    samples: Samples, sample_rate: int, *, range_db: float = ACTIVE_RANGE_DB
+) -> NDArray[np.bool_]:
+    """Return for each frame of 20 ms whether its power is at most `range_db` below the loudest."""
     power = frame_energies(samples, sample_rate)
-    threshold = power.max() * 10 ** (-ACTIVE_BELOW_PEAK_DB / 10)
+    threshold = power.max() * 10 ** (-range_db / 10)
     return np.asarray((power > 0) & (power >= threshold))
 
 

@@ -91,7 +91,7 @@ def _observations(mixture: Mixture, roots: Roots) -> list[dict[str, Any]]:
     return [
         {
             "time": event.event_time,
-            "duration": event.event_duration * (event.time_stretch or 1.0),
+            "duration": event.sounding_s,
             "confidence": 1.0,
             "value": {
                 "label": source.label,

@@ -17,7 +17,7 @@ def write_rttm(path: Path, mixtures: Iterable[Mixture]) -> None:
 def rttm_lines(mixture: Mixture) -> Iterator[str]:
     """Yield one line for each event of a mixture in order of time, without backgrounds."""
     spans = [
-        (event.event_time, event.event_duration * (event.time_stretch or 1.0), source.label)
+        (event.event_time, event.sounding_s, source.label)
         for source in mixture.sources
         if source.role != "background"
         for event in source.events

@@ -1,5 +1,6 @@
 """The records of a manifest: everything that is needed to render a mixture, nothing random."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -62,6 +63,11 @@ class Event(Record):
     time_stretch: float | None = Field(default=None, gt=0)
     licence: str = ""
     text: str = ""
+
+    @property
+    def sounding_s(self) -> float:
+        """Seconds that the event sounds in the mixture, after stretching."""
+        return self.event_duration * (self.time_stretch or 1.0)
 
 
 class Gain(Record):
@@ -245,6 +251,14 @@ class Mixture(Record):
         """Name of the file that is exactly the sum of the sources."""
         return UNDEGRADED if self.degradations else MIXTURE
 
+    def span_of(self, event: Event, *, delay: int = 0, tail: int = 0) -> slice:
+        """Return the samples in which an event sounds, `delay` samples late.
+
+        They end `tail` samples after the event, and may lie beyond the end of the mixture.
+        """
+        start = int(event.event_time * self.sample_rate) + delay
+        return slice(start, start + math.ceil(event.sounding_s * self.sample_rate) + tail)
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON-able data without what equals its default.
 
@@ -270,7 +284,7 @@ def _planned_activity(mixture: Mixture) -> NDArray[np.bool_]:
             delay_s = source.echo.delay_s if source.echo else 0.0
             since = [times - delay_s - event.event_time for event in source.events]
             spans = [
-                (seconds >= 0) & (seconds < e.event_duration * (e.time_stretch or 1.0))
+                (seconds >= 0) & (seconds < e.sounding_s)
                 for seconds, e in zip(since, source.events, strict=True)
             ]
             rows.append(np.any(spans, axis=0) if spans else np.zeros(times.shape, bool))

@@ -18,7 +18,7 @@ from mixgen.manifest.mixture import (
     overlap_of,
     planned_overlap,
 )
-from mixgen.render.mixture import Rendering, event_span, level_channels
+from mixgen.render.mixture import Rendering, level_channels
 from mixgen.render.room import SourceInRoom
 
 Values = dict[str, float | None]
@@ -114,7 +114,7 @@ class _SourceMeter:
 
     def _mean_level_db(self, signal: Samples, **span: int) -> float:
         """Return the mean level of the spans in which the events of the source sound."""
-        spans = (event_span(self._mixture, e, signal, **span) for e in self._source.events)
+        spans = (signal[:, self._mixture.span_of(e, **span)] for e in self._source.events)
         measured = (level_channels(self._mixture, samples) for samples in spans if samples.size)
         return fmean(self._rule(samples, self._mixture.sample_rate) for samples in measured)
 

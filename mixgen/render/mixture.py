@@ -193,7 +193,7 @@ class SourceRenderer:
         gains = [
             self._gain(event, part)
             for event in self._source.events
-            if (part := event_span(self._mixture, event, sound, delay=delay, tail=tail)).size
+            if (part := sound[:, self._mixture.span_of(event, delay=delay, tail=tail)]).size
         ]
         image = sound[:, : self._mixture.frames] * (geometric_mean(gains) if gains else 0.0)
         return {"image": image, "far_end": to_channels(far_end, self._mixture.channels)}
@@ -268,18 +268,6 @@ class SourceRenderer:
             pitch_shift=event.pitch_shift,
             time_stretch=event.time_stretch,
         )
-
-
-def event_span(
-    mixture: Mixture, event: Event, signal: Samples, *, delay: int = 0, tail: int = 0
-) -> Samples:
-    """Return the span of a signal in which an event sounds, `delay` samples late.
-
-    It ends `tail` samples after the event; it is empty where the mixture is over by then.
-    """
-    start = int(event.event_time * mixture.sample_rate) + delay
-    stretched = event.event_duration * (event.time_stretch or 1.0)
-    return signal[:, start : start + math.ceil(stretched * mixture.sample_rate) + tail]
 
 
 def level_channels(mixture: Mixture, signal: Samples) -> Samples:

@@ -98,7 +98,7 @@ def test_scopes_reach_the_leaderboard_and_the_gate(
     assert result.verdict == "pass"
 
 
-def test_a_failed_mixture_has_no_value_and_no_tallies(
+def test_a_failed_mixture_has_no_value_and_counts_as_one_without_estimates(
     make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
 ) -> None:
     folder = make_set(n=2)
@@ -109,6 +109,6 @@ def test_a_failed_mixture_has_no_value_and_no_tallies(
     failed = [row for row in scores.items if row.reference is None and row.status == "failed"]
     assert [row.values for row in failed] == [{"count_error": None}]
     assert failed[0].reasons["count_error"].startswith("missing_estimate")
-    assert failed[0].tallies == {}
+    assert failed[0].tallies == {"n_estimates": 0, "n_louder": 0}
     assert scores.run.counts.n_failed == 1
     assert scores.n_failed("count_error") == 1

@@ -175,6 +175,14 @@ def test_defaults_follow_task_and_rate() -> None:
     bss = {"sdr_bss512", "sir_bss512", "sar_bss512"}
     speech = {"si_sdr", "snr", "stoi", "estoi"} | bss
     more = {
+        "meetings": {
+            "sa_sdr",
+            "si_sdr_active",
+            "si_sdr_utt_best",
+            "si_sdr_utt_stream",
+            "der_collar0ms",
+            "der_collar250ms",
+        },
         "dereverberation": {"srmr", "lsd_db", "mfcc_distance"},
         "echo_cancellation": {"si_sdr_dt", "snr_dt"},
     }

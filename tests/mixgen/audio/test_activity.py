@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixgen.audio.activity import Activity, active_spans, check_active
+from mixgen.audio.activity import Activity, active_spans, check_active, sounding_spans
 from mixgen.audio.read import read_audio
 from mixgen.core.errors import InputError
 
@@ -31,6 +31,14 @@ def test_spans_cover_the_sound(rate: int) -> None:
 
 def test_silences_below_300_ms_are_part_of_the_sound() -> None:
     assert active_spans(_sound(3, (0, 1), (1.2, 2), (2.3, 3)), RATE) == "0.0-2.0 2.3-3.0"
+
+
+def test_spans_in_samples_have_the_range_that_is_asked_for() -> None:
+    samples = _sound(5, (0, 1), (1.2, 3), (3.4, 4))
+    samples[:, 2 * RATE :] *= 0.1
+    assert sounding_spans(samples, RATE).tolist() == [[0, 3 * RATE], [27_200, 4 * RATE]]
+    assert sounding_spans(samples, RATE, range_db=19.9).tolist() == [[0, 2 * RATE]]
+    assert sounding_spans(0 * samples, RATE).tolist() == []
 
 
 @pytest.mark.parametrize(("below_db", "spans"), [(39.9, "0.0-2.0"), (40.1, "0.0-1.0")])
