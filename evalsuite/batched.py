@@ -24,8 +24,8 @@ from torch.nn.functional import pad
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision
 from evalsuite.metrics.bss_eval import LIMIT_DB as BSS_LIMIT_DB
-from evalsuite.metrics.bss_eval import TAPS
 from evalsuite.metrics.museval_v4 import WINDOW_S
+from evalsuite.metrics.projection import TAPS
 from evalsuite.metrics.si_sdr import CONSTANT_EPS, LIMIT_DB
 from mixgen.core.errors import InputError
 
@@ -180,7 +180,7 @@ def _filters(references: Tensor, estimates: Tensor, n_fft: int) -> Tensor:
     products = torch.fft.irfft(references.conj() * estimates, n_fft)[..., :TAPS, None]
     factors, failed = torch.linalg.cholesky_ex(gram)
     if failed.any():
-        # As in `bss_eval.NormalEquations`; a silent reference gets any matrix that has a factor.
+        # As in `block_toeplitz.Factor`; a silent reference gets any matrix that has a factor.
         load = torch.finfo(gram.dtype).eps * TAPS * lags[..., :1]
         load = torch.where(lags[..., :1] > 0, load, 1.0) * (failed > 0)[..., None]
         loaded = gram + torch.diag_embed(load.expand_as(lags))

@@ -17,8 +17,15 @@ from scipy.optimize import linear_sum_assignment
 from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import MixtureMetric, ReferenceMetric, Value
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
-from evalsuite.metrics.permutation import best_permutation, pairwise_si_sdr
-from evalsuite.metrics.si_sdr import FLOOR_DB, LIMIT_DB, centred, energy, si_sdr
+from evalsuite.metrics.permutation import best_permutation
+from evalsuite.metrics.si_sdr import (
+    FLOOR_DB,
+    LIMIT_DB,
+    centred,
+    energy,
+    pairwise_si_sdr,
+    si_sdr,
+)
 from mixgen.audio.activity import LEAST_GAP_S, sounding_spans
 from mixgen.audio.levels import ACTIVE_RANGE_DB
 from mixgen.core.vocabulary import Task

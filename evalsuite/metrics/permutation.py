@@ -11,8 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from evalsuite.metrics.item import Array
-from evalsuite.metrics.outcome import Missing, Reason, Score
-from evalsuite.metrics.si_sdr import FLOOR_DB, LIMIT_DB, pairwise_si_sdr
+from evalsuite.metrics.si_sdr import FLOOR_DB, pairwise_si_sdr
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,10 @@ def best_permutation(*, references: Array, estimates: Sequence[Array | None]) ->
     present = [(i, estimate) for i, estimate in enumerate(estimates) if estimate is not None]
     estimate_of: list[int | None] = [None] * len(references)
     if present and len(references):
-        scores = pairwise_si_sdr(references=references, estimates=[e for _, e in present])
+        gains = pairwise_si_sdr(references=references, estimates=[e for _, e in present])
         # A hopeless estimate must not outweigh the good ones.
-        gains = np.maximum([[_finite(score) for score in row] for row in scores], FLOOR_DB)
+        gains = np.maximum(gains, FLOOR_DB)
         for reference, column in zip(*linear_sum_assignment(gains, maximize=True), strict=True):
             estimate_of[int(reference)] = present[int(column)][0]
     extra = tuple(i for i, _ in present if i not in estimate_of)
     return Permutation(tuple(estimate_of), extra)
-
-
-def _finite(score: Score) -> float:
-    """Return a score, +-`LIMIT_DB` for an infinite one."""
-    if isinstance(score, Missing):
-        return LIMIT_DB if score.reason is Reason.PERFECT else -LIMIT_DB
-    return score

@@ -46,15 +46,24 @@ def si_sdr(*, reference: Array, estimate: Array, zero_mean: bool = True) -> Scor
     return _of_vectors(s, e)
 
 
-def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> list[list[Score]]:
-    """Return the SI-SDR in dB, means removed, of every reference (row) and estimate (column).
+def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> Array:
+    """Return the SI-SDR of all pairs in dB, means removed, shape (n_ref, n_est).
+
+    Infinite ratios are +-`LIMIT_DB`.
 
     Args:
         references: shape (n_ref, channels, time).
         estimates: n_est arrays of shape (channels, time).
     """
     s, e = ([centred(full_scale(x)[0]) for x in signals] for signals in (references, estimates))
-    return [[_of_vectors(reference, estimate) for estimate in e] for reference in s]
+    scores = [[_finite(_of_vectors(reference, estimate)) for estimate in e] for reference in s]
+    return np.array(scores).reshape(len(s), len(e))
+
+
+def _finite(score: Score) -> float:
+    if isinstance(score, Missing):
+        return LIMIT_DB if score.reason is Reason.PERFECT else -LIMIT_DB
+    return score
 
 
 def _of_vectors(s: Array, e: Array) -> Score:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evalsuite.metrics.permutation import best_permutation, in_order
-from evalsuite.metrics.si_sdr import pairwise_si_sdr, si_sdr
+from evalsuite.metrics.si_sdr import LIMIT_DB, pairwise_si_sdr, si_sdr
 from tests.evalsuite.metrics.conftest import Array
 
 
@@ -20,7 +20,7 @@ def test_equals_exhaustive_search(seed: int) -> None:
     references = sources(4, seed)
     mixing = np.eye(4)[rng.permutation(4)] + 0.8 * rng.standard_normal((4, 4))
     estimates = np.einsum("ij,jct->ict", mixing, references)
-    gains = np.array(pairwise_si_sdr(references=references, estimates=list(estimates)))
+    gains = pairwise_si_sdr(references=references, estimates=list(estimates))
     best = max(permutations(range(4)), key=lambda p: sum(gains[i, p[i]] for i in range(4)))
     assert best_permutation(references=references, estimates=list(estimates)).estimate_of == best
 
@@ -63,6 +63,10 @@ def test_silence_is_assigned_last() -> None:
 
 
 def test_scores_of_all_pairs_are_those_of_each() -> None:
+    """Infinite ratios are those of the limit."""
     references, estimates = sources(3), [*(sources(2, 1) + 0.1), np.zeros((1, 800))]
-    of_all = pairwise_si_sdr(references=references, estimates=estimates)
-    assert of_all == [[si_sdr(reference=r, estimate=e) for e in estimates] for r in references]
+    of_all = pairwise_si_sdr(references=references, estimates=[*estimates, references[2]])
+    alone = [[si_sdr(reference=r, estimate=e) for e in estimates[:2]] for r in references]
+    np.testing.assert_array_equal(of_all[:, :2], alone)
+    np.testing.assert_array_equal(of_all[:, 2], -LIMIT_DB)
+    assert of_all[2, 3] == LIMIT_DB
