@@ -14,10 +14,12 @@ from evalsuite.scoring.score import score_plan
 from evalsuite.seeds import write_seeds
 from evalsuite.slices import write_slices
 from mixgen.core.errors import InputError, PartialFailure, UsageError
+from mixgen.core.files import read_json
 from mixgen.core.progress import print_status
 from mixgen.sets.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
+ESTIMATES = "estimates"
 SCORES = "scores"
 
 Item = TypeVar("Item", Path, str)
@@ -44,7 +46,8 @@ class RunResult:
 class Step:
     """One system on one set, and the folder for its estimates and scores.
 
-    `given` is a folder of estimates that another program wrote.
+    `given` is a folder of estimates that another program wrote, `shared` one of the same checkpoint
+    under another name.
     """
 
     name: str
@@ -52,11 +55,12 @@ class Step:
     set_folder: Path
     folder: Path
     given: Path | None = None
+    shared: Path | None = None
 
     @property
     def estimates(self) -> Path:
         """Folder of the estimates."""
-        return self.given or self.folder / "estimates"
+        return self.given or self.shared or self.folder / ESTIMATES
 
     @property
     def scores(self) -> Path:
@@ -77,8 +81,9 @@ def run(
 
     Estimates and scores go to `out`/<set>/<system>/, named after the folders they come from, with
     the split beside the set if it is not `test`. A step is not repeated while its inputs stay the
-    same. A system that does not fit a set is skipped there. The leaderboard also holds what earlier
-    runs wrote into `out`.
+    same, and a checkpoint separates a split of a manifest once in `out`, whatever its name and the
+    metrics. A system that does not fit a set is skipped there. The leaderboard also holds what
+    earlier runs wrote into `out`.
 
     Args:
         sets: folders of rendered sets.
@@ -95,8 +100,12 @@ def run(
     """
     result = RunResult()
     # The list checks every system on every set before the first step starts.
-    for step in list(_fitting_steps(sets, systems, out, split, result.skipped)):
+    for planned in list(_fitting_steps(sets, systems, out, split, result.skipped)):
+        step = planned
         if step.given is None:
+            step = _with_shared_estimates(step, out, split)
+            if _is_scored_under_another_name(step, result):
+                continue
             _separate(step, split)
         print_status(f"score {step.system} on {step.set_folder}")
         plan = plan_score(
@@ -184,11 +193,41 @@ def _last_part(item: Item) -> str:
     return Path(item).absolute().name
 
 
+def _with_shared_estimates(step: Step, out: Path, split: str) -> Step:
+    """Return the step with the estimates that its checkpoint has in `out` under another name."""
+    from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
+    from baselines.inference.separate import PLAN_FILE
+
+    folder = Path(step.system)
+    if not is_checkpoint(folder):
+        return step
+    wanted = {
+        "checkpoint_sha256": checkpoint_sha256(folder),
+        "manifest_sha256": RenderedSet(step.set_folder).manifest.sha256,
+        "split": split,
+    }
+    own = step.estimates
+    for plan in [own / PLAN_FILE, *sorted(out.glob(f"*/*/{ESTIMATES}/{PLAN_FILE}"))]:
+        if plan.is_file() and wanted.items() <= read_json(plan).items():
+            return step if plan.parent == own else replace(step, shared=plan.parent)
+    return step
+
+
+def _is_scored_under_another_name(step: Step, result: RunResult) -> bool:
+    """Return whether this run has scored the same checkpoint; report the name that is left out."""
+    scored = None if step.shared is None else step.shared.with_name(SCORES)
+    if scored not in result.scores:
+        return False
+    result.skipped.append(f"{step.system} is the same checkpoint as that of {scored}")
+    print_status(f"skipped: {result.skipped[-1]}")
+    return True
+
+
 def _separate(step: Step, split: str) -> None:
     """Separate the mixtures without estimates; EST/run.json records the ones that fail."""
     from baselines.inference.separate import separate_set  # imports torch
 
-    print_status(f"separate {step.set_folder} with {step.system}")
+    print_status(f"separate {step.set_folder} with {step.system} into {step.estimates}")
     try:
         separate_set(step.system, step.set_folder, step.estimates, split=split, overwrite=True)
     except PartialFailure as error:
