@@ -39,7 +39,8 @@ def score_command(
         Path | None, typer.Option(help="Folder of mixtures: ID.wav or ID/mixture.wav.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the system; default: that of the folder.")
+        str | None,
+        typer.Option(help="Of the system, in tables; default: that of run.json or the folder."),
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Of --references; default: speech or music separation.")
@@ -53,7 +54,10 @@ def score_command(
     sources: Annotated[
         str | None, typer.Option(help="Of --references, separated by commas; default: all.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Default: the one that was separated.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Of --set; default: the one of which there are estimates."),
+    ] = None,
     metrics: Metrics = None,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -75,14 +79,16 @@ def score_command(
     if references is None:
         if set_folder is None:
             raise UsageError("Give --set, a rendered set, or --references, a folder of audio.")
-        if any(option is not None for option in (mixtures, name, task, layout, sources)):
+        if any(option is not None for option in (mixtures, task, layout, sources)):
             raise UsageError(
-                "--mixtures, --name, --task, --layout and --sources go with --references: the set "
-                "has its own."
+                "--mixtures, --task, --layout and --sources go with --references: the set has its "
+                "own."
             )
-        plan = plan_score(set_folder, estimates, split=split, metrics=_names(metrics))
+        plan = plan_score(set_folder, estimates, split=split, metrics=_names(metrics), name=name)
     elif set_folder is not None:
         raise UsageError("Give either --set, a rendered set, or --references, a folder of audio.")
+    elif split is not None:
+        raise UsageError("--split goes with --set: --references is one split, all that it holds.")
     else:
         pairing = pair_folders(
             references,

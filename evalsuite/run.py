@@ -46,15 +46,15 @@ class RunResult:
 class Step:
     """One system on one set, and the folder for its estimates and scores.
 
-    `given` is a folder of estimates that another program wrote, `shared` one of the same checkpoint
-    under another name.
+    `given` is a folder of estimates that exist already, whose rows are to have the name `name`;
+    `shared` is one of the same checkpoint under another name.
     """
 
-    name: str
     system: str
     set_folder: Path
     folder: Path
     given: Path | None = None
+    name: str | None = None
     shared: Path | None = None
 
     @property
@@ -151,10 +151,11 @@ def _fitting_steps(
         set_name = name if split == "test" else f"{name}-{split}"
         mixtures = RenderedSet(set_folder).mixtures(split)
         for system_name, system in system_of.items():
-            step = Step(system_name, system, set_folder, out / set_name / system_name)
+            step = Step(system, set_folder, out / set_name / system_name)
             given = given_of.get(system)
             if given is not None:
-                yield replace(step, name=split_name(system)[0], given=given)
+                own_name = split_name(system)[0]
+                yield replace(step, given=given, name=None if own_name == system else own_name)
                 continue
             try:
                 open_system(system, mixtures)

@@ -26,7 +26,8 @@ class MakeSet(Protocol):
     """Renders a set of `n` mixtures of noise, whose sources have `names`; returns its folder.
 
     The sources count as speech unless they have other `kinds`. With `counts` mixture number i has
-    the first `counts[i]` sources alone, and an empty one is noise.
+    the first `counts[i]` sources alone, and an empty one is noise. A list of `split` has one for
+    each mixture.
     """
 
     def __call__(
@@ -36,7 +37,7 @@ class MakeSet(Protocol):
         n: int = 8,
         names: Sequence[str] = ("s1", "s2"),
         task: str = "speech_separation",
-        split: str = "test",
+        split: str | Sequence[str] = "test",
         seed: int = 0,
         kinds: Sequence[str] = (),
         counts: Sequence[int] = (),
@@ -87,15 +88,16 @@ def make_set(tmp_path: Path) -> MakeSet:
         n: int = 8,
         names: Sequence[str] = ("s1", "s2"),
         task: str = "speech_separation",
-        split: str = "test",
+        split: str | Sequence[str] = "test",
         seed: int = 0,
         kinds: Sequence[str] = (),
         counts: Sequence[int] = (),
     ) -> Path:
         folder = tmp_path / name
         kind_of = list(zip_longest(names, kinds))
+        splits = [split] * n if isinstance(split, str) else split
         mixtures = [
-            _mixture(f"{split}_{i:03d}", split, dict(kind_of[: (counts or [None] * n)[i]]))
+            _mixture(f"{splits[i]}_{i:03d}", splits[i], dict(kind_of[: (counts or [None] * n)[i]]))
             for i in range(n)
         ]
         header = Header(

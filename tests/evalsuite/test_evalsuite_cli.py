@@ -85,6 +85,17 @@ def test_scores_are_ranked_and_checked(
     assert (code, out.splitlines()[-1]) == (0, "verdict: pass")
 
 
+def test_estimates_of_a_set_get_a_name(
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+) -> None:
+    folder, out = make_set(n=1), tmp_path / "scores"
+    code, printed, _ = evalsuite(
+        *("score", "--set", folder, "--estimates", make_estimates(folder), "--out", out),
+        *("--name", "mine", "--split", "test", "--metrics", "si_sdr", "--workers", 1),
+    )
+    assert (code, printed) == (0, f"mine on tiny: 1 mixtures scored into {out}\n")
+
+
 def test_inconclusive_prints_a_warning_and_strict_makes_it_fail(
     evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
@@ -133,6 +144,11 @@ def test_wrong_usage_ends_with_2(
     assert code == 2
     assert "There is no metric 'sdr'" in err
     assert evalsuite("score")[0] == 2
+    code, _, err = evalsuite(
+        *("score", "--references", folder, "--estimates", estimates, "--out", folder / "s"),
+        *("--split", "test"),
+    )
+    assert (code, "--split goes with --set" in err) == (2, True)
     assert evalsuite("check", folder)[0] == 2
 
 
