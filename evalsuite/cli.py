@@ -150,6 +150,8 @@ def rank_command(
         _print_json(rows)
     else:
         print(leaderboard_text(rows))
+    for folder in opened:
+        _warn(folder)
 
 
 @app.command("check")
@@ -305,9 +307,9 @@ def _print_failed(scores: "SystemScores") -> None:
 
 
 def _warn(scores: "SystemScores") -> None:
-    from evalsuite.show import level_warnings
+    from evalsuite.show import lag_warnings, level_warnings
 
-    for sentence in level_warnings(scores):
+    for sentence in (*lag_warnings(scores), *level_warnings(scores)):
         print_status(f"warning: {sentence}")
 
 

@@ -133,7 +133,7 @@ def _fitting_steps(
 ) -> Iterator[Step]:
     """Yield one step per set and system that fit; report the other pairs and add to `skipped`."""
     from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
-    from baselines.inference.external import split_name
+    from baselines.inference.external import declared_latency_s, split_name
     from baselines.inference.separate import open_system
     from baselines.registry import names
 
@@ -154,6 +154,11 @@ def _fitting_steps(
             step = Step(system, set_folder, out / set_name / system_name)
             given = given_of.get(system)
             if given is not None:
+                if declared_latency_s(system) is not None:
+                    raise UsageError(
+                        f"{system}: a folder of estimates is scored as it is; a latency is that of "
+                        "a program, which is run with it."
+                    )
                 own_name = split_name(system)[0]
                 yield replace(step, given=given, name=None if own_name == system else own_name)
                 continue

@@ -160,3 +160,41 @@ def test_run_prints_the_table(evalsuite: RunCommand, make_set: MakeSet, tmp_path
     assert out.splitlines()[1].startswith("model")
     assert out.splitlines()[2].startswith("mixture")
     assert (tmp_path / "out" / "leaderboard.csv").is_file()
+
+
+LATE = """
+import numpy as np
+
+def late(mixture, rate):
+    return [np.pad(mixture, ((0, 0), (40, 0)))[:, :mixture.shape[1]]] * 2
+"""
+
+
+def test_a_latency_that_is_not_declared_is_a_warning(
+    evalsuite: RunCommand, make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late_system.py").write_text(LATE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder = make_set(n=2)
+    fast = ("--metrics", "si_sdr,lag", "--workers", 1)
+
+    def warnings(*arguments: object) -> list[str]:
+        code, _, err = evalsuite(*arguments)
+        assert code == 0
+        return [line for line in err.splitlines() if line.startswith("warning: ")]
+
+    run = ("run", "--set", folder, "--out", "out", *fast)
+    expected = [
+        "warning: The estimates of mine on tiny are 40 samples late (median), and one sample can "
+        "cost 10 dB of SI-SDR: declare the latency of the program, NAME@0.005s=..., or shift its "
+        "files."
+    ]
+    assert warnings(*run, "--system", "mine=late_system:late") == expected
+    mine = "out/tiny/mine"
+    score = ("score", "--set", folder, "--estimates", f"{mine}/estimates", "--out", "scores")
+    assert warnings(*score, *fast) == expected
+    assert warnings("rank", "scores") == expected
+    assert warnings(*run, "--system", "mine@0.005s=late_system:late") == []
+    assert json.loads(Path(mine, "scores", "run.json").read_text())["latency_s"] == 0.005
+    assert evalsuite(*run, "--system", f"x@1s={mine}/estimates")[0] == 2

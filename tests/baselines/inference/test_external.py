@@ -40,6 +40,19 @@ def short(mixture, sample_rate):
 def broken(mixture, sample_rate):
     return mixture["no"]
 
+def late(mixture, sample_rate):
+    return [np.pad(0.5 * mixture, ((0, 0), (40, 0)))[:, :mixture.shape[1]]] * 2
+
+def declared(mixture, sample_rate):
+    return late(mixture, sample_rate)
+
+declared.latency_s = 0.005
+
+def no_time(mixture, sample_rate):
+    return late(mixture, sample_rate)
+
+no_time.latency_s = "soon"
+
 class Half(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -60,6 +73,16 @@ samples, rate = soundfile.read(mixture)
 for name, gain in (("a", 0.5), ("b", 0.25)):
     soundfile.write(Path(out, f"{name}.wav"), gain * samples, rate, subtype="FLOAT")
 """
+LATE_SCRIPT = """
+import sys
+import numpy as np
+import soundfile
+mixture, out = sys.argv[1:]
+samples, rate = soundfile.read(mixture)
+late = 0.5 * np.concatenate([np.zeros(40), samples])[: len(samples)]
+soundfile.write(f"{out}/a.wav", late, rate, subtype="FLOAT")
+"""
+LATE_COMMAND = f"{sys.executable} late.py {{mixture}} {{out}}"
 COMMAND = f"{sys.executable} 'others script.py' {{mixture}} {{out}}"
 
 
@@ -68,6 +91,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working folder with a module and a script."""
     (tmp_path / "others_module.py").write_text(MODULE)
     (tmp_path / "others script.py").write_text(SCRIPT)
+    (tmp_path / "late.py").write_text(LATE_SCRIPT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
@@ -106,6 +130,28 @@ def test_fewer_estimates_than_sources_are_silent(speech: TinySet, folder: Path) 
     assert not any(soundfile.read(path)[0].any() for path in paths)
 
 
+@pytest.mark.parametrize(
+    "system",
+    ["others_module:declared", "mine@0.005s=others_module:late", "m@0.005s=others_module:declared"],
+)
+def test_late_estimates_are_aligned_where_the_latency_is_declared(
+    system: str, speech: TinySet, folder: Path
+) -> None:
+    """40 samples at 8 kHz, to the last sample of the mixture."""
+    assert run(system, speech)["latency_s"] == 0.005
+    rendered = RenderedSet(speech.rendered)
+    for mixture in rendered.mixtures("test"):
+        samples, _ = soundfile.read(folder / "est" / mixture.id / "est1.wav")
+        np.testing.assert_allclose(samples, 0.5 * rendered.load_mixture(mixture.id)[0], atol=1e-7)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_latency_that_is_declared_later_separates_again(speech: TinySet) -> None:
+    assert run("mine=others_module:late", speech)["latency_s"] is None
+    with pytest.raises(UsageError, match="--overwrite"):
+        run("mine@0.005s=others_module:late", speech)
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("system", "reason"),
@@ -133,6 +179,7 @@ def test_a_failure_is_a_failed_mixture(
         ("others_module:NUMBER", "neither a function nor a torch module"),
         ("no-program {mixture} {out}", "There is no program no-program"),
         ("no.onnx", "There is no ONNX file"),
+        ("others_module:no_time", "declares latency_s = 'soon'"),
     ],
 )
 def test_what_does_not_exist_is_a_sentence(system: str, words: str, speech: TinySet) -> None:
