@@ -130,10 +130,15 @@ class OnnxCall:
             raise UsageError(
                 f"{path} needs onnxruntime: pip install separation-suite[onnx]."
             ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
         try:
-            self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime has its own errors, without a common base
-            raise InputError(f"{path} is no ONNX model that can be run ({error}).") from None
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path} is no ONNX model that can be run ({reason}).") from None
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, mixture: Signal, _sample_rate: int) -> Answer:

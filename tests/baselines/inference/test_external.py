@@ -1,5 +1,7 @@
 """Programs of others: functions, classes, command lines; what they return and how they fail."""
 
+import hashlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from baselines.inference.external import OnnxCall
 from baselines.inference.separate import separate_set
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.sets.rendered import RenderedSet
@@ -187,8 +191,34 @@ def test_what_does_not_exist_is_a_sentence(system: str, words: str, speech: Tiny
         run(system, speech)
 
 
-def test_a_broken_onnx_file_is_a_sentence(speech: TinySet, folder: Path) -> None:
+@pytest.fixture
+def onnx(folder: Path) -> Path:
+    """An ONNX file in the working folder; skips the test without onnxruntime."""
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    (folder / "broken.onnx").write_bytes(b"no model")
-    with pytest.raises(InputError, match="is no ONNX model"):
-        run("broken.onnx", speech)
+    golden = Path(__file__).parents[2] / "golden" / "halves.onnx"
+    return Path(shutil.copy(golden, folder / "halves.onnx"))
+
+
+@pytest.mark.parametrize("system", ["halves.onnx", "mine=halves.onnx"])
+def test_an_onnx_model_separates(system: str, speech: TinySet, onnx: Path) -> None:
+    """Mixtures of any length: 0.5 and 0.25 times the mixture."""
+    record = run(system, speech)
+    assert (record["model"], record["parameters"]) == (system.split("=")[0], 0)
+    assert record["checkpoint_sha256"] == hashlib.sha256(onnx.read_bytes()).hexdigest()
+    rendered = RenderedSet(speech.rendered)
+    for mixture in rendered.mixtures("test"):
+        for name, gain in (("est1", 0.5), ("est2", 0.25)):
+            samples, _ = soundfile.read(onnx.parent / "est" / mixture.id / f"{name}.wav")
+            np.testing.assert_array_equal(samples, gain * rendered.load_mixture(mixture.id)[0])
+
+
+def test_an_onnx_model_uses_the_threads_of_the_run(onnx: Path) -> None:
+    torch.set_num_threads(1)
+    assert OnnxCall(onnx).session.get_session_options().intra_op_num_threads == 1
+
+
+def test_a_broken_onnx_file_is_a_sentence(speech: TinySet, onnx: Path) -> None:
+    onnx.write_bytes(b"no model")
+    with pytest.raises(InputError, match="is no ONNX model that can be run") as stop:
+        run("halves.onnx", speech)
+    assert "\n" not in str(stop.value)
