@@ -131,11 +131,13 @@ def rank_command(
     """Rank score folders, separately for each set, split and metric definition.
 
     Beside the leaderboard, files named LEADERBOARD_by_COUNT.csv and the like hold its slices: by
-    number of sources, overlap, SNR, T60 and stem, where they vary; LEADERBOARD_seeds.csv joins the
-    rows that differ in the seed of training alone.
+    number of sources, overlap, SNR, T60 and stem, where they vary; LEADERBOARD_counts.csv says how
+    many sources were found where there are so many, and LEADERBOARD_seeds.csv joins the rows that
+    differ in the seed of training alone.
 
     Example: evalsuite rank scores/* --out leaderboard.csv --markdown leaderboard.md
     """
+    from evalsuite.counts import counts_markdown
     from evalsuite.leaderboard import rank
     from evalsuite.run import write_boards
     from evalsuite.scoring.folder import open_scores
@@ -145,7 +147,8 @@ def rank_command(
     opened = [open_scores(folder) for folder in scores]
     rows = rank(opened) if out is None else write_boards(out, opened)
     if markdown is not None:
-        write_text(markdown, leaderboard_markdown(rows))
+        tables = (leaderboard_markdown(rows), counts_markdown(opened))
+        write_text(markdown, "\n".join(filter(None, tables)))
     if as_json:
         _print_json(rows)
     else:

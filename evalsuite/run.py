@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from evalsuite.counts import write_counts
 from evalsuite.leaderboard import Row, identity_of, rank, write_leaderboard
 from evalsuite.scoring.folder import ScoreFolder, SystemScores
 from evalsuite.scoring.plan import Plan, plan_score
@@ -120,10 +121,11 @@ def run(
 
 
 def write_boards(path: Path, scores: Sequence[SystemScores]) -> list[Row]:
-    """Rank scores; write the leaderboard to `path`, slices and seeds beside it; return the rows."""
+    """Rank scores; write the leaderboard, slices, counts and seeds beside it; return its rows."""
     rows = rank(scores)
     write_leaderboard(path, rows)
     write_slices(path, scores)
+    write_counts(path, scores)
     write_seeds(path, rows)
     return rows
 
