@@ -126,6 +126,10 @@ def rank_command(
     markdown: Annotated[
         Path | None, typer.Option(help="Markdown file to write the tables to.")
     ] = None,
+    talkers: Annotated[
+        Path | None,
+        typer.Option(help="CSV file with the columns label and gender, for slices by gender."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank score folders, separately for each set, split and metric definition.
@@ -133,7 +137,8 @@ def rank_command(
     Beside the leaderboard, files named LEADERBOARD_by_COUNT.csv and the like hold its slices: by
     number of sources, overlap, SNR, T60 and stem, where they vary; LEADERBOARD_counts.csv says how
     many sources were found where there are so many, and LEADERBOARD_seeds.csv joins the rows that
-    differ in the seed of training alone.
+    differ in the seed of training alone. With --talkers there are slices by the gender of talkers,
+    and by whether all talkers of a mixture have the same.
 
     Example: evalsuite rank scores/* --out leaderboard.csv --markdown leaderboard.md
     """
@@ -142,10 +147,14 @@ def rank_command(
     from evalsuite.run import write_boards
     from evalsuite.scoring.folder import open_scores
     from evalsuite.show import leaderboard_markdown, leaderboard_text
+    from evalsuite.talkers import read_talkers, talker_slicings
     from mixgen.core.files import write_text
 
+    if talkers is not None and out is None:
+        raise UsageError("--talkers makes files of slices beside the leaderboard: give --out, too.")
+    slicings = () if talkers is None else talker_slicings(read_talkers(talkers))
     opened = [open_scores(folder) for folder in scores]
-    rows = rank(opened) if out is None else write_boards(out, opened)
+    rows = rank(opened) if out is None else write_boards(out, opened, slicings)
     if markdown is not None:
         tables = (leaderboard_markdown(rows), counts_markdown(opened))
         write_text(markdown, "\n".join(filter(None, tables)))

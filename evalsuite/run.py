@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from evalsuite.scoring.folder import ScoreFolder, SystemScores
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.score import score_plan
 from evalsuite.seeds import write_seeds
-from evalsuite.slices import write_slices
+from evalsuite.slices import Slicing, write_slices
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.files import read_json
 from mixgen.core.progress import print_status
@@ -120,11 +120,19 @@ def run(
     return result
 
 
-def write_boards(path: Path, scores: Sequence[SystemScores]) -> list[Row]:
-    """Rank scores; write the leaderboard, slices, counts and seeds beside it; return its rows."""
+def write_boards(
+    path: Path, scores: Sequence[SystemScores], slicings: Iterable[Slicing] = ()
+) -> list[Row]:
+    """Rank scores; write the leaderboard, slices, counts and seeds beside it; return its rows.
+
+    Args:
+        path: of the leaderboard.
+        scores: to rank.
+        slicings: beside those that every leaderboard has.
+    """
     rows = rank(scores)
     write_leaderboard(path, rows)
-    write_slices(path, scores)
+    write_slices(path, scores, slicings)
     write_counts(path, scores)
     write_seeds(path, rows)
     return rows

@@ -13,6 +13,7 @@ from evalsuite.scoring.inputs import (
     check_files,
     conditions_of,
     files_sha256,
+    labels_of,
     recorded_files,
 )
 from evalsuite.scoring.mixture import ScoringJob
@@ -158,7 +159,6 @@ def _scenes(
     failures = {failure.id: failure.reason for failure in estimates.failures}
     for mixture in mixtures:
         names = mixture.targets if estimates.named else estimates.estimates
-        known = [source for source in mixture.sources if source.name in mixture.targets]
         yield Scene(
             id=mixture.id,
             references={n: rendered.reference_path(mixture.id, n) for n in mixture.targets},
@@ -166,7 +166,7 @@ def _scenes(
             mixture=rendered.mixture_path(mixture.id),
             sample_rate=mixture.sample_rate,
             duration_s=mixture.duration_s,
-            labels={source.name: source.label for source in known},
+            labels=labels_of(mixture),
             conditions=conditions_of(mixture, rows),
             others=_others(rendered, mixture),
             record=mixture,

@@ -162,6 +162,21 @@ def test_run_prints_the_table(evalsuite: RunCommand, make_set: MakeSet, tmp_path
     assert (tmp_path / "out" / "leaderboard.csv").is_file()
 
 
+def test_talkers_divide_a_leaderboard(
+    evalsuite: RunCommand,
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
+    tmp_path: Path,
+) -> None:
+    folder, talkers, board = make_set(n=1), tmp_path / "talkers.csv", tmp_path / "board.csv"
+    scores = make_scores(folder, make_estimates(folder))
+    talkers.write_text("label,gender\nspeaker_s1,F\nspeaker_s2,M\n")
+    assert evalsuite("rank", scores, "--talkers", talkers, "--out", board)[0] == 0
+    assert ",F,1,si_sdri_mean," in (tmp_path / "board_by_gender.csv").read_text()
+    assert evalsuite("rank", scores, "--talkers", talkers)[0] == 2
+
+
 LATE = """
 import numpy as np
 
