@@ -262,3 +262,26 @@ def make_scores(tmp_path: Path) -> MakeScores:
         return out
 
     return make
+
+
+def save_untrained(folder: Path, *, seed: int) -> Path:
+    """Write a checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz; return `folder`."""
+    import torch
+
+    from baselines.checkpoint import Meta, count_parameters, save_checkpoint
+    from baselines.registry import build
+
+    torch.manual_seed(seed)
+    separator = build("conv_tasnet:small")
+    meta = Meta(
+        model="conv_tasnet:small",
+        config=separator.config,
+        parameters=count_parameters(separator),
+        manifest_sha256=None,
+        step=0,
+        training={},
+        progress={},
+        versions={},
+    )
+    save_checkpoint(folder, meta, separator.state_dict())
+    return folder

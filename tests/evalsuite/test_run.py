@@ -16,7 +16,7 @@ from evalsuite.run import run
 from evalsuite.scoring import mixture as score_mixture
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.core.errors import InputError, UsageError
-from tests.evalsuite.conftest import MakeSet
+from tests.evalsuite.conftest import MakeSet, save_untrained
 
 METRICS = ("si_sdr",)
 
@@ -64,29 +64,6 @@ def test_a_changed_set_is_separated_and_scored_again(make_set: MakeSet, tmp_path
 def speech_checkpoint(tmp_path: Path) -> Path:
     """A checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz."""
     return save_untrained(tmp_path / "checkpoint", seed=0)
-
-
-def save_untrained(folder: Path, *, seed: int) -> Path:
-    """Write a checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz; return `folder`."""
-    import torch
-
-    from baselines.checkpoint import Meta, count_parameters, save_checkpoint
-    from baselines.registry import build
-
-    torch.manual_seed(seed)
-    separator = build("conv_tasnet:small")
-    meta = Meta(
-        model="conv_tasnet:small",
-        config=separator.config,
-        parameters=count_parameters(separator),
-        manifest_sha256=None,
-        step=0,
-        training={},
-        progress={},
-        versions={},
-    )
-    save_checkpoint(folder, meta, separator.state_dict())
-    return folder
 
 
 def test_a_system_that_does_not_fit_is_skipped_and_reported(
