@@ -39,7 +39,8 @@ def score_command(
         Path | None, typer.Option(help="Folder of mixtures: ID.wav or ID/mixture.wav.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the system; default: that of the folder.")
+        str | None,
+        typer.Option(help="Of the system, in tables; default: that of run.json or the folder."),
     ] = None,
     task: Annotated[
         str | None, typer.Option(help="Of --references; default: speech or music separation.")
@@ -53,7 +54,10 @@ def score_command(
     sources: Annotated[
         str | None, typer.Option(help="Of --references, separated by commas; default: all.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Default: the one that was separated.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Of --set; default: the one of which there are estimates."),
+    ] = None,
     metrics: Metrics = None,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -75,14 +79,16 @@ def score_command(
     if references is None:
         if set_folder is None:
             raise UsageError("Give --set, a rendered set, or --references, a folder of audio.")
-        if any(option is not None for option in (mixtures, name, task, layout, sources)):
+        if any(option is not None for option in (mixtures, task, layout, sources)):
             raise UsageError(
-                "--mixtures, --name, --task, --layout and --sources go with --references: the set "
-                "has its own."
+                "--mixtures, --task, --layout and --sources go with --references: the set has its "
+                "own."
             )
-        plan = plan_score(set_folder, estimates, split=split, metrics=_names(metrics))
+        plan = plan_score(set_folder, estimates, split=split, metrics=_names(metrics), name=name)
     elif set_folder is not None:
         raise UsageError("Give either --set, a rendered set, or --references, a folder of audio.")
+    elif split is not None:
+        raise UsageError("--split goes with --set: --references is one split, all that it holds.")
     else:
         pairing = pair_folders(
             references,
@@ -120,30 +126,44 @@ def rank_command(
     markdown: Annotated[
         Path | None, typer.Option(help="Markdown file to write the tables to.")
     ] = None,
+    talkers: Annotated[
+        Path | None,
+        typer.Option(help="CSV file with the columns label and gender, for slices by gender."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank score folders, separately for each set, split and metric definition.
 
     Beside the leaderboard, files named LEADERBOARD_by_COUNT.csv and the like hold its slices: by
-    number of sources, overlap, SNR, T60 and stem, where they vary; LEADERBOARD_seeds.csv joins the
-    rows that differ in the seed of training alone.
+    number of sources, overlap, SNR, T60 and stem, where they vary; LEADERBOARD_counts.csv says how
+    many sources were found where there are so many, and LEADERBOARD_seeds.csv joins the rows that
+    differ in the seed of training alone. With --talkers there are slices by the gender of talkers,
+    and by whether all talkers of a mixture have the same.
 
     Example: evalsuite rank scores/* --out leaderboard.csv --markdown leaderboard.md
     """
+    from evalsuite.counts import counts_markdown
     from evalsuite.leaderboard import rank
     from evalsuite.run import write_boards
     from evalsuite.scoring.folder import open_scores
     from evalsuite.show import leaderboard_markdown, leaderboard_text
+    from evalsuite.talkers import read_talkers, talker_slicings
     from mixgen.core.files import write_text
 
+    if talkers is not None and out is None:
+        raise UsageError("--talkers makes files of slices beside the leaderboard: give --out, too.")
+    slicings = () if talkers is None else talker_slicings(read_talkers(talkers))
     opened = [open_scores(folder) for folder in scores]
-    rows = rank(opened) if out is None else write_boards(out, opened)
+    rows = rank(opened) if out is None else write_boards(out, opened, slicings)
     if markdown is not None:
-        write_text(markdown, leaderboard_markdown(rows))
+        tables = (leaderboard_markdown(rows), counts_markdown(opened))
+        write_text(markdown, "\n".join(filter(None, tables)))
     if as_json:
         _print_json(rows)
     else:
         print(leaderboard_text(rows))
+    for folder in opened:
+        _warn(folder)
 
 
 @app.command("check")
@@ -299,9 +319,9 @@ def _print_failed(scores: "SystemScores") -> None:
 
 
 def _warn(scores: "SystemScores") -> None:
-    from evalsuite.show import level_warnings
+    from evalsuite.show import lag_warnings, level_warnings
 
-    for sentence in level_warnings(scores):
+    for sentence in (*lag_warnings(scores), *level_warnings(scores)):
         print_status(f"warning: {sentence}")
 
 

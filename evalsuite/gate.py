@@ -6,6 +6,9 @@ Differences are paired by item, averaged per mixture, and judged by their 95 % i
 - pass: the interval lies at or above -tolerance;
 - inconclusive: neither. Fewer than six mixtures pass only if no item differs.
 
+Of several columns, a failure counts only if Holm's correction for their number confirms it: a
+candidate that got no worse fails in any of them as rarely as in a single one.
+
 Better:
 
 - pass: the interval lies above 0, over six mixtures or more;
@@ -138,9 +141,12 @@ def check(
     limits = dict.fromkeys(defaults, None) if better else defaults | dict(tolerances or {})
     checks = [_check_column(base, candidate, column, limits[column]) for column in compared]
     adjusted = holm([metric.p_value for metric in checks])
-    checks = [
-        metric.model_copy(update={"p_holm": p}) for metric, p in zip(checks, adjusted, strict=True)
-    ]
+    checks = _corrected(
+        [
+            metric.model_copy(update={"p_holm": p})
+            for metric, p in zip(checks, adjusted, strict=True)
+        ]
+    )
     slices = _corrected(
         [
             _check_column(base, candidate, column, limits[column], part, keys)
@@ -172,18 +178,27 @@ def _slices(base: SystemScores, by: Sequence[str]) -> Iterable[tuple[str, list[K
             yield f"{name} {found[1]}", [(row.id, row.reference) for row in members[found]]
 
 
-def _corrected(slices: list[MetricCheck]) -> list[MetricCheck]:
-    """Withdraw failures of slices that Holm's correction for their number does not confirm."""
-    adjusted = holm([check.p_worse for check in slices])
+def _corrected(checks: list[MetricCheck]) -> list[MetricCheck]:
+    """Withdraw failures that Holm's correction for the number of checks does not confirm.
+
+    New failures, and columns in which no item differs, do not come by chance and stay.
+    """
+    if len(checks) == 1:
+        return checks
+    adjusted = holm([check.p_worse for check in checks])
     withdrawn = {
         index
-        for index, (check, p) in enumerate(zip(slices, adjusted, strict=True))
-        if check.verdict == "fail" and not check.new_failures and (p or 0.0) >= (1 - LEVEL) / 2
+        for index, (check, p) in enumerate(zip(checks, adjusted, strict=True))
+        if check.verdict == "fail"
+        and not check.new_failures
+        and check.ci_lo != check.ci_hi
+        and (p or 0.0) >= (1 - LEVEL) / 2
     }
-    update = {"verdict": "inconclusive", "why": "worse, but not after Holm's correction"}
+    why = f"worse, but not after Holm's correction for {len(checks)} comparisons"
+    update = {"verdict": "inconclusive", "why": why}
     return [
         check.model_copy(update=update) if index in withdrawn else check
-        for index, check in enumerate(slices)
+        for index, check in enumerate(checks)
     ]
 
 

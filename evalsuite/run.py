@@ -2,22 +2,25 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from evalsuite.counts import write_counts
 from evalsuite.leaderboard import Row, identity_of, rank, write_leaderboard
 from evalsuite.scoring.folder import ScoreFolder, SystemScores
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.score import score_plan
 from evalsuite.seeds import write_seeds
-from evalsuite.slices import write_slices
+from evalsuite.slices import Slicing, write_slices
 from mixgen.core.errors import InputError, PartialFailure, UsageError
+from mixgen.core.files import read_json
 from mixgen.core.progress import print_status
 from mixgen.sets.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
+ESTIMATES = "estimates"
 SCORES = "scores"
 
 Item = TypeVar("Item", Path, str)
@@ -44,19 +47,21 @@ class RunResult:
 class Step:
     """One system on one set, and the folder for its estimates and scores.
 
-    `given` is a folder of estimates that another program wrote.
+    `given` is a folder of estimates that exist already, whose rows are to have the name `name`;
+    `shared` is one of the same checkpoint under another name.
     """
 
-    name: str
     system: str
     set_folder: Path
     folder: Path
     given: Path | None = None
+    name: str | None = None
+    shared: Path | None = None
 
     @property
     def estimates(self) -> Path:
         """Folder of the estimates."""
-        return self.given or self.folder / "estimates"
+        return self.given or self.shared or self.folder / ESTIMATES
 
     @property
     def scores(self) -> Path:
@@ -77,8 +82,9 @@ def run(
 
     Estimates and scores go to `out`/<set>/<system>/, named after the folders they come from, with
     the split beside the set if it is not `test`. A step is not repeated while its inputs stay the
-    same. A system that does not fit a set is skipped there. The leaderboard also holds what earlier
-    runs wrote into `out`.
+    same, and a checkpoint separates a split of a manifest once in `out`, whatever its name and the
+    metrics. A system that does not fit a set is skipped there. The leaderboard also holds what
+    earlier runs wrote into `out`.
 
     Args:
         sets: folders of rendered sets.
@@ -95,8 +101,12 @@ def run(
     """
     result = RunResult()
     # The list checks every system on every set before the first step starts.
-    for step in list(_fitting_steps(sets, systems, out, split, result.skipped)):
+    for planned in list(_fitting_steps(sets, systems, out, split, result.skipped)):
+        step = planned
         if step.given is None:
+            step = _with_shared_estimates(step, out, split)
+            if _is_scored_under_another_name(step, result):
+                continue
             _separate(step, split)
         print_status(f"score {step.system} on {step.set_folder}")
         plan = plan_score(
@@ -110,11 +120,20 @@ def run(
     return result
 
 
-def write_boards(path: Path, scores: Sequence[SystemScores]) -> list[Row]:
-    """Rank scores; write the leaderboard to `path`, slices and seeds beside it; return the rows."""
+def write_boards(
+    path: Path, scores: Sequence[SystemScores], slicings: Iterable[Slicing] = ()
+) -> list[Row]:
+    """Rank scores; write the leaderboard, slices, counts and seeds beside it; return its rows.
+
+    Args:
+        path: of the leaderboard.
+        scores: to rank.
+        slicings: beside those that every leaderboard has.
+    """
     rows = rank(scores)
     write_leaderboard(path, rows)
-    write_slices(path, scores)
+    write_slices(path, scores, slicings)
+    write_counts(path, scores)
     write_seeds(path, rows)
     return rows
 
@@ -124,7 +143,7 @@ def _fitting_steps(
 ) -> Iterator[Step]:
     """Yield one step per set and system that fit; report the other pairs and add to `skipped`."""
     from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
-    from baselines.inference.external import split_name
+    from baselines.inference.external import declared_latency_s, split_name
     from baselines.inference.separate import open_system
     from baselines.registry import names
 
@@ -142,10 +161,16 @@ def _fitting_steps(
         set_name = name if split == "test" else f"{name}-{split}"
         mixtures = RenderedSet(set_folder).mixtures(split)
         for system_name, system in system_of.items():
-            step = Step(system_name, system, set_folder, out / set_name / system_name)
+            step = Step(system, set_folder, out / set_name / system_name)
             given = given_of.get(system)
             if given is not None:
-                yield replace(step, name=split_name(system)[0], given=given)
+                if declared_latency_s(system) is not None:
+                    raise UsageError(
+                        f"{system}: a folder of estimates is scored as it is; a latency is that of "
+                        "a program, which is run with it."
+                    )
+                own_name = split_name(system)[0]
+                yield replace(step, given=given, name=None if own_name == system else own_name)
                 continue
             try:
                 open_system(system, mixtures)
@@ -184,11 +209,41 @@ def _last_part(item: Item) -> str:
     return Path(item).absolute().name
 
 
+def _with_shared_estimates(step: Step, out: Path, split: str) -> Step:
+    """Return the step with the estimates that its checkpoint has in `out` under another name."""
+    from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
+    from baselines.inference.separate import PLAN_FILE
+
+    folder = Path(step.system)
+    if not is_checkpoint(folder):
+        return step
+    wanted = {
+        "checkpoint_sha256": checkpoint_sha256(folder),
+        "manifest_sha256": RenderedSet(step.set_folder).manifest.sha256,
+        "split": split,
+    }
+    own = step.estimates
+    for plan in [own / PLAN_FILE, *sorted(out.glob(f"*/*/{ESTIMATES}/{PLAN_FILE}"))]:
+        if plan.is_file() and wanted.items() <= read_json(plan).items():
+            return step if plan.parent == own else replace(step, shared=plan.parent)
+    return step
+
+
+def _is_scored_under_another_name(step: Step, result: RunResult) -> bool:
+    """Return whether this run has scored the same checkpoint; report the name that is left out."""
+    scored = None if step.shared is None else step.shared.with_name(SCORES)
+    if scored not in result.scores:
+        return False
+    result.skipped.append(f"{step.system} is the same checkpoint as that of {scored}")
+    print_status(f"skipped: {result.skipped[-1]}")
+    return True
+
+
 def _separate(step: Step, split: str) -> None:
     """Separate the mixtures without estimates; EST/run.json records the ones that fail."""
     from baselines.inference.separate import separate_set  # imports torch
 
-    print_status(f"separate {step.set_folder} with {step.system}")
+    print_status(f"separate {step.set_folder} with {step.system} into {step.estimates}")
     try:
         separate_set(step.system, step.set_folder, step.estimates, split=split, overwrite=True)
     except PartialFailure as error:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from statistics import fmean
+from statistics import fmean, median
 
 from baselines.inference.costs import COSTS, Cost
 from evalsuite.leaderboard import Row
@@ -141,6 +141,25 @@ def _cost_text(cost: Cost, value: float | None) -> str:
 def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:
     """Return `low..high`, or a dash."""
     return "-" if low is None or high is None else f"{low:.{digits}f}..{high:.{digits}f}"
+
+
+def lag_warnings(scores: SystemScores) -> list[str]:
+    """Return a sentence on estimates that are late or early, most of them by the same time."""
+    lags = [row.values["lag_samples"] for row in scores.items if "lag_samples" in row.values]
+    known = [lag for lag in lags if lag is not None]
+    usual = median(known) if known else 0.0
+    if not usual or sum(abs(lag - usual) <= 1 for lag in known) <= len(known) / 2:
+        return []
+    late_s = abs(usual) / scores.run.sample_rate
+    return [
+        f"The estimates of {scores.run.model} on {scores.run.set} are {abs(usual):g} samples "
+        f"{'late' if usual > 0 else 'early'} (median), and one sample can cost 10 dB of SI-SDR: "
+        + (
+            f"declare the latency of the program, NAME@{late_s:g}s=..., or shift its files."
+            if usual > 0
+            else "shift its files."
+        )
+    ]
 
 
 def level_warnings(scores: SystemScores) -> list[str]:

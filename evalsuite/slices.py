@@ -119,10 +119,20 @@ def _rows_of(scores: SystemScores, slicing: Slicing, headline: Headline) -> list
     return rows
 
 
-def write_slices(leaderboard: Path, folders: Sequence[str | Path | SystemScores]) -> list[Path]:
-    """Write LEADERBOARD_by_SLICING.csv beside a leaderboard for each slicing; return the files."""
+def write_slices(
+    leaderboard: Path,
+    folders: Sequence[str | Path | SystemScores],
+    more: Iterable[Slicing] = (),
+) -> list[Path]:
+    """Write LEADERBOARD_by_SLICING.csv beside a leaderboard for each slicing; return the files.
+
+    Args:
+        leaderboard: path of the leaderboard.
+        folders: scores.
+        more: slicings beside `SLICINGS`.
+    """
     written = []
-    for slicing in SLICINGS:
+    for slicing in (*SLICINGS, *more):
         rows = slice_rows(folders, slicing)
         if rows:
             path = leaderboard.with_name(f"{leaderboard.stem}_by_{slicing.name}.csv")

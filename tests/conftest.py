@@ -64,10 +64,18 @@ def _wait_for(happened: Callable[[], object], seconds: float) -> None:
 
 
 class Signalled(Protocol):
-    """Runs a command, sends it a signal, and returns its exit code and its stderr."""
+    """Runs a command, sends it a signal, and returns its exit code and its stderr.
+
+    The signal comes as soon as `when` returns something true, by default when both workers run.
+    """
 
     def __call__(
-        self, command: Sequence[str | Path], number: signal.Signals, *, to_all: bool
+        self,
+        command: Sequence[str | Path],
+        number: signal.Signals,
+        *,
+        to_all: bool,
+        when: Callable[[], object] | None = None,
     ) -> tuple[int, str]: ...
 
 
@@ -79,7 +87,11 @@ def signalled() -> Signalled:
     """
 
     def run(
-        command: Sequence[str | Path], number: signal.Signals, *, to_all: bool
+        command: Sequence[str | Path],
+        number: signal.Signals,
+        *,
+        to_all: bool,
+        when: Callable[[], object] | None = None,
     ) -> tuple[int, str]:
         words = [sys.executable, "-c", _START, *map(str, command), "--workers", "2"]
         with subprocess.Popen(
@@ -90,7 +102,7 @@ def signalled() -> Signalled:
             start_new_session=True,
         ) as process:
             # The program, Python's resource tracker, and two workers.
-            _wait_for(lambda: len(_group(process.pid)) >= 4, 60)
+            _wait_for(when or (lambda: len(_group(process.pid)) >= 4), 60)
             (os.killpg if to_all else os.kill)(process.pid, number)
             _, errors = process.communicate(timeout=60)
             _wait_for(lambda: not _group(process.pid), 20)

@@ -10,11 +10,17 @@
 
 Each gets one whole mixture at a time. Estimates that lack, beside the sources of the set, are
 silent. `NAME=` in front gives a system another name in tables.
+
+A program whose estimates come late declares by how much: a function or class by its attribute
+`latency_s`, any system by `NAME@0.005s=` in front. It then gets the mixture with as much silence at
+the end, and as much is cut from the start of its estimates: they are aligned with the mixture, as
+those of all separators are.
 """
 
 import hashlib
 import importlib
 import inspect
+import math
 import re
 import shlex
 import shutil
@@ -39,18 +45,25 @@ Signal = NDArray[np.float32]
 Answer = Mapping[str, Any] | Sequence[Any] | NDArray[Any]
 Call = Callable[[Signal, int], Answer]
 
-_NAMED = re.compile(r"([\w.-]+)=(.+)", re.DOTALL)
+_NAMED = re.compile(r"([\w.-]+)(?:@(\d+\.?\d*)s)?=(.+)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 class External(Separator):
-    """A separator whose work another program does."""
+    """A separator whose work another program does.
+
+    Its estimates come `latency_s` late; None declares nothing.
+    """
 
     external = True
 
-    def __init__(self, hyperparameters: Hyperparameters, call: Call) -> None:
+    def __init__(
+        self, hyperparameters: Hyperparameters, call: Call, latency_s: float | None = None
+    ) -> None:
         super().__init__(hyperparameters)
         self.call = call
+        if latency_s is not None:
+            self.look_ahead = round(latency_s * self.sample_rate)
         # The parameters of a torch module count as those of the system.
         self.module = call.module if isinstance(call, TorchCall) else None
 
@@ -61,14 +74,15 @@ class External(Separator):
             InputError: the program failed, or returned something else than signals of this shape.
         """
         self.check_mixture(mixture)
-        samples = mixture[0].cpu().numpy()
+        late = self.look_ahead or 0
+        samples = np.pad(mixture[0].cpu().numpy(), ((0, 0), (0, late)))
         try:
             estimates = self._stacked(self.call(samples, self.sample_rate), samples.shape)
         except SuiteError:
             raise
         except Exception as error:  # whatever the program of others raises
             raise InputError(f"{type(error).__name__}: {error}") from error
-        return torch.from_numpy(estimates)[None].to(mixture.device)
+        return torch.from_numpy(estimates[..., late:])[None].to(mixture.device)
 
     def _stacked(self, answer: Answer, shape: tuple[int, ...]) -> Signal:
         """Return the estimates of an answer, (n_src, channels, time)."""
@@ -116,10 +130,15 @@ class OnnxCall:
             raise UsageError(
                 f"{path} needs onnxruntime: pip install separation-suite[onnx]."
             ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
         try:
-            self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime has its own errors, without a common base
-            raise InputError(f"{path} is no ONNX model that can be run ({error}).") from None
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path} is no ONNX model that can be run ({reason}).") from None
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, mixture: Signal, _sample_rate: int) -> Answer:
@@ -173,35 +192,61 @@ def is_external(system: str) -> bool:
 def split_name(system: str) -> tuple[str, str]:
     """Return the name in front of a system, or the system itself, and the system."""
     named = _NAMED.fullmatch(system)
-    return (named[1], named[2]) if named else (system, system)
+    return (named[1], named[3]) if named else (system, system)
 
 
-def open_external(system: str, hyperparameters: Hyperparameters) -> tuple[Separator, str | None]:
+def declared_latency_s(system: str) -> float | None:
+    """Return the latency that stands in front of a system: 0.005 in `NAME@0.005s=...`."""
+    named = _NAMED.fullmatch(system)
+    return float(named[2]) if named and named[2] else None
+
+
+def open_external(
+    system: str, hyperparameters: Hyperparameters, latency_s: float | None = None
+) -> tuple[Separator, str | None]:
     """Return the separator, and the hash of its file; a command has none.
 
     Args:
         system: `module:function`, `module:Class`, an ONNX file or a command line.
         hyperparameters: sources, rate, channels and names of the set.
+        latency_s: by which the estimates come late; by default what a function or class declares.
 
     Raises:
-        UsageError: the module, its attribute or the program does not exist.
+        UsageError: the module, its attribute or the program does not exist, or declares a latency
+            that is no time.
         InputError: the ONNX file cannot be read.
     """
     if "{mixture}" in system:
-        return External(hyperparameters, CommandCall(system)), None
+        return External(hyperparameters, CommandCall(system), latency_s), None
     if system.endswith(".onnx"):
         path = Path(system)
         if not path.is_file():
             raise UsageError(f"There is no ONNX file {path}: check the path.")
-        return External(hyperparameters, OnnxCall(path)), sha256_file(path)
+        return External(hyperparameters, OnnxCall(path), latency_s), sha256_file(path)
     found = _attribute(system)
     source = inspect.getsourcefile(found) if callable(found) else None
     sha256 = None if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
     if isinstance(found, type) and issubclass(found, nn.Module):
-        return External(hyperparameters, TorchCall(found())), sha256
+        found = found()
     if not callable(found):
         raise UsageError(f"{system} is neither a function nor a torch module.")
-    return External(hyperparameters, found), sha256
+    if latency_s is None:
+        latency_s = _latency_of(found, system)
+    call = TorchCall(found) if isinstance(found, nn.Module) else found
+    return External(hyperparameters, call, latency_s), sha256
+
+
+def _latency_of(found: Any, system: str) -> float | None:
+    """Return what a function or module declares as its latency in seconds."""
+    latency_s = getattr(found, "latency_s", None)
+    if latency_s is None:
+        return None
+    if not (isinstance(latency_s, int | float) and math.isfinite(latency_s) and latency_s >= 0):
+        raise UsageError(
+            f"{system} declares latency_s = {latency_s!r}: give the seconds by which its estimates "
+            "come late, 0 or more."
+        )
+    return float(latency_s)
 
 
 def _attribute(system: str) -> Any:

@@ -23,7 +23,12 @@ from baselines.checkpoint import (
 from baselines.compatibility import build_for, check_compatible, stem_names
 from baselines.inference.costs import COSTS, RunStatistics
 from baselines.inference.device import choose_device, set_threads
-from baselines.inference.external import is_external, open_external, split_name
+from baselines.inference.external import (
+    declared_latency_s,
+    is_external,
+    open_external,
+    split_name,
+)
 from baselines.inference.long import separate_long
 from baselines.registry import names
 from baselines.separator import Hyperparameters, Separator
@@ -99,7 +104,7 @@ def _open_external(system: str, mixtures: Sequence[Mixture]) -> tuple[Separator,
         channels=mixtures[0].channels,
         source_names=stem_names(mixtures),
     )
-    separator, sha256 = open_external(program, hyperparameters)
+    separator, sha256 = open_external(program, hyperparameters, declared_latency_s(system))
     return separator, model, sha256
 
 
@@ -140,6 +145,8 @@ def separate_set(
         "named": names_of.named,
         "estimates": names_of.all,
         "sample_rate": separator.sample_rate,
+        # A program that declares another latency gives other estimates.
+        **({"latency_s": separator.latency_s} if separator.external else {}),
     }
     previous = _begin(out, plan, overwrite=overwrite)
     # A file is written whole or not at all.

@@ -73,6 +73,15 @@ class SystemScores:
         return {(row.id, row.reference): row for row in self.items}
 
     @cached_property
+    def labels_of(self) -> dict[str, list[str]]:
+        """Mixture id to the talkers, stems or classes of its references, in their order."""
+        labels: dict[str, list[str]] = defaultdict(list)
+        for row in self.items:
+            if row.reference is not None:
+                labels[row.id].append(row.label)
+        return dict(labels)
+
+    @cached_property
     def stems(self) -> list[str]:
         """Names of the references in their order if the estimates carry them, else empty."""
         if not self.run.named:

@@ -82,6 +82,12 @@ def conditions_of(mixture: Mixture, rows: FileRows) -> dict[str | None, dict[str
     }
 
 
+def labels_of(mixture: Mixture) -> dict[str, str]:
+    """Return target to talker, stem or class, where the target is a source or a part of one."""
+    label_of = {file.name: s.label for s in mixture.sources for file in s.files}
+    return {target: label_of[target] for target in mixture.targets if target in label_of}
+
+
 def _has_samples(row: FileRow, rendered: RenderedSet) -> bool:
     """Return whether a file with other bytes, such as other tags, has the recorded samples."""
     try:

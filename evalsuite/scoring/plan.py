@@ -13,6 +13,7 @@ from evalsuite.scoring.inputs import (
     check_files,
     conditions_of,
     files_sha256,
+    labels_of,
     recorded_files,
 )
 from evalsuite.scoring.mixture import ScoringJob
@@ -89,9 +90,10 @@ def plan_score(
         set_folder: a rendered set.
         estimates_folder: with run.json and one folder per mixture; or without run.json, in any
             layout of `trees`, with the ids of the mixtures in it.
-        split: to score; by default the split that was separated.
+        split: to score; by default the split that was separated, or the only one of which there
+            are estimates.
         metrics: names of metrics; by default those for the set's task.
-        name: of a system without run.json; by default that of the folder.
+        name: of the system; by default that of run.json, or of the folder.
 
     Raises:
         InputError: estimates and set do not belong together, the set has two sample rates, or a
@@ -109,7 +111,13 @@ def plan_score(
     else:
         mixtures = rendered.mixtures(split)
         tree = read_tree(estimates_folder, ids={mixture.id for mixture in mixtures})
-        estimates, paths = _unrecorded(tree, rendered, mixtures, split, name), tree.files
+        found = {mixture.split for mixture in mixtures if mixture.id in tree.files}
+        if len(found) == 1:
+            (split,) = found
+            mixtures = [mixture for mixture in mixtures if mixture.split == split]
+        estimates, paths = _unrecorded(tree, rendered, mixtures, split), tree.files
+    if name is not None:
+        estimates = estimates.model_copy(update={"model": name})
     sample_rate = _sample_rate(set_folder, mixtures, estimates)
     header = rendered.manifest.header
     if header.task not in ALL_TASKS:
@@ -134,7 +142,7 @@ def plan_score(
         scenes=list(_scenes(rendered, mixtures, paths, estimates, rows)),
         estimates=estimates,
         estimates_record_sha256=sha256_file(estimates_folder / RUN_FILE)
-        if recorded
+        if recorded and name is None
         else sha256_bytes(canonical_json(estimates.as_dict()).encode()),
         metrics=chosen,
         cache=cache_path(rendered, spec_sha256=spec_sha256(chosen)),
@@ -151,7 +159,6 @@ def _scenes(
     failures = {failure.id: failure.reason for failure in estimates.failures}
     for mixture in mixtures:
         names = mixture.targets if estimates.named else estimates.estimates
-        known = [source for source in mixture.sources if source.name in mixture.targets]
         yield Scene(
             id=mixture.id,
             references={n: rendered.reference_path(mixture.id, n) for n in mixture.targets},
@@ -159,7 +166,7 @@ def _scenes(
             mixture=rendered.mixture_path(mixture.id),
             sample_rate=mixture.sample_rate,
             duration_s=mixture.duration_s,
-            labels={source.name: source.label for source in known},
+            labels=labels_of(mixture),
             conditions=conditions_of(mixture, rows),
             others=_others(rendered, mixture),
             record=mixture,
@@ -182,7 +189,6 @@ def _unrecorded(
     rendered: RenderedSet,
     mixtures: Sequence[Mixture],
     split: str | None,
-    name: str | None,
 ) -> EstimatesRun:
     """Return what is known of estimates without run.json; print what has no counterpart."""
     ids = {mixture.id for mixture in mixtures}
@@ -203,7 +209,7 @@ def _unrecorded(
         )
     return EstimatesRun(
         schema="estimates/1",
-        model=name or tree.folder.resolve().name,
+        model=tree.folder.resolve().name,
         manifest_sha256=rendered.manifest.sha256,
         split=split,
         named=named,

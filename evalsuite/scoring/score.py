@@ -39,16 +39,20 @@ def score(
     *,
     split: str | None = None,
     metrics: Sequence[str] | None = None,
+    name: str | None = None,
     workers: int = 1,
 ) -> ScoreFolder:
     """Score estimates against the references of a set and write `out`/items.jsonl and run.json.
 
     Args:
         set_folder: a rendered set.
-        estimates: folder written by `baselines separate`, or by another program in its format.
+        estimates: folder written by `baselines separate`, or by another program in any layout of
+            `evalsuite.scoring.trees`.
         out: folder to write the scores to.
-        split: to score; by default the split that was separated.
+        split: to score; by default the split that was separated, or the only one of which there
+            are estimates.
         metrics: names of metrics; by default those for the set's task.
+        name: of the system; by default that of run.json, or of the folder.
         workers: processes that score.
 
     Raises:
@@ -56,7 +60,7 @@ def score(
         UsageError: a metric does not exist.
         MachineError: `out` cannot be written, or a worker process was killed.
     """
-    plan = plan_score(Path(set_folder), Path(estimates), split=split, metrics=metrics)
+    plan = plan_score(Path(set_folder), Path(estimates), split=split, metrics=metrics, name=name)
     score_plan(plan, Path(out), workers=workers)
     return ScoreFolder(Path(out))
 

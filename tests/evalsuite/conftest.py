@@ -26,7 +26,8 @@ class MakeSet(Protocol):
     """Renders a set of `n` mixtures of noise, whose sources have `names`; returns its folder.
 
     The sources count as speech unless they have other `kinds`. With `counts` mixture number i has
-    the first `counts[i]` sources alone, and an empty one is noise.
+    the first `counts[i]` sources alone, and an empty one is noise. A list of `split` has one for
+    each mixture.
     """
 
     def __call__(
@@ -36,7 +37,7 @@ class MakeSet(Protocol):
         n: int = 8,
         names: Sequence[str] = ("s1", "s2"),
         task: str = "speech_separation",
-        split: str = "test",
+        split: str | Sequence[str] = "test",
         seed: int = 0,
         kinds: Sequence[str] = (),
         counts: Sequence[int] = (),
@@ -87,15 +88,16 @@ def make_set(tmp_path: Path) -> MakeSet:
         n: int = 8,
         names: Sequence[str] = ("s1", "s2"),
         task: str = "speech_separation",
-        split: str = "test",
+        split: str | Sequence[str] = "test",
         seed: int = 0,
         kinds: Sequence[str] = (),
         counts: Sequence[int] = (),
     ) -> Path:
         folder = tmp_path / name
         kind_of = list(zip_longest(names, kinds))
+        splits = [split] * n if isinstance(split, str) else split
         mixtures = [
-            _mixture(f"{split}_{i:03d}", split, dict(kind_of[: (counts or [None] * n)[i]]))
+            _mixture(f"{splits[i]}_{i:03d}", splits[i], dict(kind_of[: (counts or [None] * n)[i]]))
             for i in range(n)
         ]
         header = Header(
@@ -260,3 +262,26 @@ def make_scores(tmp_path: Path) -> MakeScores:
         return out
 
     return make
+
+
+def save_untrained(folder: Path, *, seed: int) -> Path:
+    """Write a checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz; return `folder`."""
+    import torch
+
+    from baselines.checkpoint import Meta, count_parameters, save_checkpoint
+    from baselines.registry import build
+
+    torch.manual_seed(seed)
+    separator = build("conv_tasnet:small")
+    meta = Meta(
+        model="conv_tasnet:small",
+        config=separator.config,
+        parameters=count_parameters(separator),
+        manifest_sha256=None,
+        step=0,
+        training={},
+        progress={},
+        versions={},
+    )
+    save_checkpoint(folder, meta, separator.state_dict())
+    return folder

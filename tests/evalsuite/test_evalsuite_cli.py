@@ -85,6 +85,17 @@ def test_scores_are_ranked_and_checked(
     assert (code, out.splitlines()[-1]) == (0, "verdict: pass")
 
 
+def test_estimates_of_a_set_get_a_name(
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+) -> None:
+    folder, out = make_set(n=1), tmp_path / "scores"
+    code, printed, _ = evalsuite(
+        *("score", "--set", folder, "--estimates", make_estimates(folder), "--out", out),
+        *("--name", "mine", "--split", "test", "--metrics", "si_sdr", "--workers", 1),
+    )
+    assert (code, printed) == (0, f"mine on tiny: 1 mixtures scored into {out}\n")
+
+
 def test_inconclusive_prints_a_warning_and_strict_makes_it_fail(
     evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
@@ -133,6 +144,11 @@ def test_wrong_usage_ends_with_2(
     assert code == 2
     assert "There is no metric 'sdr'" in err
     assert evalsuite("score")[0] == 2
+    code, _, err = evalsuite(
+        *("score", "--references", folder, "--estimates", estimates, "--out", folder / "s"),
+        *("--split", "test"),
+    )
+    assert (code, "--split goes with --set" in err) == (2, True)
     assert evalsuite("check", folder)[0] == 2
 
 
@@ -144,3 +160,56 @@ def test_run_prints_the_table(evalsuite: RunCommand, make_set: MakeSet, tmp_path
     assert out.splitlines()[1].startswith("model")
     assert out.splitlines()[2].startswith("mixture")
     assert (tmp_path / "out" / "leaderboard.csv").is_file()
+
+
+def test_talkers_divide_a_leaderboard(
+    evalsuite: RunCommand,
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
+    tmp_path: Path,
+) -> None:
+    folder, talkers, board = make_set(n=1), tmp_path / "talkers.csv", tmp_path / "board.csv"
+    scores = make_scores(folder, make_estimates(folder))
+    talkers.write_text("label,gender\nspeaker_s1,F\nspeaker_s2,M\n")
+    assert evalsuite("rank", scores, "--talkers", talkers, "--out", board)[0] == 0
+    assert ",F,1,si_sdri_mean," in (tmp_path / "board_by_gender.csv").read_text()
+    assert evalsuite("rank", scores, "--talkers", talkers)[0] == 2
+
+
+LATE = """
+import numpy as np
+
+def late(mixture, rate):
+    return [np.pad(mixture, ((0, 0), (40, 0)))[:, :mixture.shape[1]]] * 2
+"""
+
+
+def test_a_latency_that_is_not_declared_is_a_warning(
+    evalsuite: RunCommand, make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late_system.py").write_text(LATE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder = make_set(n=2)
+    fast = ("--metrics", "si_sdr,lag", "--workers", 1)
+
+    def warnings(*arguments: object) -> list[str]:
+        code, _, err = evalsuite(*arguments)
+        assert code == 0
+        return [line for line in err.splitlines() if line.startswith("warning: ")]
+
+    run = ("run", "--set", folder, "--out", "out", *fast)
+    expected = [
+        "warning: The estimates of mine on tiny are 40 samples late (median), and one sample can "
+        "cost 10 dB of SI-SDR: declare the latency of the program, NAME@0.005s=..., or shift its "
+        "files."
+    ]
+    assert warnings(*run, "--system", "mine=late_system:late") == expected
+    mine = "out/tiny/mine"
+    score = ("score", "--set", folder, "--estimates", f"{mine}/estimates", "--out", "scores")
+    assert warnings(*score, *fast) == expected
+    assert warnings("rank", "scores") == expected
+    assert warnings(*run, "--system", "mine@0.005s=late_system:late") == []
+    assert json.loads(Path(mine, "scores", "run.json").read_text())["latency_s"] == 0.005
+    assert evalsuite(*run, "--system", f"x@1s={mine}/estimates")[0] == 2

@@ -1,18 +1,22 @@
 """Separate, score and rank in one call, with systems that need no training."""
 
 import csv
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from evalsuite import run as run_module
+from evalsuite.metrics import ItemScores, evaluate
 from evalsuite.run import run
+from evalsuite.scoring import mixture as score_mixture
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.core.errors import InputError, UsageError
-from tests.evalsuite.conftest import MakeSet
+from tests.evalsuite.conftest import MakeSet, save_untrained
 
 METRICS = ("si_sdr",)
 
@@ -59,23 +63,7 @@ def test_a_changed_set_is_separated_and_scored_again(make_set: MakeSet, tmp_path
 @pytest.fixture
 def speech_checkpoint(tmp_path: Path) -> Path:
     """A checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz."""
-    from baselines.checkpoint import Meta, count_parameters, save_checkpoint
-    from baselines.registry import build
-
-    separator = build("conv_tasnet:small")
-    meta = Meta(
-        model="conv_tasnet:small",
-        config=separator.config,
-        parameters=count_parameters(separator),
-        manifest_sha256=None,
-        step=0,
-        training={},
-        progress={},
-        versions={},
-    )
-    folder = tmp_path / "checkpoint"
-    save_checkpoint(folder, meta, separator.state_dict())
-    return folder
+    return save_untrained(tmp_path / "checkpoint", seed=0)
 
 
 def test_a_system_that_does_not_fit_is_skipped_and_reported(
@@ -87,6 +75,75 @@ def test_a_system_that_does_not_fit_is_skipped_and_reported(
     assert [row["model"] for row in result.rows] == ["mixture"]
     assert "does not fit three" in result.skipped[0]
     assert result.skipped[0] in capsys.readouterr().err
+
+
+@pytest.fixture
+def separated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the mixtures that are separated from now on."""
+    from baselines.inference import separate
+
+    ids: list[str] = []
+    original = separate._separate_mixture
+
+    def spy(separator: Any, rendered: Any, mixture: Any, statistics: Any) -> Any:
+        ids.append(mixture.id)
+        return original(separator, rendered, mixture, statistics)
+
+    monkeypatch.setattr(separate, "_separate_mixture", spy)
+    return ids
+
+
+def test_a_checkpoint_separates_a_set_once_whatever_its_name_and_the_metrics(
+    make_set: MakeSet,
+    speech_checkpoint: Path,
+    separated: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = {"sets": [make_set(n=2)], "out": tmp_path / "out"}
+    copy = Path(shutil.copytree(speech_checkpoint, tmp_path / "copy"))
+    first = run(systems=[str(speech_checkpoint)], **arguments, metrics=METRICS).rows
+    assert len(separated) == 2
+    run(systems=[str(speech_checkpoint)], **arguments, metrics=("si_sdr", "snr"))
+    assert (
+        run(systems=[str(copy)], **arguments, metrics=METRICS).rows[0]["si_sdr_mean"]
+        == (first[0]["si_sdr_mean"])
+    )
+    both = run(systems=[str(speech_checkpoint), str(copy)], **arguments, metrics=METRICS)
+    assert len(separated) == 2
+    assert f"{copy} is the same checkpoint as that of " in both.skipped[0]
+    assert both.skipped[0] in capsys.readouterr().err
+    assert [row["model"] for row in both.rows][:1] == ["conv_tasnet:small"]
+    run(sets=[make_set("other", n=1, seed=3)], systems=[str(copy)], out=tmp_path / "out")
+    assert len(separated) == 3
+
+
+def test_a_changed_checkpoint_separates_again(
+    make_set: MakeSet, speech_checkpoint: Path, separated: list[str], tmp_path: Path
+) -> None:
+    """Also where the folder has estimates of the checkpoint that had the name before."""
+    arguments = {"sets": [make_set(n=1)], "systems": [str(speech_checkpoint)]}
+    run(**arguments, out=tmp_path / "out", metrics=METRICS)
+    shutil.rmtree(speech_checkpoint)
+    save_untrained(speech_checkpoint, seed=1)
+    run(**arguments, out=tmp_path / "out", metrics=METRICS)
+    assert separated == ["test_000", "test_000"]
+
+
+def test_the_baseline_of_a_set_is_computed_once_for_all_systems_and_runs(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baselines: list[object] = []
+
+    def spy(**arguments: Any) -> ItemScores:
+        baselines.append(arguments["baseline"])
+        return evaluate(**arguments)
+
+    monkeypatch.setattr(score_mixture, "evaluate", spy)
+    arguments = {"sets": [make_set(n=2)], "metrics": METRICS}
+    run(systems=["mixture", "oracle:irm"], **arguments, out=tmp_path / "one")
+    run(systems=["oracle:ibm"], **arguments, out=tmp_path / "two")
+    assert [baseline is None for baseline in baselines] == [True, True, *[False] * 4]
 
 
 def test_no_system_that_fits_is_an_error(

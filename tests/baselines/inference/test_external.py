@@ -1,5 +1,7 @@
 """Programs of others: functions, classes, command lines; what they return and how they fail."""
 
+import hashlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from baselines.inference.external import OnnxCall
 from baselines.inference.separate import separate_set
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.sets.rendered import RenderedSet
@@ -40,6 +44,19 @@ def short(mixture, sample_rate):
 def broken(mixture, sample_rate):
     return mixture["no"]
 
+def late(mixture, sample_rate):
+    return [np.pad(0.5 * mixture, ((0, 0), (40, 0)))[:, :mixture.shape[1]]] * 2
+
+def declared(mixture, sample_rate):
+    return late(mixture, sample_rate)
+
+declared.latency_s = 0.005
+
+def no_time(mixture, sample_rate):
+    return late(mixture, sample_rate)
+
+no_time.latency_s = "soon"
+
 class Half(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -60,6 +77,16 @@ samples, rate = soundfile.read(mixture)
 for name, gain in (("a", 0.5), ("b", 0.25)):
     soundfile.write(Path(out, f"{name}.wav"), gain * samples, rate, subtype="FLOAT")
 """
+LATE_SCRIPT = """
+import sys
+import numpy as np
+import soundfile
+mixture, out = sys.argv[1:]
+samples, rate = soundfile.read(mixture)
+late = 0.5 * np.concatenate([np.zeros(40), samples])[: len(samples)]
+soundfile.write(f"{out}/a.wav", late, rate, subtype="FLOAT")
+"""
+LATE_COMMAND = f"{sys.executable} late.py {{mixture}} {{out}}"
 COMMAND = f"{sys.executable} 'others script.py' {{mixture}} {{out}}"
 
 
@@ -68,6 +95,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working folder with a module and a script."""
     (tmp_path / "others_module.py").write_text(MODULE)
     (tmp_path / "others script.py").write_text(SCRIPT)
+    (tmp_path / "late.py").write_text(LATE_SCRIPT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
@@ -106,6 +134,28 @@ def test_fewer_estimates_than_sources_are_silent(speech: TinySet, folder: Path) 
     assert not any(soundfile.read(path)[0].any() for path in paths)
 
 
+@pytest.mark.parametrize(
+    "system",
+    ["others_module:declared", "mine@0.005s=others_module:late", "m@0.005s=others_module:declared"],
+)
+def test_late_estimates_are_aligned_where_the_latency_is_declared(
+    system: str, speech: TinySet, folder: Path
+) -> None:
+    """40 samples at 8 kHz, to the last sample of the mixture."""
+    assert run(system, speech)["latency_s"] == 0.005
+    rendered = RenderedSet(speech.rendered)
+    for mixture in rendered.mixtures("test"):
+        samples, _ = soundfile.read(folder / "est" / mixture.id / "est1.wav")
+        np.testing.assert_allclose(samples, 0.5 * rendered.load_mixture(mixture.id)[0], atol=1e-7)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_latency_that_is_declared_later_separates_again(speech: TinySet) -> None:
+    assert run("mine=others_module:late", speech)["latency_s"] is None
+    with pytest.raises(UsageError, match="--overwrite"):
+        run("mine@0.005s=others_module:late", speech)
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("system", "reason"),
@@ -133,6 +183,7 @@ def test_a_failure_is_a_failed_mixture(
         ("others_module:NUMBER", "neither a function nor a torch module"),
         ("no-program {mixture} {out}", "There is no program no-program"),
         ("no.onnx", "There is no ONNX file"),
+        ("others_module:no_time", "declares latency_s = 'soon'"),
     ],
 )
 def test_what_does_not_exist_is_a_sentence(system: str, words: str, speech: TinySet) -> None:
@@ -140,8 +191,34 @@ def test_what_does_not_exist_is_a_sentence(system: str, words: str, speech: Tiny
         run(system, speech)
 
 
-def test_a_broken_onnx_file_is_a_sentence(speech: TinySet, folder: Path) -> None:
+@pytest.fixture
+def onnx(folder: Path) -> Path:
+    """An ONNX file in the working folder; skips the test without onnxruntime."""
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    (folder / "broken.onnx").write_bytes(b"no model")
-    with pytest.raises(InputError, match="is no ONNX model"):
-        run("broken.onnx", speech)
+    golden = Path(__file__).parents[2] / "golden" / "halves.onnx"
+    return Path(shutil.copy(golden, folder / "halves.onnx"))
+
+
+@pytest.mark.parametrize("system", ["halves.onnx", "mine=halves.onnx"])
+def test_an_onnx_model_separates(system: str, speech: TinySet, onnx: Path) -> None:
+    """Mixtures of any length: 0.5 and 0.25 times the mixture."""
+    record = run(system, speech)
+    assert (record["model"], record["parameters"]) == (system.split("=")[0], 0)
+    assert record["checkpoint_sha256"] == hashlib.sha256(onnx.read_bytes()).hexdigest()
+    rendered = RenderedSet(speech.rendered)
+    for mixture in rendered.mixtures("test"):
+        for name, gain in (("est1", 0.5), ("est2", 0.25)):
+            samples, _ = soundfile.read(onnx.parent / "est" / mixture.id / f"{name}.wav")
+            np.testing.assert_array_equal(samples, gain * rendered.load_mixture(mixture.id)[0])
+
+
+def test_an_onnx_model_uses_the_threads_of_the_run(onnx: Path) -> None:
+    torch.set_num_threads(1)
+    assert OnnxCall(onnx).session.get_session_options().intra_op_num_threads == 1
+
+
+def test_a_broken_onnx_file_is_a_sentence(speech: TinySet, onnx: Path) -> None:
+    onnx.write_bytes(b"no model")
+    with pytest.raises(InputError, match="is no ONNX model that can be run") as stop:
+        run("halves.onnx", speech)
+    assert "\n" not in str(stop.value)
