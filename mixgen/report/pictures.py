@@ -4,11 +4,13 @@ import io
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.signal import ShortTimeFFT
 
 from mixgen.audio.read import Samples
@@ -20,6 +22,9 @@ _DOTS_PER_INCH = 150
 _WINDOW_S = 0.032
 _FLOOR_DB = -160.0
 _RANGE_DB = 70.0
+_COLOURS = "magma"
+_QUALITY = 85
+_PAINTED = (800, 256)  # the most pixels of a picture without axes: width, height
 
 
 def draw_histogram(counts: dict[str, Any], x_label: str, y_label: str) -> bytes:
@@ -62,12 +67,32 @@ def level_picture(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     return np.asarray(20.0 * np.log10(np.maximum(magnitude, 10.0 ** (_FLOOR_DB / 20.0))))
 
 
+def paint_spectrogram(levels: NDArray[np.float64], top_db: float) -> bytes:
+    """Paint levels from `level_picture` without axes, in the colours of `draw_spectrogram`.
+
+    The left edge is the beginning, the right edge the end: pictures of equally long sounds that
+    stand below each other are aligned.
+    """
+    scaled = (levels[::-1] - _darkest_db(top_db)) / _RANGE_DB  # high frequencies at the top
+    grey = Image.fromarray(np.uint8(255 * scaled.clip(0.0, 1.0)))
+    width, height = (min(*sizes) for sizes in zip(grey.size, _PAINTED, strict=True))
+    shades = np.asarray(grey.resize((width, height), Image.Resampling.BOX))
+    colours = colormaps[_COLOURS](shades, bytes=True)[..., :3]
+    stream = io.BytesIO()
+    Image.fromarray(colours).save(stream, format="webp", quality=_QUALITY)
+    return stream.getvalue()
+
+
+def _darkest_db(top_db: float) -> float:
+    return max(top_db - _RANGE_DB, _FLOOR_DB)
+
+
 def draw_spectrogram(
     levels: NDArray[np.float64], top_db: float, duration_s: float, sample_rate: int
 ) -> bytes:
     """Draw levels from `level_picture`, 70 dB up to `top_db`; silence has the darkest colour."""
     figure, axes = _figure(3.2, 1.9)
-    darkest_db = max(top_db - _RANGE_DB, _FLOOR_DB)
+    darkest_db = _darkest_db(top_db)
     axes.imshow(
         levels,
         extent=(0.0, duration_s, 0.0, sample_rate / 2000.0),
@@ -75,12 +100,12 @@ def draw_spectrogram(
         vmax=darkest_db + _RANGE_DB,
         origin="lower",
         aspect="auto",
-        cmap="magma",
+        cmap=_COLOURS,
     )
     axes.set_xlabel("time [s]", fontsize=8, color=QUIET)
     axes.set_ylabel("frequency [kHz]", fontsize=8, color=QUIET)
     # WebP is a tenth of the size of PNG; its losses do not matter here.
-    return _encoded(figure, format="webp", pil_kwargs={"quality": 85})
+    return _encoded(figure, format="webp", pil_kwargs={"quality": _QUALITY})
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
