@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mixgen.report.examples import Excerpt, to_flac
+from mixgen.report.examples import Excerpt, to_wav
 from mixgen.report.findings import by_the_clock, in_words, is_little
 from mixgen.report.histogram import histogram
 from mixgen.report.pictures import draw_histogram, draw_spectrogram, level_picture
@@ -113,7 +113,7 @@ def _players(files: list[Excerpt]) -> list[dict[str, str]]:
             seconds = file.samples.shape[1] / rate
             drawn = draw_spectrogram(levels[file.name], top_db, seconds, rate)
             picture = _data("image/webp", drawn)
-            sound = _data("audio/flac", to_flac(file.samples, rate))
+            sound = _data("audio/wav", to_wav(file.samples, rate))
         shown.append({"picture": picture, "sound": sound, "problem": file.problem})
     return shown
 
