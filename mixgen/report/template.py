@@ -1,4 +1,4 @@
-"""Jinja2 templates of pages that need no network: all text is escaped, and shows no control codes."""
+"""Templates of pages that need no network, in which names stay text."""
 
 import re
 from collections.abc import Callable
