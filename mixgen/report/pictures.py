@@ -1,6 +1,7 @@
 """Histograms as PNG and spectrograms as WebP images; the same numbers give the same bytes."""
 
 import io
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,16 @@ def paint_spectrogram(levels: NDArray[np.float64], top_db: float) -> bytes:
     """Paint levels from `level_picture` without axes, in the colours of `draw_spectrogram`.
 
     The left edge is the beginning, the right edge the end: pictures of equally long sounds that
-    stand below each other are aligned.
+    stand below each other are aligned. Frequencies have a square-root scale, from 0 at the bottom.
     """
-    scaled = (levels[::-1] - _darkest_db(top_db)) / _RANGE_DB  # high frequencies at the top
+    width, height = (min(*sizes) for sizes in zip(levels.shape[::-1], _PAINTED, strict=True))
+    edges = len(levels) * np.linspace(0.0, 1.0, height + 1) ** 2
+    bands = [
+        levels[int(low) : max(int(low) + 1, int(high))].mean(axis=0)
+        for low, high in pairwise(edges)
+    ]
+    scaled = (np.stack(bands[::-1]) - _darkest_db(top_db)) / _RANGE_DB
     grey = Image.fromarray(np.uint8(255 * scaled.clip(0.0, 1.0)))
-    width, height = (min(*sizes) for sizes in zip(grey.size, _PAINTED, strict=True))
     shades = np.asarray(grey.resize((width, height), Image.Resampling.BOX))
     colours = colormaps[_COLOURS](shades, bytes=True)[..., :3]
     stream = io.BytesIO()

@@ -1,6 +1,7 @@
 """What a report is made of, its sounds, and what it refuses."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 from PIL import Image
 
 import evalsuite.report.page
+from evalsuite import cli
 from evalsuite.report import make_report
 from evalsuite.scoring.folder import ScoreFolder, write_pinned
 from mixgen.core.errors import InputError, UsageError
@@ -184,6 +186,29 @@ def test_the_report_is_whole_or_as_it_was(
             used.write_text("a file")
         with pytest.raises(UsageError, match="is in use and holds no report"):
             make_report([made], used)
+
+
+def test_the_command_writes_the_page_or_one_sentence(
+    make_set: MakeSet,
+    results: Results,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = make_set(n=2)
+    made = results(folder, model={})
+    words = ["report", made, "--set", folder, "--out", tmp_path / "page", "--examples", 2]
+    for sets, code, sentence in (
+        ([], 0, f"The report is {tmp_path / 'page' / 'index.html'}.\n"),
+        (["--set", made], 3, f"error: {made} is not a rendered set"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["evalsuite", *map(str, [*words, *sets])])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        assert int(ended.value.code or 0) == code
+        assert sentence in printed.out + printed.err
+    assert len(Page(tmp_path / "page" / "index.html").sources("audio")) == 2 * 5
 
 
 HOSTILE_NAMES = (HOSTILE, "../../outside", "x" * 5000, "шум 雑音 🎵", "a\u202eb\x1b[31m\n")
