@@ -20,6 +20,9 @@ Row = dict[str, Any]
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
+SYSTEM_COLUMNS = ("group", "set", "split", "model", "checkpoint")
+"""Those that `describe` returns."""
+
 FIRST_COLUMNS = (
     "group",
     "set",

@@ -16,7 +16,7 @@ _BEGINNING = 1000  # characters of a page in which the mark is
 
 
 def make_report(
-    scores: "Iterable[Path | SystemScores]",
+    scores: "Iterable[str | Path | SystemScores]",
     out: Path,
     *,
     sets: Iterable[Path] = (),

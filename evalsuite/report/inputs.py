@@ -13,7 +13,7 @@ SCORES, ESTIMATES = "scores", "estimates"
 _LEVELS = (f"*/{SCORES}", f"*/*/{SCORES}")
 
 
-def find_scores(paths: Iterable[Path | SystemScores]) -> list[SystemScores]:
+def find_scores(paths: Iterable[str | Path | SystemScores]) -> list[SystemScores]:
     """Open scores: open ones, folders and pinned files of scores, and all that `run` wrote.
 
     A folder without scores of its own, as `evalsuite run` writes it, stands for the scores one or
@@ -29,8 +29,11 @@ def find_scores(paths: Iterable[Path | SystemScores]) -> list[SystemScores]:
     return list(found.values())
 
 
-def _scores_at(path: Path | SystemScores) -> list[SystemScores]:
-    if isinstance(path, SystemScores) or path.is_file() or (path / RUN_FILE).is_file():
+def _scores_at(given: str | Path | SystemScores) -> list[SystemScores]:
+    if isinstance(given, SystemScores):
+        return [given]
+    path = Path(given)
+    if path.is_file() or (path / RUN_FILE).is_file():
         return [open_scores(path)]
     below = sorted(
         folder for level in _LEVELS for folder in path.glob(level) if (folder / RUN_FILE).is_file()
@@ -95,35 +98,33 @@ def _is_of(rendered: RenderedSet, scores: SystemScores) -> bool:
 
 def _assigned(text: str, scores: Sequence[SystemScores]) -> dict[Path, Path]:
     """Return the folder of estimates for each of the scores that it belongs to."""
-    named = [entry for entry in scores for name in _names(entry) if text.startswith(f"{name}=")]
-    if named:
-        name = max(
-            (n for n in _names(named[0]) if text.startswith(f"{n}=")),
-            key=len,
-        )
-        folder = Path(text[len(name) + 1 :])
-    elif Path(text).is_dir():
-        named, folder = list(scores), Path(text)
-    else:
+    known = {name for entry in scores for name in _names(entry)}
+    # A name may hold `=` itself, and begin like another one: the longest that fits is meant.
+    name = max((name for name in known if text.startswith(f"{name}=")), key=len, default=None)
+    if name is None and not Path(text).is_dir():
         raise UsageError(
             f"--estimates {text} is neither a folder nor NAME=FOLDER with the name of a system: "
             f"there are {_listed(map(name_of, scores))}."
         )
+    folder = Path(text if name is None else text[len(name) + 1 :])
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of estimates: check the path.")
-    if (folder / RUN_FILE).is_file():
-        record = read_estimates_run(folder)
-        named = [entry for entry in named if _made_for(record, entry)]
-    elif len(named) != 1:
-        raise UsageError(
-            f"{folder} has no {RUN_FILE} that says whose estimates it holds: give NAME={folder}."
-        )
-    if not named:
+    meant = [entry for entry in scores if name is None or name in _names(entry)]
+    if not (folder / RUN_FILE).is_file():
+        if len(meant) > 1:
+            raise UsageError(
+                f"{folder} has no {RUN_FILE} that says whose estimates it holds: give the name of "
+                "one system, as NAME=FOLDER."
+            )
+        return {meant[0].path: folder}
+    record = read_estimates_run(folder)
+    meant = [entry for entry in meant if _made_for(record, entry)]
+    if not meant:
         raise InputError(
             f"{folder} holds estimates of {record.model} for the manifest "
             f"{record.manifest_sha256[:12]}, which are not the ones that were scored."
         )
-    return {entry.path: folder for entry in named}
+    return {entry.path: folder for entry in meant}
 
 
 def _names(scores: SystemScores) -> set[str]:

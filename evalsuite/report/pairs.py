@@ -5,18 +5,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from evalsuite.leaderboard import Headline, Row, describe, write_table
+from evalsuite.leaderboard import SYSTEM_COLUMNS, Headline, Row, describe, write_table
 from evalsuite.paired import ranked_differences
 from evalsuite.report.board import System
 from evalsuite.statistics import Interval, holm, wilcoxon_p
 
 LEVEL = 0.05
 COLUMNS = (
-    "group",
-    "set",
-    "split",
-    "model",
-    "checkpoint",
+    *SYSTEM_COLUMNS,
     "than_model",
     "than_checkpoint",
     "n",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evalsuite.leaderboard import Row
 from evalsuite.report.board import System
-from evalsuite.slices import SLICINGS, slice_rows
+from evalsuite.slices import SLICINGS, members_of, slice_rows
 
 _TITLES = {
     "count": "number of sources",
@@ -45,7 +45,8 @@ def slice_tables(systems: Sequence[System]) -> list[SliceTable]:
     for slicing in SLICINGS:
         rows = slice_rows([system.scores for system in systems], slicing)
         if rows:
-            names = list(dict.fromkeys(row["slice"] for row in rows))
+            bins = sorted({found for s in systems for found in members_of(s.scores, slicing)})
+            names = [name for _, name in bins if any(row["slice"] == name for row in rows)]
             found = {(row["model"], row["checkpoint"], row["slice"]): row for row in rows}
             of_systems = [
                 (s, [found.get((s.row["model"], s.row["checkpoint"], name)) for name in names])

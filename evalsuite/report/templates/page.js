@@ -7,7 +7,7 @@ function sortBy(header) {
   const row = header.parentElement;
   const index = [...row.cells].indexOf(header);
   const text = "text" in header.dataset;
-  const turned = { ascending: "descending", descending: "ascending" }[header.ariaSort];
+  const turned = { ascending: "descending", descending: "ascending" }[header.getAttribute("aria-sort")];
   const direction = turned ?? ("descending" in header.dataset ? "descending" : "ascending");
   for (const other of row.cells) other.removeAttribute("aria-sort");
   header.setAttribute("aria-sort", direction);

@@ -101,6 +101,21 @@ def test_slices_are_those_of_the_csv(make_set: MakeSet, results: Results, tmp_pa
     assert [cell["data-slice"] for cell in page.having("data-slice")] == ["2", "3"] * 2
 
 
+def test_slices_are_in_order_where_a_system_lacks_one(
+    make_set: MakeSet, results: Results, tmp_path: Path
+) -> None:
+    """An empty scene has no P-SI-SNR where nothing is found, and the floor where a system fails."""
+    folder = make_set(n=3, names=("s1", "s2", "s3"), counts=(3, 0, 2))
+    metrics = ("si_sdr", "p_si_snr")
+    failures = [{"id": "test_001", "reason": "out of memory"}]
+    made = results(
+        folder, good={"metrics": metrics}, failing={"metrics": metrics, "failures": failures}
+    )
+    page = Page(make_report([made], tmp_path / "page"))
+    names = [cell["data-slice"] for cell in page.having("data-slice")]
+    assert names == ["2", "3", "0", "2", "3"]
+
+
 def test_medians_are_those_of_numpy(three_systems: tuple[Path, Path], tmp_path: Path) -> None:
     _, results = three_systems
     page = Page(make_report([results], tmp_path / "page"))

@@ -156,7 +156,7 @@ def test_folders_that_do_not_belong_together_are_refused(
         with pytest.raises(kind, match=sentence):
             make_report([made], tmp_path / "page", **arguments)
     (foreign / "run.json").unlink()
-    with pytest.raises(UsageError, match="says whose estimates it holds: give NAME="):
+    with pytest.raises(UsageError, match="says whose estimates it holds: give the name"):
         make_report([made], tmp_path / "page", estimates=[str(foreign)])
     with pytest.raises(InputError, match="holds no scores"):
         make_report([tmp_path], tmp_path / "page")
