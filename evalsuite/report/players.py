@@ -104,7 +104,7 @@ def _players(loaded: Mapping[Key, Excerpt], files: ExampleFiles, media: "_Media"
         sound = picture = ""
         if key in sounds:
             sound = media.add(to_wav(gain * sounds[key], rate), "wav")
-            picture = media.add(paint_spectrogram(pictures[key], top_db), "webp")
+            picture = media.add(paint_spectrogram(pictures[key], top_db, rate), "webp")
         players[key] = Player(file.name, sound, picture, file.problem)
     return Players(
         files=players,

@@ -23,6 +23,7 @@ _DOTS_PER_INCH = 150
 _WINDOW_S = 0.032
 _FLOOR_DB = -160.0
 _RANGE_DB = 70.0
+_BREAK_HZ = 700.0  # below, the mel scale is nearly linear
 _COLOURS = "magma"
 _QUALITY = 85
 _PAINTED = (800, 256)  # the most pixels of a picture without axes: width, height
@@ -68,14 +69,17 @@ def level_picture(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     return np.asarray(20.0 * np.log10(np.maximum(magnitude, 10.0 ** (_FLOOR_DB / 20.0))))
 
 
-def paint_spectrogram(levels: NDArray[np.float64], top_db: float) -> bytes:
+def paint_spectrogram(levels: NDArray[np.float64], top_db: float, sample_rate: int) -> bytes:
     """Paint levels from `level_picture` without axes, in the colours of `draw_spectrogram`.
 
     The left edge is the beginning, the right edge the end: pictures of equally long sounds that
-    stand below each other are aligned. Frequencies have a square-root scale, from 0 at the bottom.
+    stand below each other are aligned. Frequencies are on the mel scale (O'Shaughnessy, Speech
+    Communication, 1987), from 0 at the bottom to half the sample rate.
     """
     width, height = (min(*sizes) for sizes in zip(levels.shape[::-1], _PAINTED, strict=True))
-    edges = len(levels) * np.linspace(0.0, 1.0, height + 1) ** 2
+    highest = sample_rate / 2
+    edges_hz = _BREAK_HZ * ((1 + highest / _BREAK_HZ) ** np.linspace(0.0, 1.0, height + 1) - 1)
+    edges = len(levels) * edges_hz / highest
     bands = [
         levels[int(low) : max(int(low) + 1, int(high))].mean(axis=0)
         for low, high in pairwise(edges)

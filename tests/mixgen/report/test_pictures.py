@@ -38,7 +38,8 @@ def test_noise_is_brighter_than_silence_at_any_level(level: float) -> None:
 
 def _painted(samples: np.ndarray, top_db: float) -> np.ndarray:
     """Return the brightness of the picture without axes, shape (height, width)."""
-    with Image.open(io.BytesIO(paint_spectrogram(level_picture(samples, RATE), top_db))) as picture:
+    painted = paint_spectrogram(level_picture(samples, RATE), top_db, RATE)
+    with Image.open(io.BytesIO(painted)) as picture:
         return np.asarray(picture.convert("L"))
 
 
@@ -51,11 +52,12 @@ def test_a_click_is_painted_where_it_is_in_time() -> None:
 
 
 @pytest.mark.parametrize("hertz", [250.0, 1000.0, 3000.0])
-def test_a_tone_is_painted_at_the_square_root_of_its_frequency(hertz: float) -> None:
+def test_a_tone_is_painted_at_its_frequency_in_mel(hertz: float) -> None:
     samples = np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE)[None]
     pixels = _painted(samples, float(level_picture(samples, RATE).max()))
     above_the_bottom = 1 - pixels.sum(axis=1).argmax() / pixels.shape[0]
-    assert above_the_bottom == pytest.approx((hertz / (RATE / 2)) ** 0.5, abs=0.03)
+    mel, highest = (2595 * np.log10(1 + f / 700) for f in (hertz, RATE / 2))
+    assert above_the_bottom == pytest.approx(mel / highest, abs=0.02)
 
 
 def test_pictures_share_their_scale() -> None:
