@@ -9,7 +9,6 @@ SHA256SUMS          hashes of the other files, as `sha256sum --check` reads them
 
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,8 +30,10 @@ from baselines.registry import model_spec
 from baselines.separator import Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import (
+    atomic_folder,
     canonical_json,
     machine_errors,
+    moved_aside,
     read_json,
     read_jsonl,
     read_text,
@@ -138,16 +139,8 @@ def save_checkpoint(
     Raises:
         MachineError: the disk is full or `folder` cannot be written.
     """
-    folder = Path(folder)
-    with machine_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".tmp.{folder.name}.", dir=folder.parent))
-        try:
-            _write_files(temporary, meta, weights, state, history)
-            temporary.chmod(0o755)
-            _replace(folder, temporary)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with atomic_folder(Path(folder)) as temporary:
+        _write_files(temporary, meta, weights, state, history)
 
 
 def _write_files(
@@ -178,28 +171,14 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         os.fsync(stream.fileno())
 
 
-def _replace(folder: Path, new: Path) -> None:
-    """Rename `new` to `folder`; an older checkpoint is moved aside first and deleted last."""
-    old = _moved_aside(folder)
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(folder, old)
-    os.rename(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _moved_aside(folder: Path) -> Path:
-    return folder.with_name(f".old.{folder.name}")
-
-
 def is_checkpoint(folder: Path) -> bool:
     """Return whether `folder` holds a checkpoint.
 
     If a replacement was interrupted, the checkpoint that was moved aside is moved back first.
     """
     folder = Path(folder)
-    if not folder.exists() and (_moved_aside(folder) / SUMS_FILE).is_file():
-        os.rename(_moved_aside(folder), folder)
+    if not folder.exists() and (moved_aside(folder) / SUMS_FILE).is_file():
+        os.rename(moved_aside(folder), folder)
     return (folder / SUMS_FILE).is_file()
 
 

@@ -1,4 +1,4 @@
-"""The command `evalsuite`: score, rank, check, pin, run."""
+"""The command `evalsuite`: score, rank, check, pin, report, run."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evalsuite.report.command import report_command
 from mixgen.core import console
 from mixgen.core.errors import GateFailed, PartialFailure, UsageError
 from mixgen.core.progress import print_status, printable
@@ -249,6 +250,9 @@ def pin_command(
     write_pinned(out, pinned)
     rows = f"{len(pinned.items)} rows of {printable(pinned.run.model)}"
     print(f"{rows} on {pinned.run.set} pinned in {out} ({out.stat().st_size / 1024:.0f} kB)")
+
+
+app.command("report")(report_command)
 
 
 @app.command("run")

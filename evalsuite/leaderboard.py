@@ -9,6 +9,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from baselines.inference.costs import COSTS
+from evalsuite.paired import ranked_differences
 from evalsuite.scoring.folder import SystemScores, open_scores
 from evalsuite.statistics import Interval, mean_interval, median_interval
 from mixgen.core.errors import InputError
@@ -18,6 +19,9 @@ from mixgen.core.vocabulary import ALL_TASKS, STEM_TASKS, Task
 Row = dict[str, Any]
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+SYSTEM_COLUMNS = ("group", "set", "split", "model", "checkpoint")
+"""Those that `describe` returns."""
 
 FIRST_COLUMNS = (
     "group",
@@ -191,8 +195,11 @@ def _sort_key(scores: SystemScores, headline: Headline) -> tuple[float, str, str
 
 def _tied(above: SystemScores, below: SystemScores, headline: Headline) -> bool | None:
     """Return whether the interval of the differences includes 0; None without common mixtures."""
-    first, second = above.ranked(headline.column), below.ranked(headline.column)
-    differences = [first[i] - second[i] for i in first if i in second]
+    differences = ranked_differences(
+        base=above.ranked(headline.column),
+        candidate=below.ranked(headline.column),
+        higher_is_better=above.definition_of[headline.column].higher_is_better,
+    )
     if not differences:
         return None
     interval = headline.interval(differences)

@@ -1,7 +1,7 @@
 """Two systems on one set, item by item: differences, new failures, the items that lost most."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -85,6 +85,20 @@ class PairedColumn:
             for pair in lost[:n]
             if pair.base is not None and pair.candidate is not None
         ]
+
+
+def ranked_differences(
+    *, base: Mapping[str, float], candidate: Mapping[str, float], higher_is_better: bool
+) -> list[float]:
+    """Return candidate - base of every mixture that both have; negative is worse.
+
+    Args:
+        base: mixture id to value, as `SystemScores.ranked` returns them: failures are floors.
+        candidate: the same of the other system.
+        higher_is_better: whether more is better, else the sign is turned.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    return [sign * (candidate[key] - base[key]) for key in base if key in candidate]
 
 
 def pair_column(

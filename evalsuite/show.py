@@ -119,7 +119,7 @@ def _row_cells(row: Row, headline: str, more: Sequence[str]) -> list[str]:
         number_text(row[headline]),
         interval,
         *(number_text(row.get(column)) for column in more),
-        *(_cost_text(cost, row[cost.name]) for cost in _SHOWN_COSTS),
+        *(cost_text(cost, row[cost.name]) for cost in _SHOWN_COSTS),
         str(row["n"]),
         str(row["n_fail"]),
     ]
@@ -132,7 +132,8 @@ def number_text(value: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if abs(value) < _HUGE else f"{value:.{digits}e}"
 
 
-def _cost_text(cost: Cost, value: float | None) -> str:
+def cost_text(cost: Cost, value: float | None) -> str:
+    """Return a cost as its column shows it, or a dash."""
     if value is None or abs(value) >= _HUGE:
         return number_text(value)
     return cost.text(value)

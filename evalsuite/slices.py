@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalsuite.leaderboard import Headline, Row, describe, headline_of, in_groups, write_table
+from evalsuite.leaderboard import (
+    SYSTEM_COLUMNS,
+    Headline,
+    Row,
+    describe,
+    headline_of,
+    in_groups,
+    write_table,
+)
 from evalsuite.scoring.folder import SystemScores
 from evalsuite.scoring.records import ItemRow
 
 COLUMNS = (
-    "group",
-    "set",
-    "split",
-    "model",
-    "checkpoint",
+    *SYSTEM_COLUMNS,
     "slice",
     "n",
     "headline",

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
 import pytest
+
+from tests.browser import Browser
 
 # Before torch or numpy is imported: sums in one order give the same numbers on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,6 +39,14 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real recordings: set SEPARATION_DATA, {folder} is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless Chromium; skips the test where there is none."""
+    opened = Browser(tmp_path_factory.mktemp("browser"))
+    yield opened
+    opened.close()
 
 
 # Ctrl-C has its usual effect also where the tests run in the background of a shell, whose children

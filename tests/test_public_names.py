@@ -18,7 +18,7 @@ from mixgen.corpora.roots import write_roots
 from mixgen.corpora.sources import write_sources
 
 PACKAGES = ("mixgen", "baselines", "evalsuite")
-HEAVY = ("torch", "scaper", "scipy", "soundfile", "pandas", "pydantic", "matplotlib")
+HEAVY = ("torch", "scaper", "scipy", "soundfile", "pandas", "pydantic", "matplotlib", "jinja2")
 
 
 @pytest.mark.parametrize("name", PACKAGES)

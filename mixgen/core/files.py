@@ -52,6 +52,36 @@ def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder`; it replaces `folder` on success, else it is removed.
+
+    An earlier folder is moved to `moved_aside` first and deleted last.
+
+    Raises:
+        MachineError: a folder cannot be made or renamed, or the body meets an error of the
+            operating system.
+    """
+    with machine_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if folder.exists():
+                shutil.rmtree(moved_aside(folder), ignore_errors=True)
+                os.rename(folder, moved_aside(folder))
+            os.rename(temporary, folder)
+            shutil.rmtree(moved_aside(folder), ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def moved_aside(folder: Path) -> Path:
+    """Return where `atomic_folder` keeps an earlier folder while it is replaced."""
+    return folder.with_name(f".old.{folder.name}")
+
+
+@contextlib.contextmanager
 def machine_errors(path: Path) -> Iterator[None]:
     """Turn operating-system errors about `path` into one MachineError sentence."""
     try:

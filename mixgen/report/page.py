@@ -4,13 +4,13 @@ import base64
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
-from mixgen.report.examples import Excerpt, to_flac
+from mixgen.report.examples import Excerpt, to_wav
 from mixgen.report.findings import by_the_clock, in_words, is_little
 from mixgen.report.histogram import histogram
 from mixgen.report.pictures import draw_histogram, draw_spectrogram, level_picture
+from mixgen.report.template import environment, number
 
 _HERE = Path(__file__).parent
 _TEMPLATE = "page.html"
@@ -34,15 +34,8 @@ def render_page(facts: dict[str, Any], excerpts: list[list[Excerpt]]) -> str:
         facts: as `mixgen.report` writes them to report.json.
         excerpts: the files of each example in facts["examples"], in the same order.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=_number,
+    templates = environment(
+        _HERE,
         counts=_counts,
         range=_range,
         title=_title,
@@ -50,7 +43,7 @@ def render_page(facts: dict[str, Any], excerpts: list[list[Excerpt]]) -> str:
         clock=by_the_clock,
         in_words=in_words,
     )
-    return environment.get_template(_TEMPLATE).render(
+    return templates.get_template(_TEMPLATE).render(
         **facts,
         little=is_little(facts["total"]["hours"]),
         count_figure=_count_figure(facts["total"]),
@@ -61,14 +54,6 @@ def render_page(facts: dict[str, Any], excerpts: list[list[Excerpt]]) -> str:
         ],
         players=[_players(files) for files in excerpts],
     )
-
-
-def _number(value: float | None, decimals: int = 0) -> str:
-    """Return a number with thousands separators; a dash for None."""
-    if value is None:
-        return "–"
-    # Adding zero turns -0.0 into 0.0.
-    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -84,7 +69,7 @@ def _range(ends: list[float] | None, decimals: int) -> str:
     """Return [low, high] as text, as one number where both round to it; a dash for None."""
     if ends is None:
         return "–"
-    low, high = (_number(end, decimals) for end in ends)
+    low, high = (number(end, decimals) for end in ends)
     return low if low == high else f"{low} to {high}"
 
 
@@ -128,7 +113,7 @@ def _players(files: list[Excerpt]) -> list[dict[str, str]]:
             seconds = file.samples.shape[1] / rate
             drawn = draw_spectrogram(levels[file.name], top_db, seconds, rate)
             picture = _data("image/webp", drawn)
-            sound = _data("audio/flac", to_flac(file.samples, rate))
+            sound = _data("audio/wav", to_wav(file.samples, rate))
         shown.append({"picture": picture, "sound": sound, "problem": file.problem})
     return shown
 

@@ -1,14 +1,17 @@
 """Histograms as PNG and spectrograms as WebP images; the same numbers give the same bytes."""
 
 import io
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.signal import ShortTimeFFT
 
 from mixgen.audio.read import Samples
@@ -20,6 +23,10 @@ _DOTS_PER_INCH = 150
 _WINDOW_S = 0.032
 _FLOOR_DB = -160.0
 _RANGE_DB = 70.0
+_BREAK_HZ = 700.0  # below, the mel scale is nearly linear
+_COLOURS = "magma"
+_QUALITY = 85
+_PAINTED = (800, 256)  # the most pixels of a picture without axes: width, height
 
 
 def draw_histogram(counts: dict[str, Any], x_label: str, y_label: str) -> bytes:
@@ -62,12 +69,40 @@ def level_picture(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     return np.asarray(20.0 * np.log10(np.maximum(magnitude, 10.0 ** (_FLOOR_DB / 20.0))))
 
 
+def paint_spectrogram(levels: NDArray[np.float64], top_db: float, sample_rate: int) -> bytes:
+    """Paint levels from `level_picture` without axes, in the colours of `draw_spectrogram`.
+
+    The left edge is the beginning, the right edge the end: pictures of equally long sounds that
+    stand below each other are aligned. Frequencies are on the mel scale (O'Shaughnessy, Speech
+    Communication, 1987), from 0 at the bottom to half the sample rate.
+    """
+    width, height = (min(*sizes) for sizes in zip(levels.shape[::-1], _PAINTED, strict=True))
+    highest = sample_rate / 2
+    edges_hz = _BREAK_HZ * ((1 + highest / _BREAK_HZ) ** np.linspace(0.0, 1.0, height + 1) - 1)
+    edges = len(levels) * edges_hz / highest
+    bands = [
+        levels[int(low) : max(int(low) + 1, int(high))].mean(axis=0)
+        for low, high in pairwise(edges)
+    ]
+    scaled = (np.stack(bands[::-1]) - _darkest_db(top_db)) / _RANGE_DB
+    grey = Image.fromarray(np.uint8(255 * scaled.clip(0.0, 1.0)))
+    shades = np.asarray(grey.resize((width, height), Image.Resampling.BOX))
+    colours = colormaps[_COLOURS](shades, bytes=True)[..., :3]
+    stream = io.BytesIO()
+    Image.fromarray(colours).save(stream, format="webp", quality=_QUALITY)
+    return stream.getvalue()
+
+
+def _darkest_db(top_db: float) -> float:
+    return max(top_db - _RANGE_DB, _FLOOR_DB)
+
+
 def draw_spectrogram(
     levels: NDArray[np.float64], top_db: float, duration_s: float, sample_rate: int
 ) -> bytes:
     """Draw levels from `level_picture`, 70 dB up to `top_db`; silence has the darkest colour."""
     figure, axes = _figure(3.2, 1.9)
-    darkest_db = max(top_db - _RANGE_DB, _FLOOR_DB)
+    darkest_db = _darkest_db(top_db)
     axes.imshow(
         levels,
         extent=(0.0, duration_s, 0.0, sample_rate / 2000.0),
@@ -75,12 +110,12 @@ def draw_spectrogram(
         vmax=darkest_db + _RANGE_DB,
         origin="lower",
         aspect="auto",
-        cmap="magma",
+        cmap=_COLOURS,
     )
     axes.set_xlabel("time [s]", fontsize=8, color=QUIET)
     axes.set_ylabel("frequency [kHz]", fontsize=8, color=QUIET)
     # WebP is a tenth of the size of PNG; its losses do not matter here.
-    return _encoded(figure, format="webp", pil_kwargs={"quality": 85})
+    return _encoded(figure, format="webp", pil_kwargs={"quality": _QUALITY})
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -46,7 +46,7 @@ def test_help_needs_no_torch() -> None:
     assert "loaded: False" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["score", "rank", "check", "run"])
+@pytest.mark.parametrize("command", ["score", "rank", "check", "report", "run"])
 def test_help_has_an_example(evalsuite: RunCommand, command: str) -> None:
     code, out, _ = evalsuite(command, "--help")
     assert code == 0

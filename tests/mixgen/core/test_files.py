@@ -9,6 +9,7 @@ import pytest
 
 from mixgen.core.errors import InputError, MachineError
 from mixgen.core.files import (
+    atomic_folder,
     atomic_path,
     canonical_json,
     machine_errors,
@@ -39,6 +40,19 @@ def test_failure_keeps_the_old_file(tmp_path: Path) -> None:
         temporary.write_text(None)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_as_a_whole_or_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    for name in ("one", "two"):
+        with atomic_folder(folder) as temporary:
+            (temporary / name).touch()
+        assert [path.name for path in folder.iterdir()] == [name]
+    with pytest.raises(TypeError), atomic_folder(folder) as temporary:
+        (temporary / "three").write_text(None)  # type: ignore[arg-type]
+    assert [path.name for path in folder.iterdir()] == ["two"]
+    assert list(folder.parent.iterdir()) == [folder]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
 
 
 def test_new_files_have_ordinary_permissions(tmp_path: Path) -> None:

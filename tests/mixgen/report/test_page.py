@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +18,7 @@ from mixgen.report import make_report
 from mixgen.report.examples import EvenlySpaced, excerpt_seconds
 from mixgen.sets.rendered import RENDERED_FILE, RenderedSet, open_rendered
 from tests.mixgen.report.conftest import Build, FactsIn, ManifestOf
-
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-
-
-class Page(HTMLParser):
-    """The elements of a page with their attributes, and its text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def sources(self, tag: str) -> list[str]:
-        return [attrs["src"] or "" for name, attrs in self.elements if name == tag]
+from tests.pages import HOSTILE, Page
 
 
 def test_hostile_names_are_escaped(build: Build, manifest_of: ManifestOf, tmp_path: Path) -> None:
@@ -87,7 +66,7 @@ def test_players_play_the_files(kept_set: Path, tmp_path: Path, facts_in: FactsI
     assert len(sounds) == len(shown) == 2 * 4
     for sound, (mixture, name) in zip(sounds, shown, strict=True):
         kind, _, content = sound.partition(";base64,")
-        assert kind == "data:audio/flac"
+        assert kind == "data:audio/wav"
         played, rate = soundfile.read(io.BytesIO(base64.b64decode(content)), dtype="int16")
         kept, kept_rate = soundfile.read(
             RenderedSet(kept_set).reference_path(mixture, name), dtype="int16"

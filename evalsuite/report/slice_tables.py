@@ -1,0 +1,57 @@
+"""The headline in each slice of a set, one table for every way to divide it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evalsuite.leaderboard import Row
+from evalsuite.report.board import System
+from evalsuite.slices import SLICINGS, members_of, slice_rows
+
+_TITLES = {
+    "count": "number of sources",
+    "overlap": "overlap",
+    "snr": "SNR of the reference [dB]",
+    "t60": "reverberation time T60 [s]",
+    "stem": "stem",
+}
+
+
+@dataclass(frozen=True)
+class SliceTable:
+    """One way to divide a set.
+
+    Attributes:
+        name: of the condition; a part of the CSV's name.
+        title: of the table.
+        slices: that are columns.
+        rows: the slices of every system as `evalsuite.slices` returns them, None without a value.
+    """
+
+    name: str
+    title: str
+    slices: list[str]
+    rows: list[tuple[System, list[Row | None]]]
+
+    def shade(self, value: float) -> int:
+        """Return where a value lies between the smallest and the largest one, in percent."""
+        values = [row["value"] for _, cells in self.rows for row in cells if row is not None]
+        low, high = min(values), max(values)
+        return 50 if high == low else round(100 * (value - low) / (high - low))
+
+
+def slice_tables(systems: Sequence[System]) -> list[SliceTable]:
+    """Return a table for each condition that divides the set."""
+    tables = []
+    for slicing in SLICINGS:
+        rows = slice_rows([system.scores for system in systems], slicing)
+        if rows:
+            bins = sorted({found for s in systems for found in members_of(s.scores, slicing)})
+            names = [name for _, name in bins if any(row["slice"] == name for row in rows)]
+            found = {(row["model"], row["checkpoint"], row["slice"]): row for row in rows}
+            of_systems = [
+                (s, [found.get((s.row["model"], s.row["checkpoint"], name)) for name in names])
+                for s in systems
+            ]
+            title = _TITLES.get(slicing.name, slicing.name)
+            tables.append(SliceTable(slicing.name, title, names, of_systems))
+    return tables
