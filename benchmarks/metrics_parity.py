@@ -3,9 +3,11 @@
     python benchmarks/metrics_parity.py [DATA]
 
 DATA is the folder of real audio (default: $SEPARATION_DATA, else ../shared/data beside the
-repository). Needs mir_eval, fast_bss_eval, museval, pesq and pystoi.
+repository). Needs mir_eval, fast_bss_eval, museval, pesq and pystoi; compares with torchmetrics too
+where it is installed. Writes benchmarks/results/metrics_parity.csv.
 """
 
+import csv
 import json
 import os
 import sys
@@ -18,18 +20,28 @@ import fast_bss_eval
 import mir_eval
 import numpy as np
 import soundfile
+import torch
 from museval_alone import museval
 from numpy.typing import NDArray
 from pesq import pesq
 from pystoi import stoi
 
 from evalsuite.metrics import evaluate
+from evalsuite.metrics.meeting import sa_sdr
 from mixgen.audio.read import read_audio, resample
+
+try:
+    import torchmetrics.functional as torchmetrics
+except ImportError:
+    torchmetrics = None
 
 Array = NDArray[np.float64]
 Difference = tuple[str, str, float]  # metric, oracle, absolute difference
 
 BSS = ("sdr_bss512", "sir_bss512", "sar_bss512")
+NAMES = ("Distortion", "Interference", "Artifact")
+IMAGES = ("sdr_img", "isr_img", "sir_img", "sar_img")
+RESULT = Path(__file__).with_name("results") / "metrics_parity.csv"
 N_TALKER_PAIRS = 8
 SONG_RATE = 12_000
 
@@ -71,11 +83,29 @@ def stored_bss_eval(data: Path) -> Iterator[Difference]:
         references, estimates = (read_folder(folder / f"{n}{number}") for n in ("ref", "est"))
         estimates = estimates[stored["Source permutation"]]
         values = ours(references[:, None], estimates[:, None], 8000, "bss512")
-        names = ("Distortion", "Interference", "Artifact")
-        for column, name in zip(BSS, names, strict=True):
+        for column, name in zip(BSS, NAMES, strict=True):
             theirs = np.array(stored[f"Source to {name}"])
             yield from differences(column, "MATLAB BSS Eval 3", values[column], theirs)
         yield from bss_peers(values, references, estimates)
+        yield from stored_images(folder, number)
+
+
+def stored_images(folder: Path, number: str) -> Iterator[Difference]:
+    """The same signals as multichannel images: copies, those of the estimate with a gain."""
+    stored = json.loads((folder / f"output{number}.json").read_text())["Images"]
+    copies = stored["nchan"] - 1
+    references, estimates = (
+        np.stack([mono] + [gain * mono] * copies, axis=1)
+        for mono, gain in (
+            (read_folder(folder / f"ref{number}"), 1.0),
+            (read_folder(folder / f"est{number}"), stored["gain"]),
+        )
+    )
+    estimates = estimates[stored["Source permutation"], :: -1 if stored["reverse"] else 1]
+    values = ours(references, estimates, 8000, "images")
+    names = ("Source to Distortion", "Image to Spatial", *(f"Source to {n}" for n in NAMES[1:]))
+    for column, name in zip(IMAGES, names, strict=True):
+        yield from differences(column, "MATLAB BSS Eval 3", values[column], np.array(stored[name]))
 
 
 def two_talkers(data: Path) -> Iterator[Difference]:
@@ -84,8 +114,10 @@ def two_talkers(data: Path) -> Iterator[Difference]:
     for references in talker_pairs(data):
         noise = 0.01 * rng.standard_normal(references.shape)
         estimates = references + 0.2 * references[::-1] + noise
-        values = ours(references[:, None], estimates[:, None], 8000, "bss512", "si_sdr")
+        signals = references[:, None], estimates[:, None]
+        values = ours(*signals, 8000, "bss512", "si_sdr", "si_sdr_nozm", "snr")
         yield from bss_peers(values, references, estimates)
+        yield from torchmetrics_peers(values, references, estimates)
         theirs = fast_bss_eval.si_sdr(references, estimates, zero_mean=True)
         yield from differences("si_sdr", "fast_bss_eval", values["si_sdr"], theirs)
 
@@ -114,6 +146,31 @@ def bss_peers(
         yield from differences(column, "fast_bss_eval", values[column], of_fast_bss_eval)
 
 
+def torchmetrics_peers(
+    values: dict[str, Array], references: Array, estimates: Array
+) -> Iterator[Difference]:
+    """Yield how far our values are from those of torchmetrics, which adds a constant to energies."""
+    if torchmetrics is None:
+        return
+    s, e = (torch.from_numpy(signals) for signals in (references, estimates))
+    theirs = {
+        "sdr_bss512": torchmetrics.signal_distortion_ratio(e, s),
+        "si_sdr": torchmetrics.scale_invariant_signal_noise_ratio(e, s),
+        "si_sdr_nozm": torchmetrics.scale_invariant_signal_distortion_ratio(e, s),
+        "snr": torchmetrics.signal_noise_ratio(e, s),
+    }
+    for column, value in theirs.items():
+        yield from differences(column, "torchmetrics", values[column], value.numpy())
+    if hasattr(torchmetrics, "source_aggregated_signal_distortion_ratio"):
+        value = torchmetrics.source_aggregated_signal_distortion_ratio(
+            e[None], s[None], scale_invariant=False
+        )
+        ours_of_all = sa_sdr(
+            references=list(references[:, None]), estimates=list(estimates[:, None])
+        )
+        yield from differences("sa_sdr", "torchmetrics", ours_of_all, value.numpy())
+
+
 def songs(data: Path) -> Iterator[Difference]:
     """Four stereo stems of real songs, 4.5 s; one estimate is silent in the first frame."""
     rng = np.random.default_rng(0)
@@ -124,10 +181,15 @@ def songs(data: Path) -> Iterator[Difference]:
         noise = 0.01 * rng.standard_normal(references.shape)
         estimates = references + 0.2 * references.sum(axis=0) + noise
         estimates[0, :, :SONG_RATE] = 0.0
-        values = ours(references, estimates, SONG_RATE, "sdr_v4")["sdr_v4_med"]
+        metrics = ("sdr_v4", "images_v3", "images_v4")
+        values = ours(references, estimates, SONG_RATE, *metrics)
         swapped = [np.moveaxis(samples, 1, 2) for samples in (references, estimates)]
-        theirs = museval.evaluate(*swapped, win=SONG_RATE, hop=SONG_RATE)[0]
-        yield from differences("sdr_v4_med", "museval", values, np.nanmedian(theirs, axis=1))
+        for mode in ("v3", "v4"):
+            frames = museval.evaluate(*swapped, win=SONG_RATE, hop=SONG_RATE, mode=mode)[:4]
+            ratios = [f"{ratio}_{mode}_med" for ratio in ("isr", "sir", "sar")]
+            for column, theirs in zip(("sdr_v4_med", *ratios), frames, strict=True):
+                medians = np.nanmedian(theirs, axis=1)
+                yield from differences(column, f"museval {mode}", values[column], medians)
 
 
 def enhanced_speech(data: Path) -> Iterator[Difference]:
@@ -177,9 +239,15 @@ def main() -> None:
     table: dict[tuple[str, str], list[float]] = defaultdict(list)
     for metric, oracle, difference in compare(data):
         table[metric, oracle].append(difference)
-    print(f"{'metric':<12} {'oracle':<18} {'values':>6} {'largest difference':>18}")
-    for (metric, oracle), found in sorted(table.items()):
-        print(f"{metric:<12} {oracle:<18} {len(found):>6} {np.max(found):>18.1e}")
+    rows = [
+        (metric, oracle, str(len(found)), f"{np.max(found):.1e}")
+        for (metric, oracle), found in sorted(table.items())
+    ]
+    header = ("metric", "oracle", "values", "largest_difference")
+    for row in (header, *rows):
+        print("{:<14} {:<18} {:>6} {:>18}".format(*row))
+    with open(RESULT, "w", newline="") as file:
+        csv.writer(file).writerows((header, *rows))
 
 
 if __name__ == "__main__":

@@ -16,14 +16,17 @@ from scipy import fft
 
 from evalsuite.metrics.block_toeplitz import EPSILON, BlockToeplitz, Spectrum
 from evalsuite.metrics.item import Array, peak_exponent
+from evalsuite.metrics.si_sdr import energy
 
 TAPS = 512
 BLOCK = 4096
 HOP = BLOCK - TAPS + 1
 # Blocks that are transformed together: 4 s at 44.1 kHz.
 GROUP = 48
-# A channel whose squared correlation with another is this near to 1 is a multiple of it.
-SAME = 1e-13
+# A channel that differs from a multiple of another by this share of its energy is that multiple.
+SAME = 1e-28
+# Of solutions of nearly singular equations.
+REFINEMENTS = 2
 # Energies from inner products are used where their rounding errors stay below this share of them.
 TOLERANCE = 1e-8
 # The powers of two between an estimate and its reference that energies can hold.
@@ -77,8 +80,7 @@ class Projection:
     @cached_property
     def _spectra(self) -> Spectrum:
         """Spectra of the filters `own` and then `every`, (frequency, filters, n)."""
-        filters = np.stack([self.own, self.every]).reshape(-1, *self.own.shape[-2:])
-        return np.ascontiguousarray(fft.rfft(filters, BLOCK).transpose(2, 0, 1))
+        return spectra(np.stack([self.own, self.every]).reshape(-1, *self.own.shape[-2:]))
 
     def energies(self, start: int, stop: int) -> Energies:
         """Return the energies of the samples from `start` to `stop`, as if nothing was beside them.
@@ -109,6 +111,42 @@ class Projection:
         return Energies(*sums)
 
 
+@dataclass(frozen=True)
+class Span:
+    """The span of signals (n, time) at all delays, and its normal equations."""
+
+    signals: Array
+    equations: BlockToeplitz
+
+    def filters(self, estimates: Array, products: Array) -> Array:
+        """Return the filters that project estimates (n_est, time) on the span, (n_est, n, TAPS).
+
+        Nearly singular equations leave more of an estimate than the projection does, so their
+        solutions are refined with what they leave (corrected semi-normal equations; A. Bjorck,
+        Linear Algebra and its Applications 88/89, 1987).
+
+        Args:
+            estimates: shape (n_est, time).
+            products: of estimates and signals, as `correlations` returns them, (n_est, n, TAPS).
+        """
+        filters = self.equations.solve(products)
+        if self.equations.routes - {"recursion"}:
+            for _ in range(REFINEMENTS):
+                filters = filters + self.equations.solve(self._left(estimates, filters))
+        return filters
+
+    def _left(self, estimates: Array, filters: Array) -> Array:
+        """Return the products of the signals with what filters leave of estimates."""
+        products = np.zeros_like(filters)
+        for first, filtered in filtered_blocks(self.signals, spectra(filters)):
+            stop = first + filtered.shape[-1]
+            left = _padded(estimates[:, first:stop], stop - first) - filtered
+            past = min(first, TAPS - 1)
+            signals = _padded(self.signals[:, first - past : stop], past + stop - first)
+            products += correlations(signals, np.pad(left, ((0, 0), (past, 0)))).swapaxes(0, 1)
+        return products
+
+
 class DelaySpans:
     """The spans of references delayed by 0 to TAPS - 1 samples.
 
@@ -122,26 +160,25 @@ class DelaySpans:
         flat = references.reshape(n_src * channels, -1)
         self._exponents = np.array([peak_exponent(signal) for signal in flat], dtype=int)
         scaled = np.ldexp(flat, -self._exponents[:, None])
-        products = correlations(scaled, scaled)
-        source = np.arange(len(flat)) // channels
-        within = np.where(source[:, None] == source, products[..., 0], 0.0)
-        used, self._identity = _basis(within)
-        self._source = source[used]
         self._scaled = scaled.reshape(references.shape)
-        self._signals = scaled[used]
-        self._joint = BlockToeplitz(products[np.ix_(used, used)])
+        used, self._identity = _basis(self._scaled)
+        self._source = used // channels
+        signals = scaled[used]
+        self._joint = Span(signals, BlockToeplitz(correlations(signals, signals)))
         self._own = {int(source): self._alone(source) for source in np.unique(self._source)}
 
-    def _alone(self, source: int) -> BlockToeplitz:
+    def _alone(self, source: int) -> Span:
         mine = self._source == source
         if mine.all():
             return self._joint
-        return BlockToeplitz(self._joint.correlations[np.ix_(mine, mine)])
+        correlated = self._joint.equations.correlations[np.ix_(mine, mine)]
+        return Span(self._joint.signals[mine], BlockToeplitz(correlated))
 
     @property
     def routes(self) -> set[str]:
         """How the normal equations were solved: `BlockToeplitz.routes` of every span."""
-        return set[str]().union(*(span.routes for span in (self._joint, *self._own.values())))
+        spans = (self._joint, *self._own.values())
+        return set[str]().union(*(span.equations.routes for span in spans))
 
     def project(self, estimates: Mapping[int, Array]) -> Projection:
         """Find the filters of estimates.
@@ -156,20 +193,20 @@ class DelaySpans:
             [np.ldexp(e, -x) for e, x in zip(estimates.values(), exponents, strict=True)]
         )
         rows = signals.reshape(len(owners) * channels, -1)
-        products = np.ascontiguousarray(correlations(self._signals, rows).swapaxes(0, 1))
-        every = self._joint.solve(products)
+        products = np.ascontiguousarray(correlations(self._joint.signals, rows).swapaxes(0, 1))
+        every = self._joint.filters(rows, products)
         own = np.zeros_like(every)
         for number, source in enumerate(owners):
             mine, these = self._source == source, slice(number * channels, (number + 1) * channels)
-            own[these, mine] = self._own[source].solve(products[these, mine])
+            own[these, mine] = self._own[source].filters(rows[these], products[these, mine])
         identity = np.zeros_like(every)
         gains = self._exponents.reshape(-1, channels)[owners] - exponents[:, None]
         gains = np.clip(gains, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-        of_channels = self._identity.reshape(-1, channels, len(self._signals))[owners]
+        of_channels = self._identity.reshape(-1, channels, every.shape[1])[owners]
         identity[..., 0] = np.ldexp(of_channels, gains[..., None]).reshape(len(rows), -1)
         shape = (len(owners), channels, *every.shape[1:])
         return Projection(
-            signals=self._signals,
+            signals=self._joint.signals,
             estimates=signals,
             references=np.ldexp(self._scaled[owners], gains[..., None]),
             products=products.reshape(shape),
@@ -190,7 +227,7 @@ class DelaySpans:
         """Return energies from inner products alone; None where these lose too many digits."""
 
         def filtered(filters: Array) -> Array:
-            return _inner(filters, self._joint.multiply(filters))
+            return _inner(filters, self._joint.equations.multiply(filters))
 
         whole, own, every = _energy(p.estimates), filtered(p.own), filtered(p.every)
         from_filters = {
@@ -202,7 +239,7 @@ class DelaySpans:
             "own_minus_reference": filtered(p.own - p.identity),
         }
         largest = sum(_inner(f, f) for f in (p.own, p.every, p.identity))
-        error = 10.0 * EPSILON * (whole + self._joint.norm * largest)
+        error = 10.0 * EPSILON * (whole + self._joint.equations.norm * largest)
         one_span = {"every_minus_own"} if len(self._own) == 1 else set()
         for name in from_filters.keys() - one_span:
             if (TOLERANCE * from_filters[name] < error).any():
@@ -224,28 +261,32 @@ def _inner(x: Array, y: Array) -> Array:
     return np.asarray(np.einsum("ecnl,ecnl->e", x, y))
 
 
-def _basis(energies: Array) -> tuple[NDArray[np.intp], Array]:
-    """Choose channels that span all channels, from their products without delay, (n, n).
+def _basis(references: Array) -> tuple[NDArray[np.intp], Array]:
+    """Choose channels of references (n_src, channels, time) from which all channels follow.
 
     Returns:
-        Numbers of the chosen channels, and the coefficients (n, n_chosen) that give every channel
-        from them.
+        Numbers of the chosen channels, counted over all references, and the coefficients
+        (n_src * channels, n_chosen) that give every channel from them.
     """
+    n_src, channels, _ = references.shape
     chosen: list[int] = []
-    source_of: dict[int, tuple[int, float]] = {}
-    for k, row in enumerate(energies):
-        if row[k] == 0.0:
-            continue
-        same = (j for j in chosen if row[j] ** 2 >= (1.0 - SAME) * row[k] * energies[j, j])
-        like = next(same, None)
-        if like is None:
-            chosen.append(k)
-            like = k
-        source_of[k] = (chosen.index(like), row[like] / energies[like, like])
-    coefficients = np.zeros((len(energies), len(chosen)))
-    for k, (number, coefficient) in source_of.items():
-        coefficients[k, number] = coefficient
-    return np.array(chosen, dtype=np.intp), coefficients
+    coefficients = np.zeros((n_src, channels, n_src * channels))
+    for source, reference in enumerate(references):
+        mine: list[int] = []
+        for channel, samples in enumerate(reference):
+            if not samples.any():
+                continue
+            for other in mine:
+                like = reference[other]
+                gain = (samples @ like) / (like @ like)
+                if energy(samples - gain * like) <= SAME * energy(samples):
+                    coefficients[source, channel, source * channels + other] = gain
+                    break
+            else:
+                mine.append(channel)
+                coefficients[source, channel, source * channels + channel] = 1.0
+        chosen += [source * channels + channel for channel in mine]
+    return np.array(chosen, dtype=np.intp), coefficients.reshape(n_src * channels, -1)[:, chosen]
 
 
 def correlations(x: Array, y: Array) -> Array:
@@ -258,18 +299,23 @@ def correlations(x: Array, y: Array) -> Array:
     return np.asarray(fft.irfft(sums.transpose(1, 2, 0), BLOCK)[..., :TAPS])
 
 
+def spectra(filters: Array) -> Spectrum:
+    """Return the spectra of filters (n_filtered, n, TAPS) for `filtered_blocks`."""
+    return np.ascontiguousarray(fft.rfft(filters, BLOCK).transpose(2, 0, 1))
+
+
 def filtered_blocks(signals: Array, filters: Spectrum) -> Iterator[tuple[int, Array]]:
     """Yield (first sample, filtered signals) along time, tails of TAPS - 1 samples included.
 
     Args:
         signals: (n, time).
-        filters: (frequency, n_filtered, n) spectra of BLOCK points, of impulse responses of TAPS.
+        filters: their `spectra`, (frequency, n_filtered, n).
     """
     length = signals.shape[-1] + TAPS - 1
     delayed = np.pad(signals, ((0, 0), (TAPS - 1, 0)))
     for first in _groups(length):
-        spectra = fft.rfft(_windows(delayed, first, BLOCK), BLOCK)  # (n, blocks, frequency)
-        product = np.matmul(filters, spectra.transpose(2, 0, 1))
+        spectrum = fft.rfft(_windows(delayed, first, BLOCK), BLOCK)  # (n, blocks, frequency)
+        product = np.matmul(filters, spectrum.transpose(2, 0, 1))
         blocks = fft.irfft(product.transpose(1, 2, 0), BLOCK)[..., TAPS - 1 :]
         start = first * HOP
         yield start, blocks.reshape(len(blocks), -1)[:, : length - start]
