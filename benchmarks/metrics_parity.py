@@ -149,7 +149,7 @@ def bss_peers(
 def torchmetrics_peers(
     values: dict[str, Array], references: Array, estimates: Array
 ) -> Iterator[Difference]:
-    """Yield how far our values are from those of torchmetrics, which adds a constant to energies."""
+    """Yield how far our values are from those of torchmetrics, which adds constants to energies."""
     if torchmetrics is None:
         return
     s, e = (torch.from_numpy(signals) for signals in (references, estimates))

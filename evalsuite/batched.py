@@ -24,7 +24,7 @@ from torch.nn.functional import pad
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import in_full_precision
 from evalsuite.metrics.bss_eval import LIMIT_DB as BSS_LIMIT_DB
-from evalsuite.metrics.museval_v4 import WINDOW_S
+from evalsuite.metrics.framewise import WINDOW_S
 from evalsuite.metrics.projection import TAPS
 from evalsuite.metrics.si_sdr import CONSTANT_EPS, LIMIT_DB
 from mixgen.core.errors import InputError

@@ -13,14 +13,13 @@ The correlations of the references are computed once per item, for all estimates
 mixture.
 """
 
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from evalsuite.metrics.item import Array, ScoringItem
-from evalsuite.metrics.metric import ReferenceMetric, mean_score
+from evalsuite.metrics.metric import ReferenceFunction, ReferenceMetric, Value, mean_score
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
-from evalsuite.metrics.projection import TAPS, DelaySpans, Energies
+from evalsuite.metrics.projection import TAPS, DelaySpans
 from evalsuite.metrics.si_sdr import FLOOR_DB
 from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS
 
@@ -30,16 +29,27 @@ LIMIT_DB = 150.0
 COLUMNS = ("sdr_bss512", "sir_bss512", "sar_bss512")
 
 
-def undefined(reference: Array, estimate: Array) -> Missing | None:
-    """Return why BSS Eval is not defined for a reference and its estimate, both (..., time)."""
+def defined(
+    item: ScoringItem, estimates: Mapping[int, Array], columns: Sequence[str]
+) -> tuple[dict[int, Scores], dict[int, Array]]:
+    """Split estimates into scores of those for which BSS Eval is not defined, and the others."""
+    problems = {i: _problem(item.references[i], e) for i, e in estimates.items()}
+    missing: dict[int, Scores] = {i: dict.fromkeys(columns, p) for i, p in problems.items() if p}
+    return missing, {i: e for i, e in estimates.items() if i not in missing}
+
+
+def _problem(reference: Array, estimate: Array) -> Missing | None:
     n_samples = estimate.shape[-1]
     if n_samples < TAPS:
         return Missing(Reason.TOO_SHORT, f"{n_samples} samples; the filter alone has {TAPS}")
     if not reference.any():
         return Missing(Reason.SILENT_REFERENCE)
-    if not estimate.any():
-        return Missing(Reason.SILENT_ESTIMATE)
-    return None
+    return None if estimate.any() else Missing(Reason.SILENT_ESTIMATE)
+
+
+def alone(item: ScoringItem) -> bool:
+    """Return whether one reference alone is not silent."""
+    return bool(item.references.any(axis=(1, 2)).sum() == 1)
 
 
 def ratio(target: Array, residual: Array) -> Score:
@@ -53,67 +63,72 @@ def note_solver(item: ScoringItem, spans: DelaySpans) -> None:
         item.notes["bss512_solver"] = ", ".join(sorted(routes))
 
 
-def _score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
-    by_channel = [
-        _score_channel(item, channel, {i: e[channel] for i, e in estimates.items()})
-        for channel in range(item.references.shape[1])
+def spans(item: ScoringItem) -> DelaySpans:
+    """Return the spans of the references, to be shared by metrics."""
+    return DelaySpans(item.references)
+
+
+def mean_over_mono(function: ReferenceFunction) -> ReferenceFunction:
+    """Return a metric function that scores every channel as a mono item, and averages."""
+
+    def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+        by_channel = [
+            function(mono, {i: e[channel : channel + 1] for i, e in estimates.items()})
+            for channel, mono in enumerate(item.shared(_mono_items))
+        ]
+        return {
+            i: {c: mean_score([scores[i][c] for scores in by_channel]) for c in by_channel[0][i]}
+            for i in estimates
+        }
+
+    return score
+
+
+def _mono_items(item: ScoringItem) -> list[ScoringItem]:
+    """Return an item for every channel, with the notes of the whole."""
+    return [
+        replace(
+            item,
+            references=item.references[:, channel : channel + 1],
+            mixture=item.mixture[channel : channel + 1],
+            _shared={},
+        )
+        for channel in range(len(item.mixture))
     ]
-    return {
-        i: {column: mean_score([scores[i][column] for scores in by_channel]) for column in COLUMNS}
-        for i in estimates
-    }
 
 
-def _score_channel(
-    item: ScoringItem, channel: int, estimates: Mapping[int, Array]
-) -> dict[int, Scores]:
-    """Score mono estimates, (time,) each."""
-    references = item.references[:, channel]
-    scores: dict[int, Scores] = {
-        i: dict.fromkeys(COLUMNS, problem)
-        for i, estimate in estimates.items()
-        if (problem := undefined(references[i], estimate))
-    }
-    scored = {i: estimate[None] for i, estimate in estimates.items() if i not in scores}
+def _score_mono(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+    scores, scored = defined(item, estimates, COLUMNS)
     if not scored:
         return scores
-    spans = item.shared(_spans)[channel]
-    alone = references.any(axis=-1).sum() == 1
-    for index, energies in spans.energies(scored).items():
-        scores[index] = _ratios(energies, alone=alone)
-    note_solver(item, spans)
+    found = item.shared(spans)
+    for index, e in found.energies(scored).items():
+        sir = ratio(e.own, e.every_minus_own)
+        scores[index] = {
+            "sdr_bss512": ratio(e.own, e.estimate_minus_own),
+            "sir_bss512": Missing(Reason.ONE_REFERENCE) if alone(item) else sir,
+            "sar_bss512": ratio(e.every, e.estimate_minus_every),
+        }
+    note_solver(item, found)
     return scores
 
 
-def _ratios(energies: Energies, *, alone: bool) -> Scores:
-    sir = ratio(energies.own, energies.every_minus_own)
-    return {
-        "sdr_bss512": ratio(energies.own, energies.estimate_minus_own),
-        "sir_bss512": Missing(Reason.ONE_REFERENCE) if alone else sir,
-        "sar_bss512": ratio(energies.every, energies.estimate_minus_every),
-    }
-
-
-def _spans(item: ScoringItem) -> list[DelaySpans]:
-    """Return the spans of the references of each channel."""
-    return [DelaySpans(channel[:, None]) for channel in np.moveaxis(item.references, 1, 0)]
-
+PARAMETERS: dict[str, Value] = {
+    "taps": TAPS,
+    "delays": "0 to 511 samples, causal",
+    "limit_db": LIMIT_DB,
+}
+SOURCE = "Vincent, Gribonval, Fevotte, IEEE TASLP 14(4), 2006; BSS Eval 3 sources"
 
 METRICS = (
     ReferenceMetric(
         name="bss512",
         columns=COLUMNS,
-        score=_score,
+        score=mean_over_mono(_score_mono),
         unit="dB",
         tasks=SPEECH_TASKS | SOUND_TASKS,
-        parameters={
-            "taps": TAPS,
-            "delays": "0 to 511 samples, causal",
-            "window": "whole item",
-            "channels": "mean of mono values",
-            "limit_db": LIMIT_DB,
-        },
-        source="Vincent, Gribonval, Fevotte, IEEE TASLP 14(4), 2006; BSS Eval 3 sources",
+        parameters={**PARAMETERS, "window": "whole item", "channels": "mean of mono values"},
+        source=SOURCE,
         floor=FLOOR_DB,
         improvements=("sdr_bss512", "sir_bss512"),
     ),

@@ -9,40 +9,27 @@ Frames: 1 s long, 1 s apart; a last partial frame is dropped. Score of a track: 
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from evalsuite.metrics.framewise import (
+    PARAMETERS,
+    Mask,
+    active_frames,
+    compat_median,
+    frames,
+    hidden_frames,
+    median,
+)
 from evalsuite.metrics.item import Array, ScoringItem, full_scale
 from evalsuite.metrics.metric import ReferenceMetric
-from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from evalsuite.metrics.outcome import Missing, Reason, Scores
 from mixgen.core.vocabulary import STEM_TASKS
 
-WINDOW_S = 1.0
 # The SDR of silence.
 FLOOR_DB = 0.0
 # Energies below this lose digits, unless they are those of silence.
 SMALLEST_ENERGY = 1e-200
-# A frame this far below the loudest frame of its reference is silent: bleed, dither, room noise.
-DYNAMIC_RANGE_DB = 50.0
 COMPAT, STRICT = "sdr_v4_med", "sdr_v4_strict_med"
 COUNTS = ("sdr_v4_n_frames", "sdr_v4_n_active", "sdr_v4_n_nan")
-
-Mask = NDArray[np.bool_]
-
-
-def framing(n_samples: int, sample_rate: int) -> tuple[int, int]:
-    """Return the length of a frame in samples, and the number of frames."""
-    window = min(round(WINDOW_S * sample_rate), n_samples)
-    return window, n_samples // window
-
-
-def frames(samples: Array, sample_rate: int) -> Array:
-    """Cut (..., channels, time) into (..., n_frames, channels, window).
-
-    A signal that is shorter than the window is one frame.
-    """
-    window, n_frames = framing(samples.shape[-1], sample_rate)
-    whole = samples[..., : n_frames * window]
-    return np.moveaxis(whole.reshape(*samples.shape[:-1], n_frames, window), -2, -3)
 
 
 def frame_sdr(*, reference: Array, estimate: Array, sample_rate: int) -> Array:
@@ -76,60 +63,6 @@ def _energies(reference: Array, estimate: Array, sample_rate: int) -> Array:
     return np.array(of_frames).T
 
 
-def frame_energy(framed: Array) -> Array:
-    """Return the energy of every frame, (..., n_frames), of (..., n_frames, channels, window)."""
-    return np.asarray(np.einsum("...fct,...fct->...f", framed, framed))
-
-
-def hidden_frames(item: ScoringItem, estimates: Mapping[int, Array]) -> tuple[Mask, Reason]:
-    """Return the frames that museval skips, (n_frames,), and the reason if these are all.
-
-    It skips a frame in which any reference or estimate is silent. Here a reference that is silent
-    throughout hides no frame of the others.
-    """
-    sounding = [index for index in range(len(item.references)) if item.references[index].any()]
-    silent_reference: Mask = np.logical_or.reduce(item.shared(_silent_references)[sounding], axis=0)
-    hidden = silent_reference.copy()
-    for index in set(sounding) & estimates.keys():
-        hidden |= _silent_for_museval(estimates[index], item.sample_rate)
-    return hidden, Reason.SILENT_REFERENCE if silent_reference.all() else Reason.SILENT_ESTIMATE
-
-
-def active_frames(reference: Array, sample_rate: int) -> Mask:
-    """Return the frames (n_frames,) that are not silent beside the loudest, of (channels, time)."""
-    energies = frame_energy(frames(full_scale(reference)[0], sample_rate))
-    active: Mask = energies > energies.max() * 10 ** (-DYNAMIC_RANGE_DB / 10)
-    return active
-
-
-def compat_median(values: Array, hidden: Mask, reason: Reason) -> Score:
-    """Return the median over the frames that museval does not skip; perfect counts as highest."""
-    return median(
-        values[~(hidden | np.isnan(values))],
-        Missing(reason, "in every frame, of one source or another"),
-    )
-
-
-def median(values: Array, empty: Missing) -> Score:
-    """Return the median over frames, or `empty` without any."""
-    if len(values) == 0:
-        return empty
-    middle = float(np.median(values))
-    if np.isfinite(middle):
-        return middle
-    return Missing(Reason.PERFECT if middle > 0 else Reason.ORTHOGONAL_ESTIMATE)
-
-
-def _silent_references(item: ScoringItem) -> Mask:
-    return _silent_for_museval(item.references, item.sample_rate)
-
-
-def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
-    """Return the frames that museval counts as silent, (..., n_frames): channels add to zero."""
-    silent: Mask = (frames(samples, sample_rate).sum(axis=-2) == 0.0).all(axis=-1)
-    return silent
-
-
 def _score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
     hidden, reason = hidden_frames(item, estimates)
     return {
@@ -161,13 +94,8 @@ METRICS = (
         unit="dB",
         tasks=STEM_TASKS,
         parameters={
-            "window_s": WINDOW_S,
-            "hop_s": WINDOW_S,
-            "last_partial_frame": "dropped",
-            "aggregate": "median over frames",
-            "compat": "no frame with a silent reference or estimate of any source (museval)",
+            **PARAMETERS,
             "strict": "all frames where the own reference is active; below the floor, the floor",
-            "dynamic_range_db": DYNAMIC_RANGE_DB,
         },
         source="Stoter, Liutkus, Ito, LVA/ICA 2018; museval 0.4.1",
         floor=FLOOR_DB,
