@@ -230,12 +230,18 @@ def read_folder(folder: Path) -> Array:
     return np.stack([soundfile.read(path)[0] for path in sorted(folder.glob("*.wav"))])
 
 
-def main() -> None:
-    """Print one row per metric and oracle."""
+def data_folder() -> Path:
+    """Return the folder of real audio that the command line or the environment names."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SEPARATION_DATA", beside))
     if not (data / "metrics").is_dir():
         sys.exit(f"There is no metrics folder in {data}: give the folder of real audio.")
+    return data
+
+
+def main() -> None:
+    """Print one row per metric and oracle."""
+    data = data_folder()
     table: dict[tuple[str, str], list[float]] = defaultdict(list)
     for metric, oracle, difference in compare(data):
         table[metric, oracle].append(difference)
