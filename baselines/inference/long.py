@@ -8,7 +8,7 @@ into the next.
 import torch
 from torch import Tensor
 
-from baselines.layers.permutation import best_permutation
+from baselines.layers.permutation import in_order_of
 from baselines.separator import Separator
 from mixgen.core.errors import UsageError
 
@@ -80,15 +80,7 @@ def _join(before: Tensor, piece: Tensor, *, named: bool) -> Tensor:
     """
     overlap = before.shape[-1]
     if not named:
-        piece = _reordered(piece, before)
+        piece = in_order_of(before, piece)
     fade_in = torch.linspace(0, 1, overlap + 2, dtype=piece.dtype, device=piece.device)[1:-1]
     head = before + fade_in * (piece[..., :overlap] - before)
     return torch.cat([head, piece[..., overlap:]], dim=-1)
-
-
-def _reordered(piece: Tensor, before: Tensor) -> Tensor:
-    head = piece[..., : before.shape[-1]]
-    correlation = torch.einsum("bict,bjct->bij", before, head)
-    order = best_permutation(-correlation)  # (batch, n_src)
-    rows = torch.arange(len(order), device=piece.device)[:, None]
-    return piece[rows, order]

@@ -40,3 +40,17 @@ def best_permutation(cost: Tensor) -> Tensor:
     rows = torch.arange(n_src, device=cost.device)
     totals = cost[:, rows, orders].sum(-1)  # (batch, permutations)
     return orders[totals.argmin(1)]
+
+
+def in_order_of(before: Tensor, estimates: Tensor) -> Tensor:
+    """Return estimates in the order of others that they resemble, by inner products.
+
+    Args:
+        before: estimates in the wanted order, shape (batch, n_src, channels, time).
+        estimates: shape (batch, n_src, channels, time), of this time or longer; the time at the
+            beginning that both have is compared.
+    """
+    products = torch.einsum("bict,bjct->bij", before, estimates[..., : before.shape[-1]])
+    order = best_permutation(-products)  # (batch, n_src)
+    rows = torch.arange(len(order), device=estimates.device)[:, None]
+    return estimates[rows, order]

@@ -13,6 +13,8 @@ Differences from the 2016 paper:
 - The network reads log magnitudes and the compressed complex spectrogram of the mixture at unit
   RMS.
 - Estimates are fitted to the mixture's level, which SI-SDR does not determine.
+- In evaluation, the small variant averages the estimates of four delays within a hop, as Demucs
+  does (Defossez et al., 2019): frames are long there, and errors depend on where they begin.
 
 Silence that follows the mixture changes its RMS and what the BLSTMs and the attention read.
 """
@@ -21,12 +23,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.permutation import in_order_of
 from baselines.layers.stft import Stft
 from baselines.layers.transformer import TransformerLayer
 from baselines.model import SMALL_SPEECH, ModelSpec
-from baselines.separator import Hyperparameters
+from baselines.separator import Hyperparameters, require
 
 # Floors for a signal of unit RMS, some 50 dB below the magnitudes of its spectrogram.
 LOG_FLOOR = 1e-2
@@ -34,6 +38,7 @@ POWER_FLOOR = 1e-5
 # The compressed spectrogram has magnitudes |X|^0.3.
 COMPRESSION = 0.3
 SMALLEST_RMS = 1e-8
+MOST_SHIFTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,12 @@ class ComplexMaskHyperparameters(Hyperparameters):
     hidden_size: int = 512  # per direction
     n_layers: int = 3
     heads: int = 0  # of the self-attention after each BLSTM; 0: none
+    shifts: int = 1  # delays within a hop, averaged in evaluation
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        allowed = 1 <= self.shifts <= MOST_SHIFTS
+        require(allowed, f"shifts is {self.shifts}, must be from 1 to {MOST_SHIFTS}.")
 
 
 class ResidualBlstm(nn.Module):
@@ -72,7 +83,7 @@ class ComplexMask(FittedSeparator):
 
     def __init__(self, hyperparameters: ComplexMaskHyperparameters) -> None:
         super().__init__(hyperparameters)
-        h = hyperparameters
+        h = self.h = hyperparameters
         self.stft = Stft(h.n_fft, h.hop_length, window="sqrt_hann")
         bins = h.channels * self.stft.bins
         self.read = nn.Sequential(nn.Linear(3 * bins, h.width), nn.LayerNorm(h.width))
@@ -86,6 +97,17 @@ class ComplexMask(FittedSeparator):
 
     def network(self, mixture: Tensor) -> Tensor:
         """Return estimates (batch, n_src, channels, time) at the level of the network's output."""
+        first = total = self._masked(mixture)
+        for number in range(1, 1 if self.training else self.h.shifts):
+            delay = number * self.h.hop_length // self.h.shifts
+            estimates = self._masked(functional.pad(mixture, (delay, 0)))[..., delay:]
+            if self.source_names is None:
+                estimates = in_order_of(first, estimates)
+            total = total + estimates
+        return total if self.training else total / self.h.shifts
+
+    def _masked(self, mixture: Tensor) -> Tensor:
+        """Return the mixture times masks, (batch, n_src, channels, time)."""
         rms = mixture.square().mean((1, 2), keepdim=True).sqrt() + SMALLEST_RMS  # (batch, 1, 1)
         spectrum = self.stft.analyse(mixture / rms)  # (batch, channels, bins, frames)
         masked = self.masks(spectrum) * spectrum[:, None]
@@ -122,7 +144,7 @@ COMPLEX_MASK = ModelSpec(
     separator=ComplexMask,
     not_reproduced="Network and training of the paper: the module's docstring has the differences.",
     tiny=lambda: ComplexMaskHyperparameters(
-        n_fft=128, hop_length=64, width=16, hidden_size=16, n_layers=1, heads=2
+        n_fft=128, hop_length=64, width=16, hidden_size=16, n_layers=1, heads=2, shifts=2
     ),
     training={"batch_size": 8, "learning_rate": 1e-3, "slowest": 0.9, "fastest": 1.1},
 )
@@ -141,5 +163,5 @@ def full() -> Hyperparameters:
 def small() -> Hyperparameters:
     """For laptops: fewer and longer frames, layers of half the width, and attention."""
     return ComplexMaskHyperparameters(
-        n_fft=512, hop_length=256, width=256, hidden_size=256, heads=8
+        n_fft=512, hop_length=256, width=256, hidden_size=256, heads=8, shifts=4
     )

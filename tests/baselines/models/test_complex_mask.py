@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from baselines.models.complex_mask import ComplexMask, ComplexMaskHyperparameters
+from mixgen.core.errors import UsageError
 from tests.baselines.conftest import TrainOnTones
 
 
@@ -42,6 +43,31 @@ def test_estimates_follow_the_level_of_the_mixture() -> None:
     separator = tiny()
     mixture = torch.randn(1, 1, 900)
     torch.testing.assert_close(separator(0.01 * mixture), 0.01 * separator(mixture))
+
+
+def test_estimates_of_delays_are_averaged_in_evaluation_alone() -> None:
+    """Talkers that change places in one of the delays are put back."""
+    torch.manual_seed(0)
+    once, mixture = tiny(), torch.randn(2, 1, 890)
+    separator = tiny(shifts=2)
+    separator.load_state_dict(once.state_dict())
+    first = once.network(mixture)
+    later = once.network(torch.nn.functional.pad(mixture, (8, 0)))[..., 8:]
+    torch.testing.assert_close(separator.network(mixture), (first + later) / 2)
+    torch.testing.assert_close(separator.train().network(mixture), first)
+
+    def swapping(spectrum: torch.Tensor, masks: Any = once.masks) -> torch.Tensor:
+        swapped = spectrum.shape[-1] > once.stft.analyse(mixture).shape[-1]
+        return masks(spectrum).flip(1) if swapped else masks(spectrum)
+
+    separator.eval().masks = swapping  # type: ignore[method-assign]
+    torch.testing.assert_close(separator.network(mixture), (first + later) / 2)
+
+
+@pytest.mark.parametrize("shifts", [0, 17])
+def test_too_many_or_no_shifts_are_refused(shifts: int) -> None:
+    with pytest.raises(UsageError, match=f"shifts is {shifts}, must be from 1 to 16"):
+        tiny(shifts=shifts)
 
 
 def test_loss_falls_when_trained(train_on_tones: TrainOnTones) -> None:
