@@ -13,18 +13,21 @@ The correlations of the references are computed once per item, for all estimates
 mixture.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import ReferenceFunction, ReferenceMetric, Value, mean_score
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
-from evalsuite.metrics.projection import TAPS, DelaySpans
+from evalsuite.metrics.projection import TAPS, DelaySpans, Energies
 from evalsuite.metrics.si_sdr import FLOOR_DB
 from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS
 
 # Rounding errors of the normal equations lie this deep.
 LIMIT_DB = 150.0
+
+# Energies of targets and residuals.
+Ratios = tuple[tuple[Array, Array], ...]
 
 COLUMNS = ("sdr_bss512", "sir_bss512", "sar_bss512")
 
@@ -45,16 +48,6 @@ def _problem(reference: Array, estimate: Array) -> Missing | None:
     if not reference.any():
         return Missing(Reason.SILENT_REFERENCE)
     return None if estimate.any() else Missing(Reason.SILENT_ESTIMATE)
-
-
-def alone(item: ScoringItem) -> bool:
-    """Return whether one reference alone is not silent."""
-    return bool(item.references.any(axis=(1, 2)).sum() == 1)
-
-
-def ratio(target: Array, residual: Array) -> Score:
-    """Return the ratio of two energies in dB, each an array of one number."""
-    return decibels(target=target.item(), residual=residual.item(), limit_db=LIMIT_DB)
 
 
 def note_solver(item: ScoringItem, spans: DelaySpans) -> None:
@@ -97,20 +90,42 @@ def _mono_items(item: ScoringItem) -> list[ScoringItem]:
     ]
 
 
-def _score_mono(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
-    scores, scored = defined(item, estimates, COLUMNS)
-    if not scored:
+def of_sources(e: Energies) -> Ratios:
+    """Return targets and residuals of SDR, SIR and SAR."""
+    return (
+        (e.own, e.estimate_minus_own),
+        (e.own, e.every_minus_own),
+        (e.every, e.estimate_minus_every),
+    )
+
+
+def whole_item(columns: Sequence[str], ratios: Callable[[Energies], Ratios]) -> ReferenceFunction:
+    """Return a metric function that fills columns with ratios of energies over the whole item."""
+
+    def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+        scores, scored = defined(item, estimates, columns)
+        if not scored:
+            return scores
+        found = item.shared(spans)
+        for index, energies in found.energies(scored).items():
+            values = [_decibels(*pair) for pair in ratios(energies)]
+            scores[index] = dict(zip(columns, values, strict=True)) | no_interference(item, columns)
+        note_solver(item, found)
         return scores
-    found = item.shared(spans)
-    for index, e in found.energies(scored).items():
-        sir = ratio(e.own, e.every_minus_own)
-        scores[index] = {
-            "sdr_bss512": ratio(e.own, e.estimate_minus_own),
-            "sir_bss512": Missing(Reason.ONE_REFERENCE) if alone(item) else sir,
-            "sar_bss512": ratio(e.every, e.estimate_minus_every),
-        }
-    note_solver(item, found)
-    return scores
+
+    return score
+
+
+def _decibels(target: Array, residual: Array) -> Score:
+    return decibels(target=target.item(), residual=residual.item(), limit_db=LIMIT_DB)
+
+
+def no_interference(item: ScoringItem, columns: Sequence[str]) -> Scores:
+    """Return that SIR has no value, where one reference alone is not silent."""
+    if item.references.any(axis=(1, 2)).sum() > 1:
+        return {}
+    of_sir = (column for column in columns if column.startswith("sir"))
+    return dict.fromkeys(of_sir, Missing(Reason.ONE_REFERENCE))
 
 
 PARAMETERS: dict[str, Value] = {
@@ -124,7 +139,7 @@ METRICS = (
     ReferenceMetric(
         name="bss512",
         columns=COLUMNS,
-        score=mean_over_mono(_score_mono),
+        score=mean_over_mono(whole_item(COLUMNS, of_sources)),
         unit="dB",
         tasks=SPEECH_TASKS | SOUND_TASKS,
         parameters={**PARAMETERS, "window": "whole item", "channels": "mean of mono values"},

@@ -15,13 +15,16 @@ from evalsuite.metrics.bss_eval import (
     LIMIT_DB,
     PARAMETERS,
     SOURCE,
-    alone,
+    Ratios,
     defined,
     mean_over_mono,
+    no_interference,
     note_solver,
+    of_sources,
     spans,
 )
 from evalsuite.metrics.bss_images import PARAMETERS as IMAGE_PARAMETERS
+from evalsuite.metrics.bss_images import of_images
 from evalsuite.metrics.framewise import PARAMETERS as FRAME_PARAMETERS
 from evalsuite.metrics.framewise import (
     active_frames,
@@ -39,8 +42,6 @@ from evalsuite.metrics.si_sdr import FLOOR_DB
 
 # Energies of every frame, (n_frames, n_est).
 FrameEnergies = Callable[[ScoringItem, Mapping[int, Array]], Energies]
-# Targets and residuals of three ratios.
-Ratios = Callable[[Energies], tuple[tuple[Array, Array], ...]]
 
 RULES = ("_med", "_strict_med")
 UNKNOWN = Energies(*(np.array(np.nan) for _ in fields(Energies)))
@@ -78,18 +79,9 @@ def _stacked(energies: Sequence[Energies]) -> Energies:
     return Energies(*(np.array(part) for part in parts))
 
 
-def of_sources(e: Energies) -> tuple[tuple[Array, Array], ...]:
-    """Return targets and residuals of SDR, SIR and SAR."""
-    return (
-        (e.own, e.estimate_minus_own),
-        (e.own, e.every_minus_own),
-        (e.every, e.estimate_minus_every),
-    )
-
-
-def of_images(e: Energies) -> tuple[tuple[Array, Array], ...]:
+def _of_images(e: Energies) -> Ratios:
     """Return targets and residuals of ISR, SIR and SAR."""
-    return ((e.reference, e.own_minus_reference), *of_sources(e)[1:])
+    return of_images(e)[1:]
 
 
 def _columns(ratios: Sequence[str]) -> tuple[str, ...]:
@@ -102,7 +94,7 @@ def _score(
     *,
     columns: Sequence[str],
     energies: FrameEnergies,
-    ratios: Ratios,
+    ratios: Callable[[Energies], Ratios],
 ) -> dict[int, Scores]:
     scores, scored = defined(item, estimates, columns)
     if not scored:
@@ -116,14 +108,11 @@ def _score(
         strict = strict[:, active_frames(reference, item.sample_rate)]
         medians = [compat_median(ratio, hidden, reason) for ratio in of_frames]
         medians += [median(ratio, Missing(Reason.SILENT_REFERENCE)) for ratio in strict]
-        scores[index] = dict(zip(columns, medians, strict=True))
-        if alone(item):
-            of_sir = (column for column in columns if column.startswith("sir"))
-            scores[index] |= dict.fromkeys(of_sir, Missing(Reason.ONE_REFERENCE))
+        scores[index] = dict(zip(columns, medians, strict=True)) | no_interference(item, columns)
     return scores
 
 
-def _decibels(ratios: Sequence[tuple[Array, Array]]) -> Array:
+def _decibels(ratios: Ratios) -> Array:
     """Return ratios in dB, infinite where one of both energies is rounding error."""
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.array([10.0 * np.log10(target / residual) for target, residual in ratios])
@@ -142,7 +131,7 @@ def _images(version: int, energies: FrameEnergies, filters: str) -> ReferenceMet
     return ReferenceMetric(
         name=f"images_v{version}",
         columns=columns,
-        score=partial(_score, columns=columns, energies=energies, ratios=of_images),
+        score=partial(_score, columns=columns, energies=energies, ratios=_of_images),
         unit="dB",
         tasks=frozenset(),
         parameters={**IMAGE_PARAMETERS, **FRAMES, "filters": filters},

@@ -10,11 +10,14 @@ import soundfile
 from numpy.typing import NDArray
 from scipy import signal
 
+from evalsuite.metrics import ItemScores, evaluate
 from mixgen.acoustics.echo_path import Echo
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
+
+SONG_RATE = 4000
 
 
 @dataclass(frozen=True)
@@ -112,3 +115,25 @@ def talkers() -> Array:
         signal.lfilter([1.0], [1.0, -pole], rng.standard_normal(16_000)) for pole in (0.9, 0.6)
     ]
     return (0.1 * syllables * np.stack(colour))[:, None]
+
+
+@pytest.fixture
+def stereo_song() -> Pair:
+    """References and estimates (2, 2, time), 4.5 s: two stereo stems and a poor separation."""
+    rng = np.random.default_rng(11)
+    references = (
+        rng.standard_normal((2, 2, int(4.5 * SONG_RATE))) * np.array([0.1, 0.05])[:, None, None]
+    )
+    noise = 0.02 * rng.standard_normal(references.shape)
+    return references, 0.8 * references + 0.3 * references[:, ::-1].sum(axis=0) + noise
+
+
+def score_song(references: Array, estimates: Array, metric: str) -> ItemScores:
+    return evaluate(
+        references=references,
+        estimates=list(estimates),
+        mixture=references.sum(axis=0),
+        sample_rate=SONG_RATE,
+        names=[f"stem{index}" for index in range(len(references))],
+        metrics=[metric],
+    )

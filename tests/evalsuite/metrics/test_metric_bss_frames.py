@@ -7,37 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalsuite.metrics import ItemScores, evaluate
+from evalsuite.metrics import ItemScores
 from evalsuite.metrics.projection import DelaySpans
-from tests.evalsuite.metrics.conftest import Array, Pair, read_folder
+from tests.evalsuite.metrics.conftest import SONG_RATE, Array, Pair, read_folder, score_song
 
-RATE = 4000
 METRICS = {
     "bss512_frames": ("sdr_bss512", "sir_bss512", "sar_bss512"),
     "images_v3": ("isr_v3", "sir_v3", "sar_v3"),
     "images_v4": ("isr_v4", "sir_v4", "sar_v4"),
 }
 ALL = pytest.mark.parametrize("metric", METRICS)
-
-
-@pytest.fixture
-def song() -> Pair:
-    """References and estimates (2, 2, time), 4.5 s: two stereo stems and a poor separation."""
-    rng = np.random.default_rng(11)
-    references = rng.standard_normal((2, 2, int(4.5 * RATE))) * np.array([0.1, 0.05])[:, None, None]
-    noise = 0.02 * rng.standard_normal(references.shape)
-    return references, 0.8 * references + 0.3 * references[:, ::-1].sum(axis=0) + noise
-
-
-def score(references: Array, estimates: Array, metric: str) -> ItemScores:
-    return evaluate(
-        references=references,
-        estimates=list(estimates),
-        mixture=references.sum(axis=0),
-        sample_rate=RATE,
-        names=[f"stem{index}" for index in range(len(references))],
-        metrics=[metric],
-    )
 
 
 def medians(scores: ItemScores, metric: str, rule: str = "_med") -> Array:
@@ -68,49 +47,53 @@ def test_sources_in_frames_equal_matlab(real_data: Path, number: str) -> None:
         np.testing.assert_allclose(10 * np.log10(ratios), expected[..., frame], atol=1e-6)
 
 
-def test_sources_in_frames_equal_mir_eval(song: Pair) -> None:
+def test_sources_in_frames_equal_mir_eval(stereo_song: Pair) -> None:
     oracle = pytest.importorskip("mir_eval.separation", reason="mir_eval is the oracle here")
-    mono = [samples[:, :1] for samples in song]
-    mono[0][1, :, :RATE] = 0.0  # a silent reference
+    mono = [samples[:, :1] for samples in stereo_song]
+    mono[0][1, :, :SONG_RATE] = 0.0  # a silent reference
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = oracle.bss_eval_sources_framewise(mono[0][:, 0], mono[1][:, 0], RATE, RATE)
-    found = medians(score(*mono, "bss512_frames"), "bss512_frames")
+        theirs = oracle.bss_eval_sources_framewise(
+            mono[0][:, 0], mono[1][:, 0], SONG_RATE, SONG_RATE
+        )
+    found = medians(score_song(*mono, "bss512_frames"), "bss512_frames")
     np.testing.assert_allclose(found, np.nanmedian(theirs[:3], axis=-1), atol=1e-6)
 
 
 @pytest.mark.parametrize("version", [3, 4])
-def test_images_in_frames_equal_museval(song: Pair, version: int) -> None:
+def test_images_in_frames_equal_museval(stereo_song: Pair, version: int) -> None:
     oracle = pytest.importorskip("museval", reason="museval is the oracle here")
-    references, estimates = song
-    references[1, :, :RATE] = 0.0  # a silent reference
-    estimates[0, :, RATE : 2 * RATE] = 0.0  # a silent estimate
-    swapped = [np.moveaxis(samples, 1, 2) for samples in song]
-    theirs = oracle.evaluate(*swapped, win=RATE, hop=RATE, mode=f"v{version}")
+    references, estimates = stereo_song
+    references[1, :, :SONG_RATE] = 0.0  # a silent reference
+    estimates[0, :, SONG_RATE : 2 * SONG_RATE] = 0.0  # a silent estimate
+    swapped = [np.moveaxis(samples, 1, 2) for samples in stereo_song]
+    theirs = oracle.evaluate(*swapped, win=SONG_RATE, hop=SONG_RATE, mode=f"v{version}")
     metric = f"images_v{version}"
-    found = medians(score(references, estimates, metric), metric)
+    found = medians(score_song(references, estimates, metric), metric)
     np.testing.assert_allclose(found, np.nanmedian(theirs[1:4], axis=-1), atol=1e-6)
 
 
 @ALL
-def test_silencing_bad_frames_raises_no_strict_score(song: Pair, metric: str) -> None:
-    references, estimates = song
-    estimates[:, :, : 3 * RATE] += np.random.default_rng(1).standard_normal((2, 2, 3 * RATE))
-    plain = medians(score(references, estimates, metric), metric, "_strict_med")
-    estimates[1, :, : 3 * RATE] = 0.0
-    silenced = medians(score(references, estimates, metric), metric, "_strict_med")
+def test_silencing_bad_frames_raises_no_strict_score(stereo_song: Pair, metric: str) -> None:
+    references, estimates = stereo_song
+    estimates[:, :, : 3 * SONG_RATE] += np.random.default_rng(1).standard_normal(
+        (2, 2, 3 * SONG_RATE)
+    )
+    plain = medians(score_song(references, estimates, metric), metric, "_strict_med")
+    estimates[1, :, : 3 * SONG_RATE] = 0.0
+    silenced = medians(score_song(references, estimates, metric), metric, "_strict_med")
     assert (silenced[:, 1] < plain[:, 1]).all()
 
 
 @ALL
 def test_one_reference_has_no_interference_and_a_perfect_one_is_perfect(
-    song: Pair, metric: str
+    stereo_song: Pair, metric: str
 ) -> None:
-    references, estimates = song
-    alone = score(references[:1], estimates[:1], metric).references[0]
+    references, estimates = stereo_song
+    alone = score_song(references[:1], estimates[:1], metric).references[0]
     assert {c: r for c, r in alone.reasons.items() if "sir" in c} == {
         METRICS[metric][1] + rule: "one_reference" for rule in ("_med", "_strict_med")
     }
-    perfect = score(references, references, metric).references[0]
+    perfect = score_song(references, references, metric).references[0]
     assert set(perfect.reasons.values()) == {"perfect"}
     assert len(perfect.reasons) == 6

@@ -6,33 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalsuite.metrics import ItemScores, evaluate
+from evalsuite.metrics import ItemScores
 from evalsuite.metrics.bss_images import COLUMNS
 from evalsuite.metrics.projection import DelaySpans
-from tests.evalsuite.metrics.conftest import Array, Pair, read_folder
+from tests.evalsuite.metrics.conftest import Array, Pair, read_folder, score_song
 
-RATE = 4000
 KEYS = ("Source to Distortion", "Image to Spatial", "Source to Interference", "Source to Artifact")
-
-
-@pytest.fixture
-def song() -> Pair:
-    """References and estimates (2, 2, time), 4.5 s: two stereo stems and a poor separation."""
-    rng = np.random.default_rng(11)
-    references = rng.standard_normal((2, 2, int(4.5 * RATE))) * np.array([0.1, 0.05])[:, None, None]
-    noise = 0.02 * rng.standard_normal(references.shape)
-    return references, 0.8 * references + 0.3 * references[:, ::-1].sum(axis=0) + noise
-
-
-def score(references: Array, estimates: Array, metric: str) -> ItemScores:
-    return evaluate(
-        references=references,
-        estimates=list(estimates),
-        mixture=references.sum(axis=0),
-        sample_rate=RATE,
-        names=[f"stem{index}" for index in range(len(references))],
-        metrics=[metric],
-    )
 
 
 def columns(scores: ItemScores, names: tuple[str, ...]) -> Array:
@@ -55,7 +34,9 @@ def test_equals_matlab(real_data: Path, number: str) -> None:
     whole = stored["Images"]
     references = stacked(mono, whole["nchan"])
     estimates = stacked(mono_estimates, whole["nchan"], whole["gain"], reverse=whole["reverse"])
-    found = columns(score(references, estimates[whole["Source permutation"]], "images"), COLUMNS)
+    found = columns(
+        score_song(references, estimates[whole["Source permutation"]], "images"), COLUMNS
+    )
     np.testing.assert_allclose(found, [whole[key] for key in KEYS], atol=1e-6)
 
     framewise = stored["Images Framewise"]
@@ -76,25 +57,25 @@ def test_equals_matlab(real_data: Path, number: str) -> None:
         np.testing.assert_allclose(10 * np.log10(ratios), expected[..., frame], atol=3e-6)
 
 
-def test_whole_item_equals_museval(song: Pair) -> None:
+def test_whole_item_equals_museval(stereo_song: Pair) -> None:
     oracle = pytest.importorskip("museval.metrics", reason="museval is the oracle here")
-    swapped = [np.moveaxis(samples, 1, 2) for samples in song]
+    swapped = [np.moveaxis(samples, 1, 2) for samples in stereo_song]
     theirs = oracle.bss_eval(*swapped, window=np.inf, hop=np.inf)[:4]
-    found = columns(score(*song, "images"), COLUMNS)
+    found = columns(score_song(*stereo_song, "images"), COLUMNS)
     np.testing.assert_allclose(found, np.array(theirs)[..., 0], atol=1e-6)
 
 
-def test_silent_and_short_references_have_reasons(song: Pair) -> None:
-    references, estimates = song
+def test_silent_and_short_references_have_reasons(stereo_song: Pair) -> None:
+    references, estimates = stereo_song
     references[0] = 0.0
-    silent = score(references, estimates, "images").references
+    silent = score_song(references, estimates, "images").references
     assert silent[0].reasons["isr_img"] == "silent_reference"
     assert silent[1].reasons["sir_img"] == "one_reference"
-    short = score(references[1:, :, :500], estimates[1:, :, :500], "images").references[0]
+    short = score_song(references[1:, :, :500], estimates[1:, :, :500], "images").references[0]
     assert short.reasons["sdr_img"].startswith("too_short")
 
 
-def test_a_perfect_estimate_is_perfect(song: Pair) -> None:
-    references, _ = song
-    reasons = score(references, references, "images").references[0].reasons
+def test_a_perfect_estimate_is_perfect(stereo_song: Pair) -> None:
+    references, _ = stereo_song
+    reasons = score_song(references, references, "images").references[0].reasons
     assert {reasons[column] for column in COLUMNS} == {"perfect"}
