@@ -1,4 +1,4 @@
-"""Writes what is generated from the registries: tables in the docs, and `baselines/systems.json`.
+"""Writes what is generated from registries and results: tables in docs, `baselines/systems.json`.
 
     python docs/tables.py            writes them
     python docs/tables.py --check    exits with 1 where one is not up to date
@@ -6,11 +6,12 @@
 A table in a page stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 """
 
+import csv
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from baselines.inference.describe import SYSTEMS_FILE, describe
@@ -57,6 +58,25 @@ def variants_table() -> str:
     return table(header, rows)
 
 
+def results_table(task: str, columns: Mapping[str, str]) -> str:
+    """Return the leaderboard of the small variants: the headline with its interval, and columns."""
+    path = REPOSITORY / "benchmarks" / "results" / f"small_models_{task}.csv"
+    with open(path, encoding="utf-8", newline="") as file:
+        leaderboard = list(csv.DictReader(file))
+    headline = leaderboard[0]["headline"]
+    bounds = [f"{headline.removesuffix('_mean')}_ci_{end}" for end in ("lo", "hi")]
+    rows = []
+    for row in leaderboard:
+        value, low, high = (f"{float(row[column]):.2f}" for column in (headline, *bounds))
+        more = (f"{float(row[column]):.2f}" for column in columns)
+        rows.append((f"`{row['model']}`", value, f"{low} to {high}", *more))
+    return table(("system", f"`{headline}`", "95 %", *columns.values()), rows)
+
+
+SPEECH_COLUMNS = {"sdr_bss512i_mean": "SDRi", "pesq_nb8k_mean": "PESQ", "stoi_mean": "STOI"}
+SONG_COLUMNS = {f"sdr_v4_med_median_{stem}": stem for stem in ("vocals", "drums", "bass", "other")}
+
+
 def layouts_table() -> str:
     """Return every corpus layout with its licence, citation and home page."""
     rows = (
@@ -73,7 +93,11 @@ def layouts_table() -> str:
 
 TABLES = {
     "README.md": {"systems": systems_table},
-    "docs/baselines.md": {"variants": variants_table},
+    "docs/baselines.md": {
+        "variants": variants_table,
+        "speech results": partial(results_table, "speech", SPEECH_COLUMNS),
+        "music results": partial(results_table, "music", SONG_COLUMNS),
+    },
     "docs/corpora.md": {"layouts": layouts_table},
 }
 
