@@ -128,6 +128,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mixgen.recipe.read, "shipped_folder", lambda: folder / "shipped")
         patch.chdir(folder)
+        patch.delitem(sys.modules, "my_separator", raising=False)  # of another page
         yield folder
 
 

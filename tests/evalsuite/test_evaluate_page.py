@@ -47,6 +47,8 @@ def home(make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         shutil.copy(mixture / "mixture.wav", path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in tmp_path.glob("*.py"):  # other tests have modules of these names, too
+        monkeypatch.delitem(sys.modules, name.stem, raising=False)
     return tmp_path
 
 

@@ -67,7 +67,7 @@ def test_estimates_follow_the_gain_of_the_mixture(options: dict[str, Any]) -> No
     separator = tiny(**options)
     mixture = torch.randn(1, 1, 2000)
     torch.testing.assert_close(
-        separator(0.01 * mixture), 0.01 * separator(mixture), rtol=1e-3, atol=1e-5
+        separator(0.01 * mixture), 0.01 * separator(mixture), rtol=1e-3, atol=5e-5
     )
 
 
