@@ -71,7 +71,7 @@ def with_common_filters(item: ScoringItem, estimates: Mapping[int, Array]) -> En
     projection = found.project(estimates)
     note_solver(item, found)
     starts = range(0, n_frames * window, window)
-    return _stacked([projection.energies(start, start + window) for start in starts])
+    return _stacked([projection.energies_of_frame(start, start + window) for start in starts])
 
 
 def _stacked(energies: Sequence[Energies]) -> Energies:

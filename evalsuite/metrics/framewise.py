@@ -66,9 +66,13 @@ def hidden_frames(item: ScoringItem, estimates: Mapping[int, Array]) -> tuple[Ma
 
 def active_frames(reference: Array, sample_rate: int) -> Mask:
     """Return the frames (n_frames,) that are not silent beside the loudest, of (channels, time)."""
-    energies = frame_energy(frames(full_scale(reference)[0], sample_rate))
-    active: Mask = energies > energies.max() * 10 ** (-DYNAMIC_RANGE_DB / 10)
-    return active
+    return loud_frames(frame_energy(frames(full_scale(reference)[0], sample_rate)))
+
+
+def loud_frames(energies: Array) -> Mask:
+    """Return which of the energies of frames (n_frames,) are not silence beside the largest."""
+    loud: Mask = energies > energies.max() * 10 ** (-DYNAMIC_RANGE_DB / 10)
+    return loud
 
 
 def silent_beside(reference: Array, estimate: Array, sample_rate: int) -> Mask:
@@ -103,5 +107,4 @@ def _silent_references(item: ScoringItem) -> Mask:
 
 def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
     """Return the frames that museval counts as silent, (..., n_frames): channels add to zero."""
-    silent: Mask = (frames(samples, sample_rate).sum(axis=-2) == 0.0).all(axis=-1)
-    return silent
+    return np.asarray(~frames(samples, sample_rate).sum(axis=-2).any(axis=-1))

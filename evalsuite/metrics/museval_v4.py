@@ -17,6 +17,7 @@ from evalsuite.metrics.framewise import (
     compat_median,
     frames,
     hidden_frames,
+    loud_frames,
     median,
 )
 from evalsuite.metrics.item import Array, ScoringItem, full_scale
@@ -40,7 +41,10 @@ def frame_sdr(*, reference: Array, estimate: Array, sample_rate: int) -> Array:
         estimate: shape (channels, time).
         sample_rate: in Hz.
     """
-    target, residual = _energies_of_frames(reference, estimate, sample_rate)
+    return _decibels(*_energies_of_frames(reference, estimate, sample_rate))
+
+
+def _decibels(target: Array, residual: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios: Array = 10.0 * np.log10(target / residual)
     return ratios
@@ -75,8 +79,10 @@ def _score_reference(
     item: ScoringItem, index: int, estimate: Array, hidden: Mask, reason: Reason
 ) -> Scores:
     reference = item.references[index]
-    sdr = frame_sdr(reference=reference, estimate=estimate, sample_rate=item.sample_rate)
-    active = active_frames(reference, item.sample_rate)
+    target, residual = _energies_of_frames(reference, estimate, item.sample_rate)
+    sdr = _decibels(target, residual)
+    # At the scale of a far louder estimate, energies of the reference vanish.
+    active = loud_frames(target) if target.all() else active_frames(reference, item.sample_rate)
     counts = (float(len(sdr)), float(active.sum()), float(hidden.sum()))
     silent = Missing(Reason.SILENT_REFERENCE)
     return {

@@ -61,6 +61,7 @@ class Projection:
 
     Attributes:
         signals: that span, (n, time).
+        equations: the inner products of the signals at every delay.
         estimates: (n_est, channels, time).
         references: of the estimates, at their scale, (n_est, channels, time).
         products: of signals at every delay and estimates, (n_est, channels, n, TAPS).
@@ -70,6 +71,7 @@ class Projection:
     """
 
     signals: Array
+    equations: BlockToeplitz
     estimates: Array
     references: Array
     products: Array
@@ -77,19 +79,64 @@ class Projection:
     every: Array
     identity: Array
 
+    def energies(self) -> Energies:
+        """Return the energies of whole signals."""
+        products = self._from_products(self.equations, self.products, slice(None))
+        return products or self._from_signals(slice(None))
+
+    def energies_of_frame(self, start: int, stop: int) -> Energies:
+        """Return the energies of the samples from `start` to `stop`, as if nothing was beside them.
+
+        The filters' tails beyond `stop` are included.
+        """
+        frame, n_signals = slice(start, stop), len(self.signals)
+        estimates = self.estimates[..., frame].reshape(-1, stop - start)
+        signals = self.signals[:, frame]
+        sums = correlations(signals, np.concatenate([signals, estimates]))
+        equations = BlockToeplitz(sums[:, :n_signals])
+        products = sums[:, n_signals:].swapaxes(0, 1).reshape(self.products.shape)
+        return self._from_products(equations, products, frame) or self._from_signals(frame)
+
+    def _from_products(
+        self, equations: BlockToeplitz, products: Array, window: slice
+    ) -> Energies | None:
+        """Return energies from inner products alone; None where these lose too many digits."""
+
+        def filtered(filters: Array) -> Array:
+            return _inner(filters, equations.multiply(filters))
+
+        estimates, references = self.estimates[..., window], self.references[..., window]
+        whole, own, every = _energy(estimates), filtered(self.own), filtered(self.every)
+        between = self.every - self.own
+        from_filters = {
+            "own": own,
+            "every": every,
+            "estimate_minus_own": whole - 2.0 * _inner(self.own, products) + own,
+            "estimate_minus_every": whole - 2.0 * _inner(self.every, products) + every,
+            "every_minus_own": filtered(between),
+            "own_minus_reference": filtered(self.own - self.identity),
+        }
+        largest = sum(_inner(f, f) for f in (self.own, self.every, self.identity))
+        error = 10.0 * EPSILON * (whole + equations.norm * largest)
+        one_span = set() if between.any() else {"every_minus_own"}
+        for name in from_filters.keys() - one_span:
+            if (TOLERANCE * from_filters[name] < error).any():
+                return None
+        return Energies(
+            reference=_energy(references),
+            estimate_minus_reference=_energy(estimates - references),
+            **from_filters,
+        )
+
     @cached_property
     def _spectra(self) -> Spectrum:
         """Spectra of the filters `own` and then `every`, (frequency, filters, n)."""
         return spectra(np.stack([self.own, self.every]).reshape(-1, *self.own.shape[-2:]))
 
-    def energies(self, start: int, stop: int) -> Energies:
-        """Return the energies of the samples from `start` to `stop`, as if nothing was beside them.
-
-        The filters' tails beyond `stop` are included.
-        """
+    def _from_signals(self, window: slice) -> Energies:
+        """Return the energies of the parts themselves."""
         shape = (2, *self.estimates.shape[:2], -1)
         sums = np.zeros((len(fields(Energies)), len(self.estimates)))
-        window = slice(start, stop)
         for first, filtered in filtered_blocks(self.signals[:, window], self._spectra):
             own, every = filtered.reshape(shape)
             here = slice(first, first + own.shape[-1])
@@ -207,6 +254,7 @@ class DelaySpans:
         shape = (len(owners), channels, *every.shape[1:])
         return Projection(
             signals=self._joint.signals,
+            equations=self._joint.equations,
             estimates=signals,
             references=np.ldexp(self._scaled[owners], gains[..., None]),
             products=products.reshape(shape),
@@ -217,38 +265,8 @@ class DelaySpans:
 
     def energies(self, estimates: Mapping[int, Array]) -> dict[int, Energies]:
         """Return the energies of whole signals, for estimates as in `project`."""
-        projection = self.project(estimates)
-        energies = self._from_products(projection)
-        if energies is None:
-            energies = projection.energies(0, projection.estimates.shape[-1])
+        energies = self.project(estimates).energies()
         return {owner: energies.of(number) for number, owner in enumerate(estimates)}
-
-    def _from_products(self, p: Projection) -> Energies | None:
-        """Return energies from inner products alone; None where these lose too many digits."""
-
-        def filtered(filters: Array) -> Array:
-            return _inner(filters, self._joint.equations.multiply(filters))
-
-        whole, own, every = _energy(p.estimates), filtered(p.own), filtered(p.every)
-        from_filters = {
-            "own": own,
-            "every": every,
-            "estimate_minus_own": whole - 2.0 * _inner(p.own, p.products) + own,
-            "estimate_minus_every": whole - 2.0 * _inner(p.every, p.products) + every,
-            "every_minus_own": filtered(p.every - p.own),
-            "own_minus_reference": filtered(p.own - p.identity),
-        }
-        largest = sum(_inner(f, f) for f in (p.own, p.every, p.identity))
-        error = 10.0 * EPSILON * (whole + self._joint.equations.norm * largest)
-        one_span = {"every_minus_own"} if len(self._own) == 1 else set()
-        for name in from_filters.keys() - one_span:
-            if (TOLERANCE * from_filters[name] < error).any():
-                return None
-        return Energies(
-            reference=_energy(p.references),
-            estimate_minus_reference=_energy(p.estimates - p.references),
-            **from_filters,
-        )
 
 
 def _energy(signals: Array) -> Array:

@@ -96,7 +96,7 @@ def test_frames_of_a_projection_are_projected_alone(stereo: Array) -> None:
     estimates = stereo + 0.3 * stereo[::-1]
     projection = DelaySpans(stereo).project(dict(enumerate(estimates)))
     start, stop = 700, 1900
-    found = projection.energies(start, stop)
+    found = projection.energies_of_frame(start, stop)
     frame = projection.signals[:, start:stop]
     for number in (0, 1):
         own = np.zeros(())
