@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from evalsuite.gate import TOLERANCE_OF_UNIT, check
+from evalsuite.gate.check import TOLERANCE_OF_UNIT, check
 from evalsuite.scoring.folder import SystemScores
 from evalsuite.scoring.records import Counts, ItemRow, MetricDefinition, ScoresRun, Separation
 

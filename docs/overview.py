@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from evalsuite.leaderboard import rank
+from evalsuite.boards.leaderboard import rank
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.audio.read import Samples, read_audio
 from mixgen.sets.rendered import RenderedSet

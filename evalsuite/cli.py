@@ -12,7 +12,7 @@ from mixgen.core.errors import GateFailed, PartialFailure, UsageError
 from mixgen.core.progress import print_status, printable
 
 if TYPE_CHECKING:
-    from evalsuite.gate import CheckResult
+    from evalsuite.gate.check import CheckResult
     from evalsuite.scoring.folder import SystemScores
     from evalsuite.scoring.pairing import Pairing
 
@@ -143,12 +143,12 @@ def rank_command(
 
     Example: evalsuite rank scores/* --out leaderboard.csv --markdown leaderboard.md
     """
-    from evalsuite.counts import counts_markdown
-    from evalsuite.leaderboard import rank
+    from evalsuite.boards.counts import counts_markdown
+    from evalsuite.boards.leaderboard import rank
+    from evalsuite.boards.show import leaderboard_markdown, leaderboard_text
+    from evalsuite.boards.talkers import read_talkers, talker_slicings
     from evalsuite.run import write_boards
     from evalsuite.scoring.folder import open_scores
-    from evalsuite.show import leaderboard_markdown, leaderboard_text
-    from evalsuite.talkers import read_talkers, talker_slicings
     from mixgen.core.files import write_text
 
     if talkers is not None and out is None:
@@ -207,9 +207,9 @@ def check_command(
 
     Example: evalsuite check scores/last_week scores/today --tolerance si_sdr=0.2
     """
-    from evalsuite.gate import check, parse_tolerances
+    from evalsuite.gate.check import check, parse_tolerances
+    from evalsuite.gate.verdicts import check_markdown, check_text, write_junit
     from evalsuite.scoring.folder import open_scores
-    from evalsuite.verdicts import check_markdown, check_text, write_junit
     from mixgen.core.files import write_json, write_text
 
     old, new = open_scores(base), open_scores(candidate)
@@ -276,9 +276,9 @@ def run_command(
 
     Example: evalsuite run --set sets/two_talkers --system mixture --system runs/ct --out bench
     """
+    from evalsuite.boards.show import leaderboard_text
     from evalsuite.run import LEADERBOARD_FILE, run
     from evalsuite.scoring.folder import ScoreFolder
-    from evalsuite.show import leaderboard_text
     from mixgen.core.workers import default_workers
 
     result = run(
@@ -305,7 +305,7 @@ def run_command(
 
 def _print_pairing(pairing: "Pairing") -> None:
     """Print what is paired with what, and the files that have no counterpart."""
-    from evalsuite.show import first_lines
+    from evalsuite.boards.show import first_lines
 
     print_status(f"paired {pairing.summary}")
     for line in first_lines(pairing.unmatched):
@@ -314,7 +314,7 @@ def _print_pairing(pairing: "Pairing") -> None:
 
 def _print_failed(scores: "SystemScores") -> None:
     """Print the references that failed, with their reasons."""
-    from evalsuite.show import first_lines
+    from evalsuite.boards.show import first_lines
 
     failed = (row for row in scores.items if row.status == "failed")
     lines = dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed)
@@ -323,7 +323,7 @@ def _print_failed(scores: "SystemScores") -> None:
 
 
 def _warn(scores: "SystemScores") -> None:
-    from evalsuite.show import lag_warnings, level_warnings
+    from evalsuite.boards.show import lag_warnings, level_warnings
 
     for sentence in (*lag_warnings(scores), *level_warnings(scores)):
         print_status(f"warning: {sentence}")

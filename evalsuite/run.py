@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from evalsuite.counts import write_counts
-from evalsuite.leaderboard import Row, identity_of, rank, write_leaderboard
+from evalsuite.boards.counts import write_counts
+from evalsuite.boards.leaderboard import Row, identity_of, rank, write_leaderboard
+from evalsuite.boards.seeds import write_seeds
+from evalsuite.boards.slices import Slicing, write_slices
 from evalsuite.scoring.folder import ScoreFolder, SystemScores
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.score import score_plan
-from evalsuite.seeds import write_seeds
-from evalsuite.slices import Slicing, write_slices
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.files import read_json
 from mixgen.core.progress import print_status

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baselines.inference.costs import COSTS
-from evalsuite.leaderboard import Headline, Row
+from evalsuite.boards.leaderboard import Headline, Row
+from evalsuite.boards.show import cost_text, interval_text, number_text
 from evalsuite.report.axis import Axis, axis_over
 from evalsuite.report.inputs import name_of
 from evalsuite.scoring.folder import SystemScores
-from evalsuite.show import cost_text, interval_text, number_text
 
 _COSTS = {cost.name: cost for cost in COSTS if cost.title}
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from evalsuite.leaderboard import Headline
+from evalsuite.boards.leaderboard import Headline
 from evalsuite.report.board import System
 from evalsuite.scoring.records import ItemRow
 

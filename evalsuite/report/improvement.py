@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalsuite.leaderboard import Headline
+from evalsuite.boards.leaderboard import Headline
 from evalsuite.report.axis import Axis, axis_over
 from evalsuite.report.board import System
 

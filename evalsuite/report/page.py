@@ -9,7 +9,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from evalsuite.leaderboard import Headline, Row, headline_of, in_groups
+from evalsuite.boards.leaderboard import Headline, Row, headline_of, in_groups
+from evalsuite.boards.show import level_warnings, number_text
 from evalsuite.report import PAGE_FILE
 from evalsuite.report.board import Board, System, in_csv, make_board
 from evalsuite.report.counts import Confusion, confusions
@@ -23,7 +24,6 @@ from evalsuite.report.slice_tables import SliceTable, slice_tables
 from evalsuite.run import LEADERBOARD_FILE, write_boards
 from evalsuite.scoring.folder import SystemScores
 from evalsuite.scoring.records import ScoresRun
-from evalsuite.show import level_warnings, number_text
 from mixgen.core.files import write_text
 from mixgen.report.template import environment
 

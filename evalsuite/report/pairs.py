@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from evalsuite.leaderboard import SYSTEM_COLUMNS, Headline, Row, describe, write_table
-from evalsuite.paired import ranked_differences
+from evalsuite.boards.leaderboard import SYSTEM_COLUMNS, Headline, Row, describe, write_table
+from evalsuite.boards.paired import ranked_differences
+from evalsuite.boards.statistics import Interval, holm, wilcoxon_p
 from evalsuite.report.board import System
-from evalsuite.statistics import Interval, holm, wilcoxon_p
 
 LEVEL = 0.05
 COLUMNS = (

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalsuite.leaderboard import Row
+from evalsuite.boards.leaderboard import Row
+from evalsuite.boards.slices import SLICINGS, members_of, slice_rows
 from evalsuite.report.board import System
-from evalsuite.slices import SLICINGS, members_of, slice_rows
 
 _TITLES = {
     "count": "number of sources",
@@ -24,7 +24,8 @@ class SliceTable:
         name: of the condition; a part of the CSV's name.
         title: of the table.
         slices: that are columns.
-        rows: the slices of every system as `evalsuite.slices` returns them, None without a value.
+        rows: the slices of every system as `evalsuite.boards.slices` returns them; None without
+            a value.
     """
 
     name: str

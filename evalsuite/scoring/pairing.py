@@ -76,6 +76,7 @@ def pair_folders(
             f"{estimates} such as {min(found.files)}."
         )
     named = carry_names(found.sources, chosen)
+    names = chosen if named else found.sources
     mixture_of = _mixtures(tree, mixtures, targets.keys())
     scenes = [
         _scene(i, targets[i], found.files.get(i, {}), mixture_of.get(i), named=named)
@@ -85,7 +86,6 @@ def pair_folders(
     counts_vary = len({len(files) for files in targets.values()}) > 1
     rate = scenes[0].sample_rate
     set_sha256 = _set_sha256(scenes)
-    names = chosen if named else found.sources
     plan = Plan(
         set_name=references.resolve().name,
         set_sha256=set_sha256,

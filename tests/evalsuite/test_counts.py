@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from evalsuite.counts import COLUMNS, count_confusion, counts_markdown, write_counts
+from evalsuite.boards.counts import COLUMNS, count_confusion, counts_markdown, write_counts
 from evalsuite.run import write_boards
 from evalsuite.scoring.folder import ScoreFolder
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet

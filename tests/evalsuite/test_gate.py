@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from evalsuite import gate
-from evalsuite.gate import CheckResult, check, parse_tolerances
+from evalsuite.boards.statistics import mean_interval
+from evalsuite.gate import check as gate
+from evalsuite.gate.check import CheckResult, check, parse_tolerances
+from evalsuite.gate.verdicts import check_markdown, check_text, write_junit
 from evalsuite.scoring.folder import ScoreFolder, SystemScores, open_scores, write_pinned
-from evalsuite.statistics import mean_interval
-from evalsuite.verdicts import check_markdown, check_text, write_junit
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import sha256_file
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet

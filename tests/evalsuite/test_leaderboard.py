@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import pytest
 import soundfile
 
-from evalsuite.leaderboard import rank, write_leaderboard
+from evalsuite.boards.leaderboard import rank, write_leaderboard
+from evalsuite.boards.show import leaderboard_markdown, leaderboard_text, level_warnings
+from evalsuite.boards.statistics import mean_interval
 from evalsuite.scoring.folder import ScoreFolder
-from evalsuite.show import leaderboard_markdown, leaderboard_text, level_warnings
-from evalsuite.statistics import mean_interval
 from mixgen.core.errors import InputError
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 

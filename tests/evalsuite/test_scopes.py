@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalsuite.gate import check
-from evalsuite.leaderboard import rank
+from evalsuite.boards.leaderboard import rank
+from evalsuite.gate.check import check
 from evalsuite.metrics import MixtureMetric, SetMetric, evaluate, table
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.outcome import Missing, Reason, Scores

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from evalsuite.boards.show import leaderboard_text
 from evalsuite.run import write_boards
 from evalsuite.scoring.folder import ScoreFolder
-from evalsuite.show import leaderboard_text
 from mixgen.core.files import read_json, write_json
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 from tests.evalsuite.test_slices import read

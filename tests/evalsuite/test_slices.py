@@ -6,10 +6,10 @@ from statistics import fmean
 
 import pytest
 
-from evalsuite.leaderboard import rank
+from evalsuite.boards.leaderboard import rank
+from evalsuite.boards.show import leaderboard_markdown
+from evalsuite.boards.slices import SLICINGS, write_slices
 from evalsuite.scoring.folder import ScoreFolder
-from evalsuite.show import leaderboard_markdown
-from evalsuite.slices import SLICINGS, write_slices
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evalsuite.statistics import FEW, holm, mean_interval, median_interval, wilcoxon_p
+from evalsuite.boards.statistics import FEW, holm, mean_interval, median_interval, wilcoxon_p
 
 
 def test_interval_of_many_values_is_scipys_percentile_bootstrap() -> None:

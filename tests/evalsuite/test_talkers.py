@@ -6,10 +6,10 @@ from statistics import fmean
 
 import pytest
 
+from evalsuite.boards.slices import slice_rows, write_slices
+from evalsuite.boards.talkers import read_talkers, talker_slicings
 from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.scoring.inputs import labels_of
-from evalsuite.slices import slice_rows, write_slices
-from evalsuite.talkers import read_talkers, talker_slicings
 from mixgen.core.errors import InputError
 from mixgen.sets.rendered import RenderedSet
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evalsuite.leaderboard import rank
+from evalsuite.boards.leaderboard import rank
 from evalsuite.metrics import evaluate, table
 from evalsuite.metrics.diarisation import Spans, diarisation_times
 from evalsuite.scoring.score import score

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evalsuite.leaderboard import rank
+from evalsuite.boards.leaderboard import rank
+from evalsuite.boards.slices import SLICINGS, slice_rows
 from evalsuite.report import make_report
 from evalsuite.report.inputs import find_scores
 from evalsuite.scoring.folder import ScoreFolder
-from evalsuite.slices import SLICINGS, slice_rows
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 from tests.evalsuite.report.conftest import Results, read_csv
 from tests.pages import Page

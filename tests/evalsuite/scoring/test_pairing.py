@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from evalsuite.leaderboard import rank
+from evalsuite.boards.leaderboard import rank
 from evalsuite.scoring.pairing import pair_folders
 from evalsuite.scoring.score import score_plan
 from evalsuite.scoring.trees import read_tree

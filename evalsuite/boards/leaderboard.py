@@ -9,9 +9,9 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from baselines.inference.costs import COSTS
-from evalsuite.paired import ranked_differences
+from evalsuite.boards.paired import ranked_differences
+from evalsuite.boards.statistics import Interval, mean_interval, median_interval
 from evalsuite.scoring.folder import SystemScores, open_scores
-from evalsuite.statistics import Interval, mean_interval, median_interval
 from mixgen.core.errors import InputError
 from mixgen.core.files import write_csv
 from mixgen.core.vocabulary import ALL_TASKS, STEM_TASKS, Task

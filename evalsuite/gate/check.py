@@ -23,11 +23,10 @@ from typing import Literal
 
 import numpy as np
 
-from evalsuite.leaderboard import headline_of
-from evalsuite.paired import Key, PairedColumn, WorstItem, pair_column
-from evalsuite.scoring.folder import SystemScores, is_failure, is_perfect, open_scores
-from evalsuite.slices import SLICINGS, members_of
-from evalsuite.statistics import (
+from evalsuite.boards.leaderboard import headline_of
+from evalsuite.boards.paired import Key, PairedColumn, WorstItem, pair_column
+from evalsuite.boards.slices import SLICINGS, members_of
+from evalsuite.boards.statistics import (
     FEW,
     LEVEL,
     Interval,
@@ -37,6 +36,7 @@ from evalsuite.statistics import (
     p_below,
     wilcoxon_p,
 )
+from evalsuite.scoring.folder import SystemScores, is_failure, is_perfect, open_scores
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.records import Record
 from mixgen.core.registry import choose
@@ -96,7 +96,7 @@ class CheckResult(Record):
     question: Question
     metrics: list[MetricCheck]
     slices: list[MetricCheck]
-    """The same metrics in slices of the set; see `evalsuite.slices`."""
+    """The same metrics in slices of the set; see `evalsuite.boards.slices`."""
     left_out: list[str]
     """Columns that are not compared: neither folder has a value, a perfect item or a failure."""
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from evalsuite.leaderboard import Row, describe, in_groups, write_table
+from evalsuite.boards.leaderboard import Row, describe, in_groups, write_table
+from evalsuite.boards.show import markdown_table, plain
 from evalsuite.scoring.folder import SystemScores
-from evalsuite.show import markdown_table, plain
 
 COLUMNS = ("group", "set", "split", "model", "checkpoint", "n_ref", "n_found", "n")
 

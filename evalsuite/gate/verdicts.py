@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from evalsuite.gate import CheckResult, MetricCheck
-from evalsuite.show import first_lines, interval_text, markdown_table, number_text, plain
+from evalsuite.boards.show import first_lines, interval_text, markdown_table, number_text, plain
+from evalsuite.gate.check import CheckResult, MetricCheck
 from mixgen.core.console import aligned
 from mixgen.core.files import write_text
 from mixgen.core.progress import printable

@@ -6,9 +6,9 @@ from itertools import groupby
 from statistics import fmean, median
 
 from baselines.inference.costs import COSTS, Cost
-from evalsuite.leaderboard import Row
+from evalsuite.boards.leaderboard import Row
+from evalsuite.boards.seeds import seed_rows
 from evalsuite.scoring.folder import SystemScores
-from evalsuite.seeds import seed_rows
 from mixgen.core.console import aligned
 from mixgen.core.progress import printable
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from evalsuite.leaderboard import Row, write_table
+from evalsuite.boards.leaderboard import Row, write_table
 
 COLUMNS = (
     "group",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from evalsuite.boards.slices import Bin, Slicing
 from evalsuite.scoring.folder import SystemScores
 from evalsuite.scoring.records import ItemRow
-from evalsuite.slices import Bin, Slicing
 from mixgen.core.errors import InputError
 from mixgen.corpora.tables import read_table
 

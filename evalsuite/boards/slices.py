@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalsuite.leaderboard import (
+from evalsuite.boards.leaderboard import (
     SYSTEM_COLUMNS,
     Headline,
     Row,

@@ -1,0 +1,1 @@
+"""Leaderboards: ranks, intervals, slices, seeds and counts, made from score folders alone."""

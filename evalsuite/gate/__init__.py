@@ -1,0 +1,1 @@
+"""The gate: whether a new checkpoint got worse, or is better."""
