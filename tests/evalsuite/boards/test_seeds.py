@@ -8,8 +8,8 @@ from evalsuite.boards.show import leaderboard_text
 from evalsuite.run import write_boards
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.core.files import read_json, write_json
+from tests.evalsuite.boards.test_slices import read
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
-from tests.evalsuite.test_slices import read
 
 LEVELS_DB = {("a", 1): -10.0, ("a", 2): -12.0, ("a", 3): -14.0, ("b", 1): -11.0}
 
