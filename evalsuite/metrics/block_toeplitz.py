@@ -31,6 +31,9 @@ EPSILON = float(np.finfo(np.float64).eps)
 class BlockToeplitz:
     """The matrix G of inner products of delayed signals, and its inverse.
 
+    Equations are solved for signals at one level, each divided by a power of two near the root of
+    its energy: G = L N L, with L diagonal.
+
     Attributes:
         correlations: [i, j, lag] is the sum over t of x_i(t) x_j(t + lag), shape (n, n, taps).
         routes: how systems were solved: "recursion", "cholesky", "loaded cholesky" or "lstsq".
@@ -40,8 +43,38 @@ class BlockToeplitz:
         self.correlations = correlations
         self.n_signals, _, self.taps = correlations.shape
         self.routes: set[str] = set()
+        energies = np.einsum("iil->il", correlations)[:, 0]
+        self._level = np.ldexp(1.0, np.frexp(energies)[1] // 2)[:, None]  # L
+        levelled = correlations / self._level[:, None] / self._level
         # lags -(taps - 1) to taps - 1; the correlation of j with i at -lag is that of i with j
-        self._lags = np.concatenate([correlations.swapaxes(0, 1)[..., :0:-1], correlations], -1)
+        self._lags = np.concatenate([levelled.swapaxes(0, 1)[..., :0:-1], levelled], -1)
+
+    def multiply(self, filters: Array) -> Array:
+        """Return G times each of several stacks of filters, (..., n, taps)."""
+        return np.asarray(self._multiply(filters * self._level) * self._level)
+
+    def bound(self, filters: Array) -> Array:
+        """Return upper bounds, (...), of the energies of signals after filters (..., n, taps).
+
+        They hold whatever the signals have in common; the rounding errors of energies from inner
+        products are a share of them.
+        """
+        # about the largest eigenvalue of N: the peak of the sum of the signals' power spectra
+        norm = np.abs(np.einsum("iif->f", self._circulant)).max()
+        levelled = filters * self._level
+        return np.asarray(norm * np.einsum("...il,...il->...", levelled, levelled))
+
+    def solve(self, right: Array) -> Array:
+        """Return least-squares solutions x of G x = right, (n_right, n, taps) both."""
+        levelled = right / self._level
+        solution = self._solve_fast(levelled)
+        if solution is not None:
+            self.routes.add("recursion")
+        else:
+            self.routes.add(self._factor.route)
+            columns = levelled.reshape(len(right), -1).T
+            solution = self._factor.solve(columns).T.reshape(right.shape)
+        return np.asarray(solution / self._level)
 
     @cached_property
     def _circulant(self) -> Spectrum:
@@ -49,44 +82,21 @@ class BlockToeplitz:
         columns = [self._lags[..., self.taps - 1 :], zero, self._lags[..., : self.taps - 1]]
         return np.asarray(fft.rfft(np.concatenate(columns, axis=-1)))
 
-    @cached_property
-    def norm(self) -> float:
-        """About the largest eigenvalue: the peak of the sum of the signals' power spectra."""
-        return float(np.abs(np.einsum("iif->f", self._circulant)).max())
-
-    @cached_property
-    def matrix(self) -> Array:
-        """G as an array, (n taps, n taps), for signals one after the other."""
-        rows = [
-            [linalg.toeplitz(here, back) for here, back in zip(row, column, strict=True)]
-            for row, column in zip(self.correlations, self.correlations.swapaxes(0, 1), strict=True)
-        ]
-        return np.block(rows)
-
-    def multiply(self, filters: Array) -> Array:
-        """Return G times each of several stacks of filters, (..., n, taps)."""
+    def _multiply(self, filters: Array) -> Array:
+        """Return N times filters."""
         spectra = fft.rfft(filters, 2 * self.taps)
         products = np.einsum("ijf,...jf->...if", self._circulant, spectra)
         return np.asarray(fft.irfft(products, 2 * self.taps)[..., : self.taps])
 
-    def solve(self, right: Array) -> Array:
-        """Return least-squares solutions x of G x = right, (n_right, n, taps) both."""
-        solution = self._solve_fast(right)
-        if solution is not None:
-            self.routes.add("recursion")
-            return solution
-        self.routes.add(self._factor.route)
-        return self._factor.solve(right.reshape(len(right), -1).T).T.reshape(right.shape)
-
     def _solve_fast(self, right: Array) -> Array | None:
-        """Return solutions by the recursion, or None where rounding errors spoil them."""
+        """Return solutions for N by the recursion, or None where rounding errors spoil them."""
         inverse = self._inverse
         if inverse is None:
             return None
         with np.errstate(over="ignore", invalid="ignore"):  # of a recursion that has gone astray
             solution = inverse.multiply(right)
             for _ in range(REFINEMENTS):
-                residual = right - self.multiply(solution)
+                residual = right - self._multiply(solution)
                 if (_norms(residual) <= RESIDUAL * _norms(right)).all():
                     return solution
                 solution = solution + inverse.multiply(residual)
@@ -101,7 +111,11 @@ class BlockToeplitz:
 
     @cached_property
     def _factor(self) -> "Factor":
-        return Factor.of(self.matrix)
+        zero = self.taps - 1
+        rows = [
+            [linalg.toeplitz(lags[zero:], lags[zero::-1]) for lags in row] for row in self._lags
+        ]
+        return Factor.of(np.block(rows))
 
 
 def _norms(vectors: Array) -> Array:

@@ -18,6 +18,9 @@ from mixgen.manifest.mixture import Mixture, Source
 Array = NDArray[np.float64]
 T = TypeVar("T")
 
+# Powers of two nearer to one than this neither overflow nor vanish.
+FAR_EXPONENT = 1000
+
 
 @dataclass(frozen=True)
 class ScoringItem:
@@ -116,7 +119,14 @@ def full_scale(*signals: Array) -> list[Array]:
     Energies of finite samples then neither overflow nor vanish. Silence stays as it is.
     """
     exponent = peak_exponent(*signals)
-    return [np.ldexp(samples, -exponent) for samples in signals]
+    return [scaled(samples, -exponent) for samples in signals]
+
+
+def scaled(samples: Array, exponent: int) -> Array:
+    """Multiply samples by a power of two, which is exact."""
+    if abs(exponent) < FAR_EXPONENT:
+        return samples * 2.0**exponent
+    return np.ldexp(samples, exponent)  # slower
 
 
 def peak_exponent(*signals: Array) -> int:

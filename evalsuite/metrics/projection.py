@@ -6,7 +6,7 @@ that, and the rest. Signals are far longer than the filters, so correlations and
 are computed in short blocks (overlap-save), in bounded memory.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -101,24 +101,25 @@ class Projection:
         self, equations: BlockToeplitz, products: Array, window: slice
     ) -> Energies | None:
         """Return energies from inner products alone; None where these lose too many digits."""
+        filters = np.stack([self.own, self.every, self.identity])
+        own, every, identity = zip(filters, equations.multiply(filters), strict=True)
 
-        def filtered(filters: Array) -> Array:
-            return _inner(filters, equations.multiply(filters))
+        def between(a: tuple[Array, Array], b: tuple[Array, Array]) -> Array:
+            """Return the energies of the differences of two parts."""
+            return _inner(a[0] - b[0], a[1] - b[1])
 
         estimates, references = self.estimates[..., window], self.references[..., window]
-        whole, own, every = _energy(estimates), filtered(self.own), filtered(self.every)
-        between = self.every - self.own
+        whole, of_own, of_every = _energy(estimates), _inner(*own), _inner(*every)
         from_filters = {
-            "own": own,
-            "every": every,
-            "estimate_minus_own": whole - 2.0 * _inner(self.own, products) + own,
-            "estimate_minus_every": whole - 2.0 * _inner(self.every, products) + every,
-            "every_minus_own": filtered(between),
-            "own_minus_reference": filtered(self.own - self.identity),
+            "own": of_own,
+            "every": of_every,
+            "estimate_minus_own": whole - 2.0 * _inner(self.own, products) + of_own,
+            "estimate_minus_every": whole - 2.0 * _inner(self.every, products) + of_every,
+            "every_minus_own": between(every, own),
+            "own_minus_reference": between(own, identity),
         }
-        largest = sum(_inner(f, f) for f in (self.own, self.every, self.identity))
-        error = 10.0 * EPSILON * (whole + equations.norm * largest)
-        one_span = set() if between.any() else {"every_minus_own"}
+        error = 10.0 * EPSILON * (whole + equations.bound(filters).sum(axis=(0, 2)))
+        one_span = {"every_minus_own"} if np.array_equal(self.every, self.own) else set()
         for name in from_filters.keys() - one_span:
             if (TOLERANCE * from_filters[name] < error).any():
                 return None
@@ -139,9 +140,8 @@ class Projection:
         sums = np.zeros((len(fields(Energies)), len(self.estimates)))
         for first, filtered in filtered_blocks(self.signals[:, window], self._spectra):
             own, every = filtered.reshape(shape)
-            here = slice(first, first + own.shape[-1])
             estimate, reference = (
-                _padded(signals[..., window][..., here], own.shape[-1])
+                _stretch(signals[..., window], first, first + own.shape[-1])
                 for signals in (self.estimates, self.references)
             )
             parts = Energies(
@@ -186,11 +186,11 @@ class Span:
         """Return the products of the signals with what filters leave of estimates."""
         products = np.zeros_like(filters)
         for first, filtered in filtered_blocks(self.signals, spectra(filters)):
-            stop = first + filtered.shape[-1]
-            left = _padded(estimates[:, first:stop], stop - first) - filtered
-            past = min(first, TAPS - 1)
-            signals = _padded(self.signals[:, first - past : stop], past + stop - first)
-            products += correlations(signals, np.pad(left, ((0, 0), (past, 0)))).swapaxes(0, 1)
+            start, stop = first - TAPS + 1, first + filtered.shape[-1]
+            left = _stretch(estimates, first, stop) - filtered
+            signals = _stretch(self.signals, start, stop)
+            left = _stretch(left, start - first, stop - first)
+            products += correlations(signals, left).swapaxes(0, 1)
         return products
 
 
@@ -203,14 +203,13 @@ class DelaySpans:
 
     def __init__(self, references: Array) -> None:
         """Correlate the references of one item, shape (n_src, channels, time)."""
-        n_src, channels, _ = references.shape
-        flat = references.reshape(n_src * channels, -1)
-        self._exponents = np.array([peak_exponent(signal) for signal in flat], dtype=int)
-        scaled = np.ldexp(flat, -self._exponents[:, None])
-        self._scaled = scaled.reshape(references.shape)
-        used, self._identity = _basis(self._scaled)
+        _, channels, n_samples = references.shape
+        flat, exponents = _within_range(references.reshape(-1, 1, n_samples))
+        self._references = flat.reshape(references.shape)
+        self._exponents = exponents.reshape(-1, channels)
+        used, self._identity = _basis(self._references)
         self._source = used // channels
-        signals = scaled[used]
+        signals = _chosen(flat[:, 0], used)
         self._joint = Span(signals, BlockToeplitz(correlations(signals, signals)))
         self._own = {int(source): self._alone(source) for source in np.unique(self._source)}
 
@@ -234,39 +233,54 @@ class DelaySpans:
             estimates: number of a reference that is not silent to its estimate, (channels, time).
         """
         owners = list(estimates)
-        _, channels, _ = self._scaled.shape
-        exponents = np.array([peak_exponent(estimate) for estimate in estimates.values()])
-        signals = np.stack(
-            [np.ldexp(e, -x) for e, x in zip(estimates.values(), exponents, strict=True)]
-        )
-        rows = signals.reshape(len(owners) * channels, -1)
+        signals, exponents = _within_range(np.stack(list(estimates.values())))
+        n_est, channels, n_samples = signals.shape
+        rows = signals.reshape(-1, n_samples)
         products = np.ascontiguousarray(correlations(self._joint.signals, rows).swapaxes(0, 1))
         every = self._joint.filters(rows, products)
         own = np.zeros_like(every)
         for number, source in enumerate(owners):
             mine, these = self._source == source, slice(number * channels, (number + 1) * channels)
             own[these, mine] = self._own[source].filters(rows[these], products[these, mine])
-        identity = np.zeros_like(every)
-        gains = self._exponents.reshape(-1, channels)[owners] - exponents[:, None]
-        gains = np.clip(gains, -LARGEST_EXPONENT, LARGEST_EXPONENT)
-        of_channels = self._identity.reshape(-1, channels, every.shape[1])[owners]
-        identity[..., 0] = np.ldexp(of_channels, gains[..., None]).reshape(len(rows), -1)
-        shape = (len(owners), channels, *every.shape[1:])
+        shape = (n_est, channels, *every.shape[1:])
+        gains = self._exponents[owners] - exponents[:, None]
+        gains = np.clip(gains, -LARGEST_EXPONENT, LARGEST_EXPONENT)[..., None]
+        identity = np.zeros(shape)
+        identity[..., 0] = np.ldexp(self._identity[owners], gains)
+        references = _chosen(self._references, owners)
         return Projection(
             signals=self._joint.signals,
             equations=self._joint.equations,
             estimates=signals,
-            references=np.ldexp(self._scaled[owners], gains[..., None]),
+            references=np.ldexp(references, gains) if gains.any() else references,
             products=products.reshape(shape),
             own=own.reshape(shape),
             every=every.reshape(shape),
-            identity=identity.reshape(shape),
+            identity=identity,
         )
 
     def energies(self, estimates: Mapping[int, Array]) -> dict[int, Energies]:
         """Return the energies of whole signals, for estimates as in `project`."""
         energies = self.project(estimates).energies()
         return {owner: energies.of(number) for number, owner in enumerate(estimates)}
+
+
+def _within_range(signals: Array) -> tuple[Array, NDArray[np.intp]]:
+    """Scale signals (n, channels, time) whose energies could overflow or vanish; copy no others.
+
+    Returns:
+        The signals, and the powers of two by which they were divided, (n,).
+    """
+    exponents = np.array([peak_exponent(signal) for signal in signals], dtype=np.intp)
+    exponents[abs(exponents) <= LARGEST_EXPONENT // 4] = 0
+    if not exponents.any():
+        return signals, exponents
+    return np.ldexp(signals, -exponents[:, None, None]), exponents
+
+
+def _chosen(signals: Array, numbers: Sequence[int] | NDArray[np.intp]) -> Array:
+    """Return `signals[numbers]`, without a copy if these are all."""
+    return signals if np.array_equal(numbers, range(len(signals))) else signals[numbers]
 
 
 def _energy(signals: Array) -> Array:
@@ -284,7 +298,7 @@ def _basis(references: Array) -> tuple[NDArray[np.intp], Array]:
 
     Returns:
         Numbers of the chosen channels, counted over all references, and the coefficients
-        (n_src * channels, n_chosen) that give every channel from them.
+        (n_src, channels, n_chosen) that give every channel from them.
     """
     n_src, channels, _ = references.shape
     chosen: list[int] = []
@@ -304,17 +318,17 @@ def _basis(references: Array) -> tuple[NDArray[np.intp], Array]:
                 mine.append(channel)
                 coefficients[source, channel, source * channels + channel] = 1.0
         chosen += [source * channels + channel for channel in mine]
-    return np.array(chosen, dtype=np.intp), coefficients.reshape(n_src * channels, -1)[:, chosen]
+    return np.array(chosen, dtype=np.intp), coefficients[..., chosen]
 
 
 def correlations(x: Array, y: Array) -> Array:
     """Return sums over t of x_i(t) y_j(t + lag), (n_x, n_y, TAPS), of (n_x, time), (n_y, time)."""
     sums = np.zeros((BLOCK // 2 + 1, len(x), len(y)), dtype=complex)
     for first in _groups(x.shape[-1]):
-        of_x = fft.rfft(_windows(x, first, HOP), BLOCK)  # (n_x, blocks, frequency)
-        of_y = fft.rfft(_windows(y, first, BLOCK), BLOCK)
-        sums += np.matmul(of_x.conj().transpose(2, 0, 1), of_y.transpose(2, 1, 0))
-    return np.asarray(fft.irfft(sums.transpose(1, 2, 0), BLOCK)[..., :TAPS])
+        of_x = fft.rfft(_windows(x, first, HOP), BLOCK, axis=0)  # (frequency, n_x, blocks)
+        of_y = fft.rfft(_windows(y, first, BLOCK), BLOCK, axis=0)
+        sums += np.matmul(of_x.conj(), of_y.swapaxes(1, 2))
+    return np.ascontiguousarray(fft.irfft(sums, BLOCK, axis=0)[:TAPS].transpose(1, 2, 0))
 
 
 def spectra(filters: Array) -> Spectrum:
@@ -330,13 +344,12 @@ def filtered_blocks(signals: Array, filters: Spectrum) -> Iterator[tuple[int, Ar
         filters: their `spectra`, (frequency, n_filtered, n).
     """
     length = signals.shape[-1] + TAPS - 1
-    delayed = np.pad(signals, ((0, 0), (TAPS - 1, 0)))
     for first in _groups(length):
-        spectrum = fft.rfft(_windows(delayed, first, BLOCK), BLOCK)  # (n, blocks, frequency)
-        product = np.matmul(filters, spectrum.transpose(2, 0, 1))
-        blocks = fft.irfft(product.transpose(1, 2, 0), BLOCK)[..., TAPS - 1 :]
+        windows = _windows(signals, first, BLOCK, past=TAPS - 1)
+        spectrum = fft.rfft(windows, axis=0)  # (frequency, n, blocks)
+        blocks = fft.irfft(np.matmul(filters, spectrum), BLOCK, axis=0)[TAPS - 1 :]
         start = first * HOP
-        yield start, blocks.reshape(len(blocks), -1)[:, : length - start]
+        yield start, blocks.transpose(1, 2, 0).reshape(filters.shape[1], -1)[:, : length - start]
 
 
 def _groups(length: int) -> Iterable[int]:
@@ -344,16 +357,19 @@ def _groups(length: int) -> Iterable[int]:
     return range(0, -(-length // HOP), GROUP)
 
 
-def _windows(signals: Array, first: int, width: int) -> Array:
-    """Cut a group of blocks, HOP apart, out of (n, time), with zeros beyond the end."""
-    start, n_blocks = first * HOP, min(GROUP, -(-signals.shape[-1] // HOP) - first)
-    stretch = _padded(signals[:, start:], (n_blocks - 1) * HOP + width)
-    return np.lib.stride_tricks.sliding_window_view(stretch, width, axis=-1)[:, ::HOP]
+def _windows(signals: Array, first: int, width: int, *, past: int = 0) -> Array:
+    """Cut a group of blocks, HOP apart, out of (n, time) after `past` zeros; (width, n, blocks)."""
+    n_blocks = min(GROUP, -(-(signals.shape[-1] + past) // HOP) - first)
+    start = first * HOP - past
+    stretch = _stretch(signals, start, start + (n_blocks - 1) * HOP + width)
+    windows = np.lib.stride_tricks.sliding_window_view(stretch, width, axis=-1)[:, ::HOP]
+    return windows.transpose(2, 0, 1)
 
 
-def _padded(samples: Array, length: int) -> Array:
-    """Return `length` samples, with zeros beyond the end."""
-    missing = length - samples.shape[-1]
-    if missing <= 0:
-        return samples[..., :length]
-    return np.pad(samples, [(0, 0)] * (samples.ndim - 1) + [(0, missing)])
+def _stretch(signals: Array, start: int, stop: int) -> Array:
+    """Return the samples from `start` to `stop`, with zeros where a signal has none."""
+    inside, before = signals[..., max(start, 0) : stop], max(-start, 0)
+    after = stop - start - before - inside.shape[-1]
+    if not before and not after:
+        return inside
+    return np.pad(inside, [(0, 0)] * (signals.ndim - 1) + [(before, after)])

@@ -21,6 +21,9 @@ LIMIT_DB = 280.0
 # The projection on the span of several references leaves larger rounding errors.
 SPAN_LIMIT_DB = 240.0
 
+# Beyond this, inner products alone have lost the residual.
+PAIR_LIMIT_DB = 120.0
+
 # Silence has no SI-SDR; this is below what mixtures and poor estimates have, and the penalty that
 # the P-SI-SNR of Zhu et al. (arXiv 2011.12022) takes for a talker that is missing.
 FLOOR_DB = -30.0
@@ -49,21 +52,23 @@ def si_sdr(*, reference: Array, estimate: Array, zero_mean: bool = True) -> Scor
 def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> Array:
     """Return the SI-SDR of all pairs in dB, means removed, shape (n_ref, n_est).
 
-    Infinite ratios are +-`LIMIT_DB`.
+    They come from the products of all signals with each other, to be compared and not reported:
+    exact up to `PAIR_LIMIT_DB`, and limited to it. A pair with silence has the lower limit.
 
     Args:
         references: shape (n_ref, channels, time).
         estimates: n_est arrays of shape (channels, time).
     """
-    s, e = ([centred(full_scale(x)[0]) for x in signals] for signals in (references, estimates))
-    scores = [[_finite(_of_vectors(reference, estimate)) for estimate in e] for reference in s]
-    return np.array(scores).reshape(len(s), len(e))
-
-
-def _finite(score: Score) -> float:
-    if isinstance(score, Missing):
-        return LIMIT_DB if score.reason is Reason.PERFECT else -LIMIT_DB
-    return score
+    n_values = references[0].size if len(references) else 0
+    s, e = (
+        np.array([centred(full_scale(x)[0]) for x in signals]).reshape(-1, n_values)
+        for signals in (references, estimates)
+    )
+    energies = np.outer(np.einsum("rt,rt->r", s, s), np.einsum("et,et->e", e, e))
+    explained = np.square(s @ e.T) / np.where(energies > 0.0, energies, 1.0)
+    least = 10.0 ** (-PAIR_LIMIT_DB / 10.0)
+    ratios = np.maximum(explained, least) / np.maximum(1.0 - explained, least)
+    return np.asarray(10.0 * np.log10(ratios))
 
 
 def _of_vectors(s: Array, e: Array) -> Score:

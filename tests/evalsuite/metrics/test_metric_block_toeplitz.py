@@ -26,18 +26,38 @@ def delayed(signals: Array) -> Array:
 def test_equals_a_dense_solution(n_signals: int) -> None:
     rng = np.random.default_rng(n_signals)
     noise = rng.standard_normal((n_signals, 2000))
-    signals = signal.lfilter([1.0], [1.0, -0.9], noise + 0.5 * noise[::-1])
+    levels = np.logspace(0.0, 2.0, n_signals)[:, None]
+    signals = levels * signal.lfilter([1.0], [1.0, -0.9], noise + 0.5 * noise[::-1])
     rows = delayed(signals)
     equations = BlockToeplitz(correlations(signals))
     gram = rows @ rows.T
-    np.testing.assert_allclose(equations.matrix, gram, atol=1e-9)
     right = rng.standard_normal((4, n_signals, TAPS))
     flat = right.reshape(4, -1)
     np.testing.assert_allclose(equations.multiply(right).reshape(4, -1), flat @ gram, rtol=1e-10)
-    expected = linalg.solve(gram, flat.T, assume_a="pos").T
-    np.testing.assert_allclose(equations.solve(right).reshape(4, -1), expected, rtol=1e-9)
+    expected = linalg.solve(gram, flat.T, assume_a="pos").T.reshape(right.shape)
+    error = levels * (equations.solve(right) - expected)
+    assert abs(error).max() <= 1e-11 * abs(levels * expected).max()
     assert equations.routes == {"recursion"}
-    assert 0.9 <= equations.norm / np.linalg.norm(gram, 2) <= 1.5 * n_signals
+
+
+def test_the_bound_is_near_the_largest_energy() -> None:
+    """Of filters of one size, those of the strongest eigenvector leave most."""
+    rng = np.random.default_rng(4)
+    signals = signal.lfilter([1.0], [1.0, -0.9], rng.standard_normal((3, 2000)))
+    rows = delayed(signals)
+    values, vectors = np.linalg.eigh(rows @ rows.T)
+    strongest = vectors[:, -1].reshape(1, 3, TAPS)
+    assert values[-1] <= BlockToeplitz(correlations(signals)).bound(strongest) <= 6.0 * values[-1]
+
+
+def test_levels_of_signals_do_not_matter() -> None:
+    rng = np.random.default_rng(5)
+    signals = signal.lfilter([1.0], [1.0, -0.9], rng.standard_normal((2, 2000)))
+    right = rng.standard_normal((1, 2, TAPS))
+    levels = 2.0 ** np.array([[-40], [60]])
+    plain = BlockToeplitz(correlations(signals)).solve(right)
+    scaled = BlockToeplitz(correlations(levels * signals)).solve(levels * right)
+    np.testing.assert_array_equal(scaled * levels, plain)
 
 
 def test_almost_singular_equations_are_solved_as_by_cholesky() -> None:
