@@ -131,7 +131,7 @@ def scaled(samples: Array, exponent: int) -> Array:
 
 def peak_exponent(*signals: Array) -> int:
     """Return the power of two, next above the largest magnitude in signals; 0 for silence."""
-    peak = max(float(np.abs(samples).max(initial=0.0)) for samples in signals)
+    peak = max(max(samples.max(initial=0.0), -samples.min(initial=0.0)) for samples in signals)
     return int(np.frexp(peak)[1])
 
 

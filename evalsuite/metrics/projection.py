@@ -9,6 +9,7 @@ are computed in short blocks (overlap-save), in bounded memory.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,17 +209,21 @@ class DelaySpans:
         self._references = flat.reshape(references.shape)
         self._exponents = exponents.reshape(-1, channels)
         used, self._identity = _basis(self._references)
-        self._source = used // channels
         signals = _chosen(flat[:, 0], used)
         self._joint = Span(signals, BlockToeplitz(correlations(signals, signals)))
-        self._own = {int(source): self._alone(source) for source in np.unique(self._source)}
+        ends = np.searchsorted(used // channels, np.arange(len(references) + 1))
+        self._mine = [slice(*pair) for pair in pairwise(ends)]  # the signals of each reference
+        self._own = {
+            source: self._alone(mine)
+            for source, mine in enumerate(self._mine)
+            if mine.start < mine.stop
+        }
 
-    def _alone(self, source: int) -> Span:
-        mine = self._source == source
-        if mine.all():
+    def _alone(self, mine: slice) -> Span:
+        signals = self._joint.signals[mine]
+        if len(signals) == len(self._joint.signals):
             return self._joint
-        correlated = self._joint.equations.correlations[np.ix_(mine, mine)]
-        return Span(self._joint.signals[mine], BlockToeplitz(correlated))
+        return Span(signals, BlockToeplitz(self._joint.equations.correlations[mine, mine]))
 
     @property
     def routes(self) -> set[str]:
@@ -240,7 +245,7 @@ class DelaySpans:
         every = self._joint.filters(rows, products)
         own = np.zeros_like(every)
         for number, source in enumerate(owners):
-            mine, these = self._source == source, slice(number * channels, (number + 1) * channels)
+            mine, these = self._mine[source], slice(number * channels, (number + 1) * channels)
             own[these, mine] = self._own[source].filters(rows[these], products[these, mine])
         shape = (n_est, channels, *every.shape[1:])
         gains = self._exponents[owners] - exponents[:, None]
