@@ -12,6 +12,7 @@ from mixgen.core.errors import GateFailed, PartialFailure, UsageError
 from mixgen.core.progress import print_status, printable
 
 if TYPE_CHECKING:
+    from evalsuite.boards.slices import Slicing
     from evalsuite.gate.check import CheckResult
     from evalsuite.scoring.folder import SystemScores
     from evalsuite.scoring.pairing import Pairing
@@ -24,6 +25,10 @@ Metrics = Annotated[
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; default: one per processor core.")
+]
+Talkers = Annotated[
+    Path | None,
+    typer.Option(help="CSV file with the columns label and gender, for slices by gender."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -127,10 +132,7 @@ def rank_command(
     markdown: Annotated[
         Path | None, typer.Option(help="Markdown file to write the tables to.")
     ] = None,
-    talkers: Annotated[
-        Path | None,
-        typer.Option(help="CSV file with the columns label and gender, for slices by gender."),
-    ] = None,
+    talkers: Talkers = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank score folders, separately for each set, split and metric definition.
@@ -146,16 +148,14 @@ def rank_command(
     from evalsuite.boards.counts import counts_markdown
     from evalsuite.boards.leaderboard import rank
     from evalsuite.boards.show import leaderboard_markdown, leaderboard_text
-    from evalsuite.boards.talkers import read_talkers, talker_slicings
     from evalsuite.run import write_boards
     from evalsuite.scoring.folder import open_scores
     from mixgen.core.files import write_text
 
     if talkers is not None and out is None:
         raise UsageError("--talkers makes files of slices beside the leaderboard: give --out, too.")
-    slicings = () if talkers is None else talker_slicings(read_talkers(talkers))
     opened = [open_scores(folder) for folder in scores]
-    rows = rank(opened) if out is None else write_boards(out, opened, slicings)
+    rows = rank(opened) if out is None else write_boards(out, opened, _slicings(talkers))
     if markdown is not None:
         tables = (leaderboard_markdown(rows), counts_markdown(opened))
         write_text(markdown, "\n".join(filter(None, tables)))
@@ -193,8 +193,12 @@ def check_command(
     strict: Annotated[bool, typer.Option(help="Fail on an inconclusive result.")] = False,
     by: Annotated[
         str | None,
-        typer.Option(help="Slices to judge as well: count, overlap, snr, t60, stem, with commas."),
+        typer.Option(
+            help="Slices to judge as well, with commas: count, overlap, snr, t60, stem; with "
+            "--talkers also gender and genders."
+        ),
     ] = None,
+    talkers: Talkers = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write the result to.")] = None,
     junit: Annotated[Path | None, typer.Option(help="JUnit XML file, for CI systems.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Markdown file.")] = None,
@@ -221,6 +225,7 @@ def check_command(
         columns=_names(metrics),
         better=better,
         by=_names(by) or (),
+        slicings=_slicings(talkers),
     )
     if out is not None:
         write_json(out, result.as_dict())
@@ -327,6 +332,12 @@ def _warn(scores: "SystemScores") -> None:
 
     for sentence in (*lag_warnings(scores), *level_warnings(scores)):
         print_status(f"warning: {sentence}")
+
+
+def _slicings(talkers: Path | None) -> "tuple[Slicing, ...]":
+    from evalsuite.boards.talkers import read_talkers, talker_slicings
+
+    return () if talkers is None else talker_slicings(read_talkers(talkers))
 
 
 def _names(text: str | None) -> list[str] | None:

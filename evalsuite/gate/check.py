@@ -25,7 +25,7 @@ import numpy as np
 
 from evalsuite.boards.leaderboard import headline_of
 from evalsuite.boards.paired import Key, PairedColumn, WorstItem, pair_column
-from evalsuite.boards.slices import SLICINGS, members_of
+from evalsuite.boards.slices import SLICINGS, Slicing, members_of
 from evalsuite.boards.statistics import (
     FEW,
     LEVEL,
@@ -109,6 +109,7 @@ def check(
     columns: Sequence[str] | None = None,
     better: bool = False,
     by: Sequence[str] = (),
+    slicings: Sequence[Slicing] = (),
 ) -> CheckResult:
     """Compare two systems on one set.
 
@@ -121,8 +122,10 @@ def check(
             differences equal those of the columns they come from, and with `better` the column by
             which the set is ranked.
         better: whether the candidate has to be better, instead of not worse.
-        by: names of slicings: count, overlap, snr, t60 or stem. Each slice is judged like the whole
-            set, but fails only if it still does after Holm's correction for the number of slices.
+        by: names of slicings: count, overlap, snr, t60, stem or one of `slicings`. Each slice is
+            judged like the whole set, but fails only if it still does after Holm's correction for
+            the number of slices.
+        slicings: more of these, such as `talker_slicings`.
 
     Raises:
         InputError: the folders differ in manifest, split, metric definitions or items.
@@ -150,7 +153,7 @@ def check(
     slices = _corrected(
         [
             _check_column(base, candidate, column, limits[column], part, keys)
-            for part, keys in _slices(base, by)
+            for part, keys in _slices(base, by, slicings)
             for column in compared
         ]
     )
@@ -169,9 +172,11 @@ def check(
     )
 
 
-def _slices(base: SystemScores, by: Sequence[str]) -> Iterable[tuple[str, list[Key]]]:
+def _slices(
+    base: SystemScores, by: Sequence[str], more: Sequence[Slicing]
+) -> Iterable[tuple[str, list[Key]]]:
     """Yield the name and the items of each slice that does not hold all items."""
-    slicings = {slicing.name: slicing for slicing in SLICINGS}
+    slicings = {slicing.name: slicing for slicing in (*SLICINGS, *more)}
     for name in dict.fromkeys(by):
         members = members_of(base, choose(slicings, name, "slicing"))
         for found in sorted(members) if len(members) > 1 else ():

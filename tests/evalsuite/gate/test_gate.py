@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from evalsuite.boards.statistics import mean_interval
+from evalsuite.boards.talkers import talker_slicings
 from evalsuite.gate import check as gate
 from evalsuite.gate.check import CheckResult, check, parse_tolerances
 from evalsuite.gate.verdicts import check_markdown, check_text, write_junit
@@ -266,6 +267,15 @@ def test_slices_are_judged_like_the_set(pair: MakePair) -> None:
     assert result.slices[1].p_worse < 1e-6
     assert "slices: 1 fail, 1 pass" in check_text(result)
     assert "fail in si_sdr, overlap [0.8, 1]: worse by more than 0.1" in check_text(result)
+
+
+def test_more_slicings_are_judged_by_their_names(pair: MakePair) -> None:
+    """Such as those of talkers, whose labels are the references' here."""
+    base, candidate = (open_scores(folder) for folder in pair(8))
+    slicings = talker_slicings({"speaker_s1": "F", "speaker_s2": "M"})
+    chosen = {"columns": ["si_sdr"], "by": ["gender", "genders"], "slicings": slicings}
+    result = compare(base, candidate, **chosen)
+    assert [(c.slice, c.n) for c in result.slices] == [("gender F", 8), ("gender M", 8)]
 
 
 def test_a_slice_fails_only_after_the_correction(pair: MakePair) -> None:
