@@ -12,6 +12,8 @@ from torch import Tensor
 EPSILON = 1e-10
 # Louder mixtures are first scaled down to this peak magnitude, so that EPSILON is small beside it.
 PEAK_MAGNITUDE = 10.0
+# Bins do not depend on each other: a few at a time need little memory in double precision.
+BINS_AT_ONCE = 256
 
 
 def wiener_filter(magnitudes: Tensor, mixture: Tensor, *, iterations: int = 1) -> Tensor:
@@ -26,15 +28,18 @@ def wiener_filter(magnitudes: Tensor, mixture: Tensor, *, iterations: int = 1) -
     Returns:
         Complex, shape (batch, n_src, channels, bins, frames).
     """
-    estimates = torch.polar(magnitudes, mixture.angle()[:, None].expand_as(magnitudes))
-    if iterations == 0:
-        return estimates
     peak = mixture.abs().amax(dim=(1, 2, 3)) / PEAK_MAGNITUDE
     scale = peak.clamp(min=1.0)[:, None, None, None]  # (batch, 1, 1, 1)
-    refined = expectation_maximisation(
-        estimates / scale[:, None], mixture / scale, iterations=iterations
-    )
-    return refined * scale[:, None]
+    filtered = []
+    for stretch, mix in zip(
+        magnitudes.split(BINS_AT_ONCE, dim=-2), mixture.split(BINS_AT_ONCE, dim=-2), strict=True
+    ):
+        estimates = torch.polar(stretch, mix.angle()[:, None].expand_as(stretch))
+        if iterations:
+            scaled = estimates / scale[:, None], mix / scale
+            estimates = expectation_maximisation(*scaled, iterations=iterations) * scale[:, None]
+        filtered.append(estimates)
+    return torch.cat(filtered, dim=-2)
 
 
 def expectation_maximisation(estimates: Tensor, mixture: Tensor, *, iterations: int) -> Tensor:
