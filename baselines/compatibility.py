@@ -15,6 +15,8 @@ def stem_names(mixtures: Sequence[Mixture]) -> tuple[str, ...] | None:
     identify a source: any talker can be s1.
     """
     targets = mixtures[0].targets
+    if not targets:
+        return None
     for mixture in mixtures:
         source_of = {file.name: source for source in mixture.sources for file in source.files}
         if mixture.targets != targets:
@@ -60,15 +62,16 @@ def build_for(name: str, mixtures: Sequence[Mixture]) -> Separator:
 def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
     """Check that the separator can separate the mixtures of a set.
 
-    Where the mixtures differ in their number of targets, the separator has to return as many
-    estimates as the mixture with most of them has, or more.
+    Where the mixtures differ in their number of targets, or have none, the separator has to return
+    as many estimates as the mixture with most of them has, or more.
 
     Raises:
         InputError: they differ in sample rate, channels, number or names of sources; the message
             has both values.
     """
     counts = {len(mixture.targets) for mixture in mixtures}
-    enough = len(counts) > 1 and separator.n_src >= max(counts)
+    may_be_fewer = len(counts) > 1 or counts == {0}
+    enough = may_be_fewer and separator.n_src >= max(counts)
     for mixture in mixtures:
         _compare("sample rate", separator.sample_rate, mixture.sample_rate, mixture.id)
         _compare("number of channels", separator.channels, mixture.channels, mixture.id)

@@ -34,8 +34,11 @@ def recorded_files(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> FileRo
 
 
 def _scored_files(mixtures: Iterable[Mixture]) -> Iterator[tuple[str, str]]:
-    """Yield the mixture and the references of each mixture: its id, and the name of the file."""
-    return ((m.id, name) for m in mixtures for name in (MIXTURE, *m.targets))
+    """Yield mixture, references and far ends of each mixture: its id, and the name of the file."""
+    for mixture in mixtures:
+        far_ends = (source.name for source in mixture.sources if source.role == "far_end")
+        for name in dict.fromkeys((MIXTURE, *mixture.targets, *far_ends)):
+            yield mixture.id, name
 
 
 def check_files(rendered: RenderedSet, mixtures: Sequence[Mixture], rows: FileRows) -> None:

@@ -15,12 +15,14 @@ from evalsuite.metrics import ItemScores, evaluate, select, spec_sha256
 from evalsuite.scoring import baseline as mixture_baseline
 from evalsuite.scoring import mixture as score_mixture
 from evalsuite.scoring import score as score_module
+from evalsuite.scoring.inputs import _scored_files
 from evalsuite.scoring.plan import plan_score
 from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, UsageError
 from mixgen.sets.rendered import RenderedSet
 from tests.conftest import Signalled
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
+from tests.evalsuite.metrics.conftest import echo_record
 
 FAST = ("si_sdr", "snr")
 
@@ -386,6 +388,11 @@ def test_refuses_a_set_whose_samples_are_not_those_that_were_rendered(
     damage(folder / "test_001" / f"{name}.wav")
     with pytest.raises(InputError, match=rf"test_001/{name}.wav.*`mixgen verify .*tiny`"):
         plan_score(folder, estimates)
+
+
+def test_checks_the_far_end_that_metrics_of_echo_read() -> None:
+    record = echo_record(np.zeros((1, 800)), sample_rate=8000, n_near=1)
+    assert [name for _, name in _scored_files([record])] == ["mixture", "s1", "echo"]
 
 
 def test_a_set_with_other_bytes_and_the_same_samples_is_scored(
