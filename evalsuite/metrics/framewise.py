@@ -16,6 +16,8 @@ from evalsuite.metrics.outcome import Missing, Reason, Score
 WINDOW_S = 1.0
 # A frame this far below the loudest frame of its reference is silent: bleed, dither, room noise.
 DYNAMIC_RANGE_DB = 50.0
+# Samples that show of most frames that they are not silent.
+FIRST = 64
 
 PARAMETERS: dict[str, Value] = {
     "window_s": WINDOW_S,
@@ -107,4 +109,12 @@ def _silent_references(item: ScoringItem) -> Mask:
 
 def _silent_for_museval(samples: Array, sample_rate: int) -> Mask:
     """Return the frames that museval counts as silent, (..., n_frames): channels add to zero."""
-    return np.asarray(~frames(samples, sample_rate).sum(axis=-2).any(axis=-1))
+    framed = frames(samples, sample_rate)
+    silent = _add_to_zero(framed[..., :FIRST])
+    silent[silent] = _add_to_zero(framed[silent])
+    return silent
+
+
+def _add_to_zero(framed: Array) -> Mask:
+    """Return whether the channels of each frame (..., channels, time) add to zero, (...)."""
+    return np.asarray(~framed.sum(axis=-2).any(axis=-1))
