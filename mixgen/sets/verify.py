@@ -17,7 +17,7 @@ from mixgen.audio.formats import SampleFormat, read_file_samples, samples_sha256
 from mixgen.audio.read import AUDIO_SUFFIXES
 from mixgen.core.errors import UsageError
 from mixgen.core.files import TEMPORARY_PREFIX, sha256_file
-from mixgen.core.paths import leads_out
+from mixgen.core.paths import as_utf8, leads_out
 from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
 from mixgen.manifest.mixture import Mixture
@@ -189,8 +189,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
-    # Names that are not UTF-8 are shown with backslashes, so that they can be printed.
-    name = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
+    name = as_utf8(path.relative_to(folder))
     if path.name.startswith(TEMPORARY_PREFIX):
         yield Problem(name, "unknown", "an interrupted run left it")
     elif path.suffix.lower() in AUDIO_SUFFIXES:

@@ -27,7 +27,7 @@ from mixgen.render.journal import Block
 from mixgen.render.set import BlockOutcome, parse_shard, render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
-from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo
+from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo, forbid
 
 
 def _check_sums(folder: Path, sample_format: SampleFormat) -> None:
@@ -313,6 +313,57 @@ def test_altered_source_fails_its_mixtures_alone(
     restored = render_set(path, tmp_path / "set", roots=corpus.roots)
     assert restored.failures == []
     assert verify_set(tmp_path / "set", deep=True) == []
+
+
+def test_a_source_that_cannot_be_read_fails_its_mixtures_alone(
+    corpus: Corpus,
+    drawn: tuple[Path, Manifest],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, manifest = drawn
+    used = manifest.mixtures[0].sources[0].events[0].path
+    source = corpus.roots["speech"] / used
+    with monkeypatch.context() as context:
+        forbid(context, "open", source)
+        outcome = render_set(path, tmp_path / "set", roots=corpus.roots)
+    failed = {m.id for m in manifest.mixtures if used in {s.events[0].path for s in m.sources}}
+    reason = f"Cannot read {source}: Permission denied."
+    assert outcome.failures == [(m.id, reason) for m in manifest.mixtures if m.id in failed]
+    assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
+    assert verify_set(tmp_path / "set", deep=True) == []
+
+
+def test_a_file_of_the_set_that_cannot_be_read_is_written_again(
+    render_to: RenderTo, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render_to(tmp_path)
+    whole = contents(tmp_path)
+    with monkeypatch.context() as context:
+        forbid(context, "open", tmp_path / "train-000000" / "s1.flac")
+        assert render_to(tmp_path).written == 1
+    assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize("value", [1e300, -1e4])
+def test_a_source_that_is_too_loud_fails_its_mixture(
+    speech_recipe: MakeRecipe, corpus: Corpus, tmp_path: Path, value: float
+) -> None:
+    """An index that is older than the limit may list it."""
+    loud = np.full(8000, 0.1)
+    loud[100] = value
+    soundfile.write(tmp_path / "loud.wav", loud, 8000, subtype="DOUBLE")
+    row = next(row for row in corpus.rows if row.kind == "speech")
+    listed = {"corpus": "c", "path": "loud.wav", "sha256": sha256_file(tmp_path / "loud.wav")}
+    rows = [row.model_copy(update={**listed, "duration_s": 1.0, "sample_rate": 8000})]
+    source = {"name": "s", "kind": "speech", "snr": ["const", 0]}
+    splits = {"any": {"mixtures": 1, "sources": {}}}
+    recipe = speech_recipe(sources=[source], splits=splits)
+    roots = {"c": tmp_path}
+    path = tmp_path / "m.jsonl"
+    write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, roots))
+    ((_, reason),) = render_set(path, tmp_path / "set", roots=roots).failures
+    assert f"loud.wav has a peak of {abs(value):.3g}, and 1000 (+60 dB full scale)" in reason
 
 
 def _render_and_be_killed(manifest: Path, folder: Path, wait_for: int) -> None:
