@@ -36,7 +36,7 @@ from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.file import ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.journal import Block, RenderJournal, block_count
-from mixgen.render.measure import Values, measure
+from mixgen.render.measure import Values, measure, reasons_for_null
 from mixgen.render.mixture import Rendering, render
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
@@ -311,6 +311,7 @@ def _row(
         clip_gain_db=rendering.clip_gain_db,
         requested=values[0],
         measured=values[1],
+        reasons=reasons_for_null(values[1]),
     )
 
 
