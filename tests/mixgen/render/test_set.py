@@ -20,11 +20,12 @@ import mixgen.render.set
 from mixgen.audio.formats import FORMATS, SampleFormat, read_file_samples, samples_sha256
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import sha256_file
+from mixgen.core.locks import file_lock
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.journal import Block
-from mixgen.render.set import BlockOutcome, parse_shard, render_set
+from mixgen.render.set import LOCK_FILE, BlockOutcome, parse_shard, render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
 from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo, forbid
@@ -399,6 +400,38 @@ def test_killed_run_goes_on_to_the_same_bytes(
     assert outcome.written < 400
     render_set(path, tmp_path / "whole", roots=corpus.roots)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_a_second_run_in_one_folder_is_refused(
+    render_to: RenderTo, tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "whole")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    words = f"Another run is at work in {folder}: wait until it ends, or choose another folder"
+    with file_lock(folder / LOCK_FILE):
+        for shard in ((1, 1), (1, 2)):
+            with pytest.raises(MachineError, match=words):
+                render_to(folder, shard=shard)
+    assert list(folder.iterdir()) == []
+    render_to(folder)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_shards_run_at_the_same_time_and_each_once(
+    render_to: RenderTo, tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "whole")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    with file_lock(folder / LOCK_FILE, shared=True), file_lock(folder / f"{LOCK_FILE}.1-of-2"):
+        for shard in ((1, 1), (1, 2)):
+            with pytest.raises(MachineError, match="Another run is at work in"):
+                render_to(folder, shard=shard)
+        assert render_to(folder, shard=(2, 2)).written > 0
+    render_to(folder, shard=(1, 2))
+    assert contents(folder) == contents(tmp_path / "whole")
 
 
 def test_a_full_disk_is_refused_before_the_work(
