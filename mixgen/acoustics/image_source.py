@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from mixgen.acoustics.rir import reverberation_time_s
+from mixgen.acoustics.rir import extrapolated_t60_s
 from mixgen.acoustics.room import Point, RoomPlan
 from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError, MachineError
@@ -86,7 +86,7 @@ def _fit_walls(plan: RoomPlan, sample_rate: int) -> tuple[Walls, Samples]:
     walls = _walls(plan, assumed_s)
     first = _first_response(plan, walls, sample_rate)
     for _ in range(_CORRECTIONS):
-        measured_s = reverberation_time_s(first, sample_rate)
+        measured_s = extrapolated_t60_s(first, sample_rate)
         if measured_s is None or abs(measured_s / plan.t60_s - 1) < _TOLERANCE:
             break
         assumed_s *= plan.t60_s / measured_s

@@ -15,6 +15,8 @@ _DIRECT_S = 0.0025
 _RISE = 0.5  # of the peak
 _RISE_SAMPLES = 16
 _DECAY_DB = (-5.0, -25.0)  # T20, extrapolated to 60 dB
+_RANGE_DB = 35.0
+_BLOCK_S = 0.01
 
 
 def arrivals(response: Samples) -> NDArray[np.intp]:
@@ -55,12 +57,29 @@ def convolve(samples: Samples, response: Samples) -> Samples:
     return np.asarray(oaconvolve(samples, response, axes=1))
 
 
+NO_T60 = "the response does not decay by 35 dB before its noise or its end"
+
+
 def reverberation_time_s(response: Samples, sample_rate: int) -> float | None:
     """Return T60 of the first channel in seconds: its decay from -5 to -25 dB, extrapolated.
 
-    None if the response is too short to measure.
+    None if the response does not decay by 35 dB: the range ends 10 dB above the noise or the cut at
+    the end, which would bend the decay (`NO_T60` is the reason in words).
 
-    Source: backward integration, Schroeder, JASA 37(3), 1965; evaluation range T20 of ISO 3382-2.
+    Source: backward integration, Schroeder, JASA 37(3), 1965; evaluation range T20 and its distance
+    to the noise, ISO 3382-2.
+    """
+    t60_s = extrapolated_t60_s(response, sample_rate)
+    if t60_s is None or _range_db(response[0], sample_rate) < _RANGE_DB:
+        return None
+    length_s = response.shape[1] / sample_rate
+    return t60_s if 60.0 * length_s / t60_s >= _RANGE_DB else None
+
+
+def extrapolated_t60_s(response: Samples, sample_rate: int) -> float | None:
+    """Return T60 as `reverberation_time_s`, whatever is left of the response after -25 dB.
+
+    None if nothing is, or there are less than three samples of decay.
     """
     decay = decay_db(response[0])
     first, last = (int(np.argmax(decay <= level)) for level in _DECAY_DB)
@@ -69,6 +88,15 @@ def reverberation_time_s(response: Samples, sample_rate: int) -> float | None:
     time_s = np.arange(first, last + 1) / sample_rate
     slope = float(np.polyfit(time_s, decay[first : last + 1], 1)[0])  # dB per second
     return -60.0 / slope if slope < 0 else None
+
+
+def _range_db(channel: NDArray[np.float64], sample_rate: int) -> float:
+    """Return the level of the loudest 10 ms of a response (taps,) above that of its last tenth."""
+    taps = int(np.flatnonzero(channel)[-1]) + 1
+    block = max(1, round(_BLOCK_S * sample_rate))
+    power = np.square(channel[:taps])
+    loudest = np.add.reduceat(power, np.arange(0, taps, block)).max() / block
+    return float(10.0 * np.log10(loudest / power[taps - max(1, taps // 10) :].mean()))
 
 
 def decay_db(channel: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -34,6 +34,11 @@ class SampleFormat:
         """Distance between neighbouring sample values, full scale 1.0."""
         return 2.0 ** (1 - self.bits)
 
+    @property
+    def dtype(self) -> str:
+        """Type of the samples as soundfile reads and writes them."""
+        return {"FLOAT": "float32", "PCM_16": "int16", "PCM_24": "int32"}[self.subtype]
+
 
 FORMATS: dict[str, SampleFormat] = {
     f.name: f
@@ -78,6 +83,14 @@ def file_samples(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArr
     if sample_format.bits == 16:
         return frames_first.astype("<i2")
     return (frames_first << 8).astype("<i4")
+
+
+def file_steps(samples: NDArray[Any], sample_format: SampleFormat) -> NDArray[np.int32]:
+    """Return the whole steps (channels, time) of an array from `file_samples`."""
+    if sample_format.subtype == "FLOAT":
+        return to_grid(samples.T.astype(np.float64), sample_format)
+    steps = samples.T.astype(np.int32)
+    return steps >> 8 if sample_format.bits == 24 else steps
 
 
 def samples_sha256(samples: NDArray[Any]) -> str:
@@ -138,8 +151,7 @@ def read_file_samples(path: Path, sample_format: SampleFormat) -> NDArray[Any]:
     Raises:
         soundfile.LibsndfileError: the file cannot be decoded.
     """
-    dtype = {"FLOAT": "float32", "PCM_16": "int16", "PCM_24": "int32"}[sample_format.subtype]
-    samples, _ = soundfile.read(path, dtype=dtype, always_2d=True)
+    samples, _ = soundfile.read(path, dtype=sample_format.dtype, always_2d=True)
     return np.asarray(samples)
 
 

@@ -1,6 +1,7 @@
 """Reading audio files with checks, and converting channels and sample rates."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,25 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from mixgen.audio.mp3 import with_frame_count
 from mixgen.core.errors import InputError
+from mixgen.core.files import reading, scratch_file
 
 Samples = NDArray[np.float64]  # (channels, time), full scale at 1.0
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"}
 
 # Streaming writers store these values in place of the length; their files are not cut.
-_UNKNOWN_RIFF_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF}
+_UNKNOWN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF, 2**64 - 1}
+_UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of FLAC whose writer could not go back
+
+# Loudness is weighted by a filter with its knee at 1.5 kHz; converters go up to 768 kHz.
+_RATES_HZ = (4_000, 768_000)
+# Silence of FLAC is the shortest of all: 65 535 samples of a channel in more than 8 bytes.
+_FRAMES_PER_BYTE = 8192
+_LOUDEST = 1000.0  # +60 dB full scale
+_DEPENDENT_FRAMES = {"MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "OPUS"}
+_LONGEST_LEAD_S = 600
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,8 @@ def audio_info(path: Path) -> AudioInfo:
     """Read the header of `path`.
 
     Raises:
-        InputError: the file is missing, empty, or not audio that can be read.
+        InputError: the file is missing, empty, or not audio that can be read; or its header has a
+            sample rate that no audio has, or a length that the file cannot hold.
     """
     with _open(path) as file:
         return AudioInfo(file.frames, file.samplerate, file.channels)
@@ -46,14 +59,53 @@ def audio_info(path: Path) -> AudioInfo:
 
 def _open(path: Path) -> soundfile.SoundFile:
     path = Path(path)
-    if not path.is_file():
-        raise InputError(
-            f"The audio file {path} does not exist: check the path and the corpus root."
-        )
+    with reading(path):
+        if not path.is_file():
+            raise InputError(
+                f"The audio file {path} does not exist: check the path and the corpus root."
+            )
+        with open(path, "rb"):  # libsndfile does not say why it cannot
+            size = path.stat().st_size
+        try:
+            file = soundfile.SoundFile(path)
+            if file.format == "MP3":
+                file = _with_length(file, path)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise InputError(f"{path} is not audio that can be read ({_reason(error)}).") from None
     try:
-        return soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise InputError(f"{path} is not audio that can be read ({_reason(error)}).") from None
+        _check_header(file, path, size)
+    except InputError:
+        file.close()
+        raise
+    return file
+
+
+def _with_length(file: soundfile.SoundFile, path: Path) -> soundfile.SoundFile:
+    """Return an MP3 file that knows its length: the same, or a copy with its frames counted."""
+    counted = with_frame_count(path.read_bytes())
+    if counted is None:
+        return file
+    file.close()
+    with scratch_file() as stream:
+        stream.write(counted)
+        stream.seek(0)
+        return soundfile.SoundFile(os.dup(stream.fileno()), closefd=True)
+
+
+def _check_header(file: soundfile.SoundFile, path: Path, size: int) -> None:
+    lowest, highest = _RATES_HZ
+    if not lowest <= file.samplerate <= highest:
+        raise InputError(
+            f"{path} claims a sample rate of {file.samplerate} Hz: from {lowest} to {highest} Hz "
+            "are allowed, so repair or remove it."
+        )
+    if file.frames == _UNKNOWN_FRAMES:
+        raise InputError(f"{path} does not say how long it is: decode it and encode it again.")
+    if file.frames > size * _FRAMES_PER_BYTE:
+        raise InputError(
+            f"{path} claims {file.frames} samples, which its {size} bytes cannot hold: repair or "
+            "remove it."
+        )
 
 
 def _reason(error: Exception) -> str:
@@ -86,12 +138,15 @@ def read_excerpt(
         The samples, shape (channels, time), and the sample rate in Hz.
 
     Raises:
-        InputError: as `read_audio`.
+        InputError: as `read_audio`, or a sample is too loud for `check_loudest`.
     """
     with _open(path) as file:
         start, stop = excerpt_bounds(start_s, duration_s, file.samplerate)
         stop = min(stop, file.frames) if to_end else stop
-        return _read(file, path, start, stop), int(file.samplerate)
+        samples = _read(file, path, start, stop)
+        if not _holds_integers(file):
+            check_loudest(samples, path)
+        return samples, int(file.samplerate)
 
 
 def excerpt_bounds(start_s: float, duration_s: float, sample_rate: int) -> tuple[int, int]:
@@ -105,29 +160,63 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
             f"{path} has {file.frames} samples, but samples {start} to {stop} are requested: "
             "it differs from the file that was indexed."
         )
+    lead = _lead(file, start)
     try:
-        file.seek(start)
-        samples = file.read(stop - start, dtype="float64", always_2d=True)  # (time, channels)
+        file.seek(start - lead)
+        samples = file.read(lead + stop - start, dtype="float64", always_2d=True)[lead:]
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
     if len(samples) != stop - start:
         raise InputError(f"{path} is cut short: it holds {len(samples)} of {stop - start} samples.")
-    if not math.isfinite(samples.sum()):  # NaN and infinity spread to the sum
+    if not _holds_integers(file) and samples.size and not math.isfinite(peak(samples)):
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
     return np.ascontiguousarray(samples.T)
 
 
-def is_cut_wav(path: Path) -> bool:
-    """Return whether a RIFF/WAVE file is shorter than its header declares.
+def _lead(file: soundfile.SoundFile, start: int) -> int:
+    """Return how many samples to decode before `start`, to get what decoding the whole file gives.
+
+    A frame of MP3 and Opus depends on those before it: after a seek, libmpg123 returns other
+    samples for up to a second. Only beyond ten minutes may rounding still differ, by 1e-7.
+    """
+    dependent = file.subtype in _DEPENDENT_FRAMES
+    return min(start, _LONGEST_LEAD_S * file.samplerate) if dependent else 0
+
+
+def _holds_integers(file: soundfile.SoundFile) -> bool:
+    """Return whether no sample can exceed full scale, or be no number."""
+    return str(file.subtype).startswith("PCM_")
+
+
+def check_loudest(samples: Samples, path: Path) -> None:
+    """Refuse samples that are no sound: their squares, or what is left beside them, overflow.
+
+    Raises:
+        InputError: a sample is above +60 dB full scale.
+    """
+    if samples.size and peak(samples) > _LOUDEST:
+        raise InputError(
+            f"{path} has a peak of {peak(samples):.3g}, and {_LOUDEST:.0f} (+60 dB full scale) is "
+            "the most: scale it down or remove it."
+        )
+
+
+def is_cut_short(path: Path) -> bool:
+    """Return whether a WAV or AIFF file is shorter than its header declares.
 
     libsndfile reads a cut file without an error, as if it had always been that short.
     """
-    with open(path, "rb") as stream:
-        head = stream.read(12)
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+    with reading(path), open(path, "rb") as stream:
+        head = stream.read(28)
+        size = path.stat().st_size
+    kind = head[:4], head[8:12]
+    if kind == (b"RF64", b"WAVE"):  # more than 4 GiB: the size is in the first chunk
+        declared = int.from_bytes(head[20:28], "little")
+    elif kind in ((b"RIFF", b"WAVE"), (b"RIFX", b"WAVE"), (b"FORM", b"AIFF"), (b"FORM", b"AIFC")):
+        declared = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+    else:
         return False
-    declared = int.from_bytes(head[4:8], "little")
-    return declared not in _UNKNOWN_RIFF_SIZES and declared + 8 > path.stat().st_size + 1
+    return declared not in _UNKNOWN_SIZES and declared + 8 > size + 1
 
 
 def peak(samples: NDArray[Any]) -> float:

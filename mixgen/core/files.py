@@ -177,8 +177,8 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, Any]]
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while `path` is read as text into one InputError sentence."""
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is read into one InputError sentence."""
     try:
         yield
     except FileNotFoundError:
@@ -186,7 +186,7 @@ def _reading(path: Path) -> Iterator[None]:
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8 text: give the text file that was meant.") from None
     except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+        raise InputError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def read_text(path: Path) -> str:
@@ -195,7 +195,7 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file is missing, is not a file or is not UTF-8 text.
     """
-    with _reading(path):
+    with reading(path):
         return Path(path).read_text(encoding="utf-8")
 
 
@@ -205,7 +205,7 @@ def read_lines(path: Path) -> Iterator[str]:
     Raises:
         InputError: the file is missing, is not a file or is not UTF-8 text.
     """
-    with _reading(path), open(path, encoding="utf-8", newline="\n") as stream:
+    with reading(path), open(path, encoding="utf-8", newline="\n") as stream:
         for line in stream:
             yield line.removesuffix("\n")
 
@@ -265,11 +265,18 @@ def sha256_bytes(content: bytes | memoryview) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
-    with open(path, "rb") as stream:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    with reading(path), open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def has_sha256(path: Path, sha256: str) -> bool:
-    """Return whether `path` is a file with that SHA-256."""
-    return path.is_file() and sha256_file(path) == sha256
+    """Return whether `path` is a file that can be read and has that SHA-256."""
+    try:
+        return path.is_file() and sha256_file(path) == sha256
+    except (InputError, OSError):
+        return False

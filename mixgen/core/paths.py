@@ -49,6 +49,11 @@ def leads_out(root: Path, path: str) -> bool:
     return os.path.commonpath((real_root, os.path.realpath(root / path))) != real_root
 
 
+def as_utf8(path: str | Path) -> str:
+    """Return a path that can be printed: bytes that are not UTF-8 are spelled with backslashes."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def check_name(name: str) -> str:
     """Return `name` if it can be a file or folder name everywhere.
 

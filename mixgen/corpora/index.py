@@ -11,23 +11,24 @@ import numpy as np
 
 from mixgen.audio.activity import active_spans
 from mixgen.audio.levels import integrated_lufs
-from mixgen.audio.read import is_cut_wav, read_audio
+from mixgen.audio.read import AudioInfo, audio_info, check_loudest, is_cut_short, peak, read_audio
 from mixgen.core.errors import InputError, SuiteError, UsageError
-from mixgen.core.files import sha256_file
-from mixgen.core.paths import check_name, inside
+from mixgen.core.files import reading, sha256_file
+from mixgen.core.paths import as_utf8, check_name, inside
 from mixgen.core.progress import track
 from mixgen.core.vocabulary import Kind
 from mixgen.core.workers import bounded_map
-from mixgen.corpora.layout import Found, Layout
+from mixgen.corpora.layout import Found, Layout, unreadable_folders
 from mixgen.corpora.song_tags import TAGS_FILE, read_tags, to_text
 from mixgen.corpora.sources import SourceRow
 
 _FILES_PER_WORKER = 32  # handed out ahead
+_BYTES_PER_SAMPLE = 32  # what measuring takes: the samples, weighted, squared, and what it returns
 
 
 @dataclass(frozen=True)
 class Index:
-    """The rows of a corpus, and the skipped files as (path, reason)."""
+    """The rows of a corpus, and the skipped files and folders as (path, reason)."""
 
     rows: list[SourceRow]
     refused: list[tuple[str, str]]
@@ -60,7 +61,8 @@ def index_corpus(
 ) -> Index:
     """Measure every file that `layout` finds below `root`.
 
-    Files that are not usable are refused with a reason, and do not stop the others.
+    Files that are not usable and folders that cannot be read are refused with a reason, and do not
+    stop the others.
 
     Raises:
         InputError: the root is not a folder or holds no usable audio, or its table of tags is not
@@ -69,12 +71,17 @@ def index_corpus(
     check_name(corpus)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder: give the root of the corpus.")
-    found = sorted(layout.find(root, kind), key=lambda item: item.path)
-    if not found:
+    everything = sorted(layout.find(root, kind), key=lambda item: item.path)
+    refused = unreadable_folders(root)
+    if not everything and refused:
+        raise InputError(f"No audio below {root}, where folders cannot be read: {refused[0][0]}.")
+    if not everything:
         raise InputError(
             f"No audio in the layout {layout.name!r} below {root}: check the folder and the layout."
         )
-    found, refused = _with_utf8_names(found)
+    named, unnamed = _with_utf8_names(everything)
+    refused += unnamed + [(item.path, item.unusable) for item in named if item.unusable]
+    found = [item for item in named if not item.unusable]
     found = _with_tags(found, root / TAGS_FILE)
     found, duplicates = _without_duplicate_ids(assign_splits(found, splits or SplitPlan()))
     refused += duplicates
@@ -91,7 +98,7 @@ def index_corpus(
             rows.append(outcome.model_copy(update={"layout": layout.name}))
     if not rows:
         raise InputError(
-            f"None of the {len(refused)} audio files below {root} is usable. "
+            f"None of the {len(everything)} audio files below {root} is usable. "
             f"The first: {refused[0][1]}"
         )
     return Index(rows, refused)
@@ -101,7 +108,7 @@ def _with_utf8_names(found: list[Found]) -> tuple[list[Found], list[tuple[str, s
     """Refuse files whose names are not UTF-8, because sources.csv cannot hold them."""
     kept, refused = [], []
     for item in found:
-        shown = os.fsencode(item.path).decode(errors="backslashreplace")
+        shown = as_utf8(item.path)
         if shown == item.path:
             kept.append(item)
         else:
@@ -147,24 +154,30 @@ def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:
         return measure_file(*job)
     except (SuiteError, OSError) as error:
         return str(error)
+    except MemoryError:
+        return f"{job[1].path} does not fit into the memory: cut it into parts."
 
 
 def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
     """Read one file, measure length, peak, loudness, activity and hash, and return its row.
 
     Raises:
-        InputError: the file is empty, truncated, not finite, silent or unreadable.
+        InputError: the file is empty, truncated, not finite, silent, too loud, too long or
+            unreadable.
     """
     path = inside(root, found.path)
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} has zero bytes.")
+    with reading(path):
+        if path.is_file() and path.stat().st_size == 0:
+            raise InputError(f"{path} has zero bytes.")
+    _check_memory(path, audio_info(path))
     samples, sample_rate = read_audio(path)
     if samples.shape[1] == 0:
         raise InputError(f"{path} holds no samples.")
-    if is_cut_wav(path):
+    if is_cut_short(path):
         raise InputError(f"{path} is cut short: its header announces more samples than it holds.")
-    peak = float(np.abs(samples).max())
-    if peak == 0:
+    check_loudest(samples, path)
+    highest = peak(samples)
+    if highest == 0:
         raise InputError(f"{path} is digital silence from start to end.")
     return SourceRow(
         source_id=f"{corpus}/{Path(found.path).with_suffix('').as_posix()}",
@@ -177,13 +190,23 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
         duration_s=round(samples.shape[1] / sample_rate, 6),
         sample_rate=sample_rate,
         channels=samples.shape[0],
-        peak=round(peak, 6),
+        peak=round(highest, 6),
         loudness_lufs=round(integrated_lufs(samples[:5], sample_rate), 3),
         sha256=sha256_file(path),
         licence=found.licence,
         text=found.text,
         active=active_spans(samples, sample_rate),
     )
+
+
+def _check_memory(path: Path, info: AudioInfo) -> None:
+    needed = info.frames * info.channels * _BYTES_PER_SAMPLE
+    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > present:
+        raise InputError(
+            f"{path} needs {needed / 1e9:.0f} GB of memory to be measured, and this machine has "
+            f"{present / 1e9:.0f} GB: cut it into parts."
+        )
 
 
 def assign_splits(found: list[Found], plan: SplitPlan) -> list[Found]:

@@ -5,11 +5,13 @@ collected.
 """
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mixgen.audio.read import AUDIO_SUFFIXES
+from mixgen.core.paths import as_utf8
 from mixgen.core.registry import choose, collect
 from mixgen.core.vocabulary import Kind
 
@@ -26,7 +28,8 @@ class Found:
     """An audio file of a corpus, with what its layout knows about it.
 
     `path` is relative to the root. `licence` is for corpora whose files have different licences;
-    where it is empty, the licence of the layout applies.
+    where it is empty, the licence of the layout applies. `unusable` is the reason why the file
+    cannot be used, if the layout knows one.
     """
 
     path: str
@@ -36,6 +39,7 @@ class Found:
     split: str = ""
     text: str = ""
     licence: str = ""
+    unusable: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +79,32 @@ def get_layout(name: str) -> Layout:
 
 
 def audio_files(root: Path) -> Iterator[Path]:
-    """Yield the audio files below `root`, relative to it; hidden files and folders are skipped."""
-    for path in root.rglob("*"):
-        relative = path.relative_to(root)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if path.suffix.lower() in AUDIO_SUFFIXES and not hidden and path.is_file():
-            yield relative
+    """Yield the audio files below `root`, relative to it; hidden files and folders are skipped.
+
+    Folders that cannot be read are skipped as well; `unreadable_folders` lists them.
+    """
+    return (path for path in _files(root) if path.suffix.lower() in AUDIO_SUFFIXES)
+
+
+def files_named(root: Path, suffix: str) -> list[Path]:
+    """Return the files below `root` whose names end so in any case, sorted, without hidden ones."""
+    return sorted(root / path for path in _files(root) if path.name.lower().endswith(suffix))
+
+
+def unreadable_folders(root: Path) -> list[tuple[str, str]]:
+    """Return the folders below `root`, relative to it, that cannot be read, with the reason."""
+    failed: list[OSError] = []
+    for _ in _files(root, failed.append):
+        pass
+    return [
+        (as_utf8(Path(error.filename).relative_to(root)), f"cannot be read: {error.strerror}.")
+        for error in failed
+    ]
+
+
+def _files(root: Path, onerror: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+    """Yield what is below `root` and no folder, relative to it, without hidden names."""
+    for folder, folders, files in os.walk(root, onerror=onerror):
+        folders[:] = (name for name in folders if not name.startswith("."))
+        below = Path(folder).relative_to(root)
+        yield from (below / name for name in files if not name.startswith("."))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mixgen.core.errors import InputError, MachineError
 from mixgen.core.files import atomic_path
+from mixgen.corpora.layout import files_named
 
 STEMS = ("mixture", "drums", "bass", "other", "vocals")  # in the order of the streams
 
@@ -23,12 +24,7 @@ _COMPONENT = re.compile(r"^\[[^]]*\] ")  # the component of ffmpeg that reports
 
 def stem_mp4_files(root: Path) -> list[Path]:
     """Return the compressed songs below `root`, sorted; hidden files and folders are skipped."""
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.name.lower().endswith(_SUFFIX)
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    return files_named(root, _SUFFIX)
 
 
 def song_name(path: Path) -> str:

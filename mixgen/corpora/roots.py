@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mixgen.core.errors import InputError, UsageError
-from mixgen.core.files import read_json, sha256_file, write_json
+from mixgen.core.files import read_json, reading, sha256_file, write_json
 from mixgen.core.paths import inside
 
 ROOTS_FILE = "roots.json"
@@ -83,11 +83,14 @@ def locate_file(roots: Roots, corpus: str, path: str) -> Path:
     """Return the path of an existing corpus file on this machine.
 
     Raises:
-        InputError: as in `locate`, or the file is missing.
+        InputError: as in `locate`, or the file is missing, or its folder cannot be read.
     """
     full = locate(roots, corpus, path)
-    if not full.is_file():
-        raise InputError(f"The source file {full} does not exist: check --root {corpus}=FOLDER.")
+    with reading(full):
+        if not full.is_file():
+            raise InputError(
+                f"The source file {full} does not exist: check --root {corpus}=FOLDER."
+            )
     return full
 
 
@@ -106,10 +109,11 @@ def drawn_file(roots: Roots, drawn: FileRef) -> Path:
     """Return the path of the file that a record names, after checking its hash.
 
     Raises:
-        InputError: the file is missing, or its content has changed since the draw.
+        InputError: the file is missing or unreadable, or its content has changed since the draw.
     """
     path = locate_file(roots, drawn.corpus, drawn.path)
-    status = path.stat()
+    with reading(path):
+        status = path.stat()
     if _sha256_of(path, status.st_size, status.st_mtime_ns) != drawn.sha256:
         raise InputError(
             f"{path} is not the file that the manifest was drawn from (its SHA-256 differs): "

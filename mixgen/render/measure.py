@@ -5,7 +5,7 @@ from statistics import fmean
 
 import numpy as np
 
-from mixgen.acoustics.rir import direct_to_reverberant_db, reverberation_time_s
+from mixgen.acoustics.rir import NO_T60, direct_to_reverberant_db, reverberation_time_s
 from mixgen.audio.levels import LEVEL_RULES, active_frames
 from mixgen.audio.read import Samples
 from mixgen.corpora.roots import Roots
@@ -50,6 +50,11 @@ def measure(mixture: Mixture, rendering: Rendering, roots: Roots) -> dict[str, P
     overlap = overlap_of(np.array(active))
     values[MIXTURE] = ({"overlap": planned_overlap(mixture)}, {"overlap": overlap})
     return values
+
+
+def reasons_for_null(measured: Values) -> dict[str, str]:
+    """Return why measured values of a file are null, by their names."""
+    return {"t60_s": NO_T60} if measured.get("t60_s", 0.0) is None else {}
 
 
 class _SourceMeter:

@@ -9,7 +9,7 @@ from mixgen.acoustics.image_source import Walls, engine_and_version, simulate_wi
 from mixgen.acoustics.rir import convolve, rir_part
 from mixgen.acoustics.room import RoomPlan
 from mixgen.acoustics.trajectory import MovingSource, Trajectory
-from mixgen.audio.read import Samples, read_audio, resample
+from mixgen.audio.read import Samples, check_loudest, read_audio, resample
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots, drawn_file
 from mixgen.manifest.mixture import Mixture, Position, Response, Source
@@ -139,6 +139,7 @@ def _moving_source(
 @functools.lru_cache(maxsize=64)
 def _read(path: Path, sample_rate: int, _mtime_ns: int) -> Samples:
     response, rate = read_audio(path)
+    check_loudest(response, path)
     # A sample stands for a stretch of time: with fewer of them, each counts more.
     response = resample(response, rate, sample_rate) * (rate / sample_rate)
     if not np.any(response):

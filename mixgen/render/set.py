@@ -27,6 +27,7 @@ from mixgen.core.files import (
     sha256_file,
     write_bytes,
 )
+from mixgen.core.locks import file_lock
 from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
 from mixgen.core.versions import created_by
@@ -36,7 +37,7 @@ from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.file import ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.journal import Block, RenderJournal, block_count
-from mixgen.render.measure import Values, measure
+from mixgen.render.measure import Values, measure, reasons_for_null
 from mixgen.render.mixture import Rendering, render
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
@@ -48,6 +49,8 @@ from mixgen.sets.rendered import (
     open_rendered,
     write_rendered,
 )
+
+LOCK_FILE = ".lock"
 
 _FLAC_RATIO = 0.7
 _RESERVE_BYTES = 16 << 20
@@ -124,7 +127,8 @@ def render_set(
     Raises:
         UsageError: i is not from 1 to N, or there is no such format.
         InputError: a record of the manifest is not valid, or the folder holds another set.
-        MachineError: the disk is full, the folder cannot be written, or a worker was killed.
+        MachineError: the disk is full, the folder cannot be written, another run is at work in
+            it, or a worker was killed.
     """
     if not 1 <= shard[0] <= shard[1]:
         raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
@@ -137,8 +141,21 @@ def render_set(
 def _bring_up_to_date(
     manifest: ManifestFile, site: Site, workers: int, shard: tuple[int, int]
 ) -> Outcome:
-    folder, sample_format = site.folder, site.sample_format
     size = _checked_size(manifest)
+    with machine_errors(site.folder):
+        site.folder.mkdir(parents=True, exist_ok=True)
+    # The shards of a set are rendered at the same time, but each of them once.
+    with (
+        file_lock(site.folder / LOCK_FILE, shared=shard[1] > 1),
+        file_lock(site.folder / f"{LOCK_FILE}.{shard[0]}-of-{shard[1]}"),
+    ):
+        return _render_blocks(manifest, size, site, workers, shard)
+
+
+def _render_blocks(
+    manifest: ManifestFile, size: _Size, site: Site, workers: int, shard: tuple[int, int]
+) -> Outcome:
+    folder, sample_format = site.folder, site.sample_format
     journal = RenderJournal(folder, manifest.sha256, sample_format)
     _open_set(manifest, size, folder, sample_format, journal.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
@@ -171,7 +188,7 @@ def _open_set(
     sample_format: SampleFormat,
     there: RenderedHeader | None,
 ) -> None:
-    """Make the folder and its copy of the manifest, or check that they belong to this manifest.
+    """Put a copy of the manifest into the folder, or check that the one there is of this manifest.
 
     Raises:
         InputError: the folder holds another set, or this one in another format.
@@ -191,7 +208,6 @@ def _open_set(
     if same:
         return
     with machine_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         _check_space(size.samples, folder, sample_format)
         copy_file(manifest.path, kept)
 
@@ -311,6 +327,7 @@ def _row(
         clip_gain_db=rendering.clip_gain_db,
         requested=values[0],
         measured=values[1],
+        reasons=reasons_for_null(values[1]),
     )
 
 

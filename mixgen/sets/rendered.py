@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -39,7 +40,8 @@ class FileRow(Record):
     """What is recorded of one rendered file.
 
     `sha256` is of the samples (see `mixgen.audio.formats.file_samples`), `file_sha256` of the
-    bytes. `clip_gain_db` is what the joint clip rule took from every file of the mixture.
+    bytes. `clip_gain_db` is what the joint clip rule took from every file of the mixture. `reasons`
+    says of measured values that are null why they are.
     """
 
     id: str
@@ -54,6 +56,11 @@ class FileRow(Record):
     clip_gain_db: float
     requested: dict[str, float | None]
     measured: dict[str, float | None]
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data, without `reasons` if there are none."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def file_path(mixture: Mixture, name: str, sample_format: SampleFormat) -> str:
@@ -96,13 +103,18 @@ def open_rendered(folder: Path) -> RenderedFile:
     """Open SET/rendered.jsonl: read its header now, and its rows one at a time later.
 
     Raises:
-        InputError: it is missing or its header is not valid.
+        InputError: it is missing, of another schema, or its header is not valid.
     """
     path = folder / RENDERED_FILE
     if not path.is_file():
         raise InputError(f"{folder} has no {RENDERED_FILE}: run `mixgen render` to finish the set.")
     with _remedy():
-        return RenderedFile(path, read_header(path, RenderedHeader))
+        header = read_header(path, RenderedHeader)
+        if header.schema_ != SCHEMA:
+            raise InputError(
+                f"{path} has schema {header.schema_!r}, and this version reads {SCHEMA!r}."
+            )
+        return RenderedFile(path, header)
 
 
 def check_format(record: RenderedFile) -> None:

@@ -1,26 +1,30 @@
 """Verify a rendered set against its manifest, file by file."""
 
+import functools
 import math
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
 from mixgen.audio.formats import SampleFormat, read_file_samples, samples_sha256
 from mixgen.audio.read import AUDIO_SUFFIXES
-from mixgen.core.errors import UsageError
+from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import TEMPORARY_PREFIX, sha256_file
-from mixgen.core.paths import leads_out
+from mixgen.core.paths import as_utf8, leads_out
 from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
+from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.mixture import Mixture
+from mixgen.sets.contents import read_contents
+from mixgen.sets.problem import Problem
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
     RENDERED_FILE,
@@ -35,19 +39,6 @@ _MIXTURES_PER_WORKER = 8
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One file with a problem: missing, altered, unrecorded, inconsistent or unknown."""
-
-    path: str
-    kind: str
-    detail: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON-able data."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
 class _Recorded:
     """A mixture and the rows of its files."""
 
@@ -55,18 +46,37 @@ class _Recorded:
     rows: list[FileRow]
 
 
-def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> list[Problem]:
+def verify_set(
+    folder: str | Path,
+    *,
+    deep: bool = False,
+    roots: Mapping[str, Path | str] | None = None,
+    workers: int = 1,
+) -> list[Problem]:
     """Return every file of the set that is missing, altered or not recorded.
 
-    An empty list means that the set is intact. With `deep`, files are also decoded, and each
-    mixture is compared with the sum of its sources.
+    An empty list means that the set is intact. With `deep`, files are also decoded: each mixture is
+    compared with the sum of its sources, and all that is recorded of a file is found again, except
+    for the versions in the header. What is measured of sources in rooms takes their responses; if
+    those are not here, one problem of the kind "unchecked" says so.
+
+    Args:
+        folder: of the set.
+        deep: whether to decode the files.
+        roots: folder of each corpus with room responses, where `roots.json` in the set or beside it
+            does not have it.
+        workers: threads that verify.
 
     Raises:
         InputError: the folder holds no set, or its records cannot be read.
     """
     folder = Path(folder)
     rendered = RenderedSet(folder)
-    manifest, sample_format = rendered.manifest_file, rendered.format
+    manifest = rendered.manifest_file
+    known_roots = find_roots([folder, folder / MANIFEST_FILE], roots) if deep else None
+    work = functools.partial(
+        _check_mixture, folder, sample_format=rendered.format, roots=known_roots
+    )
     check_format(rendered.record)
     problems = []
     if not manifest.has_sha256(rendered.record.header.manifest_sha256):
@@ -80,35 +90,56 @@ def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> l
             known.append(hash(mixture.id))
             yield _Recorded(mixture, rows.of(mixture.id))
 
-    def check(item: _Recorded) -> list[Problem]:
-        return _check_mixture(folder, item, sample_format, deep=deep)
-
     with ThreadPoolExecutor(max(1, workers)) as pool:
         window = _MIXTURES_PER_WORKER * max(1, workers)
-        checked = bounded_map(check, recorded(), window=window, executor=pool)
+        checked = bounded_map(work, recorded(), window=window, executor=pool)
         for _, found in track(checked, "verifying", manifest.count()):
             problems += found
     if rows.next_id is not None:
         detail = f"mixture {rows.next_id} is not where the manifest has it"
         problems.append(Problem(RENDERED_FILE, "altered", detail))
-    return [*problems, *_unknown_in_set(folder, known)]
+    return [*_unchecked_last(problems), *_unknown_in_set(folder, known)]
+
+
+def _unchecked_last(problems: list[Problem]) -> list[Problem]:
+    """Return the problems, with one for all the mixtures that were not checked."""
+    unchecked = [problem for problem in problems if problem.kind == "unchecked"]
+    others = [problem for problem in problems if problem.kind != "unchecked"]
+    if not unchecked:
+        return others
+    detail = f"what is measured of {len(unchecked)} mixture(s): {unchecked[0].detail}"
+    return [*others, Problem(RENDERED_FILE, "unchecked", detail)]
 
 
 def _check_mixture(
-    folder: Path, item: _Recorded, sample_format: SampleFormat, *, deep: bool
+    folder: Path, item: _Recorded, sample_format: SampleFormat, roots: Roots | None
 ) -> list[Problem]:
-    problems = []
-    rows = {row.path: row for row in item.rows}
-    for name in item.mixture.file_names:
-        path = file_path(item.mixture, name, sample_format)
-        row = rows.get(path)
-        if row is None:
-            problems.append(Problem(path, "unrecorded", f"{RENDERED_FILE} has no line for it"))
-        else:
-            problems += _check_file(folder, item.mixture, row, sample_format)
-    if deep and not problems:
-        problems += _check_sum(folder, item.mixture, sample_format)
-    return [*problems, *_unknown_in_mixture(folder, item.mixture, sample_format)]
+    """Check the files of a mixture, and with `roots` also their contents."""
+    mixture = item.mixture
+    paths = {name: file_path(mixture, name, sample_format) for name in mixture.file_names}
+    problems = list(_check_rows(item.rows, paths))
+    rows = {row.name: row for row in item.rows if row.path == paths.get(row.name)}
+    for row in rows.values():
+        problems += _check_file(folder, mixture, row, sample_format)
+    if roots is not None and not problems:
+        contents = read_contents(folder, mixture, rows, sample_format)
+        problems += contents if isinstance(contents, list) else contents.problems(roots)
+    return [*problems, *_unknown_in_mixture(folder, mixture, paths.values())]
+
+
+def _check_rows(rows: Sequence[FileRow], paths: Mapping[str, str]) -> Iterator[Problem]:
+    """Check that a mixture has one row for each of its files, and no other."""
+    count = Counter(row.name for row in rows if row.path == paths.get(row.name))
+    for name, path in paths.items():
+        if count[name] == 0:
+            yield Problem(path, "unrecorded", f"{RENDERED_FILE} has no line for it")
+        elif count[name] > 1:
+            detail = f"{RENDERED_FILE} has {count[name]} lines for it"
+            yield Problem(path, "misrecorded", detail)
+    for row in rows:
+        if row.path != paths.get(row.name):
+            detail = f"{RENDERED_FILE} has it as {row.name!r}, which is none of the mixture's files"
+            yield Problem(row.path, "misrecorded", detail)
 
 
 def _check_file(
@@ -117,12 +148,15 @@ def _check_file(
     path = folder / row.path
     if not _fits(row, mixture):
         yield Problem(row.path, "altered", "its recorded length, rate or channels do not fit")
-    if leads_out(folder, row.path):
-        yield Problem(row.path, "altered", "a link leads out of the set: remove the link")
-    elif not path.is_file():
-        yield Problem(row.path, "missing", "the file does not exist")
-    elif sha256_file(path) != row.file_sha256:
-        yield Problem(row.path, "altered", _what_changed(path, row, sample_format))
+    try:
+        if leads_out(folder, row.path):
+            yield Problem(row.path, "altered", "a link leads out of the set: remove the link")
+        elif not path.is_file():
+            yield Problem(row.path, "missing", "the file does not exist")
+        elif sha256_file(path) != row.file_sha256:
+            yield Problem(row.path, "altered", _what_changed(path, row, sample_format))
+    except (InputError, OSError) as error:
+        yield Problem(row.path, "unreadable", str(error))
 
 
 def _fits(row: FileRow, mixture: Mixture) -> bool:
@@ -145,29 +179,12 @@ def _what_changed(path: Path, row: FileRow, sample_format: SampleFormat) -> str:
     return "its bytes differ, its samples do not"
 
 
-def _check_sum(folder: Path, mixture: Mixture, sample_format: SampleFormat) -> Iterator[Problem]:
-    files = {
-        name: read_file_samples(
-            folder / file_path(mixture, name, sample_format), sample_format
-        ).astype(np.float64)
-        for name in (mixture.sum_name, *(f.name for f in mixture.source_files if f.is_in_sum))
-    }
-    total = files.pop(mixture.sum_name)
-    if not np.array_equal(total, sum(files.values(), np.zeros_like(total))):
-        path = file_path(mixture, mixture.sum_name, sample_format)
-        yield Problem(path, "inconsistent", "it is not the sum of its sources")
-
-
-def _unknown_in_mixture(
-    folder: Path, mixture: Mixture, sample_format: SampleFormat
-) -> Iterator[Problem]:
+def _unknown_in_mixture(folder: Path, mixture: Mixture, paths: Iterable[str]) -> Iterator[Problem]:
     """Find audio and temporary files in a mixture's folder that do not belong to it."""
-    own = {folder / file_path(mixture, name, sample_format) for name in mixture.file_names}
+    own = {folder / path for path in paths}
     if leads_out(folder, mixture.id):  # each file in it is reported already
         return
-    for path in _files_below(folder / mixture.id):
-        if path not in own:
-            yield from _unknown(path, folder)
+    yield from _unknown_below(folder / mixture.id, folder, own)
 
 
 def _unknown_in_set(folder: Path, known: "array[int]") -> Iterator[Problem]:
@@ -177,20 +194,30 @@ def _unknown_in_set(folder: Path, known: "array[int]") -> Iterator[Problem]:
         others = sorted(entry.name for entry in entries if not _holds(known, hash(entry.name)))
     for name in others:
         path = folder / name
-        for file in _files_below(path) if path.is_dir() and not path.is_symlink() else [path]:
-            yield from _unknown(file, folder)
+        if path.is_dir() and not path.is_symlink():
+            yield from _unknown_below(path, folder)
+        else:
+            yield from _unknown(path, folder)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, one folder after the other; links are not followed."""
-    for parent, folders, files in os.walk(folder):
+def _unknown_below(
+    parent: Path, folder: Path, own: Collection[Path] = frozenset()
+) -> Iterator[Problem]:
+    """Find files that are not `own`, one folder after the other; links are not followed."""
+    failed: list[OSError] = []
+    for below, folders, files in os.walk(parent, onerror=failed.append):
         folders.sort()
-        yield from (Path(parent, name) for name in sorted(files))
+        for path in (Path(below, name) for name in sorted(files)):
+            if path not in own:
+                yield from _unknown(path, folder)
+    for error in failed:
+        if not isinstance(error, FileNotFoundError):  # its files are reported as missing
+            name = as_utf8(Path(error.filename).relative_to(folder))
+            yield Problem(name, "unreadable", f"its files cannot be listed: {error.strerror}")
 
 
 def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
-    # Names that are not UTF-8 are shown with backslashes, so that they can be printed.
-    name = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
+    name = as_utf8(path.relative_to(folder))
     if path.name.startswith(TEMPORARY_PREFIX):
         yield Problem(name, "unknown", "an interrupted run left it")
     elif path.suffix.lower() in AUDIO_SUFFIXES:
@@ -200,20 +227,6 @@ def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
 def _holds(ordered: "array[int]", number: int) -> bool:
     index = bisect_left(ordered, number)
     return index < len(ordered) and ordered[index] == number
-
-
-def verdict(folder: Path, problems: Sequence[Problem]) -> str:
-    """Return one sentence: how many problems there are, and what to do about them."""
-    unknown = sum(problem.kind == "unknown" for problem in problems)
-    parts = []
-    if unknown < len(problems):
-        parts.append(
-            f"{len(problems) - unknown} file(s) of {folder} are not as recorded: "
-            "`mixgen render` with its manifest repairs them"
-        )
-    if unknown:
-        parts.append(f"{unknown} file(s) in {folder} are in no record: remove them")
-    return "; ".join(parts) + "."
 
 
 def parse_tolerances(words: Iterable[str]) -> dict[str, float]:

@@ -1,6 +1,9 @@
 """A tiny corpus of tones and noise bursts, and short ways to draw and render from it."""
 
+import builtins
 import copy
+import errno
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,6 +127,34 @@ class RunMixgen(Protocol):
     """Runs the command `mixgen` in this process, as a user would."""
 
     def __call__(self, *words: object) -> Answer: ...
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, call: str, *paths: Path) -> None:
+    """Make `open` or `os.scandir` fail at some paths, as for a user without the permission.
+
+    The tests may run as root, who may read everything.
+    """
+    module = builtins if call == "open" else os
+    allowed = getattr(module, call)
+
+    def checked(path: Any, *rest: Any, **options: Any) -> Any:
+        if path in paths or path in map(str, paths):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return allowed(path, *rest, **options)
+
+    monkeypatch.setattr(module, call, checked)
+
+
+def flac_that_claims(path: Path, frames: int) -> Path:
+    """Write a FLAC file of a second whose header claims another length."""
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, 8000)
+    soundfile.write(path, noise, 8000)
+    content = bytearray(path.read_bytes())
+    # The length is the last 36 of the 64 bits at byte 18 (RFC 9639, 8.2).
+    bits = int.from_bytes(content[18:26], "big") >> 36 << 36 | frames
+    content[18:26] = bits.to_bytes(8, "big")
+    path.write_bytes(content)
+    return path
 
 
 def tone(frequency: float, seconds: float, rate: int, seed: int) -> np.ndarray:

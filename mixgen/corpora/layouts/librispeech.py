@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mixgen.core.vocabulary import Kind
-from mixgen.corpora.layout import Found, Layout, audio_files
+from mixgen.corpora.layout import SPLITS, Found, Layout, audio_files
 
 _UTTERANCE = re.compile(r"(?P<speaker>\d+)-(?P<chapter>\d+)-\d+")
 
@@ -34,10 +34,13 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 
 def _subset(root: Path, path: Path, speaker: str) -> str:
-    """Return the name of the folder above the speaker's, which may be the root."""
+    """Return the name of the folder above the speaker's, which may be the root, if it is a subset.
+
+    The names of subsets begin with that of a split, as in train-clean-100.
+    """
     parts = (root.resolve().name, *path.parts)
-    above = parts.index(speaker) - 1 if speaker in parts else 0
-    return parts[max(above, 0)]
+    above = parts.index(speaker, 1) - 1 if speaker in path.parts else 0
+    return parts[above] if parts[above].partition("-")[0] in SPLITS else ""
 
 
 def _transcripts(path: Path) -> dict[str, str]:

@@ -6,7 +6,6 @@ Layout source: Rafii et al., "MUSDB18-HQ", 2019, doi:10.5281/zenodo.3338373.
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixgen.core.errors import InputError
 from mixgen.core.vocabulary import Kind
 from mixgen.corpora.layout import SPLITS, Found, Layout, audio_files
 from mixgen.corpora.musdb_mp4 import song_name, stem_mp4_files
@@ -15,22 +14,26 @@ _STEMS = ("vocals", "drums", "bass", "other")
 
 
 def _find(root: Path, _kind: Kind) -> Iterator[Found]:
-    _refuse_compressed(root)
+    decoded = set()
     for path in audio_files(root):
         if path.stem in _STEMS and len(path.parts) > 1:
             song = path.parent
+            decoded.add(song.name)
             split = SPLITS.get(song.parent.name or root.resolve().name, "")
             yield Found(path.as_posix(), "music", path.stem, group=song.as_posix(), split=split)
-
-
-def _refuse_compressed(root: Path) -> None:
-    """Raise an InputError for the first compressed song that is not decoded beside itself."""
     for path in stem_mp4_files(root):
-        if not (path.with_name(song_name(path)) / "vocals.wav").is_file():
-            raise InputError(
-                f"{path} is a compressed song, which this layout cannot read: decode all songs "
-                f"once with `mixgen convert {root} --out FOLDER` and index FOLDER."
-            )
+        if song_name(path) not in decoded:
+            yield _compressed(path, root)
+
+
+def _compressed(path: Path, root: Path) -> Found:
+    """Return a compressed song, whose stems are decoded nowhere below the root."""
+    reason = (
+        f"{path} is a compressed song, which this layout cannot read: decode all songs once with "
+        f"`mixgen convert {root} --out FOLDER` and index FOLDER."
+    )
+    below = path.relative_to(root).as_posix()
+    return Found(below, "music", "", group=below, unusable=reason)
 
 
 LAYOUT = Layout(

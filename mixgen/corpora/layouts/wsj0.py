@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mixgen.core.errors import InputError
 from mixgen.core.vocabulary import Kind
-from mixgen.corpora.layout import Found, Layout, audio_files
+from mixgen.corpora.layout import Found, Layout, audio_files, files_named
 
 # Some converters keep the suffix .wv1; .wv2 is the second microphone.
 _UTTERANCE = re.compile(r"(?P<session>(?P<talker>\w{3})\w{3})\w{2}(\.wv1)?", re.IGNORECASE)
@@ -32,10 +32,10 @@ def _find(root: Path, _kind: Kind) -> Iterator[Found]:
 
 def _refuse_sphere(root: Path) -> None:
     """Raise an InputError if the utterances are still in the compressed files of the discs."""
-    sphere = next((path for path in root.rglob("*") if path.suffix.lower() == ".wv1"), None)
+    sphere = files_named(root, ".wv1")
     if sphere:
         raise InputError(
-            f"{sphere} is a compressed SPHERE file, which this layout cannot read: convert every "
+            f"{sphere[0]} is a compressed SPHERE file, which this layout cannot read: convert all "
             ".wv1, as in `sph2pipe -f wav 01to030v.wv1 01to030v.wav`, and index again."
         )
 

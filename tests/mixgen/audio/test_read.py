@@ -8,13 +8,15 @@ import soundfile
 
 from mixgen.audio.read import (
     audio_info,
-    is_cut_wav,
+    is_cut_short,
+    peak,
     read_audio,
     read_excerpt,
     resample,
     to_channels,
 )
 from mixgen.core.errors import InputError
+from tests.mixgen.conftest import flac_that_claims
 
 
 @pytest.fixture
@@ -90,6 +92,33 @@ def test_floats_above_full_scale_are_kept(tmp_path: Path) -> None:
     assert np.abs(read_audio(path)[0]).max() == 3.5
 
 
+@pytest.mark.parametrize("value", [1e3, -1e3])
+def test_sixty_decibels_above_full_scale_are_the_most(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.array([0.0, value, 0.0]), 8000, subtype="DOUBLE")
+    assert peak(read_excerpt(path, 0.0, 1.0, to_end=True)[0]) == 1e3
+    soundfile.write(path, np.array([0.0, value * 1.001, 0.0]), 8000, subtype="DOUBLE")
+    with pytest.raises(InputError, match=r"has a peak of 1e\+03, and 1000 \(\+60 dB full scale\)"):
+        read_excerpt(path, 0.0, 1.0, to_end=True)
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"), [(3999, "3999 Hz"), (768_001, "768001 Hz"), (2**31 - 1, "2147483647 Hz")]
+)
+def test_rates_that_no_audio_has_are_refused(tmp_path: Path, rate: int, words: str) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), rate)
+    for read in (read_audio, audio_info):
+        with pytest.raises(InputError, match=f"claims a sample rate of {words}"):
+            read(tmp_path / "a.wav")
+
+
+def test_lengths_that_the_file_cannot_hold_are_refused(tmp_path: Path) -> None:
+    path = flac_that_claims(tmp_path / "a.flac", 2**36 - 1)
+    for read in (read_audio, audio_info):
+        with pytest.raises(InputError, match=r"claims 68719476735 samples, which its \d+ bytes"):
+            read(path)
+
+
 def test_a_truncated_flac_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cut.flac"
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 20000)
@@ -99,17 +128,22 @@ def test_a_truncated_flac_is_refused(tmp_path: Path) -> None:
         read_audio(path)
 
 
-def test_a_cut_wav_is_detected(ramp: Path) -> None:
-    assert not is_cut_wav(ramp)
-    ramp.write_bytes(ramp.read_bytes()[:-100])
-    assert is_cut_wav(ramp)
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "AIFF", "big-endian WAV"])
+def test_a_cut_file_is_detected(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a"
+    order = "BIG" if kind.startswith("big") else "FILE"
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 1001)
+    soundfile.write(path, noise, 8000, "PCM_24", order, format=kind.split()[-1])
+    assert not is_cut_short(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert is_cut_short(path)
 
 
 def test_a_streamed_wav_is_not_cut(ramp: Path) -> None:
     content = bytearray(ramp.read_bytes())
     content[4:8] = b"\xff\xff\xff\xff"
     ramp.write_bytes(content)
-    assert not is_cut_wav(ramp)
+    assert not is_cut_short(ramp)
 
 
 def test_mean_to_mono_and_copies_to_stereo() -> None:

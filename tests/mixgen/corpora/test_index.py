@@ -1,5 +1,6 @@
 """Indexing: what layouts read from paths, what is measured, and which files are refused and why."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import sha256_file
 from mixgen.corpora.index import SplitPlan, assign_splits, index_corpus, parse_parts
 from mixgen.corpora.layout import Found, get_layout, layouts
+from tests.mixgen.conftest import flac_that_claims, forbid
 
 
 def _sound(path: Path, frames: int = 4000, channels: int = 1) -> Path:
@@ -66,6 +68,26 @@ def test_librispeech_without_chapter_folders_is_found(tmp_path: Path) -> None:
     _sound(tmp_path / "train-clean-100/19/19-198-0001.flac")
     (found,) = get_layout("librispeech").find(tmp_path, "speech")
     assert (found.label, found.group, found.split) == ("19", "19-198", "train-clean-100")
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "split"),
+    [
+        ("corpus", "19/198/19-198-0001.flac", ""),
+        ("corpus", "19-198-0001.flac", ""),
+        ("19", "198/19-198-0001.flac", ""),
+        ("LibriSpeech", "books/19/198/19-198-0001.flac", ""),
+        ("dev-clean", "19/198/19-198-0001.flac", "dev-clean"),
+        ("corpus", "valid/19/19-198-0001.flac", "valid"),
+        ("19", "test-other/19/198/19-198-0001.flac", "test-other"),
+    ],
+)
+def test_librispeech_takes_no_other_folder_for_a_subset(
+    tmp_path: Path, root: str, path: str, split: str
+) -> None:
+    _sound(tmp_path / root / path)
+    (found,) = get_layout("librispeech").find(tmp_path / root, "speech")
+    assert (found.label, found.split) == ("19", split)
 
 
 def test_librispeech_splits_of_a_real_excerpt_share_no_speaker(real_data: Path) -> None:
@@ -156,6 +178,35 @@ def _another_kind_of_file(path: Path) -> None:
     path.write_bytes(b"%PDF-1.4 " * 100)
 
 
+def _too_fast(path: Path) -> None:
+    soundfile.write(path, np.full(100, 0.1), 2_000_000_000)
+
+
+def _too_slow(path: Path) -> None:
+    soundfile.write(path, np.full(8000, 0.1), 1)
+
+
+def _too_long(path: Path) -> None:
+    flac_that_claims(path.with_suffix(".flac"), 68_719_476_735)
+
+
+def _of_no_length(path: Path) -> None:
+    flac_that_claims(path.with_suffix(".flac"), 0)
+
+
+def _too_loud(path: Path) -> None:
+    soundfile.write(path, np.array([0.1, -1e300]), 8000, subtype="DOUBLE")
+
+
+def _truncated_aiff(path: Path) -> None:
+    path = path.with_suffix(".aiff")
+    _sound(path).write_bytes(path.read_bytes()[:-1000])
+
+
+def _dangling_link(path: Path) -> None:
+    path.symlink_to(path.parent / "none.wav")
+
+
 def _link_out(path: Path) -> None:
     outside = _sound(path.parent.parent / "outside.wav")
     path.symlink_to(outside)
@@ -170,6 +221,13 @@ BAD_FILES: dict[Callable[[Path], object], str] = {
     _silent: "is digital silence",
     _another_kind_of_file: "is not audio that can be read",
     _link_out: "leads out of",
+    _dangling_link: "does not exist",
+    _too_fast: "claims a sample rate of 2000000000 Hz: from 4000 to 768000 Hz are allowed",
+    _too_slow: "claims a sample rate of 1 Hz",
+    _too_long: "claims 68719476735 samples, which its",
+    _of_no_length: "does not say how long it is",
+    _too_loud: "has a peak of 1e+300, and 1000 (+60 dB full scale) is the most",
+    _truncated_aiff: "is cut short",
 }
 
 
@@ -185,6 +243,68 @@ def test_bad_files_are_refused_with_the_reason(
     ((path, reason),) = index.refused
     assert path.startswith("bad.")
     assert words in reason
+
+
+def test_files_that_do_not_fit_into_the_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sound(tmp_path / "long.wav")
+    _sound(tmp_path / "short.wav", frames=1000)
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 16}
+    monkeypatch.setattr("mixgen.corpora.index.os.sysconf", pages.__getitem__)
+    index = index_corpus(get_layout("folder"), tmp_path, corpus="c")
+    assert [row.path for row in index.rows] == ["short.wav"]
+    ((path, reason),) = index.refused
+    assert path == "long.wav"
+    assert "of memory to be measured, and this machine has 0 GB: cut it into parts" in reason
+
+
+@pytest.mark.parametrize("rate", [4000, 768_000])
+def test_the_highest_and_the_lowest_rate_are_accepted(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(rate, 0.1), rate)
+    (row,) = index_corpus(get_layout("folder"), tmp_path, corpus="c").rows
+    assert (row.sample_rate, row.duration_s) == (rate, 1.0)
+
+
+def test_silence_with_one_click_is_accepted(tmp_path: Path) -> None:
+    """FLAC holds 341 samples of silence in a byte, the most of all formats."""
+    click = np.zeros(600 * 8000)
+    click[9] = 0.5
+    soundfile.write(tmp_path / "a.flac", click, 8000)
+    assert (tmp_path / "a.flac").stat().st_size < len(click) / 300
+    (row,) = index_corpus(get_layout("folder"), tmp_path, corpus="c").rows
+    assert row.duration_s == 600.0
+
+
+def test_folders_that_cannot_be_read_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/good.wav", "b/lost.wav", "c/deeper/lost.wav"):
+        _sound(tmp_path / name)
+    forbid(monkeypatch, "scandir", tmp_path / "b", tmp_path / "c/deeper")
+    index = index_corpus(get_layout("folder"), tmp_path, corpus="c")
+    assert [row.path for row in index.rows] == ["a/good.wav"]
+    reason = "cannot be read: Permission denied."
+    assert sorted(index.refused) == [("b", reason), ("c/deeper", reason)]
+
+
+def test_a_root_that_cannot_be_read_is_not_said_to_be_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sound(tmp_path / "a.wav")
+    forbid(monkeypatch, "scandir", tmp_path)
+    with pytest.raises(InputError, match=r"No audio below .*, where folders cannot be read: \."):
+        index_corpus(get_layout("folder"), tmp_path, corpus="c")
+
+
+def test_files_that_cannot_be_read_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sound(tmp_path / "a.wav")
+    forbid(monkeypatch, "open", _sound(tmp_path / "b.wav"))
+    index = index_corpus(get_layout("folder"), tmp_path, corpus="c")
+    assert [row.path for row in index.rows] == ["a.wav"]
+    assert index.refused == [("b.wav", f"Cannot read {tmp_path / 'b.wav'}: Permission denied.")]
 
 
 def test_floats_above_full_scale_are_accepted(tmp_path: Path) -> None:
@@ -227,14 +347,17 @@ def test_the_order_of_the_file_system_does_not_matter(
     first = index_corpus(get_layout("folder"), tmp_path, corpus="c")
     listed = os.scandir
 
-    class Backwards(list):  # type: ignore[type-arg]
-        def __enter__(self) -> "Backwards":
-            return self
+    class Backwards(contextlib.nullcontext[None]):
+        def __init__(self, path: Path) -> None:
+            super().__init__()
+            self._entries = sorted(listed(path), key=lambda entry: entry.name, reverse=True)
 
-        def __exit__(self, *_: object) -> None:
-            pass
+        def __next__(self) -> os.DirEntry[str]:
+            if not self._entries:
+                raise StopIteration
+            return self._entries.pop(0)
 
-    monkeypatch.setattr(os, "scandir", lambda path: Backwards(reversed(list(listed(path)))))
+    monkeypatch.setattr(os, "scandir", Backwards)
     assert index_corpus(get_layout("folder"), tmp_path, corpus="c") == first
 
 

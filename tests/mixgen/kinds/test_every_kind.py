@@ -215,7 +215,7 @@ def check(roomy: Corpus, contents: Contents) -> Callable[[Recipe, Path], None]:
         assert manifest.mixtures == drawn
         outcome = render_set(path, folder / "set", roots=roomy.roots)
         assert outcome.failures == []
-        assert verify_set(folder / "set", deep=True) == []
+        assert verify_set(folder / "set", deep=True, roots=roomy.roots) == []
         for row in open_rendered(folder / "set"):
             asked, got = row.requested.get("level_db"), row.measured.get("level_db")
             if asked is None or got is None or min(asked, got) < QUIETEST_DB:

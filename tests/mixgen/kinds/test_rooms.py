@@ -8,9 +8,18 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
-from mixgen.acoustics.rir import convolve, direct_to_reverberant_db, reverberation_time_s, rir_part
+from mixgen.acoustics.rir import (
+    NO_T60,
+    convolve,
+    direct_to_reverberant_db,
+    extrapolated_t60_s,
+    reverberation_time_s,
+    rir_part,
+)
 from mixgen.audio.formats import FORMATS
+from mixgen.audio.read import read_audio
 from mixgen.core.errors import InputError
+from mixgen.core.files import sha256_file
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.file import read_manifest, write_manifest
@@ -20,7 +29,7 @@ from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
-from tests.mixgen.conftest import Corpus, DecayingNoise, MakeRecipe
+from tests.mixgen.conftest import ROOM_RATE, Corpus, DecayingNoise, MakeRecipe, RunMixgen
 
 RATE = 16000
 T60_S = 0.08
@@ -68,7 +77,7 @@ def test_references_on_disk(roomy: Corpus, speech_recipe: MakeRecipe, tmp_path: 
     manifest = read_manifest(path)
     outcome = render_set(path, tmp_path / "set", roots=roomy.roots)
     assert outcome.failures == []
-    assert verify_set(tmp_path / "set", deep=True) == []
+    assert verify_set(tmp_path / "set", deep=True, roots=roomy.roots) == []
     mixture = manifest.mixtures[0]
     assert mixture.targets == ["s1_early", "s2_early"]
     folder = tmp_path / "set" / mixture.id
@@ -124,6 +133,108 @@ def test_early_part_ends_in_time(decaying: DecayingNoise) -> None:
 def test_reverberation_time_of_decaying_noise(decaying: DecayingNoise, t60_s: float) -> None:
     measured = [reverberation_time_s(decaying(t60_s, RATE, seed=s), RATE) for s in range(5)]
     assert np.mean([m for m in measured if m]) == pytest.approx(t60_s, rel=0.07)
+
+
+def with_noise(response: np.ndarray, noise_db: float) -> np.ndarray:
+    """Return a response (channels, taps) with noise that much above its loudest 10 ms."""
+    block = RATE // 100
+    taps = response.shape[1] // block * block
+    loudest = np.square(response[0, :taps]).reshape(-1, block).mean(axis=1).max()
+    noise = np.random.default_rng(9).standard_normal(response.shape)
+    return response + noise * np.sqrt(loudest) * 10 ** (noise_db / 20)
+
+
+@pytest.mark.parametrize("t60_s", [0.3, 0.6])
+def test_reverberation_time_is_measured_above_noise_only(
+    decaying: DecayingNoise, t60_s: float
+) -> None:
+    response = np.pad(decaying(t60_s, RATE), ((0, 0), (0, RATE)))
+    clear = reverberation_time_s(with_noise(response, -60.0), RATE)
+    assert clear == pytest.approx(t60_s, rel=0.15)
+    for noise_db in (-30.0, -20.0, -10.0):
+        noisy = with_noise(response, noise_db)
+        assert reverberation_time_s(noisy, RATE) is None
+        wrong_s = extrapolated_t60_s(noisy, RATE)
+        assert wrong_s is not None
+        assert wrong_s > 1.2 * t60_s
+
+
+@pytest.mark.parametrize(("part", "measured"), [(0.9, True), (0.7, True), (0.5, False)])
+def test_reverberation_time_of_a_response_that_is_cut(
+    decaying: DecayingNoise, part: float, measured: bool
+) -> None:
+    """It decays by 60 dB in T60, so half of it decays by 30."""
+    response = decaying(0.6, RATE)[:, : round(part * 0.6 * RATE)]
+    assert (reverberation_time_s(response, RATE) is not None) == measured
+
+
+# Without the condition: 0.19, 6.81, 0.63, 0.62 and 8.34 s, from 0.10, 0.89, 1.00, 1.00 and 1.37 s.
+REAL_T60_S = {
+    "lhotse-rirs-noises/real_8ch.wav": None,
+    "openair-python-acoustics/living_room_1.wav": None,
+    "spatialaudio-clap/rir_clap.wav": 0.63,
+    "speechbrain-rirs/rir1.wav": 0.62,
+    "speechbrain-rirs/rir2.wav": None,
+}
+
+
+@pytest.mark.parametrize(("name", "t60_s"), REAL_T60_S.items())
+def test_reverberation_times_of_real_responses(
+    real_data: Path, name: str, t60_s: float | None
+) -> None:
+    response, rate = read_audio(real_data / "rir" / name)
+    found = reverberation_time_s(response, rate)
+    assert found == (t60_s and pytest.approx(t60_s, abs=0.005))
+
+
+def test_a_set_says_why_no_reverberation_time_was_measured(
+    roomy: Corpus, speech_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    rows = []
+    for row in roomy.rows:
+        if row.kind == "rir":
+            path = tmp_path / "rooms" / row.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            response, _ = read_audio(roomy.roots["rooms"] / row.path)
+            soundfile.write(path, with_noise(response, -20.0).T, ROOM_RATE, subtype="FLOAT")
+            row = row.model_copy(update={"sha256": sha256_file(path)})
+        rows.append(row)
+    recipe, roots = reverberant(speech_recipe), {**roomy.roots, "rooms": tmp_path / "rooms"}
+    path = tmp_path / "m.jsonl"
+    write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, roots))
+    assert render_set(path, tmp_path / "set", roots=roots).failures == []
+    for row in open_rendered(tmp_path / "set"):
+        in_room = row.name in ("s1", "s2")
+        assert row.reasons == ({"t60_s": NO_T60} if in_room else {})
+        assert ("reasons" in row.as_dict()) == in_room
+        assert not in_room or row.measured["t60_s"] is None
+    assert verify_set(tmp_path / "set", deep=True, roots=roots) == []
+
+
+def test_what_is_measured_in_rooms_is_not_said_to_be_right_without_their_responses(
+    roomy: Corpus, speech_recipe: MakeRecipe, mixgen: RunMixgen, tmp_path: Path
+) -> None:
+    recipe = reverberant(speech_recipe)
+    path, folder = tmp_path / "manifest.jsonl", tmp_path / "sets" / "rooms"
+    write_manifest(path, draw_header(recipe, roomy.rows), drawn(roomy, recipe))
+    render_set(path, folder, roots=roomy.roots)
+    (problem,) = verify_set(folder, deep=True)
+    assert (problem.path, problem.kind) == ("rendered.jsonl", "unchecked")
+    assert problem.detail.startswith(
+        "what is measured of 8 mixture(s): The root of the corpus 'rooms' is unknown"
+    )
+    answer = mixgen("verify", folder, "--deep")
+    assert answer.exit_code == 0
+    assert answer.out.splitlines()[-1] == (
+        f"{folder} is as recorded, except for what could not be checked."
+    )
+    words = ("verify", folder, "--deep", "--root", f"rooms={roomy.roots['rooms']}")
+    assert mixgen(*words).out == f"{folder} is whole.\n"
+    record = folder / "rendered.jsonl"
+    record.write_text(record.read_text().replace('"drr_db": ', '"drr_db": 1', 1))
+    answer = mixgen(*words)
+    assert answer.exit_code == 3
+    assert "its measured drr_db is " in answer.out
 
 
 def test_a_single_sample_has_no_reverberation() -> None:

@@ -20,14 +20,15 @@ import mixgen.render.set
 from mixgen.audio.formats import FORMATS, SampleFormat, read_file_samples, samples_sha256
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import sha256_file
+from mixgen.core.locks import file_lock
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.journal import Block
-from mixgen.render.set import BlockOutcome, parse_shard, render_set
+from mixgen.render.set import LOCK_FILE, BlockOutcome, parse_shard, render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
-from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo
+from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo, forbid
 
 
 def _check_sums(folder: Path, sample_format: SampleFormat) -> None:
@@ -315,6 +316,57 @@ def test_altered_source_fails_its_mixtures_alone(
     assert verify_set(tmp_path / "set", deep=True) == []
 
 
+def test_a_source_that_cannot_be_read_fails_its_mixtures_alone(
+    corpus: Corpus,
+    drawn: tuple[Path, Manifest],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, manifest = drawn
+    used = manifest.mixtures[0].sources[0].events[0].path
+    source = corpus.roots["speech"] / used
+    with monkeypatch.context() as context:
+        forbid(context, "open", source)
+        outcome = render_set(path, tmp_path / "set", roots=corpus.roots)
+    failed = {m.id for m in manifest.mixtures if used in {s.events[0].path for s in m.sources}}
+    reason = f"Cannot read {source}: Permission denied."
+    assert outcome.failures == [(m.id, reason) for m in manifest.mixtures if m.id in failed]
+    assert render_set(path, tmp_path / "set", roots=corpus.roots).failures == []
+    assert verify_set(tmp_path / "set", deep=True) == []
+
+
+def test_a_file_of_the_set_that_cannot_be_read_is_written_again(
+    render_to: RenderTo, tmp_path: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render_to(tmp_path)
+    whole = contents(tmp_path)
+    with monkeypatch.context() as context:
+        forbid(context, "open", tmp_path / "train-000000" / "s1.flac")
+        assert render_to(tmp_path).written == 1
+    assert contents(tmp_path) == whole
+
+
+@pytest.mark.parametrize("value", [1e300, -1e4])
+def test_a_source_that_is_too_loud_fails_its_mixture(
+    speech_recipe: MakeRecipe, corpus: Corpus, tmp_path: Path, value: float
+) -> None:
+    """An index that is older than the limit may list it."""
+    loud = np.full(8000, 0.1)
+    loud[100] = value
+    soundfile.write(tmp_path / "loud.wav", loud, 8000, subtype="DOUBLE")
+    row = next(row for row in corpus.rows if row.kind == "speech")
+    listed = {"corpus": "c", "path": "loud.wav", "sha256": sha256_file(tmp_path / "loud.wav")}
+    rows = [row.model_copy(update={**listed, "duration_s": 1.0, "sample_rate": 8000})]
+    source = {"name": "s", "kind": "speech", "snr": ["const", 0]}
+    splits = {"any": {"mixtures": 1, "sources": {}}}
+    recipe = speech_recipe(sources=[source], splits=splits)
+    roots = {"c": tmp_path}
+    path = tmp_path / "m.jsonl"
+    write_manifest(path, draw_header(recipe, rows), draw_mixtures(recipe, rows, roots))
+    ((_, reason),) = render_set(path, tmp_path / "set", roots=roots).failures
+    assert f"loud.wav has a peak of {abs(value):.3g}, and 1000 (+60 dB full scale)" in reason
+
+
 def _render_and_be_killed(manifest: Path, folder: Path, wait_for: int) -> None:
     command = [sys.executable, "-m", "mixgen.cli", "render", manifest, "--out", folder]
     process = subprocess.Popen([*map(str, command), "--workers", "1"], stderr=subprocess.DEVNULL)
@@ -348,6 +400,38 @@ def test_killed_run_goes_on_to_the_same_bytes(
     assert outcome.written < 400
     render_set(path, tmp_path / "whole", roots=corpus.roots)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_a_second_run_in_one_folder_is_refused(
+    render_to: RenderTo, tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "whole")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    words = f"Another run is at work in {folder}: wait until it ends, or choose another folder"
+    with file_lock(folder / LOCK_FILE):
+        for shard in ((1, 1), (1, 2)):
+            with pytest.raises(MachineError, match=words):
+                render_to(folder, shard=shard)
+    assert list(folder.iterdir()) == []
+    render_to(folder)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_shards_run_at_the_same_time_and_each_once(
+    render_to: RenderTo, tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "whole")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    with file_lock(folder / LOCK_FILE, shared=True), file_lock(folder / f"{LOCK_FILE}.1-of-2"):
+        for shard in ((1, 1), (1, 2)):
+            with pytest.raises(MachineError, match="Another run is at work in"):
+                render_to(folder, shard=shard)
+        assert render_to(folder, shard=(2, 2)).written > 0
+    render_to(folder, shard=(1, 2))
+    assert contents(folder) == contents(tmp_path / "whole")
 
 
 def test_a_full_disk_is_refused_before_the_work(

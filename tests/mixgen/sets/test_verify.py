@@ -2,18 +2,22 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
+from mixgen.audio.formats import samples_sha256
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
 from mixgen.render.set import render_set
-from mixgen.sets.verify import Problem, verdict, verify_set
-from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
+from mixgen.sets.problem import Problem, verdict
+from mixgen.sets.verify import verify_set
+from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe, forbid
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +128,9 @@ def test_a_record_of_another_file_does_not_stand_in(rendered: Path) -> None:
 
     _edit_rows(rendered, swap)
     (rendered / "train-000000/s1.wav").unlink()
-    (problem,) = verify_set(rendered)
+    problem, other = verify_set(rendered)
     assert (problem.path, problem.kind) == ("train-000000/s1.wav", "unrecorded")
+    assert (other.path, other.kind) == ("train-000000/s2.wav", "misrecorded")
 
 
 def test_deep_finds_a_mixture_that_is_not_the_sum(rendered: Path) -> None:
@@ -133,11 +138,130 @@ def test_deep_finds_a_mixture_that_is_not_the_sum(rendered: Path) -> None:
     samples, rate = soundfile.read(path, dtype="int16")
     samples[100] += 1
     soundfile.write(path, samples, rate, subtype="PCM_16")
-    _edit_rows(rendered, lambda rows: rows[1].update(file_sha256=sha256_file(path)))
+    sha256 = samples_sha256(samples[:, None])
+    hashes = {"file_sha256": sha256_file(path), "sha256": sha256}
+    _edit_rows(rendered, lambda rows: rows[1].update(hashes))
     assert verify_set(rendered) == []
     detail = "it is not the sum of its sources"
     assert verify_set(rendered, deep=True) == [
         Problem("train-000000/mixture.wav", "inconsistent", detail)
+    ]
+
+
+def _level(row: dict[str, Any]) -> None:
+    row["measured"]["level_db"] += 0.01
+
+
+def _request(row: dict[str, Any]) -> None:
+    row["requested"]["snr_db"] -= 3.0
+
+
+def _no_value(row: dict[str, Any]) -> None:
+    del row["measured"]["energy_ratio_db"]
+
+
+def _more_values(row: dict[str, Any]) -> None:
+    row["measured"]["t60_s"] = 0.5
+
+
+def _null(row: dict[str, Any]) -> None:
+    row["measured"]["snr_db"] = None
+
+
+def _peak(row: dict[str, Any]) -> None:
+    row["peak"] += 0.001
+
+
+def _hash(row: dict[str, Any]) -> None:
+    row["sha256"] = "0" * 64
+
+
+def _gain(row: dict[str, Any]) -> None:
+    row["clip_gain_db"] = -1.0
+
+
+def _reason(row: dict[str, Any]) -> None:
+    row["reasons"] = {"level_db": "no reason"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (_level, r"its measured level_db is -\d+\.\d+, not -\d+\.\d+"),
+        (_request, r"its requested snr_db is [-\d.]+, not [-\d.]+"),
+        (_no_value, "its measured energy_ratio_db is missing"),
+        (_more_values, "its measured t60_s is recorded"),
+        (_null, "its measured snr_db is [-0-9.]+, not null"),
+        (_peak, r"its peak is 0\.\d+, not 0\.\d+"),
+        (_hash, "its samples are not those recorded"),
+        (_gain, "its clip gain is not that of the mixture"),
+        (_reason, "its reasons are not those of its values"),
+    ],
+)
+def test_deep_finds_a_record_that_was_edited(
+    rendered: Path, corpus: Corpus, edit: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    before = (rendered / "rendered.jsonl").read_text()
+    _edit_rows(rendered, lambda rows: edit(rows[3]))  # s2 of train-000000
+    assert verify_set(rendered) == []
+    (problem,) = verify_set(rendered, deep=True)
+    assert problem.kind == "misrecorded"
+    assert problem.path.startswith("train-000000/")
+    assert re.fullmatch(words, problem.detail)
+    (rendered / "rendered.jsonl").unlink()  # the remedy
+    render_set(rendered / "manifest.jsonl", rendered, roots=corpus.roots)
+    assert (rendered / "rendered.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_clip_gain_of_every_file_that_was_not_there(rendered: Path, deep: bool) -> None:
+    def edit(rows: list[dict[str, Any]]) -> None:
+        for row in rows[1:5]:
+            row["clip_gain_db"] = -1.0
+
+    _edit_rows(rendered, edit)
+    detail = "its clip gain is not that of the mixture"
+    problem = Problem("train-000000/mixture.wav", "misrecorded", detail)
+    assert verify_set(rendered, deep=deep) == [problem] * deep
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_duplicate_and_renamed_rows(rendered: Path, deep: bool) -> None:
+    _edit_rows(rendered, lambda rows: rows.insert(2, rows[2]))
+    detail = "rendered.jsonl has 2 lines for it"
+    twice = [Problem("train-000000/s1.wav", "misrecorded", detail)]
+    assert verify_set(rendered, deep=deep) == twice
+    _edit_rows(rendered, lambda rows: rows[2].update(name="s2"))
+    other = "rendered.jsonl has it as 's2', which is none of the mixture's files"
+    renamed = Problem("train-000000/s1.wav", "misrecorded", other)
+    assert verify_set(rendered, deep=deep) == [renamed]
+    _edit_rows(rendered, lambda rows: rows.pop(3))
+    none = Problem("train-000000/s1.wav", "unrecorded", "rendered.jsonl has no line for it")
+    assert verify_set(rendered, deep=deep) == [none, renamed]
+
+
+def test_a_record_of_another_schema(rendered: Path) -> None:
+    _edit_rows(rendered, lambda rows: rows[0].update(schema="rendered/9"))
+    with pytest.raises(
+        InputError, match="has schema 'rendered/9', and this version reads 'rendered/1'"
+    ):
+        verify_set(rendered)
+
+
+def test_files_and_folders_that_cannot_be_read(
+    rendered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, folder = rendered / "train-000001" / "s1.wav", rendered / "train-000002"
+    (rendered / "test-000000" / "s1.wav").unlink()
+    (rendered / "more").mkdir()
+    forbid(monkeypatch, "open", file)
+    forbid(monkeypatch, "scandir", folder, rendered / "more")
+    denied = "its files cannot be listed: Permission denied"
+    assert verify_set(rendered, deep=True, workers=2) == [
+        Problem("train-000001/s1.wav", "unreadable", f"Cannot read {file}: Permission denied."),
+        Problem("train-000002", "unreadable", denied),
+        Problem("test-000000/s1.wav", "missing", "the file does not exist"),
+        Problem("more", "unreadable", denied),
     ]
 
 
@@ -175,7 +299,7 @@ KEPT = [
 def test_files_in_no_record(rendered: Path, deep: bool) -> None:
     for name in (*UNKNOWN, *KEPT):
         (rendered / name).parent.mkdir(parents=True, exist_ok=True)
-        (rendered / name).write_bytes(b"words")
+        (rendered / name).write_bytes(b"{}")
     found = verify_set(rendered, deep=deep, workers=2)
     assert {problem.kind for problem in found} == {"unknown"}
     assert {problem.path: problem.detail for problem in found} == UNKNOWN
@@ -225,9 +349,14 @@ def test_verdict_says_what_helps() -> None:
     gone, unknown = Problem("a/s1.wav", "missing", ""), Problem("b", "unknown", "")
     repairs = "file(s) of SET are not as recorded: `mixgen render` with its manifest repairs them"
     assert verdict(Path("SET"), [gone]) == f"1 {repairs}."
-    assert verdict(Path("SET"), [gone, unknown, gone]) == (
+    more = [Problem("a/s2.wav", "missing", ""), Problem("a/s2.wav", "altered", "")]
+    assert verdict(Path("SET"), [gone, unknown, *more]) == (
         f"2 {repairs}; 1 file(s) in SET are in no record: remove them."
     )
+    record = verdict(Path("SET"), [Problem("a", "misrecorded", ""), Problem("b", "unchecked", "")])
+    assert record.startswith("1 file(s) of SET have a wrong record: remove rendered.jsonl and run")
+    unread = verdict(Path("SET"), [Problem("a", "unreadable", "")])
+    assert unread.startswith("1 file(s) or folder(s) of SET cannot be read")
 
 
 @pytest.mark.parametrize(

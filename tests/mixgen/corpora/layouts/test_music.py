@@ -1,5 +1,6 @@
 """Layouts of multitrack songs: instruments, songs, splits, and skipped files."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -143,8 +144,25 @@ def test_stems_of_a_real_album_are_found(real_data: Path, find: Find) -> None:
 @pytest.mark.parametrize("name", ["A - Song.stem.mp4", "A - Song.STEM.MP4"])
 def test_compressed_songs_are_sent_to_the_converter(lay_out: LayOut, find: Find, name: str) -> None:
     root = lay_out(f"train/{name}", f"train/._{name}")
-    with pytest.raises(InputError, match=r"A - Song.* decode .* `mixgen convert .* --out FOLDER`"):
-        find("stems", root)
+    words = r"A - Song.* decode .* `mixgen convert .* --out FOLDER`"
+    assert re.search(words, find("stems", root)[f"train/{name}"].unusable)
+    with pytest.raises(InputError, match=f"None of the 1 audio files .*{words}"):
+        index_corpus(get_layout("stems"), root, corpus="c")
+
+
+def test_compressed_songs_do_not_stop_decoded_ones(lay_out: LayOut, find: Find) -> None:
+    root = lay_out(
+        "musdb18/train/A - Song.stem.mp4",
+        "musdb18/train/B - Song.stem.mp4",
+        "decoded/train/A - Song/drums.wav",
+    )
+    found = find("stems", root)
+    assert [path for path, item in found.items() if not item.unusable] == [
+        "decoded/train/A - Song/drums.wav"
+    ]
+    assert [path for path, item in found.items() if item.unusable] == [
+        "musdb18/train/B - Song.stem.mp4"
+    ]
 
 
 def test_compressed_songs_beside_their_decoded_folders_are_skipped(
