@@ -282,14 +282,21 @@ def report(
     examples: Annotated[
         int, typer.Option("--examples", min=0, help="Mixtures of each split to look at and hear.")
     ] = 3,
+    hashes: Annotated[
+        bool, typer.Option("--hashes/--no-hashes", help="Compare the hashes of all files.")
+    ] = True,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="The recipe of the set, where it is not found.")
+    ] = None,
 ) -> None:
-    """Show what is in a set: sizes, levels, use of files, leakage, licences, examples.
+    """Show what is in a set: checks, sizes, levels, use of files, leakage, licences, examples.
 
     Example: mixgen report sets/speech --out reports/speech
     """
     from mixgen.report import make_report
 
-    typer.echo(f"The report is {make_report(source, out, examples=examples)}.")
+    page = make_report(source, out, examples=examples, hashes=hashes, recipe=recipe)
+    typer.echo(f"The report is {page}.")
 
 
 @app.command()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from baselines.inference.costs import COSTS
 from evalsuite.boards.leaderboard import Headline, Row
 from evalsuite.boards.show import cost_text, interval_text, number_text
-from evalsuite.report.axis import Axis, axis_over
 from evalsuite.report.inputs import name_of
 from evalsuite.scoring.folder import SystemScores
+from mixgen.report.axis import Axis, axis_over
 
 _COSTS = {cost.name: cost for cost in COSTS if cost.title}
 

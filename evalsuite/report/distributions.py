@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evalsuite.report.axis import Axis, axis_over
 from evalsuite.report.board import System
+from mixgen.report.axis import Axis, axis_over
 from mixgen.report.histogram import histogram
 
 _FINEST = 1e-3

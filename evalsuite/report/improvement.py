@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalsuite.boards.leaderboard import Headline
-from evalsuite.report.axis import Axis, axis_over
 from evalsuite.report.board import System
+from mixgen.report.axis import Axis, axis_over
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,9 @@
 """The page: one section for each group of the leaderboard, beside its CSV files and media."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-
-from markupsafe import Markup
 
 from evalsuite.boards.leaderboard import Headline, Row, headline_of, in_groups
 from evalsuite.boards.show import level_warnings, number_text
@@ -25,7 +21,7 @@ from evalsuite.run import LEADERBOARD_FILE, write_boards
 from evalsuite.scoring.folder import SystemScores
 from evalsuite.scoring.records import ScoresRun
 from mixgen.core.files import write_text
-from mixgen.report.template import environment
+from mixgen.report.template import environment, read_script
 
 PAIRS_FILE = "leaderboard_pairs.csv"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -114,8 +110,6 @@ def _section(
 def _render(
     sections: Sequence[Section], players: Mapping[int, Players], tables: Sequence[str]
 ) -> str:
-    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     templates = environment(
         _TEMPLATES,
         value=_value,
@@ -126,8 +120,7 @@ def _render(
     return templates.get_template("page.html").render(
         sections=sections,
         tables=tables,
-        script=Markup(script),  # a file of this package, without any name from outside
-        script_sha256=digest,
+        script=read_script(Path("tables.js"), _TEMPLATES / "page.js"),
     )
 
 

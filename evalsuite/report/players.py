@@ -14,6 +14,7 @@ from mixgen.core.files import sha256_bytes, write_bytes
 from mixgen.core.progress import track
 from mixgen.report.examples import LONGEST_S, PLAYED_CHANNELS, Excerpt, to_wav
 from mixgen.report.pictures import level_picture, paint_spectrogram
+from mixgen.report.players import as_long
 
 MEDIA = "media"
 LOUDEST_RMS = 10 ** (-12 / 20)
@@ -97,7 +98,7 @@ def _players(loaded: Mapping[Key, Excerpt], files: ExampleFiles, media: "_Media"
     gains = {key: _gain(samples) for key, samples in sounds.items()}
     loudest = min(gains, key=lambda key: gains[key], default=None)
     gain = 1.0 if loudest is None else gains[loudest]
-    pictures = {key: level_picture(_as_long(s, frames), rate) for key, s in sounds.items()}
+    pictures = {key: level_picture(as_long(s, frames), rate) for key, s in sounds.items()}
     top_db = max((float(picture.max()) for picture in pictures.values()), default=0.0)
     players = {}
     for key, file in loaded.items():
@@ -122,11 +123,6 @@ def _gain(samples: Samples) -> float:
     largest = peak(samples)
     rms = largest * float(np.sqrt(np.mean((samples / largest) ** 2)))  # no square overflows
     return min(1.0, 1.0 / largest, LOUDEST_RMS / rms)
-
-
-def _as_long(samples: Samples, frames: int) -> Samples:
-    """Return (channels, time) samples, with silence up to a number of frames."""
-    return np.pad(samples, ((0, 0), (0, frames - samples.shape[1])))
 
 
 class _Media:

@@ -30,6 +30,7 @@ from mixgen.draw.room import (
 from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
 from mixgen.manifest.file import Header, ManifestFile, open_manifest, write_manifest
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+from mixgen.manifest.uses import with_licence_warning
 from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.recipe.source_group import Turns
@@ -66,7 +67,8 @@ def draw_manifest(
     rules = plan.splits.items()
     total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
     mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
-    write_manifest(out, draw_header(plan, rows, seed), track(mixtures, "drawing", total))
+    drawn = with_licence_warning(track(mixtures, "drawing", total))
+    write_manifest(out, draw_header(plan, rows, seed), drawn)
     write_roots(out.parent, known_roots)
     return open_manifest(out)
 

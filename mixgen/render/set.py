@@ -36,6 +36,7 @@ from mixgen.core.workers import bounded_map
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.file import ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture
+from mixgen.manifest.uses import with_licence_warning
 from mixgen.render.journal import Block, RenderJournal, block_count
 from mixgen.render.measure import Values, measure, reasons_for_null
 from mixgen.render.mixture import Rendering, render
@@ -175,7 +176,8 @@ def _render_blocks(
 def _checked_size(manifest: ManifestFile) -> _Size:
     """Read the manifest once, so that a wrong record is found before anything is rendered."""
     mixtures = samples = 0
-    for mixture in track(manifest, "checking mixtures", manifest.count()):
+    checked = track(manifest, "checking mixtures", manifest.count())
+    for mixture in with_licence_warning(checked):
         mixtures += 1
         samples += mixture.frames * mixture.channels * len(mixture.file_names)
     return _Size(block_count(mixtures), samples)

@@ -1,4 +1,4 @@
-"""Example mixtures to look at and listen to, chosen without randomness."""
+"""Example mixtures to look at and listen to: the worst ones, and others evenly spaced."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from mixgen.audio.read import Samples, read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.paths import inside
 from mixgen.manifest.mixture import MIXTURE, Mixture
+from mixgen.report.checks import Checks
 from mixgen.report.rows import Rows, files_of
 from mixgen.sets.rendered import FileRow
 
@@ -35,6 +36,11 @@ class EvenlySpaced:
         if self._per_split > 0:
             kept = self._splits.setdefault(mixture.split, _Thinned(limit=8 * self._per_split))
             kept.add((mixture, rows))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no examples are wanted, or there are none."""
+        return not self._splits
 
     def chosen(self) -> list[tuple[Mixture, Rows]]:
         """Return the mixtures, split by split, with the rows of their files."""
@@ -66,6 +72,30 @@ class _Thinned:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A mixture to show, and the names of the checks that it fails worst."""
+
+    mixture: Mixture
+    rows: Rows
+    worst: list[str]
+
+
+def choose(selection: EvenlySpaced, checks: Checks) -> list[Example]:
+    """Return the worst mixture of each check, then those of the selection that are not among them.
+
+    A mixture is there once. Without a selection there are no examples at all.
+    """
+    if selection.is_empty:
+        return []
+    worst = checks.worst()
+    others = [(m, rows) for m, rows in selection.chosen() if m.id not in worst]
+    return [
+        *(Example(*found) for found in worst.values()),
+        *(Example(mixture, rows, []) for mixture, rows in others),
+    ]
+
+
+@dataclass(frozen=True)
 class Excerpt:
     """The beginning of one file, shape (channels, time), or the problem that prevents it."""
 
@@ -86,6 +116,8 @@ def _load_file(folder: Path, name: str, rows: Rows, mixture: Mixture, frames: in
         return Excerpt(name, None, mixture.sample_rate, "This file is not rendered.")
     try:
         path = inside(folder, rows[name].path)
+        if not path.is_file():
+            return Excerpt(name, None, mixture.sample_rate, "This file does not exist.")
         samples, sample_rate = read_audio(path, frames=min(frames, rows[name].frames))
     except InputError as error:
         # A path relative to the folder: the same set gives the same page wherever it is.

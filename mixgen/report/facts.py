@@ -5,6 +5,7 @@ from typing import Any
 
 from mixgen.core.progress import track
 from mixgen.corpora.layout import layouts
+from mixgen.report.checks import Checks
 from mixgen.report.examples import EvenlySpaced
 from mixgen.report.leakage import Leakage
 from mixgen.report.licences import Licences
@@ -17,8 +18,8 @@ from mixgen.report.usage import Usage
 SCHEMA = "report/1"
 
 
-def gather(source: ReportSource, selection: EvenlySpaced) -> dict[str, Any]:
-    """Return what is in a set as plain data, and pass every mixture to `selection`.
+def gather(source: ReportSource, selection: EvenlySpaced, checks: Checks) -> dict[str, Any]:
+    """Return what is in a set as plain data; pass every mixture to `selection` and `checks`.
 
     Raises:
         InputError: a line of the manifest or of rendered.jsonl is not valid.
@@ -27,7 +28,7 @@ def gather(source: ReportSource, selection: EvenlySpaced) -> dict[str, Any]:
     quantities, usage, rooms = Quantities(), Usage(), Rooms()
     total = source.manifest.count()
     for mixture, rows in track(mixtures_with_rows(source), "reading mixtures", total):
-        for table in (splits, rooms, leakage, licences, quantities, usage, selection):
+        for table in (splits, rooms, leakage, licences, quantities, usage, selection, checks):
             table.add(mixture, rows)
     return {
         "schema": SCHEMA,
@@ -37,6 +38,7 @@ def gather(source: ReportSource, selection: EvenlySpaced) -> dict[str, Any]:
             **source.header.as_dict(),
         },
         **splits.as_data(),
+        "checks": checks.as_data(),
         "rooms": rooms.as_data(),
         "leakage": leakage.as_data(),
         "quantities": quantities.as_data(),

@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mixgen.manifest.mixture import Mixture
-from mixgen.report.rows import Rows, file_uses
+from mixgen.manifest.uses import file_uses
+from mixgen.report.rows import Rows
 
 # What no two splits may share. Other labels are classes of sound, which splits share by design.
 LEAKS = ("talkers", "files", "songs", "rooms")

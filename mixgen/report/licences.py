@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mixgen.manifest.mixture import Mixture
-from mixgen.report.rows import FileUse, Rows, file_uses
+from mixgen.manifest.uses import FileUse, file_uses, terms_of
+from mixgen.report.rows import Rows
 
 _Key = tuple[str, ...]
 
@@ -49,8 +50,9 @@ class Licences:
 
     def as_data(self) -> dict[str, Any]:
         """Return both tables, sorted by name; an empty licence means that none is stated."""
+        licences = _table(("licence",), self._licences)
         return {
-            "licences": _table(("licence",), self._licences),
+            "licences": [{**row, "terms": terms_of(row["licence"])} for row in licences],
             "corpora": _table(("corpus", "kind", "licence"), self._corpora),
         }
 

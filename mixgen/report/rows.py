@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mixgen.core.errors import InputError
 from mixgen.manifest.file import Header, ManifestFile, open_manifest
-from mixgen.manifest.mixture import Event, Mixture, Response, Source
+from mixgen.manifest.mixture import Mixture, Source
 from mixgen.sets.rendered import MANIFEST_FILE, RENDERED_FILE, FileRow, RowsInOrder, open_rendered
 
 Rows = dict[str, FileRow]  # of one mixture, by file name; empty if it is not rendered
@@ -78,34 +78,6 @@ def mixtures_with_rows(source: ReportSource) -> Iterator[tuple[Mixture, Rows]]:
         )
 
 
-@dataclass(frozen=True)
-class FileUse:
-    """One use of one file; a response adds no duration to the mixture."""
-
-    kind: str
-    corpus: str
-    path: str
-    sha256: str
-    licence: str
-    duration_s: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """The name of the file, unique among all corpora."""
-        return f"{self.corpus}/{self.path}"
-
-
-def file_uses(mixture: Mixture) -> Iterator[FileUse]:
-    """Yield every use of a file in a mixture; enrolments and responses count as separate kinds."""
-    for source in mixture.sources:
-        for event in source.events:
-            yield _file_use(source.kind, event, event.event_duration)
-        if source.enrolment:
-            yield _file_use("enrolment", source.enrolment, source.enrolment.event_duration)
-        if isinstance(source.room, Response):
-            yield _file_use("rir", source.room)
-
-
 def files_of(source: Source) -> dict[str, str]:
     """Return what each file of a source holds, by file name: "target", "target, early", "echo"."""
     descriptions = {
@@ -117,7 +89,3 @@ def files_of(source: Source) -> dict[str, str]:
         file.name: descriptions.get(file.part, f"{source.role}, {file.part}")
         for file in source.files
     }
-
-
-def _file_use(kind: str, file: Event | Response, duration_s: float = 0.0) -> FileUse:
-    return FileUse(kind, file.corpus, file.path, file.sha256, file.licence, duration_s)

@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from mixgen.manifest.mixture import Mixture
+from mixgen.manifest.uses import file_uses
 from mixgen.report.histogram import histogram
-from mixgen.report.rows import Rows, file_uses
+from mixgen.report.rows import Rows
 
 _SHOWN = 10
 

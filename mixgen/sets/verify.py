@@ -146,7 +146,7 @@ def _check_file(
     folder: Path, mixture: Mixture, row: FileRow, sample_format: SampleFormat
 ) -> Iterator[Problem]:
     path = folder / row.path
-    if not _fits(row, mixture):
+    if not fits(row, mixture):
         yield Problem(row.path, "altered", "its recorded length, rate or channels do not fit")
     try:
         if leads_out(folder, row.path):
@@ -159,7 +159,7 @@ def _check_file(
         yield Problem(row.path, "unreadable", str(error))
 
 
-def _fits(row: FileRow, mixture: Mixture) -> bool:
+def fits(row: FileRow, mixture: Mixture) -> bool:
     """Return whether a file is recorded with the size of its mixture; enrolments have another."""
     enrolments = {f.name for f in mixture.source_files if f.part == "enrolment"}
     other_size = row.name in enrolments

@@ -31,6 +31,8 @@ def test_talker_in_two_splits(build: Build, facts_of: FactsOf) -> None:
     assert facts["findings"][0] == {
         "severity": "error",
         "text": "Leakage: 1 talker is in both train and test: corpus/ann.",
+        "section": "leakage",
+        "mixture": None,
     }
 
 
@@ -43,6 +45,8 @@ def test_splits_that_share_nothing_are_a_good_finding(build: Build, facts_of: Fa
     assert facts["findings"][0] == {
         "severity": "good",
         "text": "No leakage: no talkers and no files are in two splits.",
+        "section": "leakage",
+        "mixture": None,
     }
 
 
@@ -54,6 +58,8 @@ def test_tests_may_share_talkers(build: Build, facts_of: FactsOf) -> None:
     assert facts["findings"][0] == {
         "severity": "good",
         "text": "No leakage: no talkers and no files are in two splits, except in tests.",
+        "section": "leakage",
+        "mixture": None,
     }
 
 

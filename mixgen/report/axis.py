@@ -31,12 +31,15 @@ class Axis:
         return f"{self.position(value):.2f}"
 
 
-def axis_over(values: Iterable[float], *, most_ticks: int = 6) -> Axis:
-    """Return an axis that holds all values, of which there is at least one."""
+def axis_over(values: Iterable[float], *, most_ticks: int = 6, integer: bool = False) -> Axis:
+    """Return an axis that holds all values, of which there is at least one.
+
+    With `integer`, its ticks are whole numbers.
+    """
     known = list(values)
     low, high = min(known), max(known)
     if high - low < _NARROWEST * max(1.0, abs(low), abs(high)):
         low, high = low - max(0.5, 0.1 * abs(low)), high + max(0.5, 0.1 * abs(high))
-    ticks = MaxNLocator(most_ticks - 1, steps=[1, 2, 5, 10]).tick_values(low, high)
+    ticks = MaxNLocator(most_ticks - 1, steps=[1, 2, 5, 10], integer=integer).tick_values(low, high)
     # Without the rounding, a tick at zero may be -1e-17.
     return Axis(tuple(float(tick) for tick in np.round(ticks, 12) + 0.0))
