@@ -57,7 +57,7 @@ class RoomRecipe(RoomShape):
     sample_rate: int = Field(default=16000, ge=8000, le=48000)
     microphones: int = Field(default=1, ge=1, le=8)
     splits: dict[str, float] = Field(default_factory=dict)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 64)
 
     @model_validator(mode="after")
     def _shares_are_positive(self) -> "RoomRecipe":

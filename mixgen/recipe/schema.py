@@ -143,7 +143,7 @@ class Recipe(Record):
     clip: Clip = Clip()
     format: FormatName = "flac16"
     splits: dict[SplitName, SplitRule] = Field(min_length=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 64)
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> "Recipe":
