@@ -25,6 +25,12 @@ class Record(BaseModel):
         return self.model_dump(mode="json")
 
 
+class ExactRecord(Record):
+    """A record of which programs write every value: a number is neither text nor true or false."""
+
+    model_config = ConfigDict(strict=True)
+
+
 def explain(error: ValidationError) -> str:
     """Return the first problem of a pydantic error as `where: what`."""
     first = error.errors(include_url=False)[0]

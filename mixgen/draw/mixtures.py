@@ -65,14 +65,24 @@ def draw_manifest(
     rows, known_roots = open_sources(sources, roots)
     rules = plan.splits.items()
     total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
+    header = draw_header(plan, rows, seed, mixtures=total)
     mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
-    write_manifest(out, draw_header(plan, rows, seed), track(mixtures, "drawing", total))
+    write_manifest(out, header, track(mixtures, "drawing", total))
     write_roots(out.parent, known_roots)
     return open_manifest(out)
 
 
-def draw_header(recipe: Recipe, rows: Sequence[SourceRow], seed: int | None = None) -> Header:
-    """Return the header of the manifest whose records `draw_mixtures` yields."""
+def draw_header(
+    recipe: Recipe,
+    rows: Sequence[SourceRow],
+    seed: int | None = None,
+    *,
+    mixtures: int | None = None,
+) -> Header:
+    """Return the header of the manifest whose records `draw_mixtures` yields.
+
+    With the number of `mixtures`, readers notice where some are missing.
+    """
     return Header(
         name=recipe.name,
         task=recipe.task,
@@ -80,6 +90,7 @@ def draw_header(recipe: Recipe, rows: Sequence[SourceRow], seed: int | None = No
         recipe_sha256=recipe.sha256,
         sources_sha256=sources_sha256(rows),
         seed=recipe.seed if seed is None else seed,
+        mixtures=mixtures,
         created_by=created_by(),
         layouts={row.corpus: row.layout for row in rows if row.layout},
     )
