@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mixgen.core.errors import InputError
-from mixgen.core.progress import track
+from mixgen.core.progress import print_status, track
 from mixgen.core.records import explain
 from mixgen.core.versions import created_by
 from mixgen.corpora.roots import Roots, locate_file, write_roots
@@ -113,6 +113,8 @@ def draw_mixtures(
     """
     for split in dict.fromkeys(splits or recipe.splits):
         drawer = MixtureDrawer(recipe, rows, roots, split, seed=seed)
+        for sentence in drawer.notices:
+            print_status(sentence)
         for index in range(recipe.splits[split].mixtures):
             yield drawer.draw(drawer.select(index))
 
@@ -140,6 +142,11 @@ class MixtureDrawer:
         self._roots = roots
         self._split = split
         self._sampler = SourceSampler(recipe, rows, split, recipe.seed if seed is None else seed)
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences on songs and responses that are skipped, and on odd rooms."""
+        return self._sampler.notices
 
     def select(self, index: int) -> Selection:
         """Return the files of mixture `index`.
@@ -204,7 +211,7 @@ class MixtureDrawer:
             return None
         microphones = self._recipe.channels
         if selection.responses:
-            return room_of_files(rule, selection.responses, microphones=microphones)
+            return room_of_files(rule, selection.responses)
         seed = self._sampler.seed(selection.index, "room")
         return room_to_simulate(rule, name, seed, microphones=microphones, sources=sources)
 

@@ -199,7 +199,7 @@ def _edit(path: Path, old: str, new: str) -> None:
         ),
         ("mixtures: 3", "mixtures: 1000000000000", "less than or equal to 10000000"),
         ("count: 2", "count: 1000", "a whole number from 0 to 32"),
-        ("count: 2", "count: 9", "needs 9 different labels, and"),
+        ("count: 2", "count: 9", "needs 9 different labels for 's' in split 'train', and"),
         ("count: 2", "snr: [gauss, 0, 1]", "'gauss' is not a distribution"),
         ("name: tiny", "name: &x tiny\ndescription: *x", "uses a YAML alias"),
         ("name: tiny", "name: [", "is not valid YAML"),

@@ -153,7 +153,7 @@ def test_wrong_distributions(refusal: Refusal, distribution: str, words: str) ->
             "a source that is not background",
         ),
         ("kind: speech", "kind: speech\n    role: background", "all the time: leave snr out"),
-        ("kind: speech", "kind: speech\n    use: twice", "'equally', 'once' or 'independently'"),
+        ("kind: speech", "kind: speech\n    use: twice", "'once', 'independently' or"),
         ("kind: speech", "kind: speech\n    salient: 0", "greater than 0"),
         ("kind: speech", "kind: speech\n    turns: {utterances: 0}", "at least one utterance"),
         ("name: s\n", f"name: {'s' * 151}\n", "a name of 151 letters is too long"),
