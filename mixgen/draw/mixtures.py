@@ -28,8 +28,9 @@ from mixgen.draw.room import (
     room_to_simulate,
 )
 from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
-from mixgen.manifest.file import Header, ManifestFile, open_manifest, write_manifest
+from mixgen.manifest.file import Header, ManifestFile, RecipeChanges, open_manifest, write_manifest
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+from mixgen.recipe.changes import changed, recipe_changes
 from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.recipe.source_group import Turns
@@ -45,6 +46,8 @@ def draw_manifest(
     roots: Mapping[str, Path | str] | None = None,
     seed: int | None = None,
     splits: Sequence[str] | None = None,
+    mixtures: int | Mapping[str, int] | None = None,
+    source_splits: Mapping[str, Sequence[str]] | None = None,
 ) -> ManifestFile:
     """Decide every mixture of a recipe and write the manifest.
 
@@ -55,19 +58,24 @@ def draw_manifest(
         roots: folder of each corpus, where `roots.json` beside the sources does not have it.
         seed: another seed than the recipe's.
         splits: only these; all by default.
+        mixtures: another number of mixtures than the recipe's, for every split or by split.
+        source_splits: for splits of the recipe, the splits of the corpora to take sources from.
 
     Raises:
+        UsageError: `mixtures` or `source_splits` names a split that the recipe does not have.
         InputError: a file cannot be read, the sources cannot fill the recipe, or a corpus root is
             not known.
         MachineError: the manifest cannot be written.
     """
-    plan, out = open_recipe(recipe), Path(out)
+    out, given = Path(out), open_recipe(recipe)
+    changes = recipe_changes(given, mixtures, source_splits)
+    plan = changed(given, changes)
     rows, known_roots = open_sources(sources, roots)
     rules = plan.splits.items()
     total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
-    header = draw_header(plan, rows, seed, mixtures=total)
-    mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
-    write_manifest(out, header, track(mixtures, "drawing", total))
+    header = draw_header(plan, rows, seed, mixtures=total, changes=changes)
+    drawn = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
+    write_manifest(out, header, track(drawn, "drawing", total))
     write_roots(out.parent, known_roots)
     return open_manifest(out)
 
@@ -78,11 +86,9 @@ def draw_header(
     seed: int | None = None,
     *,
     mixtures: int | None = None,
+    changes: RecipeChanges | None = None,
 ) -> Header:
-    """Return the header of the manifest whose records `draw_mixtures` yields.
-
-    With the number of `mixtures`, readers notice where some are missing.
-    """
+    """Return the header of a manifest of so many `mixtures` from a recipe with these `changes`."""
     return Header(
         name=recipe.name,
         task=recipe.task,
@@ -91,6 +97,7 @@ def draw_header(
         sources_sha256=sources_sha256(rows),
         seed=recipe.seed if seed is None else seed,
         mixtures=mixtures,
+        changes=changes or RecipeChanges(),
         created_by=created_by(),
         layouts={row.corpus: row.layout for row in rows if row.layout},
     )

@@ -23,6 +23,17 @@ SCHEMA = "manifest/2"
 FIRST_SCHEMA = "manifest/1"
 
 
+class RecipeChanges(Record):
+    """What options of the draw changed in the recipe, by its splits.
+
+    `recipe_sha256` is that of the recipe with its `changes`.
+    `mixtures` is how many there are, and `sources` the splits of the corpora that feed the split.
+    """
+
+    mixtures: dict[str, int] = Field(default_factory=dict)
+    sources: dict[str, list[str]] = Field(default_factory=dict)
+
+
 class Header(Record):
     """The first line of a manifest: where the records come from.
 
@@ -39,6 +50,7 @@ class Header(Record):
     seed: int
     mixtures: int | None = Field(default=None, ge=0)
     created_by: dict[str, str]
+    changes: RecipeChanges = RecipeChanges()
     layouts: dict[str, str] = Field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
