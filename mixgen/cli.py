@@ -175,6 +175,18 @@ def draw(
     split: Annotated[
         list[str] | None, typer.Option("--split", help="Draw only this split; repeatable.")
     ] = None,
+    mixtures: Annotated[
+        list[str] | None,
+        typer.Option("--mixtures", help="N or SPLIT=N: how many instead; repeatable."),
+    ] = None,
+    source_splits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--splits",
+            help="SPLIT=NAME[,NAME]: the splits of the corpora to take a split's sources from; "
+            "repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Decide every mixture of a recipe and write the manifest.
 
@@ -182,9 +194,18 @@ def draw(
     """
     from mixgen.corpora.roots import parse_roots
     from mixgen.draw.mixtures import draw_manifest
+    from mixgen.recipe.changes import parse_mixtures, parse_source_splits
 
-    roots = parse_roots(root or ())
-    manifest = draw_manifest(recipe, sources, out, roots=roots, seed=seed, splits=split)
+    manifest = draw_manifest(
+        recipe,
+        sources,
+        out,
+        roots=parse_roots(root or ()),
+        seed=seed,
+        splits=split,
+        mixtures=parse_mixtures(mixtures or ()),
+        source_splits=parse_source_splits(source_splits or ()),
+    )
     typer.echo(f"{manifest.count()} mixtures in {out}.")
 
 

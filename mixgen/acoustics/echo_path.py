@@ -15,14 +15,14 @@ from scipy.signal import butter, sosfilt
 
 from mixgen.audio.read import Samples, peak
 from mixgen.core.errors import InputError
-from mixgen.core.records import Record, explain
+from mixgen.core.records import ExactRecord, Record, explain
 from mixgen.scenes.distributions import Distribution, constant
 from mixgen.scenes.draws import Draws
 
 _STEEPEST = 100.0
 
 
-class Loudspeaker(Record):
+class Loudspeaker(ExactRecord):
     """2 / (1 + exp(-slope b)) - 1 of b = linear x + quadratic x^2, one slope for each sign of b."""
 
     linear: float = Field(ge=-_STEEPEST, le=_STEEPEST)
@@ -38,7 +38,7 @@ class Loudspeaker(Record):
         return np.asarray(np.tanh(slope * bent / 2))
 
 
-class Echo(Record):
+class Echo(ExactRecord):
     """The path of an echo up to the room, linear without `amplifier_clip` and `loudspeaker`.
 
     Below `low_hz` the sound falls by 12 dB per octave. `far_end_db` is the level of the file with

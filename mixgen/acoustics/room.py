@@ -1,10 +1,10 @@
 """Drawn rooms: their size and reverberation, and the positions of microphones and sources."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from mixgen.core.errors import InputError
 from mixgen.core.records import Record
@@ -16,7 +16,7 @@ LONGEST_T60_S = 10.0
 _TRIES = 200
 _CLEARANCE_M = 0.3
 
-Point = tuple[float, float, float]
+Point = Annotated[tuple[float, float, float], Strict(False)]  # a list in a record becomes a tuple
 
 
 class RoomShape(Record):
@@ -57,7 +57,7 @@ class RoomRecipe(RoomShape):
     sample_rate: int = Field(default=16000, ge=8000, le=48000)
     microphones: int = Field(default=1, ge=1, le=8)
     splits: dict[str, float] = Field(default_factory=dict)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 64)
 
     @model_validator(mode="after")
     def _shares_are_positive(self) -> "RoomRecipe":

@@ -214,11 +214,11 @@ def parse_json(text: str, where: str) -> Any:
     """Return the JSON value that `text` spells.
 
     Raises:
-        InputError: it is not JSON, or holds half of a character, which no file can hold; the
-            message begins with `where`.
+        InputError: it is not JSON, a key comes twice, or it holds half of a character, which no
+            file can hold; the message begins with `where`.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -228,6 +228,16 @@ def parse_json(text: str, where: str) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; of a key that comes twice, Python would keep the last value."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:80]!r} comes twice")
+    return value
 
 
 def read_json(path: Path) -> Any:

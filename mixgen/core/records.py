@@ -11,6 +11,9 @@ from mixgen.core.errors import InputError, SuiteError
 from mixgen.core.files import stream_jsonl
 from mixgen.core.paths import check_relative
 
+_LONGEST_SHOWN = 80
+_LONGEST_MESSAGE = 400
+
 
 class Record(BaseModel):
     """A frozen record: unknown keys are refused, numbers must be finite."""
@@ -22,12 +25,31 @@ class Record(BaseModel):
         return self.model_dump(mode="json")
 
 
+class ExactRecord(Record):
+    """A record of which programs write every value: a number is neither text nor true or false."""
+
+    model_config = ConfigDict(strict=True)
+
+
 def explain(error: ValidationError) -> str:
     """Return the first problem of a pydantic error as `where: what`."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the record"
+    where = ".".join(shown(part).strip("'") for part in first["loc"]) or "the record"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{where}: {message}"
+    return f"{where}: {_cut(message, _LONGEST_MESSAGE)}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as sentences quote it: cut where it is long, half characters spelled out."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "an integer of thousands of digits"
+    return _cut(text, _LONGEST_SHOWN)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 Rule = tuple[Callable[[Any], object], str]

@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from mixgen.acoustics.image_source import engine_and_version, simulate
 from mixgen.acoustics.room import RoomPlan, RoomRecipe, draw_room
 from mixgen.audio.formats import FORMATS, write_samples
-from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, machine_errors, write_jsonl
 from mixgen.core.progress import track
-from mixgen.core.records import explain
 from mixgen.core.workers import bounded_map
-from mixgen.core.yaml_files import read_yaml
+from mixgen.core.yaml_files import read_yaml_record
 from mixgen.corpora.index import SplitPlan, assign_splits, measure_file
 from mixgen.corpora.layout import Found
 from mixgen.corpora.roots import write_roots
@@ -41,12 +38,9 @@ def read_room_recipe(path: Path) -> RoomRecipe:
     """Read the YAML file that describes a bank.
 
     Raises:
-        InputError: the file is missing or is not plain YAML, or a key or value is not allowed.
+        InputError: as in `read_yaml_record`.
     """
-    try:
-        return RoomRecipe.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise InputError(f"{path}: {explain(error)}.") from None
+    return read_yaml_record(path, RoomRecipe, [RoomRecipe])
 
 
 def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:

@@ -59,7 +59,8 @@ class Candidates:
         have = f"their splits are {', '.join(splits)}" if splits else "there are none of that kind"
         raise InputError(
             f"No {kind} source fits {user} in split {self._split!r} (wanted from "
-            f"{allowed or 'any split'}; {have}): index more, or change the recipe."
+            f"{allowed or 'any split'}; {have}): index more, or say which to take "
+            f"(`--splits {self._split}=NAME`)."
         )
 
 

@@ -1,6 +1,7 @@
 """Samplers: which of the candidate files a mixture uses.
 
 - `BalancedSampler` uses every file once before it uses any file again;
+- `LabelSampler` uses every label once before any comes again, and so the files of each label;
 - `WithoutReplacement` uses every file once;
 - `IndependentSampler` draws with replacement from each mixture's seed.
 
@@ -12,12 +13,14 @@ import bisect
 import hashlib
 import itertools
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
+
+Usable = Callable[[SourceRow], bool]
 
 _RING_POINTS = 16
 _MOST_ROUNDS_WAITING = 2
@@ -30,30 +33,39 @@ class BalancedSampler:
     left. The order is one fixed sequence for a seed, so mixtures have to ask in their order.
     """
 
-    def __init__(self, rows: Sequence[SourceRow], seed: str, *, distinct_labels: bool) -> None:
+    def __init__(
+        self, rows: Sequence[SourceRow], seed: str, *, distinct_labels: bool, user: str = ""
+    ) -> None:
         self._rows = list(rows)
         self._seed = seed
         self._distinct = distinct_labels
-        self._supply = _supply(rows, distinct_labels)
+        self._supply = _Supply(rows, distinct_labels, user)
         self._round = 0
         self._left: deque[SourceRow] = deque()
 
     def take(
-        self, count: int, _seed: str = "", others: Sequence[SourceRow] = ()
+        self,
+        count: int,
+        _seed: str = "",
+        others: Sequence[SourceRow] = (),
+        *,
+        usable: Usable = lambda _: True,
     ) -> list[SourceRow]:
         """Return the next `count` files, of different labels (also from `others`) where required.
+
+        Files that are not `usable` now wait, as those do whose label is taken.
 
         Raises:
             InputError: there are fewer labels (or files) than `count`.
         """
-        _check_supply(self._supply, count, others, self._distinct)
+        self._supply.check(count, others)
         taken: list[SourceRow] = []
         passed: list[SourceRow] = []
         while len(taken) < count:
             if not self._left:
                 self._begin_round(passed)
             row = self._left.popleft()
-            fits = _fits(row, [*others, *taken], self._distinct)
+            fits = usable(row) and _fits(row, [*others, *taken], self._distinct)
             (taken if fits else passed).append(row)
         # What did not fit waits at the front, so that it is used before any file comes again.
         self._left.extendleft(reversed(passed))
@@ -75,10 +87,9 @@ class WithoutReplacement(BalancedSampler):
 
     def _begin_round(self, waiting: Sequence[SourceRow]) -> None:
         if self._round:
-            user = self._seed.rpartition("/")[2]
             raise InputError(
-                f"Of {len(self._rows)} sources for {user!r}, which may come once, not enough are "
-                "left: make fewer mixtures, or let them come again (`use: equally`)."
+                f"Of {len(self._rows)} sources{self._supply.user}, which may come once, not enough "
+                "are left: make fewer mixtures, or let them come again (`use: equally`)."
             )
         super()._begin_round(waiting)
 
@@ -91,10 +102,10 @@ class IndependentSampler:
     """
 
     def __init__(
-        self, rows: Sequence[SourceRow], _seed: str = "", *, distinct_labels: bool
+        self, rows: Sequence[SourceRow], _seed: str = "", *, distinct_labels: bool, user: str = ""
     ) -> None:
         self._distinct = distinct_labels
-        self._supply = _supply(rows, distinct_labels)
+        self._supply = _Supply(rows, distinct_labels, user)
         points = [
             (ring_hash(f"{row.source_id}#{n}"), row) for row in rows for n in range(_RING_POINTS)
         ]
@@ -102,27 +113,78 @@ class IndependentSampler:
         self._positions = [position for position, _ in points]
         self._owners = [row for _, row in points]
 
-    def take(self, count: int, seed: str, others: Sequence[SourceRow] = ()) -> list[SourceRow]:
-        """Return `count` files for the mixture with this seed, of other labels than `others`.
+    def take(
+        self,
+        count: int,
+        seed: str,
+        others: Sequence[SourceRow] = (),
+        *,
+        usable: Usable = lambda _: True,
+    ) -> list[SourceRow]:
+        """Return `count` usable files for the mixture with this seed, unlike `others` in label.
 
         Raises:
             InputError: there are fewer labels (or files) than `count`.
         """
-        _check_supply(self._supply, count, others, self._distinct)
+        self._supply.check(count, others)
         taken: list[SourceRow] = []
         for number in range(count):
-            taken.append(self._next(ring_hash(f"{seed}/{number}"), [*others, *taken]))
+            position = ring_hash(f"{seed}/{number}")
+            taken.append(self._next(position, [*others, *taken], usable))
         return taken
 
-    def _next(self, position: int, taken: Sequence[SourceRow]) -> SourceRow:
+    def _next(self, position: int, taken: Sequence[SourceRow], usable: Usable) -> SourceRow:
         """Return the first file on the ring, from `position` on, that goes with `taken`."""
         start = bisect.bisect_left(self._positions, position)
         around = itertools.chain(range(start, len(self._owners)), range(start))
         return next(
             self._owners[index]
             for index in around
-            if _fits(self._owners[index], taken, self._distinct)
+            if usable(self._owners[index]) and _fits(self._owners[index], taken, self._distinct)
         )
+
+
+class LabelSampler:
+    """Gives out labels in rounds, and the files of each label in rounds.
+
+    Talkers thus come equally often, however many files each has.
+    """
+
+    def __init__(
+        self, rows: Sequence[SourceRow], seed: str, *, distinct_labels: bool, user: str = ""
+    ) -> None:
+        self._distinct = distinct_labels
+        self._supply = _Supply(rows, distinct_labels, user)
+        self._files = by_owner(rows)
+        firsts = [files[0] for files in self._files.values()]
+        self._labels = BalancedSampler(firsts, seed, distinct_labels=distinct_labels, user=user)
+        self._of_label = {
+            owner: BalancedSampler(files, f"{seed}/{owner}", distinct_labels=False)
+            for owner, files in self._files.items()
+        }
+
+    def take(
+        self, count: int, _seed: str = "", others: Sequence[SourceRow] = ()
+    ) -> list[SourceRow]:
+        """Return files of the next `count` labels, different (also from `others`) where required.
+
+        Raises:
+            InputError: there are fewer labels (or files) than `count`.
+        """
+        self._supply.check(count, others)
+        wanted: Counter[str] = Counter()
+        labels: list[SourceRow] = []
+        for _ in range(count):
+            # Where a label may come twice, a file may not.
+            (label,) = self._labels.take(
+                1,
+                others=[*others, *labels] if self._distinct else (),
+                usable=lambda row: wanted[row.owner] < len(self._files[row.owner]),
+            )
+            wanted[label.owner] += 1
+            labels.append(label)
+        files = {owner: self._of_label[owner].take(number) for owner, number in wanted.items()}
+        return [files[label.owner].pop(0) for label in labels]
 
 
 FileSampler = BalancedSampler | IndependentSampler
@@ -142,28 +204,49 @@ class TalkerSampler:
     """
 
     def __init__(
-        self, rows: Sequence[SourceRow], seed: str, sampler: type[FileSampler], *, spare: int = 0
+        self,
+        rows: Sequence[SourceRow],
+        seed: str,
+        sampler: type[FileSampler],
+        *,
+        spare: int = 0,
+        user: str = "",
     ) -> None:
         self._spare = spare
         self._files = by_owner(rows)
         firsts = [files[0] for files in self._files.values()]
-        self._talkers = sampler(firsts, seed, distinct_labels=True)
+        self._talkers = sampler(firsts, seed, distinct_labels=True, user=user)
         self._utterances = {
-            owner: sampler(files, f"{seed}/{files[0].label}", distinct_labels=False)
+            owner: sampler(files, f"{seed}/{files[0].label}", distinct_labels=False, user=user)
             for owner, files in self._files.items()
         }
 
+    def most_files(self) -> int:
+        """Return the largest number of files of one talker."""
+        return max(map(len, self._files.values()))
+
     def take(
-        self, utterances: Sequence[int], seed: str, others: Sequence[SourceRow] = ()
+        self,
+        utterances: Sequence[int],
+        seed: str,
+        others: Sequence[SourceRow] = (),
+        *,
+        least_files: int = 0,
     ) -> list[list[SourceRow]]:
         """Return files of different talkers, for each as many as `utterances` asks for.
 
-        A talker with fewer files gives all of them.
+        A talker with fewer files gives all of them; one with fewer than `least_files`, which must
+        be at most `most_files()`, waits for another mixture.
 
         Raises:
             InputError: there are fewer talkers than `utterances` has numbers.
         """
-        talkers = self._talkers.take(len(utterances), seed, others)
+        talkers = self._talkers.take(
+            len(utterances),
+            seed,
+            others,
+            usable=lambda row: len(self._files[row.owner]) >= least_files,
+        )
         return [
             self._utterances[talker.owner].take(
                 min(wanted, len(self._files[talker.owner]) - self._spare), f"{seed}/{talker.label}"
@@ -220,19 +303,26 @@ def _fits(row: SourceRow, taken: Sequence[SourceRow], distinct_labels: bool) -> 
     return all(identity != _identity(other, distinct_labels) for other in taken)
 
 
-def _supply(rows: Sequence[SourceRow], distinct_labels: bool) -> frozenset[str]:
-    return frozenset(_identity(row, distinct_labels) for row in rows)
+class _Supply:
+    """The labels (or files) of a sampler, to refuse mixtures that need more of them.
 
+    `user` says who needs them, as in " for 's' in split 'test'".
+    """
 
-def _check_supply(
-    supply: frozenset[str], count: int, others: Sequence[SourceRow], distinct_labels: bool
-) -> None:
-    # The few others are looked up among the many, so that it costs the same in any corpus.
-    used = supply.intersection(_identity(row, distinct_labels) for row in others)
-    left = len(supply) - len(used)
-    if left < count:
-        what = "labels" if distinct_labels else "files"
-        raise InputError(
-            f"A mixture needs {count} different {what}, and {left} are left: index more, or use "
-            "fewer sources."
-        )
+    def __init__(self, rows: Sequence[SourceRow], distinct_labels: bool, user: str) -> None:
+        self._distinct = distinct_labels
+        self._supply = frozenset(_identity(row, distinct_labels) for row in rows)
+        self.user = user
+
+    def check(self, count: int, others: Sequence[SourceRow]) -> None:
+        """Raise InputError if fewer than `count` are left without those of `others`."""
+        # The few others are looked up among the many, so that it costs the same in any corpus.
+        used = self._supply.intersection(_identity(row, self._distinct) for row in others)
+        left = len(self._supply) - len(used)
+        if left < count:
+            what = "labels" if self._distinct else "files"
+            raise InputError(
+                f"A mixture needs {count} different {what}{self.user}, and the sources have "
+                f"{left}{' more' if used else ''}: index more, take them from more splits "
+                "(`--splits`), or use fewer sources."
+            )

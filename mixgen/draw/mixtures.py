@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mixgen.core.errors import InputError
-from mixgen.core.progress import track
+from mixgen.core.progress import print_status, track
 from mixgen.core.records import explain
 from mixgen.core.versions import created_by
 from mixgen.corpora.roots import Roots, locate_file, write_roots
@@ -28,9 +28,13 @@ from mixgen.draw.room import (
     room_to_simulate,
 )
 from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
-from mixgen.manifest.file import Header, ManifestFile, open_manifest, write_manifest
+from mixgen.manifest.file import Header, ManifestFile, RecipeChanges, open_manifest, write_manifest
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+<<<<<<< HEAD
 from mixgen.manifest.uses import with_licence_warning
+=======
+from mixgen.recipe.changes import changed, recipe_changes
+>>>>>>> m10-faults_draw
 from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.recipe.source_group import Turns
@@ -46,6 +50,8 @@ def draw_manifest(
     roots: Mapping[str, Path | str] | None = None,
     seed: int | None = None,
     splits: Sequence[str] | None = None,
+    mixtures: int | Mapping[str, int] | None = None,
+    source_splits: Mapping[str, Sequence[str]] | None = None,
 ) -> ManifestFile:
     """Decide every mixture of a recipe and write the manifest.
 
@@ -56,25 +62,43 @@ def draw_manifest(
         roots: folder of each corpus, where `roots.json` beside the sources does not have it.
         seed: another seed than the recipe's.
         splits: only these; all by default.
+        mixtures: another number of mixtures than the recipe's, for every split or by split.
+        source_splits: for splits of the recipe, the splits of the corpora to take sources from.
 
     Raises:
+        UsageError: `mixtures` or `source_splits` names a split that the recipe does not have.
         InputError: a file cannot be read, the sources cannot fill the recipe, or a corpus root is
             not known.
         MachineError: the manifest cannot be written.
     """
-    plan, out = open_recipe(recipe), Path(out)
+    out, given = Path(out), open_recipe(recipe)
+    changes = recipe_changes(given, mixtures, source_splits)
+    plan = changed(given, changes)
     rows, known_roots = open_sources(sources, roots)
     rules = plan.splits.items()
     total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
+<<<<<<< HEAD
     mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
     drawn = with_licence_warning(track(mixtures, "drawing", total))
     write_manifest(out, draw_header(plan, rows, seed), drawn)
+=======
+    header = draw_header(plan, rows, seed, mixtures=total, changes=changes)
+    drawn = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
+    write_manifest(out, header, track(drawn, "drawing", total))
+>>>>>>> m10-faults_draw
     write_roots(out.parent, known_roots)
     return open_manifest(out)
 
 
-def draw_header(recipe: Recipe, rows: Sequence[SourceRow], seed: int | None = None) -> Header:
-    """Return the header of the manifest whose records `draw_mixtures` yields."""
+def draw_header(
+    recipe: Recipe,
+    rows: Sequence[SourceRow],
+    seed: int | None = None,
+    *,
+    mixtures: int | None = None,
+    changes: RecipeChanges | None = None,
+) -> Header:
+    """Return the header of a manifest of so many `mixtures` from a recipe with these `changes`."""
     return Header(
         name=recipe.name,
         task=recipe.task,
@@ -82,6 +106,8 @@ def draw_header(recipe: Recipe, rows: Sequence[SourceRow], seed: int | None = No
         recipe_sha256=recipe.sha256,
         sources_sha256=sources_sha256(rows),
         seed=recipe.seed if seed is None else seed,
+        mixtures=mixtures,
+        changes=changes or RecipeChanges(),
         created_by=created_by(),
         layouts={row.corpus: row.layout for row in rows if row.layout},
     )
@@ -104,6 +130,8 @@ def draw_mixtures(
     """
     for split in dict.fromkeys(splits or recipe.splits):
         drawer = MixtureDrawer(recipe, rows, roots, split, seed=seed)
+        for sentence in drawer.notices:
+            print_status(sentence)
         for index in range(recipe.splits[split].mixtures):
             yield drawer.draw(drawer.select(index))
 
@@ -131,6 +159,11 @@ class MixtureDrawer:
         self._roots = roots
         self._split = split
         self._sampler = SourceSampler(recipe, rows, split, recipe.seed if seed is None else seed)
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences on songs and responses that are skipped, and on odd rooms."""
+        return self._sampler.notices
 
     def select(self, index: int) -> Selection:
         """Return the files of mixture `index`.
@@ -195,7 +228,7 @@ class MixtureDrawer:
             return None
         microphones = self._recipe.channels
         if selection.responses:
-            return room_of_files(rule, selection.responses, microphones=microphones)
+            return room_of_files(rule, selection.responses)
         seed = self._sampler.seed(selection.index, "room")
         return room_to_simulate(rule, name, seed, microphones=microphones, sources=sources)
 

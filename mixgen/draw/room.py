@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from mixgen.acoustics.image_source import engine_and_version
 from mixgen.acoustics.room import draw_walked_room
-from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
+from mixgen.draw.choice import by_owner
 from mixgen.manifest.mixture import Position, Response, Room, Simulation, Source, file_name
 from mixgen.recipe.schema import Rooms
 from mixgen.recipe.source_group import SourceGroup
+
+# Of responses in one room, the nearest falls by 40 dB some 40 % earlier than the farthest.
+_MOST_TIMES_LONGER = 2.5
+_MOST_S_LONGER = 0.3
 
 _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
 
@@ -28,20 +32,8 @@ def in_room(rule: Rooms | None, source: Source | SourceGroup) -> bool:
     return rule is not None and source.role in rule.roles
 
 
-def room_of_files(
-    rule: Rooms, responses: Sequence[SourceRow], *, microphones: int
-) -> RoomOfMixture:
-    """Return the room of which these files are responses.
-
-    Raises:
-        InputError: they have fewer microphones than the mixture has channels.
-    """
-    for row in responses:
-        if row.channels < microphones:
-            raise InputError(
-                f"The response {row.source_id!r} is of {row.channels} microphone(s), and the "
-                f"mixtures have {microphones} channels: choose other rooms, or fewer channels."
-            )
+def room_of_files(rule: Rooms, responses: Sequence[SourceRow]) -> RoomOfMixture:
+    """Return the room of which these files are responses."""
     room = Room(name=responses[0].owner, early_s=rule.early_s)
     return RoomOfMixture(room, [_response(row) for row in responses])
 
@@ -66,6 +58,30 @@ def room_to_simulate(
     room = Room(name=name, early_s=rule.early_s, simulation=simulation)
     lines = zip(plan.sources_m, ends, strict=True)
     return RoomOfMixture(room, [Position(position_m=start, to_m=end) for start, end in lines])
+
+
+def rooms_of_many_decays(responses: Sequence[SourceRow]) -> list[str]:
+    """Return a sentence for each room whose responses differ too much in decay to be of one room.
+
+    The decay is how long a response sounds, which its `active` says.
+    """
+    sentences = []
+    for room, rows in by_owner(responses).items():
+        sounding_s = [_sounding_s(row.active) for row in rows if row.active]
+        low, high = min(sounding_s, default=0.0), max(sounding_s, default=0.0)
+        if high > _MOST_TIMES_LONGER * low and high - low > _MOST_S_LONGER:
+            sentences.append(
+                f"The {len(rows)} responses of the room {room!r} decay within {low:.1f} to "
+                f"{high:.1f} s: if they are of several rooms, give each room a folder and index "
+                "them again."
+            )
+    return sentences
+
+
+def _sounding_s(active: str) -> float:
+    """Return the seconds from the first sound of a file to the last."""
+    start, stop = active.partition("-")[0], active.rpartition("-")[2]
+    return float(stop) - float(start)
 
 
 def reference_of(rule: Rooms | None, source: Source) -> str:

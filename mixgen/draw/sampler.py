@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.candidates import Candidates
-from mixgen.draw.choice import SAMPLERS, EnrolmentSampler, FileSampler, TalkerSampler
+from mixgen.draw.choice import (
+    SAMPLERS,
+    EnrolmentSampler,
+    FileSampler,
+    LabelSampler,
+    TalkerSampler,
+)
+from mixgen.draw.room import rooms_of_many_decays
 from mixgen.draw.songs import SongSampler
 from mixgen.recipe.schema import Recipe
 from mixgen.recipe.source_group import SourceGroup
@@ -53,6 +60,8 @@ class Selection:
 class SourceSampler:
     """Gives every mixture of one split its files.
 
+    `notices` are sentences on songs and responses that are skipped, and on odd rooms.
+
     Raises:
         InputError: the recipe has no such split, or no source fits a group of it.
     """
@@ -62,13 +71,15 @@ class SourceSampler:
             known = ", ".join(recipe.splits)
             raise InputError(f"The recipe has no split {split!r}: choose one of {known}.")
         self._recipe = recipe
+        self._split = split
         self._counts = recipe.splits[split].counts
+        self.notices: list[str] = []
         self._base = f"{recipe.scene_sha256}/{seed}/{split}"
         self._stems = [group for group in recipe.sources if group.kind == "music"]
         candidates = Candidates(recipe, rows, split)
         pools = {group.name: candidates.of_group(group) for group in recipe.sources}
         self._samplers = {
-            group.name: _sampler(group, pools[group.name], f"{self._base}/{group.name}")
+            group.name: self._sampler(group, pools[group.name])
             for group in recipe.sources
             if group.kind != "music"
         }
@@ -80,13 +91,52 @@ class SourceSampler:
         if self._stems:
             rows_of_stems = {row.source_id: row for g in self._stems for row in pools[g.name]}
             self._songs = SongSampler(
-                recipe, self._stems, list(rows_of_stems.values()), f"{self._base}/songs"
+                recipe, self._stems, list(rows_of_stems.values()), f"{self._base}/songs", split
             )
+            self.notices += self._songs.notices
         self._rooms: TalkerSampler | None = None
         if recipe.rooms is not None and recipe.rooms.simulate is None:
-            responses = candidates.of_kind("rir", "the rooms")
+            responses = self._wide_enough(candidates.of_kind("rir", "the rooms"))
+            self.notices += rooms_of_many_decays(responses)
             sampler = SAMPLERS[recipe.rooms.use]
-            self._rooms = TalkerSampler(responses, f"{self._base}/rooms", sampler)
+            user = f" for the rooms of split {split!r}"
+            self._rooms = TalkerSampler(responses, f"{self._base}/rooms", sampler, user=user)
+
+    def _sampler(
+        self, group: SourceGroup, rows: Sequence[SourceRow]
+    ) -> FileSampler | LabelSampler | TalkerSampler:
+        seed = f"{self._base}/{group.name}"
+        user = f" for {group.name!r} in split {self._split!r}"
+        by_label = group.use == "labels_equally"
+        if group.turns is not None:
+            # Talkers take turns equally often anyway.
+            sampler = SAMPLERS["equally" if by_label else group.use]
+            spare = 1 if group.enrolment else 0
+            return TalkerSampler(rows, seed, sampler, spare=spare, user=user)
+        new_sampler = LabelSampler if by_label else SAMPLERS[group.use]
+        return new_sampler(rows, seed, distinct_labels=group.distinct_labels, user=user)
+
+    def _wide_enough(self, responses: Sequence[SourceRow]) -> list[SourceRow]:
+        """Return the responses to as many microphones as the mixtures have channels.
+
+        Raises:
+            InputError: there is none.
+        """
+        channels = self._recipe.channels
+        wide = [row for row in responses if row.channels >= channels]
+        if not wide:
+            most = max(responses, key=lambda row: row.channels)
+            raise InputError(
+                f"The mixtures of split {self._split!r} have {channels} channels, and no response "
+                f"is to more than {most.channels} microphone(s) ({most.source_id!r}): choose other "
+                "rooms, or fewer channels."
+            )
+        if len(wide) < len(responses):
+            self.notices.append(
+                f"Skipped {len(responses) - len(wide)} of {len(responses)} response(s) of split "
+                f"{self._split!r}: they are to fewer than {channels} microphones."
+            )
+        return wide
 
     def seed(self, index: int, purpose: str = "scene") -> int:
         """Return a seed of mixture `index`, one per purpose."""
@@ -141,17 +191,20 @@ class SourceSampler:
     def responses(self, index: int, count: int) -> list[SourceRow]:
         """Return different response files of one room for `count` sources, if it takes files.
 
+        Rooms with fewer files serve other mixtures.
+
         Raises:
-            InputError: the room has fewer.
+            InputError: every room has fewer.
         """
         if self._rooms is None or count == 0:
             return []
-        (files,) = self._rooms.take([count], f"{self._base}/{index}/rooms")
-        if len(files) < count:
+        most = self._rooms.most_files()
+        if most < count:
             raise InputError(
-                f"The room {files[0].label!r} has {len(files)} response(s) for {count} sources: "
-                "exclude it, or index rooms with more."
+                f"A mixture of split {self._split!r} has {count} sources in its room, and no room "
+                f"has more than {most} response(s): index rooms with more, or use fewer sources."
             )
+        (files,) = self._rooms.take([count], f"{self._base}/{index}/rooms", least_files=count)
         return files
 
     def count(self, group: SourceGroup, index: int) -> int:
@@ -177,12 +230,3 @@ class SourceSampler:
             for talker in range(count)
         ]
         return sampler.take(numbers, seed, others)
-
-
-def _sampler(
-    group: SourceGroup, rows: Sequence[SourceRow], seed: str
-) -> FileSampler | TalkerSampler:
-    sampler = SAMPLERS[group.use]
-    if group.turns is not None:
-        return TalkerSampler(rows, seed, sampler, spare=1 if group.enrolment else 0)
-    return sampler(rows, seed, distinct_labels=group.distinct_labels)

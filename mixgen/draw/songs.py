@@ -13,6 +13,8 @@ from mixgen.recipe.schema import Recipe
 from mixgen.recipe.song_match import match_song
 from mixgen.recipe.source_group import SourceGroup
 
+_SHOWN = 3
+
 Song = dict[str, list[SourceRow]]  # stem -> its files, of which there may be several
 
 
@@ -32,21 +34,82 @@ def _song_of(row: SourceRow) -> str:
 class SongSampler:
     """Gives the stems of every mixture of a split their files.
 
+    `notices` are sentences on songs that are skipped.
+
     Raises:
         InputError: no song has all stems, with sound in them where the recipe asks for salient
             excerpts, and with tags where songs have to match.
     """
 
     def __init__(
-        self, recipe: Recipe, stems: Sequence[SourceGroup], rows: Sequence[SourceRow], seed: str
+        self,
+        recipe: Recipe,
+        stems: Sequence[SourceGroup],
+        rows: Sequence[SourceRow],
+        seed: str,
+        split: str,
     ) -> None:
         self._stems = stems
         self._rule = recipe.songs
-        self._songs = _usable(recipe, stems, songs_with(rows, [group.stem for group in stems]))
+        self.notices: list[str] = []
+        whole = self._whole(rows, split)
+        self._songs = self._usable(recipe, whole, split)
         self._partners: dict[tuple[str, str], list[str]] = {}
         self._tags = {name: _tags(song) for name, song in self._songs.items()}
         leads = [song[stems[0].stem][0] for song in self._songs.values()]
-        self._sampler = SAMPLERS[recipe.songs.use](leads, seed, distinct_labels=False)
+        user = f" for the songs of split {split!r}"
+        self._sampler = SAMPLERS[recipe.songs.use](leads, seed, distinct_labels=False, user=user)
+
+    def _whole(self, rows: Sequence[SourceRow], split: str) -> dict[str, Song]:
+        """Return the songs of a split that have all stems."""
+        stems = [group.stem for group in self._stems]
+        whole = songs_with(rows, stems)
+        of_song: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            of_song[_song_of(row)].add(row.label)
+        lacking = [
+            f"{song} lacks {' and '.join(stem for stem in stems if stem not in has)}"
+            for song, has in sorted(of_song.items())
+            if song not in whole
+        ]
+        if not whole:
+            raise InputError(
+                f"No song of split {split!r} has all of the stems {', '.join(stems)} "
+                f"({_some(lacking)}): index more, or leave stems out."
+            )
+        self._skip(lacking, len(of_song), split)
+        return whole
+
+    def _skip(self, reasons: Sequence[str], songs: int, split: str) -> None:
+        if reasons:
+            self.notices.append(
+                f"Skipped {len(reasons)} of {songs} song(s) of split {split!r}: {_some(reasons)}."
+            )
+
+    def _usable(self, recipe: Recipe, songs: dict[str, Song], split: str) -> dict[str, Song]:
+        """Return the songs that have the sound and the tags that a recipe asks for."""
+        names = ", ".join(group.stem for group in self._stems)
+        sounding = {
+            name: song for name, song in songs.items() if _sounds(recipe, self._stems, song)
+        }
+        if not sounding:
+            raise InputError(
+                f"No song has an excerpt in which all of {names} sound as long as `salient` asks "
+                "for: ask for less, or for shorter mixtures."
+            )
+        quiet = [f"{name} has no salient excerpt" for name in songs if name not in sounding]
+        self._skip(quiet, len(songs), split)
+        if recipe.songs.match is None or recipe.songs.coherent == 1:
+            return sounding
+        tagged = {name: song for name, song in sounding.items() if _tags(song).tempo_bpm}
+        if not tagged:
+            raise InputError(
+                "The songs have no tempo to match: list tempo_bpm and key of each in tags.csv in "
+                "the root of the corpus, and index it again."
+            )
+        untagged = [f"{name} has no tempo" for name in sounding if name not in tagged]
+        self._skip(untagged, len(songs), split)
+        return tagged
 
     def take(self, seed: str, *, coherent: bool) -> dict[str, list[list[SourceRow]]]:
         """Return the files of every stem by its group, for the mixture with this seed."""
@@ -92,27 +155,10 @@ def _tags(song: Song) -> SongTags:
     return tags_of(next(iter(song.values()))[0].text)
 
 
-def _usable(
-    recipe: Recipe, stems: Sequence[SourceGroup], songs: dict[str, Song]
-) -> dict[str, Song]:
-    names = ", ".join(group.stem for group in stems)
-    if not songs:
-        raise InputError(f"No song has all of the stems {names}.")
-    sounding = {name: song for name, song in songs.items() if _sounds(recipe, stems, song)}
-    if not sounding:
-        raise InputError(
-            f"No song has an excerpt in which all of {names} sound as long as `salient` asks for: "
-            "ask for less, or for shorter mixtures."
-        )
-    if recipe.songs.match is None or recipe.songs.coherent == 1:
-        return sounding
-    tagged = {name: song for name, song in sounding.items() if _tags(song).tempo_bpm is not None}
-    if not tagged:
-        raise InputError(
-            "The songs have no tempo to match: list tempo_bpm and key of each in tags.csv in the "
-            "root of the corpus, and index it again."
-        )
-    return tagged
+def _some(reasons: Sequence[str]) -> str:
+    """Return the first few of many reasons."""
+    more = [f"{len(reasons) - _SHOWN} more"] if len(reasons) > _SHOWN else []
+    return ", ".join([*reasons[:_SHOWN], *more])
 
 
 def _sounds(recipe: Recipe, stems: Sequence[SourceGroup], song: Song) -> bool:

@@ -23,9 +23,21 @@ SCHEMA = "manifest/2"
 FIRST_SCHEMA = "manifest/1"
 
 
+class RecipeChanges(Record):
+    """What options of the draw changed in the recipe, by its splits.
+
+    `recipe_sha256` is that of the recipe with its `changes`.
+    `mixtures` is how many there are, and `sources` the splits of the corpora that feed the split.
+    """
+
+    mixtures: dict[str, int] = Field(default_factory=dict)
+    sources: dict[str, list[str]] = Field(default_factory=dict)
+
+
 class Header(Record):
     """The first line of a manifest: where the records come from.
 
+    `mixtures` is how many records follow, which manifests from before this key do not say.
     `layouts` has the layout that each corpus was indexed with, where that is known.
     """
 
@@ -36,7 +48,9 @@ class Header(Record):
     recipe_sha256: str
     sources_sha256: str
     seed: int
+    mixtures: int | None = Field(default=None, ge=0)
     created_by: dict[str, str]
+    changes: RecipeChanges = RecipeChanges()
     layouts: dict[str, str] = Field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,8 +62,8 @@ class Header(Record):
 class ManifestFile:
     """A manifest on disk: its header, and its mixtures, read and checked one at a time.
 
-    Every iteration reads the file again. It raises InputError where a record is not valid or an id
-    comes twice; the sentence names the line or the mixture.
+    Every iteration reads the file again. It raises InputError where a record is not valid, an id
+    comes twice or records are missing; the sentence names the line or the mixture.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -67,6 +81,7 @@ class ManifestFile:
             if self._sha256 is None:
                 digest.update(_line(mixture))
             yield mixture
+        self._check_count(len(ids))
         ordered = np.sort(ids)
         if (ordered[1:] == ordered[:-1]).any():
             self._check_ids()
@@ -104,8 +119,22 @@ class ManifestFile:
         return sha256 in (self.sha256, sha256_file(self.path))
 
     def count(self) -> int:
-        """Return how many mixtures there are, without reading what they are."""
-        return sum(1 for _ in read_lines(self.path)) - 1
+        """Return how many mixtures there are, without reading what they are.
+
+        Raises:
+            InputError: they are not as many as the header says.
+        """
+        found = sum(1 for _ in read_lines(self.path)) - 1
+        self._check_count(found)
+        return found
+
+    def _check_count(self, found: int) -> None:
+        expected = self.header.mixtures
+        if expected not in (None, found):
+            raise InputError(
+                f"{self.path} holds {found} mixtures, and {expected} by its header: restore it, "
+                "draw it again, or correct `mixtures` in its first line if you changed it."
+            )
 
 
 @dataclass(frozen=True)
@@ -196,8 +225,15 @@ def _check_mixture(path: Path, mixture: Mixture) -> None:
     unknown = set(mixture.targets) - {f.name for f in mixture.source_files if f.is_mixed}
     if unknown:
         raise InputError(f"{path}: mixture {mixture.id} has no source {sorted(unknown)[0]!r}.")
+    if len(set(mixture.targets)) < len(mixture.targets):
+        raise InputError(f"{path}: mixture {mixture.id} names a target twice.")
     longest_s = mixture.duration_s + 1 / mixture.sample_rate
     for source in mixture.sources:
+        if any(event.event_time >= mixture.duration_s for event in source.events):
+            raise InputError(
+                f"{path}: an event of {source.name!r} of mixture {mixture.id} begins after the "
+                f"end of the mixture at {mixture.duration_s:g} s."
+            )
         # A background is repeated to its event_duration, so this bounds the memory it takes.
         if source.role == "background" and any(e.event_duration > longest_s for e in source.events):
             raise InputError(

@@ -12,7 +12,7 @@ from mixgen.acoustics.echo_path import Echo
 from mixgen.acoustics.room import LONGEST_T60_S, Point
 from mixgen.audio.levels import LevelRule
 from mixgen.core.paths import check_name
-from mixgen.core.records import Record, RelativePath, as_value_error
+from mixgen.core.records import ExactRecord, Record, RelativePath, as_value_error
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.degradations import Degradation
 
@@ -46,7 +46,7 @@ def _check_source_name(name: str) -> str:
 SourceName = Annotated[str, AfterValidator(_check_source_name)]
 
 
-class Event(Record):
+class Event(ExactRecord):
     """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec.
 
     `text` is the transcript of the whole file, where the corpus has one.
@@ -70,7 +70,7 @@ class Event(Record):
         return self.event_duration * (self.time_stretch or 1.0)
 
 
-class Gain(Record):
+class Gain(ExactRecord):
     """How an event gets its level: measured by `rule`, set to reference_db + the event's snr.
 
     Events with a `shared` gain are parts of one stem and keep their balance.
@@ -80,7 +80,7 @@ class Gain(Record):
     shared: bool = False
 
 
-class Response(Record):
+class Response(ExactRecord):
     """The file of a response from a source to the microphones; `t60_s` is what it was made for."""
 
     corpus: str
@@ -90,7 +90,7 @@ class Response(Record):
     licence: str = ""
 
 
-class Position(Record):
+class Position(ExactRecord):
     """The position of a source in a simulated room, in metres.
 
     With `to_m` the source moves there from `position_m`, straight and at one speed, while the
@@ -124,7 +124,7 @@ def file_name(source: str, part: Part) -> str:
     return source if part == "image" else f"{source}_{part}"
 
 
-class Source(Record):
+class Source(ExactRecord):
     """One signal of a mixture: the sum of its events, through its room response if it has one.
 
     `references` are parts of it that get separate files and are not summed. The image of a source
@@ -162,7 +162,7 @@ class Source(Record):
         return [SourceFile(file_name(self.name, part), part) for part in parts]
 
 
-class Simulation(Record):
+class Simulation(ExactRecord):
     """A room whose responses are computed when the mixture is rendered; lengths in metres."""
 
     engine: Literal["pyroomacoustics"]
@@ -172,7 +172,7 @@ class Simulation(Record):
     microphones_m: list[Point] = Field(min_length=1, max_length=8)
 
 
-class Room(Record):
+class Room(ExactRecord):
     """The room of a mixture, and how long after the direct sound its early part lasts.
 
     The responses come from files, or from a `simulation` in which every source has a position.
@@ -183,7 +183,7 @@ class Room(Record):
     simulation: Simulation | None = None
 
 
-class Level(Record):
+class Level(ExactRecord):
     """The reference level of a mixture in dB (LUFS or dB full scale, by each source's rule)."""
 
     reference_db: Decibels
@@ -195,7 +195,7 @@ class Clip(Record):
     peak: float = Field(default=0.9, ge=0.01, lt=1)
 
 
-class Mixture(Record):
+class Mixture(ExactRecord):
     """All that is needed to render one mixture from its source files."""
 
     id: str
@@ -206,7 +206,7 @@ class Mixture(Record):
     seed: int
     sources: list[Source]
     level: Level
-    fade_s: float = Field(default=0.0, ge=0)
+    fade_s: float = Field(default=0.0, ge=0, le=1)
     room: Room | None = None
     degradations: list[Degradation] = Field(default_factory=list)
     clip: Clip = Clip()

@@ -19,6 +19,7 @@ from mixgen.scenes.distributions import Count, Distribution, constant, values_of
 SplitName = Annotated[
     str, AfterValidator(lambda name: as_value_error(check_name, check_length(name)))
 ]
+SourceSplits = str | Annotated[list[str], Field(min_length=1)]
 Reference = Literal["image", "early", "dry"]
 
 
@@ -100,16 +101,14 @@ class SplitRule(Record):
     """
 
     mixtures: int = Field(ge=1, le=10_000_000)
-    sources: str | dict[Kind, str | list[str]]
+    sources: SourceSplits | dict[Kind, SourceSplits]
     label_share: dict[Kind, tuple[Share, Share]] = Field(default_factory=dict)
     counts: dict[SourceName, Count] = Field(default_factory=dict)
 
-    def source_splits(self, kind: str) -> list[str] | None:
+    def source_splits(self, kind: Kind) -> list[str] | None:
         """Return the allowed `split` values for `kind`; None allows all."""
-        chosen = self.sources if isinstance(self.sources, str) else self.sources.get(kind)  # type: ignore[call-overload]
-        if chosen is None:
-            return None
-        return [chosen] if isinstance(chosen, str) else list(chosen)
+        chosen = self.sources.get(kind) if isinstance(self.sources, dict) else self.sources
+        return [chosen] if isinstance(chosen, str) else chosen
 
     def holds_label(self, kind: Kind, label: str) -> bool:
         """Return whether a label is in this split's share; its name alone decides."""
@@ -143,7 +142,7 @@ class Recipe(Record):
     clip: Clip = Clip()
     format: FormatName = "flac16"
     splits: dict[SplitName, SplitRule] = Field(min_length=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 64)
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> "Recipe":

@@ -17,6 +17,7 @@ _LONGEST_NAME = 150
 Share = Annotated[float, Field(ge=0, le=1)]
 Use = Literal["equally", "once", "independently"]
 """How often files come: see `mixgen.draw.choice`."""
+GroupUse = Literal[Use, "labels_equally"]
 
 
 def _first_set(record: Record, *keys: str) -> str | None:
@@ -83,7 +84,7 @@ class SourceGroup(Record):
     corpora: list[str] | None = None
     shortest_s: float = Field(default=0.0, ge=0)
     distinct_labels: bool = True
-    use: Use = "equally"
+    use: GroupUse = "equally"
     level_rule: LevelRule | None = None
     snr: Distribution = constant(0.0)
     level_db: Distribution | None = None

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from mixgen.core.records import shown
+
 _LARGEST_NUMBER = 1e12
 _MOST_SOURCES = 32
 
@@ -26,7 +28,7 @@ def check_distribution(value: list[Any]) -> list[Any]:
     """
     name, *given = value
     if name not in list(_ARGUMENTS):  # a list, because a name in a recipe may not be hashable
-        raise ValueError(f"{name!r} is not a distribution: use one of {', '.join(_ARGUMENTS)}")
+        raise ValueError(f"{shown(name)} is not a distribution: use one of {', '.join(_ARGUMENTS)}")
     if len(given) != _ARGUMENTS[name]:
         raise ValueError(f"{name} takes {_ARGUMENTS[name]} argument(s), not {len(given)}")
     if name in ("choose", "choose_weighted"):
@@ -43,7 +45,7 @@ def check_distribution(value: list[Any]) -> list[Any]:
 def _number(value: Any) -> float:
     usable = isinstance(value, int | float) and not isinstance(value, bool)
     if not usable or not abs(value) < _LARGEST_NUMBER:
-        raise ValueError(f"{value!r} is not a finite number")
+        raise ValueError(f"{shown(value)} is not a finite number")
     return float(value)
 
 

@@ -123,6 +123,7 @@ def test_from_sound_files_to_a_verified_set(
         ["index", "folder", ".", "--out", "x.csv", "--kind", "voice"],
         ["index", "folder", ".", "--out", "x.csv", "--by", "weight"],
         ["draw", "r.yaml", "--sources", "s.csv", "--out", "x", "--seed", "-1"],
+        ["draw", "r.yaml", "--sources", "s.csv", "--out", "x", "--mixtures"],
         ["draw", "r.yaml", "--sources", "s.csv", "--out", "x", "--seed", "many"],
     ],
 )
@@ -131,6 +132,29 @@ def test_usage(mixgen: RunMixgen, words: list[str]) -> None:
     assert answer.exit_code == 2
     assert "Error" in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_draw_with_other_numbers_and_splits(
+    mixgen: RunMixgen, corpus: Corpus, recipe: Path, tmp_path: Path
+) -> None:
+    csv, drawn = tmp_path / "s.csv", tmp_path / "m.jsonl"
+    root = corpus.roots["speech"]
+    mixgen("index", "folder", root, "--out", csv, "--split", "train-clean-100", "--workers", 1)
+    words = ("draw", recipe, "--sources", csv, "--out", drawn, "--split", "train")
+    answer = mixgen(*words)
+    _is_one_sentence(answer, 3, "or say which to take (`--splits train=NAME`)")
+    answer = mixgen(*words, "--splits", "train=train-clean-100", "--mixtures", "2")
+    assert answer.out == f"2 mixtures in {drawn}.\n"
+    header = json.loads(drawn.read_text().splitlines()[0])
+    assert header["mixtures"] == 2
+    assert header["changes"] == {
+        "mixtures": {"train": 2, "test": 2},
+        "sources": {"train": ["train-clean-100"]},
+    }
+    answer = mixgen(*words, "--splits", "dev=train-clean-100")
+    _is_one_sentence(answer, 2, "The recipe has no split 'dev': choose one of test, train")
+    answer = mixgen(*words, "--mixtures", "few")
+    _is_one_sentence(answer, 2, "--mixtures takes N or SPLIT=N")
 
 
 def test_usage_in_our_own_words(mixgen: RunMixgen, manifest: Path, tmp_path: Path) -> None:
@@ -199,7 +223,7 @@ def _edit(path: Path, old: str, new: str) -> None:
         ),
         ("mixtures: 3", "mixtures: 1000000000000", "less than or equal to 10000000"),
         ("count: 2", "count: 1000", "a whole number from 0 to 32"),
-        ("count: 2", "count: 9", "needs 9 different labels, and"),
+        ("count: 2", "count: 9", "needs 9 different labels for 's' in split 'test', and"),
         ("count: 2", "snr: [gauss, 0, 1]", "'gauss' is not a distribution"),
         ("name: tiny", "name: &x tiny\ndescription: *x", "uses a YAML alias"),
         ("name: tiny", "name: [", "is not valid YAML"),

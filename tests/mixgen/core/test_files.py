@@ -153,3 +153,9 @@ def test_half_a_character_is_no_json() -> None:
     assert parse_json('"\\ud83d\\ude00"', "here") == "\U0001f600"
     with pytest.raises(InputError, match="here is not valid JSON"):
         parse_json('["\\ud83d"]', "here")
+
+
+def test_a_key_that_comes_twice_is_refused() -> None:
+    assert parse_json('{"a": {"b": 1}, "b": 2}', "here") == {"a": {"b": 1}, "b": 2}
+    with pytest.raises(InputError, match=r"here is not valid JSON \(the key 'b' comes twice\)"):
+        parse_json('[{"a": {"b": 1, "c": 2, "b": 1}}]', "here")

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
-from mixgen.draw.choice import BalancedSampler, IndependentSampler, WithoutReplacement
+from mixgen.draw.choice import (
+    BalancedSampler,
+    IndependentSampler,
+    LabelSampler,
+    WithoutReplacement,
+)
 from mixgen.draw.songs import songs_with
 
 
@@ -60,11 +65,11 @@ def test_equal_use_after_every_whole_number_of_rounds(
 @given(**sizes, seed=st.text(max_size=3))
 def test_once_means_no_file_twice(labels: int, each: int, count: int, seed: str) -> None:
     rows = _rows(labels, each)
-    choice = WithoutReplacement(rows, f"{seed}/speech", distinct_labels=False)
+    choice = WithoutReplacement(rows, seed, distinct_labels=False, user=" for 's'")
     count = min(count, len(rows))
     taken = [row.source_id for _ in range(len(rows) // count) for row in choice.take(count)]
     assert len(set(taken)) == len(taken)
-    with pytest.raises(InputError, match=rf"Of {len(rows)} sources for 'speech'"):
+    with pytest.raises(InputError, match=rf"Of {len(rows)} sources for 's', which may come once"):
         choice.take(count)
 
 
@@ -132,11 +137,62 @@ def test_independent_choice_does_not_depend_on_the_order_of_rows() -> None:
 @pytest.mark.parametrize("distinct", [True, False])
 def test_too_few(distinct: bool) -> None:
     rows = _rows(1, 1)
-    words = "2 different (labels|files), and 1 are left"
+    words = "2 different (labels|files), and the sources have 1: index more"
     with pytest.raises(InputError, match=words):
         BalancedSampler(rows, "", distinct_labels=distinct).take(2)
     with pytest.raises(InputError, match=words):
         IndependentSampler(rows, distinct_labels=distinct).take(2, "")
+    with pytest.raises(InputError, match=words):
+        LabelSampler(rows, "", distinct_labels=distinct).take(2)
+
+
+def test_labels_come_equally_however_many_files_each_has() -> None:
+    """Of four talkers, the two who had the most files, all short, took 44 of 60 places."""
+    rows = [
+        _row(f"spk{n}", number) for n, each in enumerate((3, 3, 8, 8)) for number in range(each)
+    ]
+    by_file, by_label = (
+        sampler(rows, "seed", distinct_labels=True) for sampler in (BalancedSampler, LabelSampler)
+    )
+    files = Counter(row.label for _ in range(30) for row in by_file.take(2))
+    assert files["spk2"] + files["spk3"] > 40
+    labels = Counter(row.label for _ in range(30) for row in by_label.take(2))
+    assert set(labels.values()) == {15}
+
+
+@settings(max_examples=25, deadline=None)
+@given(**sizes, seed=st.text(max_size=3), distinct=st.booleans())
+def test_equal_use_of_labels(labels: int, each: int, count: int, seed: str, distinct: bool) -> None:
+    rows = [row for n, row in enumerate(_rows(labels, each + 2)) if n % 7]  # not all as many
+    count = min(count, labels)
+    choice = LabelSampler(rows, seed, distinct_labels=distinct)
+    used: Counter[str] = Counter()
+    files: Counter[str] = Counter()
+    for _ in range(6 * labels):
+        taken = choice.take(count)
+        assert len({row.source_id for row in taken}) == count
+        assert not distinct or len({row.label for row in taken}) == count
+        used.update(row.label for row in taken)
+        files.update(row.source_id for row in taken)
+    assert max(used.values()) - min(used.values()) <= 2
+    for label in used:
+        counts = [files[row.source_id] for row in rows if row.label == label]
+        assert max(counts) - min(counts) <= 2
+
+
+def test_a_label_may_come_twice_but_no_file() -> None:
+    rows = [*_rows(1, 3), _row("other")]
+    choice = LabelSampler(rows, "seed", distinct_labels=False)
+    for _ in range(20):
+        assert len({row.source_id for row in choice.take(4)}) == 4
+
+
+def test_labels_differ_from_those_of_others() -> None:
+    rows = _rows(3, 4)
+    choice = LabelSampler(rows, "seed", distinct_labels=True)
+    for number in range(30):
+        other = rows[number % len(rows)]
+        assert other.label not in {row.label for row in choice.take(2, others=[other])}
 
 
 def test_songs_need_all_stems() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from mixgen.core.errors import InputError
-from mixgen.corpora.sources import read_sources
+from mixgen.corpora.sources import SourceRow, read_sources
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
@@ -150,7 +150,8 @@ def test_more_talkers_than_there_are_in_all_groups(
     groups = [
         {"name": name, "kind": "speech", "count": count} for name, count in (("a", 3), ("b", 2))
     ]
-    with pytest.raises(InputError, match="2 different labels, and 1 are left"):
+    words = "2 different labels for 'b' in split 'train', and the sources have 1 more: index"
+    with pytest.raises(InputError, match=words):
         _draw(speech_recipe(sources=groups), corpus, splits=["train"])
 
 
@@ -228,6 +229,14 @@ def test_share_of_coherent_mixtures(corpus: Corpus, music_recipe: MakeRecipe) ->
     assert 10 <= coherent <= 30
 
 
+def _song(row: SourceRow) -> str:
+    return Path(row.path).parts[0]
+
+
+def _songs(mixture: Mixture) -> set[str]:
+    return {song for song, _ in _excerpts(mixture)}
+
+
 def test_stem_labels_are_the_group_names(corpus: Corpus, music_recipe: MakeRecipe) -> None:
     for mixture in _draw(music_recipe(), corpus):
         assert [s.label for s in mixture.sources] == ["vocals", "drums", "bass", "other"]
@@ -242,7 +251,8 @@ def test_nothing_fits(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
 
 def test_too_few_talkers(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
     group = {"name": "s", "kind": "speech", "count": 5}
-    with pytest.raises(InputError, match="needs 5 different labels, and 4 are left"):
+    words = "needs 5 different labels for 's' in split 'train', and the sources have 4: index"
+    with pytest.raises(InputError, match=words):
         _draw(speech_recipe(sources=[group]), corpus)
 
 
@@ -255,6 +265,50 @@ def test_stems_that_no_song_has(corpus: Corpus, music_recipe: MakeRecipe) -> Non
     group = {"name": "banjo", "kind": "music"}
     with pytest.raises(InputError, match=r"music source.* is left for 'banjo' by its labels"):
         _draw(music_recipe(sources=[group]), corpus)
+
+
+def _without(corpus: Corpus, *stems: str) -> list[SourceRow]:
+    """Return the rows without these stems of the first song, whose files were all silent."""
+    song = next(row.group for row in corpus.rows if row.kind == "music")
+    return [row for row in corpus.rows if row.group != song or row.label not in stems]
+
+
+def test_a_song_without_a_stem_is_skipped(
+    corpus: Corpus, music_recipe: MakeRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = _without(corpus, "vocals", "bass")
+    songs = {song for m in draw_mixtures(music_recipe(), rows, corpus.roots) for song in _songs(m)}
+    assert len(songs) == 2
+    left = next(row for row in rows if row.kind == "music")
+    assert _song(left) not in songs
+    assert capsys.readouterr().err == (
+        f"Skipped 1 of 3 song(s) of split 'test': {left.corpus}/{left.group} lacks vocals and "
+        "bass.\n"
+    )
+
+
+def test_no_song_is_whole(corpus: Corpus, music_recipe: MakeRecipe) -> None:
+    first = next(row.group for row in corpus.rows if row.kind == "music")
+    rows = [row for row in corpus.rows if row.label != ("bass" if row.group == first else "drums")]
+    words = (
+        rf"No song of split 'test' has all of the stems vocals, .* \(.*{first} lacks bass, .*drums"
+    )
+    with pytest.raises(InputError, match=words):
+        list(draw_mixtures(music_recipe(), rows, corpus.roots))
+
+
+def test_labels_equally(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
+    rows = [row for row in corpus.rows if row.kind == "speech" and row.split == "train"]
+    first = rows[0].label
+    few = [row for row in rows if row.label != first or row.source_id == rows[0].source_id]
+    group = {"name": "s", "kind": "speech", "count": 2}
+    used = {}
+    for use in ("equally", "labels_equally"):
+        recipe = speech_recipe(sources=[group | {"use": use}], splits=_splits(30))
+        drawn = draw_mixtures(recipe, few, corpus.roots, splits=["train"])
+        used[use] = Counter(source.label for mixture in drawn for source in mixture.sources)
+    assert used["equally"][first] < 10
+    assert set(used["labels_equally"].values()) == {15}
 
 
 def test_what_scaper_refuses(corpus: Corpus, speech_recipe: MakeRecipe) -> None:

@@ -1,5 +1,6 @@
 """Rooms: parts of a response, what is measured of it, and sets with a response for each source."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mixgen.audio.formats import FORMATS
 from mixgen.audio.read import read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
+from mixgen.corpora.layout import get_layout
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.file import read_manifest, write_manifest
@@ -272,8 +274,83 @@ def test_more_sources_than_responses(roomy: Corpus, speech_recipe: MakeRecipe) -
     recipe = speech_recipe(
         sources=[group], rooms={}, splits={"train": {"mixtures": 1, "sources": "train"}}
     )
-    with pytest.raises(InputError, match=r"has 4 response\(s\) for 5 sources"):
+    words = "has 5 sources in its room, and no room has more than 4 response"
+    with pytest.raises(InputError, match=words):
         drawn(roomy, recipe)
+
+
+def test_a_room_with_too_few_responses_serves_smaller_mixtures(
+    roomy: Corpus, speech_recipe: MakeRecipe
+) -> None:
+    rooms = sorted({row.label for row in roomy.rows if row.kind == "rir" and row.split == "train"})
+    rows = [row for row in roomy.rows if row.label != rooms[0] or row.path.endswith("/0.wav")]
+    group = {"name": "s", "kind": "speech", "count": ["choose", [1, 2]]}
+    recipe = speech_recipe(
+        sources=[group], rooms={}, splits={"train": {"mixtures": 24, "sources": "train"}}
+    )
+    used: dict[int, Counter[str]] = {1: Counter(), 2: Counter()}
+    for mixture in draw_mixtures(recipe, rows, roomy.roots):
+        assert mixture.room is not None
+        used[len(mixture.sources)][mixture.room.name] += 1
+    assert set(used[2]) == {f"rooms/{rooms[1]}"}
+    assert used[1][f"rooms/{rooms[0]}"] > used[1][f"rooms/{rooms[1]}"]
+    whole = list(draw_mixtures(recipe, roomy.rows, roomy.roots))
+    assert {m.room.name for m in whole if m.room} == {f"rooms/{room}" for room in rooms}
+
+
+def test_responses_to_too_few_microphones_are_skipped(
+    roomy: Corpus, speech_recipe: MakeRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = next(row.label for row in roomy.rows if row.kind == "rir" and row.split == "train")
+    rows = [
+        row.model_copy(update={"channels": 1}) if row.label == first else row for row in roomy.rows
+    ]
+    recipe = reverberant(speech_recipe).model_copy(update={"channels": 2})
+    mixtures = list(draw_mixtures(recipe, rows, roomy.roots))
+    assert f"rooms/{first}" not in {mixture.room.name for mixture in mixtures if mixture.room}
+    assert capsys.readouterr().err == (
+        "Skipped 4 of 8 response(s) of split 'train': they are to fewer than 2 microphones.\n"
+    )
+
+
+def test_two_halls_in_one_folder_are_told(
+    roomy: Corpus, speech_recipe: MakeRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is the room; responses of two halls in one differ in how long they sound."""
+    drawn(roomy, reverberant(speech_recipe))
+    assert capsys.readouterr().err == ""
+    active = ["0.0-0.2", "0.0-0.2 0.5-1.4", "0.0-1.2", "0.1-0.3"]
+    lengths = iter(active)
+    room = next(row.label for row in roomy.rows if row.kind == "rir" and row.split == "train")
+    rows = [
+        row.model_copy(update={"active": next(lengths)}) if row.label == room else row
+        for row in roomy.rows
+    ]
+    list(draw_mixtures(reverberant(speech_recipe), rows, roomy.roots, splits=["train"]))
+    assert capsys.readouterr().err == (
+        f"The 4 responses of the room 'rooms/{room}' decay within 0.2 to 1.4 s: if they are of "
+        "several rooms, give each room a folder and index them again.\n"
+    )
+
+
+def test_folders_of_one_name_in_two_places_are_two_rooms(tmp_path: Path) -> None:
+    """OpenSLR 28 has smallroom/Room001 and largeroom/Room001."""
+    for name in ("small/Room001/1.wav", "large/Room001/1.wav", "large/Room002/1.wav", "0.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    find = get_layout("folder").find
+    labels = {found.path: found.label for found in find(tmp_path, "rir")}
+    assert labels == {
+        "small/Room001/1.wav": "small/Room001",
+        "large/Room001/1.wav": "large/Room001",
+        "large/Room002/1.wav": "Room002",
+        "0.wav": tmp_path.name,
+    }
+    assert {found.label for found in find(tmp_path, "speech")} == {
+        "Room001",
+        "Room002",
+        tmp_path.name,
+    }
 
 
 def test_no_response_for_a_split(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
@@ -283,7 +360,8 @@ def test_no_response_for_a_split(corpus: Corpus, speech_recipe: MakeRecipe) -> N
 
 def test_more_channels_than_microphones(roomy: Corpus, speech_recipe: MakeRecipe) -> None:
     recipe = reverberant(speech_recipe)
-    with pytest.raises(InputError, match=r"is of 3 microphone\(s\), and the mixtures have 4"):
+    words = "split 'train' have 4 channels, and no response is to more than 3 microphone"
+    with pytest.raises(InputError, match=words):
         drawn(roomy, recipe.model_copy(update={"channels": 4}))
     mixture = drawn(roomy, recipe)[0].model_copy(update={"channels": 4})
     with pytest.raises(InputError, match=r"has 3 channel\(s\), and the mixture 4"):

@@ -212,6 +212,18 @@ def test_hostile_paths(refusal: Callable[[Change], str], path: str) -> None:
         ("1.sources.0.events.0.event_time", -1, "event_time: Input should be greater"),
         ("1.targets", ["s3"], "mixture train-000000 has no source 's3'"),
         ("1.degradations", [{"reverb": 1}], "degradations"),
+        ("1.targets", ["s1", "s1"], "mixture train-000000 names a target twice"),
+        ("1.fade_s", 1e300, "fade_s: Input should be less than or equal to 1"),
+        ("1.frames", True, "frames: Input should be a valid integer"),
+        ("1.frames", "6400", "frames: Input should be a valid integer"),
+        ("1.level", {"reference_db": True}, "level.reference_db: Input should be a valid number"),
+        ("1.sources.0.events.0.snr", "6", "snr: Input should be a valid number"),
+        (
+            "1.sources.0.events.0.event_time",
+            0.8,
+            "an event of 's1' of mixture train-000000 begins after the end of the mixture at 0.8 s",
+        ),
+        ("1.sources.0.label", "\ud83d", "line 2 is not valid JSON"),
         ("1.effects", [], "effects: Extra inputs are not permitted"),
     ],
 )
@@ -234,6 +246,46 @@ def test_what_is_no_manifest(tmp_path: Path, content: bytes, words: str) -> None
     path.write_bytes(content)
     with pytest.raises(InputError, match=words):
         read_manifest(path)
+
+
+def test_a_key_that_comes_twice(manifest_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "twice.jsonl"
+    path.write_text(manifest_path.read_text().replace('"snr": ', '"snr": 3.0, "snr": ', 1))
+    with pytest.raises(InputError, match=r"line 2 is not valid JSON \(the key 'snr' comes twice\)"):
+        read_manifest(path)
+
+
+@pytest.fixture(scope="module")
+def counted(manifest_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same manifest with the number of its mixtures in the header, as `draw` writes it."""
+    manifest = read_manifest(manifest_path)
+    path = tmp_path_factory.mktemp("counted") / "manifest.jsonl"
+    header = manifest.header.model_copy(update={"mixtures": len(manifest.mixtures)})
+    write_manifest(path, header, manifest.mixtures)
+    return path
+
+
+@pytest.mark.parametrize("kept", [0, 1, 6])
+def test_a_manifest_that_is_cut_at_the_end_of_a_line(
+    counted: Path, tmp_path: Path, kept: int
+) -> None:
+    path = tmp_path / "cut.jsonl"
+    path.write_text("".join(counted.read_text().splitlines(keepends=True)[: kept + 1]))
+    words = rf"cut.jsonl holds {kept} mixtures, and 7 by its header: restore it"
+    with pytest.raises(InputError, match=words):
+        read_manifest(path)
+    with pytest.raises(InputError, match=words):
+        open_manifest(path).count()
+    with pytest.raises(InputError, match=words):
+        _ = open_manifest(path).sha256
+
+
+def test_a_manifest_with_a_count_and_one_without(counted: Path, manifest_path: Path) -> None:
+    assert read_manifest(counted).mixtures == read_manifest(manifest_path).mixtures
+    assert open_manifest(counted).count() == open_manifest(counted).header.mixtures == 7
+    assert open_manifest(counted).sha256 == sha256_file(counted)
+    assert open_manifest(manifest_path).header.mixtures is None
+    assert '"mixtures"' not in manifest_path.read_text()
 
 
 def test_nan_is_no_number(manifest_path: Path, tmp_path: Path) -> None:
