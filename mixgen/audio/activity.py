@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mixgen.audio.levels import ACTIVE_RANGE_DB, FRAME_S, active_frames
+from mixgen.audio.levels import ACTIVE_RANGE_DB, active_frames, frame_width
 from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError
 
@@ -34,7 +34,7 @@ def active_spans(samples: Samples, sample_rate: int) -> str:
     sound.
     """
     active = active_frames(samples, sample_rate)
-    width = max(1, int(FRAME_S * sample_rate))
+    width = frame_width(sample_rate)
     step = np.arange(len(active)) * width * _STEPS_PER_S // sample_rate  # (frames,)
     sounding = np.bincount(step, weights=active)
     least = np.minimum(np.bincount(step) / 2, sounding.max())
@@ -80,7 +80,7 @@ def sounding_spans(
         sample_rate: in Hz.
         range_db: in dB, positive.
     """
-    width = max(1, int(FRAME_S * sample_rate))
+    width = frame_width(sample_rate)
     runs = _runs(active_frames(samples, sample_rate, range_db=range_db)) * width
     return _merged(np.minimum(runs, samples.shape[1]), round(LEAST_GAP_S * sample_rate))
 

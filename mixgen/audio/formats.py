@@ -14,10 +14,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from mixgen.audio.compiled import kernels
 from mixgen.core.errors import InputError
 from mixgen.core.files import scratch_file, sha256_bytes, write_bytes
 from mixgen.core.registry import choose
 from mixgen.core.vocabulary import FormatName
+
+MOST_STEPS = 2.0**30  # more than any format has, and few enough for int32
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,23 @@ def format_called(name: str) -> SampleFormat:
     return choose(FORMATS, name, "format")
 
 
-def to_grid(samples: NDArray[np.float64], sample_format: SampleFormat) -> NDArray[np.int32]:
-    """Round samples (any shape, full scale 1.0) to whole steps of a format."""
-    steps = samples / sample_format.step
-    return np.rint(steps, out=steps).astype(np.int32)
+def to_grid(
+    samples: NDArray[np.float64], sample_format: SampleFormat, *, gain: float = 1.0
+) -> NDArray[np.int32]:
+    """Round samples (any shape, full scale 1.0) times a gain to whole steps of a format.
+
+    Values beyond 2^30 steps, which no format can hold, become that.
+    """
+    compiled = kernels()
+    if compiled is None:
+        steps = samples * gain
+        steps /= sample_format.step
+        np.clip(np.rint(steps, out=steps), -MOST_STEPS, MOST_STEPS, out=steps)
+        return steps.astype(np.int32)
+    whole = np.empty(samples.shape, np.int32)
+    values = np.ascontiguousarray(samples, np.float64).ravel()
+    compiled.round_to_steps(values, gain, 1.0 / sample_format.step, whole.ravel())
+    return whole
 
 
 def from_grid(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArray[np.float64]:
@@ -82,7 +98,7 @@ def file_samples(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArr
         return from_grid(frames_first, sample_format).astype("<f4")
     if sample_format.bits == 16:
         return frames_first.astype("<i2")
-    return (frames_first << 8).astype("<i4")
+    return (frames_first << 8).astype("<i4", copy=False)
 
 
 def file_steps(samples: NDArray[Any], sample_format: SampleFormat) -> NDArray[np.int32]:
@@ -174,26 +190,35 @@ def encode_wav(samples: NDArray[Any], sample_rate: int, bits: int) -> bytes:
     Source: Microsoft and IBM, Multimedia Programming Interface and Data Specifications 1.0, 1991.
     """
     channels = samples.shape[1]
-    data = _upper_three_bytes(samples) if bits == 24 else samples.tobytes()
+    data = _upper_three_bytes(samples) if bits == 24 else np.ascontiguousarray(samples)
     width = channels * bits // 8
     code = _FLOAT if samples.dtype.kind == "f" else _PCM
     head = struct.pack("<HHIIHH", code, channels, sample_rate, sample_rate * width, width, bits)
-    body = b"WAVE" + _chunk(b"fmt ", head)
+    chunks = [b"WAVE", *_chunk(b"fmt ", head)]
     if code == _FLOAT:
-        body += _chunk(b"fact", struct.pack("<I", len(samples)))
-    if len(body) + len(data) + 9 > _LARGEST_RIFF:
-        raise InputError(f"{len(data) / 2**30:.1f} GiB do not fit into a WAV file: use FLAC.")
-    return _chunk(b"RIFF", body + _chunk(b"data", data))
+        chunks += _chunk(b"fact", struct.pack("<I", len(samples)))
+    chunks += _chunk(b"data", data.reshape(-1).view(np.uint8).data)
+    length = sum(map(len, chunks))
+    if length > _LARGEST_RIFF:
+        raise InputError(f"{data.nbytes / 2**30:.1f} GiB do not fit into a WAV file: use FLAC.")
+    return b"".join([b"RIFF", struct.pack("<I", length), *chunks])
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return b"".join((name, struct.pack("<I", len(content)), content, bytes(len(content) % 2)))
+def _chunk(name: bytes, content: bytes | memoryview) -> list[bytes | memoryview]:
+    return [name, struct.pack("<I", len(content)), content, bytes(len(content) % 2)]
 
 
-def _upper_three_bytes(samples: NDArray[Any]) -> bytes:
-    words = np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)
+def _upper_three_bytes(samples: NDArray[Any]) -> NDArray[np.uint8]:
+    words = np.ascontiguousarray(samples).reshape(-1)
+    octets = words.view(np.uint8).reshape(-1, 4)
     upper = np.empty((len(words), 3), np.uint8)
+    compiled = kernels()
+    done = 0
+    if compiled is not None:
+        done = len(words) // 4 * 4
+        packed = upper[:done].reshape(-1).view(np.uint32)
+        compiled.pack_upper_bytes(words[:done].view(np.uint32), packed)
     # One column at a time, because numpy is slow at copying rows of three bytes.
     for byte in range(3):
-        upper[:, byte] = words[:, byte + 1]
-    return upper.tobytes()
+        upper[done:, byte] = octets[done:, byte + 1]
+    return upper

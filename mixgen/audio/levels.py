@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator
 from scipy.signal import sosfilt
 
+from mixgen.audio.compiled import kernels
 from mixgen.audio.read import Samples
 from mixgen.core.registry import add, unknown
 
@@ -44,6 +45,7 @@ _SHORTEST_S = 0.5
 _FLOOR_DB = -70.0
 _BLOCK_S = 0.4
 _STEP = 0.25
+_WARM_UP_S = 0.2  # a state of the K-weighting falls by 400 dB: its slowest poles are at 38 Hz
 _CHANNEL_WEIGHTS = np.array([1.0, 1.0, 1.0, 1.41, 1.41])
 
 FRAME_S = 0.02
@@ -118,14 +120,27 @@ def _blocks(frames: int, sample_rate: int) -> _Blocks:
 
 
 def _block_powers(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
-    weighted = sosfilt(_k_weighting(sample_rate), samples, axis=1)
     blocks = _blocks(samples.shape[1], sample_rate)
-    energy = np.square(weighted[:, : blocks.edges[-1]])
     before = np.zeros((len(samples), len(blocks.edges)))
-    np.cumsum(np.add.reduceat(energy, blocks.edges[:-1], axis=1), axis=1, out=before[:, 1:])
+    np.cumsum(_weighted_energies(samples, sample_rate, blocks.edges), axis=1, out=before[:, 1:])
     return np.asarray(
         (before[:, blocks.stops] - before[:, blocks.starts]) / (_BLOCK_S * sample_rate)
     )
+
+
+def _weighted_energies(
+    samples: Samples, sample_rate: int, edges: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return the K-weighted energies between neighbouring edges: (channels, edges - 1)."""
+    stages = _k_weighting(sample_rate)
+    compiled = kernels()
+    if compiled is None:
+        energy = np.square(sosfilt(stages, samples, axis=1)[:, : edges[-1]])
+        return np.asarray(np.add.reduceat(energy, edges[:-1], axis=1))
+    coefficients = tuple(np.delete(stages, 3, axis=1).ravel().tolist())
+    warm_up = int(_WARM_UP_S * sample_rate)
+    channels = map(np.ascontiguousarray, samples)
+    return np.array([compiled.weighted_energies(x, coefficients, edges, warm_up) for x in channels])
 
 
 def _to_lufs(power: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -144,16 +159,48 @@ def active_frames(
     samples: Samples, sample_rate: int, *, range_db: float = ACTIVE_RANGE_DB
 ) -> NDArray[np.bool_]:
     """Return for each frame of 20 ms whether its power is at most `range_db` below the loudest."""
-    power = frame_energies(samples, sample_rate)
-    threshold = power.max() * 10 ** (-range_db / 10)
-    return np.asarray((power > 0) & (power >= threshold))
+    return are_active(frame_energies(samples, sample_rate), range_db=range_db)
+
+
+def are_active(
+    energies: NDArray[np.float64], *, range_db: float = ACTIVE_RANGE_DB
+) -> NDArray[np.bool_]:
+    """Return which energies of frames are not 0, and at most `range_db` below the highest."""
+    threshold = energies.max() * 10 ** (-range_db / 10)
+    return np.asarray((energies > 0) & (energies >= threshold))
 
 
 def frame_energies(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
     """Return the sum of squares of (channels, time) samples in each frame of 20 ms."""
-    width = max(1, int(FRAME_S * sample_rate))
+    width = frame_width(sample_rate)
     energy = np.einsum("ct,ct->t", samples, samples)
     return np.asarray(np.add.reduceat(energy, np.arange(0, samples.shape[1], width)))
+
+
+def frame_width(sample_rate: int) -> int:
+    """Return how many samples a frame of 20 ms has."""
+    return max(1, int(FRAME_S * sample_rate))
+
+
+def energies_of_steps(
+    steps: NDArray[np.int32], total: NDArray[np.int32], sample_rate: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the energy of a stem, and of the rest of a sum, in each frame of 20 ms.
+
+    Both are (channels, time) whole grid steps, and the energies are exact in squared steps.
+    """
+    width = frame_width(sample_rate)
+    starts = np.arange(0, steps.shape[1], width)
+    own, others = np.zeros((2, len(starts)), np.int64)
+    compiled = kernels()
+    for stem, everything in zip(steps, total, strict=True):
+        if compiled is None:
+            wide = stem.astype(np.int64)
+            own += np.add.reduceat(np.square(wide), starts)
+            others += np.add.reduceat(np.square(everything - wide), starts)
+        else:
+            compiled.add_energies(stem, everything, width, own, others)
+    return own.astype(np.float64), others.astype(np.float64)
 
 
 @level_rule("active_energy")
@@ -165,7 +212,7 @@ def active_energy_db(samples: Samples, sample_rate: int) -> float:
     active = active_frames(samples, sample_rate)
     if not active.any():
         return _FLOOR_DB
-    width = max(1, int(FRAME_S * sample_rate))
+    width = frame_width(sample_rate)
     lengths = np.full(len(active), width)
     lengths[-1] = samples.shape[1] - width * (len(active) - 1)
     energy = frame_energies(samples, sample_rate)[active].sum()

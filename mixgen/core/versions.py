@@ -3,7 +3,7 @@
 import functools
 from importlib.metadata import PackageNotFoundError, version
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LIBRARIES = ("scaper", "numpy", "scipy", "soxr", "soundfile", "pyloudnorm", "sox")
 

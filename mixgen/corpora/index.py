@@ -196,6 +196,7 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
         licence=found.licence,
         text=found.text,
         active=active_spans(samples, sample_rate),
+        frames=samples.shape[1],
     )
 
 

@@ -4,8 +4,9 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from mixgen.audio.activity import check_active
 from mixgen.core.errors import InputError
@@ -19,7 +20,8 @@ class SourceRow(Record):
     """One audio file; `path` is relative to the root of its corpus.
 
     `active` holds the spans of time with sound, `layout` the name of the layout that found the
-    file. Both are empty in lists that are older than these columns.
+    file, `frames` its exact length, which `duration_s` rounds. They are empty or 0 in lists that
+    are older than these columns.
     """
 
     source_id: str
@@ -39,6 +41,12 @@ class SourceRow(Record):
     text: str
     active: str = ""
     layout: str = ""
+    frames: Annotated[int, BeforeValidator(lambda cell: cell or 0)] = Field(default=0, ge=0)
+
+    @property
+    def length_s(self) -> float | None:
+        """The exact length in seconds, if the list has it."""
+        return self.frames / self.sample_rate if self.frames else None
 
     @property
     def owner(self) -> str:
@@ -107,6 +115,9 @@ def _read_file(path: Path) -> list[SourceRow]:
 
 def sources_sha256(rows: Iterable[SourceRow]) -> str:
     """Return the hash of the content of the rows, whichever files they were read from."""
-    # Without defaults, a list that is older than a column keeps its hash.
-    content = [row.model_dump(mode="json", exclude_defaults=True) for row in rows]
+    # Without defaults, a list that is older than a column keeps its hash. `frames` follows from the
+    # content of the file, whose hash counts.
+    content = [
+        row.model_dump(mode="json", exclude_defaults=True, exclude={"frames"}) for row in rows
+    ]
     return sha256_bytes(canonical_json(content).encode())

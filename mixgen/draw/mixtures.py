@@ -336,6 +336,7 @@ class MixtureDrawer:
             snr=tuple(group.level_db or group.snr),
             pitch_shift=tuple(group.pitch_shift) if group.pitch_shift else None,
             time_stretch=tuple(group.time_stretch) if group.time_stretch else None,
+            length_s=source.row.length_s,
         )
         if not source.starts_s:
             return [plan]
@@ -346,6 +347,7 @@ class MixtureDrawer:
                 source_time=("const", 0.0),
                 event_time=("const", start_s),
                 duration_s=row.duration_s,
+                length_s=row.length_s,
             )
             for row, start_s in zip(source.rows, source.starts_s, strict=True)
         ]

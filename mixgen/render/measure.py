@@ -4,9 +4,10 @@ import math
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixgen.acoustics.rir import NO_T60, direct_to_reverberant_db, reverberation_time_s
-from mixgen.audio.levels import LEVEL_RULES, active_frames
+from mixgen.audio.levels import LEVEL_RULES, are_active, energies_of_steps
 from mixgen.audio.read import Samples
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import (
@@ -36,17 +37,18 @@ def measure(mixture: Mixture, rendering: Rendering, roots: Roots) -> dict[str, P
     of the time with any source in which two or more are active, without backgrounds. Far-end
     signals and enrolments have only a level.
     """
-    stems, total = rendering.stems, rendering.total
+    stems = rendering.stems
     values: dict[str, Pair] = {name: ({}, {}) for name in mixture.file_names}
+    active = []
     for source in mixture.sources:
         meter = _SourceMeter(mixture, source, roots, rendering.clip_gain_db)
+        steps = rendering.steps[source.name]
+        own, others = energies_of_steps(steps, rendering.total, mixture.sample_rate)
         for file in source.files:
-            values[file.name] = meter.measure(file.part, stems[file.name], total)
-    active = [
-        active_frames(stems[source.name], mixture.sample_rate)
-        for source in mixture.sources
-        if source.role != "background"
-    ]
+            ratio_db = _ratio_db(own, others)
+            values[file.name] = meter.measure(file.part, stems[file.name], ratio_db)
+        if source.role != "background":
+            active.append(are_active(own))
     overlap = overlap_of(np.array(active))
     values[MIXTURE] = ({"overlap": planned_overlap(mixture)}, {"overlap": overlap})
     return values
@@ -67,17 +69,17 @@ class _SourceMeter:
         self._clip_gain_db = clip_gain_db
         self._rule = LEVEL_RULES[source.gain.rule]
 
-    def measure(self, part: Part, signal: Samples, total: Samples) -> Pair:
+    def measure(self, part: Part, signal: Samples, energy_ratio_db: float | None) -> Pair:
         """Return (requested, measured) of the file that holds a part.
 
         Args:
             part: of the source.
             signal: of the file, shape (channels, frames).
-            total: the sum of all sources, shape (channels, frames).
+            energy_ratio_db: of the source's image against all other sources.
         """
         match part:
             case "image":
-                return self._image(signal, total)
+                return self._image(signal, energy_ratio_db)
             case "far_end":
                 return self._far_end(signal)
             case "enrolment":
@@ -85,13 +87,13 @@ class _SourceMeter:
             case _:
                 return {}, {}
 
-    def _image(self, signal: Samples, total: Samples) -> Pair:
+    def _image(self, signal: Samples, energy_ratio_db: float | None) -> Pair:
         response = None
         if self._source.room is not None:
             response = SourceInRoom(self._mixture, self._source, self._roots).response()
         requested = self._requested_level()
         measured = self._measured_level(signal, 0 if response is None else response.shape[1] - 1)
-        measured |= {"energy_ratio_db": _energy_ratio_db(signal, total - signal)}
+        measured |= {"energy_ratio_db": energy_ratio_db}
         if response is not None:
             rate = self._mixture.sample_rate
             requested |= {"t60_s": self._requested_t60_s()}
@@ -150,6 +152,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _energy_ratio_db(signal: Samples, rest: Samples) -> float | None:
-    over, under = float(np.vdot(signal, signal)), float(np.vdot(rest, rest))
+def _ratio_db(energies: NDArray[np.float64], of_others: NDArray[np.float64]) -> float | None:
+    over, under = float(energies.sum()), float(of_others.sum())
     return round(10 * math.log10(over / under), 3) if over > 0 and under > 0 else None

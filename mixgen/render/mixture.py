@@ -32,6 +32,8 @@ from mixgen.render.room import SourceInRoom
 
 _Number = TypeVar("_Number", np.float64, np.int32)
 
+_LEVEL_DIGITS = 6  # of a measured level in dB
+
 
 @dataclass(frozen=True)
 class Rendering:
@@ -59,9 +61,9 @@ class Rendering:
         return from_grid(self.steps[MIXTURE], self.sample_format)
 
     @property
-    def total(self) -> Samples:
-        """The exact sum of the sources, shape (channels, frames)."""
-        return from_grid(self.steps.get(UNDEGRADED, self.steps[MIXTURE]), self.sample_format)
+    def total(self) -> NDArray[np.int32]:
+        """The exact sum of the sources in whole steps, shape (channels, frames)."""
+        return self.steps.get(UNDEGRADED, self.steps[MIXTURE])
 
     @property
     def stems(self) -> dict[str, Samples]:
@@ -82,19 +84,9 @@ def render(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> Rende
     signals: dict[str, Samples] = {}
     for source in mixture.sources:
         signals |= SourceRenderer(mixture, source, roots).signals()
-    files = mixture.source_files
-    summed = [file.name for file in files if file.is_in_sum]
-    mixed = [file.name for file in files if file.is_mixed]
-    # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
-    limit = mixture.clip.peak - len(summed) * sample_format.step / 2
-    clip_gain = _joint_clip_gain([signals[n] for n in mixed], [signals[n] for n in summed], limit)
-    steps = {}
-    for name, signal in signals.items():
-        # Files that no microphone picks up keep their levels.
-        gain = clip_gain if name in mixed else _limiting_gain(peak(signal), limit)
-        steps[name] = to_grid(signal * gain if gain < 1.0 else signal, sample_format)
-    silence = np.zeros((mixture.channels, mixture.frames), np.int32)
-    total = _sum(steps[name] for name in summed) if summed else silence
+    steps, clip_gain = _on_grid(mixture, signals, sample_format)
+    summed = [steps[file.name] for file in mixture.source_files if file.is_in_sum]
+    total = _sum(summed) if summed else np.zeros((mixture.channels, mixture.frames), np.int32)
     if not mixture.degradations:
         return Rendering({MIXTURE: total, **steps}, sample_format, clip_gain)
     samples = from_grid(total, sample_format)
@@ -108,11 +100,45 @@ def _sum(signals: Iterable[NDArray[_Number]]) -> NDArray[_Number]:
     return functools.reduce(np.add, signals)
 
 
-def _joint_clip_gain(mixed: Sequence[Samples], summed: Sequence[Samples], limit: float) -> float:
-    """Return the one gain for all mixed files that keeps their peaks and their sum's in `limit`."""
+def _on_grid(
+    mixture: Mixture, signals: dict[str, Samples], sample_format: SampleFormat
+) -> tuple[dict[str, NDArray[np.int32]], float]:
+    """Return the signals in whole steps, under the clip rule, and the gain of the mixed ones."""
+    files = mixture.source_files
+    summed = [file.name for file in files if file.is_in_sum]
+    mixed = [file.name for file in files if file.is_mixed]
+    # Rounding moves a stem by half a step at most, and the mixture by as much for each of them.
+    limit = mixture.clip.peak - len(summed) * sample_format.step / 2
+    steps = {name: to_grid(signal, sample_format) for name, signal in signals.items()}
+    clip_gain = 1.0
+    if not _are_below([steps[n] for n in mixed], [steps[n] for n in summed], limit, sample_format):
+        # The rounded peaks are too near the limit, or beyond it: the exact ones decide.
+        highest = max(peak(signals[name]) for name in mixed)
+        clip_gain = _limiting_gain(max(highest, peak(_sum(signals[n] for n in summed))), limit)
+    for name, signal in signals.items():
+        # Files that no microphone picks up keep their levels.
+        gain = clip_gain if name in mixed else _limiting_gain(peak(signal), limit)
+        if gain < 1.0:
+            steps[name] = to_grid(signal, sample_format, gain=gain)
+    return steps, clip_gain
+
+
+def _are_below(
+    mixed: Sequence[NDArray[np.int32]],
+    summed: Sequence[NDArray[np.int32]],
+    limit: float,
+    sample_format: SampleFormat,
+) -> bool:
+    """Return whether all mixed files and their sum were surely below a limit before rounding."""
     if not summed:
-        return 1.0
-    return _limiting_gain(max(peak(signal) for signal in (_sum(summed), *mixed)), limit)
+        return True
+    highest = limit / sample_format.step - (len(summed) + 1) / 2
+    # Each is below 2^23 steps: of fewer than 256, the sum cannot overflow.
+    return (
+        len(summed) < 256
+        and all(peak(steps) <= highest for steps in mixed)
+        and peak(_sum(summed)) <= highest
+    )
 
 
 def _limiting_gain(highest: float, limit: float) -> float:
@@ -225,6 +251,8 @@ class SourceRenderer:
         """Return the factor that brings samples (channels, time) to a level by the rule."""
         rule = LEVEL_RULES[self._source.gain.rule]
         measured_db = rule(level_channels(self._mixture, samples), self._rate)
+        # The last digits depend on the order of additions, which differs between processors.
+        measured_db = round(measured_db, _LEVEL_DIGITS)
         return float(10.0 ** ((level_db - measured_db) / 20.0))
 
     def _fade(self, samples: Samples) -> None:

@@ -293,16 +293,17 @@ def _render_files(
         row = known.get(name)
         if row is None or row.sha256 != sha256 or not is_whole(row, site.folder):
             content = encode_samples(samples, mixture.sample_rate, site.sample_format)
+            file_sha256 = sha256_bytes(content)
             path = site.folder / file_path(mixture, name, site.sample_format)
-            written += _bring_to(path, content)
-            row = _row(mixture, name, rendering, values[name], (sha256, sha256_bytes(content)))
+            written += _bring_to(path, content, file_sha256)
+            row = _row(mixture, name, rendering, values[name], (sha256, file_sha256))
         rows.append(row)
     return rows, written
 
 
-def _bring_to(path: Path, content: bytes) -> bool:
+def _bring_to(path: Path, content: bytes, sha256: str) -> bool:
     """Write a file unless it holds this content already; return whether it was written."""
-    if not path.is_symlink() and has_sha256(path, sha256_bytes(content)):
+    if not path.is_symlink() and has_sha256(path, sha256):
         return False
     write_bytes(path, content, flush=False)
     return True

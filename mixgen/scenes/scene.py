@@ -1,16 +1,19 @@
-"""Scenes: Scaper draws the events of a mixture. This is the only module that imports Scaper.
+"""Scenes: Scaper's distributions draw the events of a mixture. Only this module imports Scaper.
 
-One `scaper.Scaper` per mixture gets the files to use and the distributions to draw from; its
-instantiation becomes the events of the record. This module works around problems of Scaper 1.6.5:
-it uses `np.Inf`, which numpy 2 does not have; it prefers soxbindings, which corrupts audio without
-an error; it changes the root logger; and it warns about every value that it adjusts.
+The events of a record are those that `scaper.Scaper` would instantiate from the same files and
+distributions: its own functions draw the numbers, in its order, from one random state, and its
+rules fit them to the file and the scene. Its class is not used, because it would open every file,
+check every distribution at every event and make a JAMS object of every scene; a test compares with
+it. This module works around problems of Scaper 1.6.5: it uses `np.Inf`, which numpy 2 does not
+have; it prefers soxbindings, which corrupts audio without an error.
+
+Source: Salamon et al., "Scaper: A library for soundscape synthesis and augmentation", WASPAA 2017.
 """
 
-import copy
 import dataclasses
 import functools
+import math
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
@@ -19,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mixgen.audio.read import audio_info
 from mixgen.core.errors import InputError, MachineError
 
 _SHORTEST_EVENT_S = 0.1
@@ -29,7 +33,8 @@ _TRIES = 100
 class EventPlan:
     """One event to instantiate: its file, and a Scaper distribution tuple for each quantity.
 
-    It lasts `duration_s`, or less if the mixture or the file ends before.
+    It lasts `duration_s`, or less if the mixture or the file ends before. `length_s` is that of the
+    file, exactly; without it, the file is opened.
     """
 
     path: Path
@@ -40,6 +45,7 @@ class EventPlan:
     pitch_shift: tuple[Any, ...] | None = None
     time_stretch: tuple[Any, ...] | None = None
     duration_s: float | None = None
+    length_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,37 +92,24 @@ def load_scaper() -> Any:
     return scaper
 
 
-@functools.cache
-def _empty_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return an empty folder: Scaper requires one of labels, but every event names its file."""
-    return tempfile.TemporaryDirectory(prefix="mixgen-scaper-")
-
-
 def instantiate(plans: Sequence[EventPlan], duration_s: float, seed: int) -> list[DrawnEvent]:
-    """Let Scaper draw one scene of `duration_s` seconds, with one event for each plan, in order.
+    """Draw one scene of `duration_s` seconds, with one event for each plan, in order.
 
     Raises:
-        InputError: Scaper refuses a distribution or a file.
+        InputError: Scaper refuses a distribution, or a file cannot be read.
     """
     if not plans:
         return []
     scaper = load_scaper()
-    # JAMS sorts events by time; a unique label identifies each.
-    folder = _empty_folder().name
-    labels = [str(number) for number in range(len(plans))]
+    random = _seeded(seed)
     try:
-        with warnings.catch_warnings():
-            # Scaper warns whenever it fits an excerpt to its file, which is normal here.
-            warnings.simplefilter("ignore")
-            scene = scaper.Scaper(duration_s, folder, folder, random_state=_seeded(seed))
-            scene.fg_labels = scene.bg_labels = labels
-            for label, plan in zip(labels, plans, strict=True):
-                _add_event(scene, label, plan)
-            jam = scene._instantiate(disable_instantiation_warnings=True)
+        begun = [_Begun.of(plan, duration_s, random) for plan in plans]
+        # Scaper instantiates all backgrounds before all other events.
+        order = sorted(range(len(plans)), key=lambda number: not plans[number].background)
+        events = {n: _instantiated(plans[n], begun[n], duration_s, random) for n in order}
     except scaper.scaper_exceptions.ScaperError as error:
         raise InputError(f"Scaper refuses the scene: {error}") from None
-    values = {event.value["label"]: event.value for event in jam.annotations[0].data}
-    return [_drawn(values[label]) for label in labels]
+    return [events[number] for number in range(len(plans))]
 
 
 _of_thread = threading.local()
@@ -147,54 +140,124 @@ def sample(distribution: Sequence[Any], seed: int) -> float:
         raise InputError(f"Scaper refuses the distribution {distribution}: {error}") from None
 
 
-def _add_event(scene: Any, label: str, plan: EventPlan) -> None:
-    # `choose` from one file, because Scaper ties a `const` file to a folder named like its label.
-    source_file = ("choose", [str(plan.path)])
-    if plan.background:
-        scene.add_background(("const", label), source_file, _copied(plan.source_time))
-        return
-    # The start is drawn first: Scaper would move it forward until the duration fits the scene.
-    start_s = _start_s(scene, plan.event_time)
-    stretch = plan.time_stretch and value(plan.time_stretch, scene.random_state)
-    left_s = (scene.duration - start_s) / (stretch or 1.0)
-    scene.add_event(
-        label=("const", label),
-        source_file=source_file,
-        source_time=_copied(plan.source_time),
-        event_time=("const", start_s),
-        event_duration=("const", min(left_s, plan.duration_s or left_s)),
-        snr=_copied(plan.snr),
-        pitch_shift=plan.pitch_shift and _copied(plan.pitch_shift),
-        time_stretch=None if stretch is None else ("const", stretch),
-    )
+def value(distribution: Sequence[Any], random_state: np.random.RandomState) -> float:
+    """Draw one number from a Scaper distribution with a random state."""
+    if distribution[0] == "const":
+        return float(distribution[1])
+    return _drawn(_checked("_validate_distribution", distribution), random_state)
 
 
-def _start_s(scene: Any, event_time: tuple[Any, ...]) -> float:
+def _drawn(distribution: Sequence[Any], random_state: np.random.RandomState) -> float:
+    name, *arguments = distribution
+    function = load_scaper().core.SUPPORTED_DIST[name]
+    return float(function(*arguments, random_state=random_state))
+
+
+def _checked(check: str, distribution: Sequence[Any]) -> Sequence[Any]:
+    """Return a distribution after one of Scaper's functions has checked it.
+
+    Raises:
+        scaper.scaper_exceptions.ScaperError: Scaper refuses it.
+    """
+    _check(check, tuple(tuple(p) if isinstance(p, list) else p for p in distribution))
+    return distribution
+
+
+@functools.lru_cache(maxsize=256)  # some have thousands of values
+def _check(check: str, distribution: tuple[Any, ...]) -> None:
+    """Let Scaper check a distribution, once; tuples in it stand for lists."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Scaper warns of a normal distribution of times
+        given = tuple(list(part) if isinstance(part, tuple) else part for part in distribution)
+        getattr(load_scaper().core, check)(given)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Begun:
+    """What is drawn before Scaper instantiates an event: start, longest duration and stretch."""
+
+    start_s: float
+    duration_s: float
+    stretch: float | None
+
+    @classmethod
+    def of(cls, plan: EventPlan, scene_s: float, random: np.random.RandomState) -> "_Begun":
+        """Draw the start first: Scaper would move it forward until the duration fits the scene."""
+        _checked("_validate_time", plan.source_time)
+        if plan.background:
+            return cls(0.0, scene_s, None)
+        start_s = _start_s(plan.event_time, scene_s, random)
+        stretch = None if plan.time_stretch is None else value(plan.time_stretch, random)
+        if stretch is not None and stretch <= 0:
+            _checked("_validate_time_stretch", ("const", stretch))
+        left_s = (scene_s - start_s) / (stretch or 1.0)
+        return cls(start_s, min(left_s, plan.duration_s or left_s), stretch)
+
+
+def _start_s(event_time: tuple[Any, ...], scene_s: float, random: np.random.RandomState) -> float:
     """Draw when an event begins, again and again until that is inside the scene."""
-    latest_s = scene.duration - min(_SHORTEST_EVENT_S, scene.duration / 2)
+    latest_s = scene_s - min(_SHORTEST_EVENT_S, scene_s / 2)
     for _ in range(_TRIES):
-        start_s = value(event_time, scene.random_state)
+        start_s = value(event_time, random)
         if 0 <= start_s <= latest_s:
             return start_s
     raise InputError(
         f"event_time {list(event_time)} gave no start from 0 to {latest_s:.3f} s in {_TRIES} draws "
-        f"for a mixture of {scene.duration:.3f} s: make it begin events inside the mixture."
+        f"for a mixture of {scene_s:.3f} s: make it begin events inside the mixture."
     )
 
 
-def value(distribution: Sequence[Any], random_state: np.random.RandomState) -> float:
-    """Draw one number from a Scaper distribution with a random state."""
-    return float(load_scaper().core._get_value_from_dist(_copied(distribution), random_state))
+def _instantiated(
+    plan: EventPlan, begun: _Begun, scene_s: float, random: np.random.RandomState
+) -> DrawnEvent:
+    """Draw an event as `Scaper._instantiate_event` does, fitted to its file and to the scene."""
+    length_s = audio_info(plan.path).duration_s if plan.length_s is None else plan.length_s
+    duration_s = begun.duration_s if plan.background else min(begun.duration_s, length_s)
+    sounding_s = duration_s * (begun.stretch or 1.0)
+    if sounding_s > scene_s:
+        duration_s, sounding_s = scene_s / (begun.stretch or 1.0), scene_s
+    fitted = _fitted(plan.source_time, duration_s, length_s)
+    source_time = -math.inf
+    while source_time < 0:
+        source_time = _drawn(fitted, random)
+        if source_time + duration_s > length_s:
+            source_time = max(0.0, length_s - duration_s)
+    is_late = begun.start_s + sounding_s > scene_s
+    snr, shift = plan.snr, plan.pitch_shift
+    return DrawnEvent(
+        source_time=source_time,
+        event_time=scene_s - sounding_s if is_late else begun.start_s,
+        event_duration=duration_s,
+        snr=0.0 if plan.background else _drawn(_checked("_validate_snr", snr), random),
+        pitch_shift=(
+            None if shift is None else _drawn(_checked("_validate_pitch_shift", shift), random)
+        ),
+        time_stretch=begun.stretch,
+    )
 
 
-def _copied(distribution: Sequence[Any]) -> tuple[Any, ...]:
-    """Return a copy of a distribution: Scaper may change the lists of `choose`."""
-    return tuple(copy.copy(part) if isinstance(part, list) else part for part in distribution)
+def _fitted(source_time: Sequence[Any], duration_s: float, length_s: float) -> Sequence[Any]:
+    """Return a distribution of times from which an excerpt stays inside its file, as in Scaper."""
+    latest_s = max(0.0, length_s - duration_s)
 
+    def fit(time_s: float) -> float:
+        return latest_s if time_s + duration_s > length_s else time_s
 
-def _drawn(value: dict[str, Any]) -> DrawnEvent:
-    names = [field.name for field in dataclasses.fields(DrawnEvent)]
-    numbers: dict[str, Any] = {
-        name: None if value[name] is None else float(value[name]) for name in names
-    }
-    return DrawnEvent(**numbers)
+    name, *values = source_time
+    match name:
+        case "const":
+            return [name, fit(values[0])]
+        case "choose":
+            return [name, list({fit(time_s) for time_s in values[0]})]
+        case "choose_weighted":
+            return [name, [fit(time_s) for time_s in values[0]], values[1]]
+        case "normal":
+            return [name, fit(values[0]), values[1]]
+        case "uniform":
+            low_s, high_s = map(fit, values)
+            return ["const", low_s] if low_s == high_s else [name, low_s, high_s]
+        case _:
+            mean_s, low_s, high_s = (fit(values[index]) for index in (0, 2, 3))
+            return (
+                ["const", mean_s] if low_s == high_s else [name, mean_s, values[1], low_s, high_s]
+            )

@@ -40,7 +40,7 @@ def _write(path: Path, *rows: dict[str, str], columns: tuple[str, ...] = COLUMNS
 def test_the_columns_are_those_of_the_file_format() -> None:
     assert ", ".join(COLUMNS) == (
         "source_id, corpus, path, kind, label, group, split, duration_s, sample_rate, channels, "
-        "peak, loudness_lufs, sha256, licence, text, active, layout"
+        "peak, loudness_lufs, sha256, licence, text, active, layout, frames"
     )
 
 

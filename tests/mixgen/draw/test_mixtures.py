@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from pydantic import ValidationError
 
 from mixgen.core.errors import InputError
@@ -107,6 +108,24 @@ def test_order_of_rows_does_not_matter(
     recipe = speech_recipe()
     assert draw_header(recipe, rows) == draw_header(recipe, corpus.rows)
     assert list(draw_mixtures(recipe, rows, corpus.roots)) == _draw(recipe, corpus)
+
+
+def test_a_list_without_exact_lengths_draws_the_same(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
+    recipe = speech_recipe(duration={"mode": "min"})
+    older = [row.model_copy(update={"frames": 0}) for row in corpus.rows]
+    assert list(draw_mixtures(recipe, older, corpus.roots)) == _draw(recipe, corpus)
+    assert draw_header(recipe, older) == draw_header(recipe, corpus.rows)
+
+
+def test_known_lengths_need_no_file_to_be_opened(
+    corpus: Corpus, speech_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _draw(speech_recipe(), corpus)
+    monkeypatch.setattr(soundfile, "SoundFile", None)
+    monkeypatch.setattr(soundfile, "info", None)
+    assert _draw(speech_recipe(), corpus) == expected
 
 
 def test_a_new_file_changes_only_mixtures_that_use_it(

@@ -1,7 +1,8 @@
-"""Scenes: the events that Scaper draws, and the workarounds for its problems."""
+"""Scenes: the events drawn, compared with Scaper's own class; workarounds for its problems."""
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import pytest
 import soundfile
 
 from mixgen.core.errors import InputError
-from mixgen.scenes.scene import EventPlan, instantiate, load_scaper, sample
+from mixgen.scenes.scene import DrawnEvent, EventPlan, instantiate, load_scaper, sample, value
 
 
 class MakePlan(Protocol):
@@ -119,3 +120,89 @@ def test_scaper_leaves_the_lists_of_a_plan_alone(plan: MakePlan, background: boo
     starts = [0.0, 1.0, 9.0]  # the last is after the end of the file
     instantiate([plan(background, source_time=("choose", starts))], 1.5, 0)
     assert starts == [0.0, 1.0, 9.0]
+
+
+def by_scaper(plans: list[EventPlan], duration_s: float, seed: int) -> list[DrawnEvent]:
+    """Let `scaper.Scaper` instantiate a scene, with starts and stretches that are drawn before."""
+    folder = str(plans[0].path.parent)
+    scene = load_scaper().Scaper(duration_s, folder, folder, random_state=seed)
+    labels = [str(number) for number in range(len(plans))]
+    scene.fg_labels = scene.bg_labels = labels
+    for label, plan in zip(labels, plans, strict=True):
+        file = ("choose", [str(plan.path)])
+        if plan.background:
+            scene.add_background(("const", label), file, plan.source_time)
+            continue
+        latest_s, start_s = duration_s - min(0.1, duration_s / 2), -1.0
+        while not 0 <= start_s <= latest_s:
+            start_s = value(plan.event_time, scene.random_state)
+        stretch = plan.time_stretch and value(plan.time_stretch, scene.random_state)
+        left_s = (duration_s - start_s) / (stretch or 1.0)
+        scene.add_event(
+            label=("const", label),
+            source_file=file,
+            source_time=plan.source_time,
+            event_time=("const", start_s),
+            event_duration=("const", min(left_s, plan.duration_s or left_s)),
+            snr=plan.snr,
+            pitch_shift=plan.pitch_shift,
+            time_stretch=stretch and ("const", stretch),
+        )
+    jam = scene._instantiate(disable_instantiation_warnings=True)
+    values = {event.value["label"]: event.value for event in jam.annotations[0].data}
+    names = DrawnEvent.__dataclass_fields__
+    return [DrawnEvent(**{name: values[label][name] for name in names}) for label in labels]
+
+
+def random_distribution(random: np.random.Generator, low: float, high: float) -> tuple[Any, ...]:
+    """One of Scaper's six distributions, mostly from low to high."""
+    numbers = sorted(random.uniform(low, high, 3).tolist())
+    middle, width = (low + high) / 2, (high - low) / 4
+    options: list[tuple[Any, ...]] = [
+        ("const", numbers[0]),
+        ("choose", numbers),
+        ("choose_weighted", numbers, [0.5, 0.25, 0.25]),
+        ("uniform", numbers[0], numbers[2]),
+        ("normal", middle, width),
+        ("truncnorm", middle, width, low, high),
+    ]
+    return options[random.integers(len(options))]
+
+
+def random_plan(
+    random: np.random.Generator, files: dict[Path, float], duration_s: float
+) -> EventPlan:
+    """An event in a scene of one of the files, which are given with their lengths."""
+    path = list(files)[random.integers(len(files))]
+    length_s = files[path] if random.random() < 0.8 else None
+    source_time = random_distribution(random, 0.0, [0.5, 3.0, 100.0][random.integers(3)])
+    if random.random() < 0.25:
+        anything = ("const", 0.0)
+        return EventPlan(path, True, source_time, anything, anything, length_s=length_s)
+    return EventPlan(
+        path,
+        False,
+        source_time,
+        event_time=random_distribution(random, 0.0, duration_s / 2),
+        snr=random_distribution(random, -5.0, 20.0),
+        pitch_shift=random_distribution(random, -2.0, 2.0) if random.random() < 0.5 else None,
+        time_stretch=random_distribution(random, 0.8, 1.2) if random.random() < 0.5 else None,
+        duration_s=float(random.uniform(0.05, 3.0)) if random.random() < 0.3 else None,
+        length_s=length_s,
+    )
+
+
+def test_a_thousand_scenes_are_those_of_scaper(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    files = {}
+    for frames, rate in ((16000, 8000), (11025, 22050), (1001, 44100), (70001, 16000)):
+        path = tmp_path / f"{frames}.wav"
+        soundfile.write(path, np.zeros(frames), rate)
+        files[path] = frames / rate
+    for seed in range(1000):
+        duration_s = [0.3, 2.0, 4.0][random.integers(3)]
+        plans = [random_plan(random, files, duration_s) for _ in range(random.integers(1, 6))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Scaper's, wherever it changes what was asked for
+            expected = by_scaper(plans, duration_s, seed)
+        assert instantiate(plans, duration_s, seed) == expected
