@@ -19,6 +19,13 @@ AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"}
 # Streaming writers store these values in place of the length; their files are not cut.
 _UNKNOWN_RIFF_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF}
 
+# After a seek in these, libsndfile decodes other samples than from the start: a frame of MP3 needs
+# bits of those before it, and an Opus decoder its history.
+_DECODED_FROM_START = {"MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "OPUS"}
+# A seek into the last page of Vorbis, which has at most 255 packets of 1024 samples, arrives beside
+# the sample (libsndfile issue 885).
+_LAST_PAGE = 1 << 18
+
 
 @dataclass(frozen=True)
 class AudioInfo:
@@ -106,8 +113,11 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
             "it differs from the file that was indexed."
         )
     try:
-        file.seek(start)
-        samples = file.read(stop - start, dtype="float64", always_2d=True)  # (time, channels)
+        begin = _decoding_start(file, start)
+        file.seek(begin)
+        # In one call: libmpg123 rounds differently when it is interrupted.
+        samples = file.read(stop - begin, dtype="float64", always_2d=True)  # (time, channels)
+        samples = samples[start - begin :]
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
     if len(samples) != stop - start:
@@ -115,6 +125,15 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
     if not math.isfinite(samples.sum()):  # NaN and infinity spread to the sum
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
     return np.ascontiguousarray(samples.T)
+
+
+def _decoding_start(file: soundfile.SoundFile, start: int) -> int:
+    """Return the sample to decode from, so that `start` is what it is in the whole file."""
+    if file.subtype in _DECODED_FROM_START:
+        return 0
+    if file.subtype == "VORBIS":
+        return min(start, max(0, int(file.frames) - _LAST_PAGE))
+    return start
 
 
 def is_cut_wav(path: Path) -> bool:
