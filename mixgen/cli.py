@@ -27,6 +27,12 @@ RootWords = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes (default: one per processor).")
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", help="Folder of decoded source files, kept for other runs (or MIXGEN_CACHE)."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
@@ -70,12 +76,17 @@ def index(
         Literal["label", "group"], typer.Option("--by", help="What --parts keeps together.")
     ] = "label",
     workers: Workers = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Also store every file decoded, in this folder."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure every audio file of a corpus and list it in a sources.csv.
 
     Example: mixgen index librispeech corpora/LibriSpeech --out speech.csv
     """
+    from mixgen.audio.cache import open_cache
     from mixgen.core.files import to_json
     from mixgen.core.workers import default_workers
     from mixgen.corpora.index import SplitPlan, index_corpus, parse_parts
@@ -84,6 +95,7 @@ def index(
     from mixgen.corpora.sources import write_sources
 
     name = corpus or root.resolve().name.lower().replace(" ", "-")
+    decoded = open_cache(cache) if cache else None
     plan = SplitPlan(split, by, parse_parts(parts) if parts else None)
     result = index_corpus(
         get_layout(layout),
@@ -93,15 +105,19 @@ def index(
         licence=licence,
         splits=plan,
         workers=workers or default_workers(),
+        cache=decoded,
     )
     write_sources(out, result.rows)
     write_roots(out.parent, {name: root})
     hours = sum(row.duration_s for row in result.rows) / 3600
+    stored = sum(decoded.holds(row.sha256) for row in result.rows) if decoded else 0
     if as_json:
         refused = [{"path": path, "reason": reason} for path, reason in result.refused]
-        typer.echo(to_json({"files": len(result.rows), "hours": hours, "refused": refused}))
+        answer = {"files": len(result.rows), "hours": hours, "refused": refused}
+        typer.echo(to_json(answer | ({} if decoded is None else {"decoded": stored})))
     else:
-        typer.echo(f"{len(result.rows)} files, {hours:.2f} h, in {out}.")
+        in_cache = "" if decoded is None else f" Decoded in {cache}: {stored}."
+        typer.echo(f"{len(result.rows)} files, {hours:.2f} h, in {out}.{in_cache}")
     _report_failures("skipped", result.refused, others=True)
 
 
@@ -221,6 +237,7 @@ def render(
     shard: Annotated[
         str, typer.Option("--shard", help="i/N: this run's share of the blocks.")
     ] = "1/1",
+    cache: Cache = None,
 ) -> None:
     """Render a manifest to audio; run again, it repairs what is missing or altered.
 
@@ -237,6 +254,7 @@ def render(
         sample_format=sample_format,
         workers=workers or default_workers(),
         shard=parse_shard(shard),
+        cache=cache,
     )
     typer.echo(f"{outcome.written} files written, {outcome.in_place} in place, in {out}.")
     _report_failures("failed", outcome.failures, others=outcome.in_place > 0)

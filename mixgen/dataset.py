@@ -7,15 +7,19 @@ Every dataset here has a length and returns item i in any order and in any proce
 import copy
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixgen.audio.formats import SampleFormat, format_called, from_grid
+from mixgen.audio.cache import DecodedCache, open_cache
+from mixgen.audio.formats import SampleFormat, format_called
 from mixgen.core.errors import UsageError
 from mixgen.core.vocabulary import FormatName
 from mixgen.corpora.roots import Roots, find_roots
@@ -28,6 +32,9 @@ from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import render
 from mixgen.sets.rendered import load_set
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Signal = NDArray[np.float32]
 
@@ -54,8 +61,9 @@ class MixtureItem:
 class RecipeDataset:
     """Mixtures `start` to `start + length` of a split, each as `draw` and `render` would make it.
 
-    A split has no end: `length` may be more than the recipe's number of mixtures. The files of all
-    are selected here, so that any mixture can be drawn at once in any process.
+    A split has no end: `length` may be more than the recipe's number of mixtures, and `set_epoch`
+    goes on with the next ones. The files of all are selected here, so that any mixture can be drawn
+    at once in any process.
 
     Args:
         recipe: a recipe.yaml, the name of a shipped set, or a recipe that was read.
@@ -66,6 +74,7 @@ class RecipeDataset:
         sample_format: on whose grid the samples are; the recipe's by default.
         length: how many mixtures; the recipe's number by default.
         start: the first one.
+        cache: folder of decoded source files, by default that of MIXGEN_CACHE if it is set.
 
     Raises:
         UsageError: `start` is below 0 or `length` below 1, or there is no such format.
@@ -84,6 +93,7 @@ class RecipeDataset:
         sample_format: FormatName | None = None,
         length: int | None = None,
         start: int = 0,
+        cache: str | Path | None = None,
     ) -> None:
         plan = open_recipe(recipe)
         rows, self._roots = open_sources(sources, roots)
@@ -91,22 +101,31 @@ class RecipeDataset:
         self._selections = _Selections(
             functools.partial(MixtureDrawer, plan, rows, self._roots, split, seed=seed)
         )
-        self._begin(start, plan.splits[split].mixtures if length is None else length)
+        self._cache = open_cache(cache)
+        self._length = plan.splits[split].mixtures if length is None else length
+        self._begin(start)
 
-    def _begin(self, start: int, length: int) -> None:
-        if start < 0 or length < 1:
-            raise UsageError(
-                f"A dataset starts at mixture 0 or later and has at least one, not {length} from "
-                f"{start} on."
-            )
+    def _begin(self, start: int) -> None:
         self._start = start
-        self._selected = self._selections.of(range(start, start + length))
+        self._epoch = _SharedNumber(0)
+        self._select(0)
+
+    def _select(self, epoch: int) -> None:
+        """Select the files of the mixtures of an epoch."""
+        start = self._start + epoch * self._length
+        if start < 0 or self._length < 1:
+            raise UsageError(
+                f"A dataset starts at mixture 0 or later and has at least one, not {self._length} "
+                f"from {start} on."
+            )
+        self._selected = self._selections.of(range(start, start + self._length))
+        self._selected_epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._selected)
+        return self._length
 
     def __getitem__(self, index: int) -> MixtureItem:
-        return rendered_item(self.record(index), self._roots, self._format)
+        return rendered_item(self.record(index), self._roots, self._format, self._cache)
 
     def record(self, index: int) -> Mixture:
         """Draw an item's record without rendering it.
@@ -115,19 +134,52 @@ class RecipeDataset:
             IndexError: the dataset is shorter.
             InputError: as `draw_mixtures`.
         """
+        if self._selected_epoch != self._epoch.value:  # set in the process that has the loader
+            self._select(self._epoch.value)
         return self._selections.drawer.draw(self._selected[index])
 
-    def epoch(self, number: int) -> "RecipeDataset":
-        """Return a dataset of as many mixtures, of which no other epoch has any; 0 is this one.
+    def set_epoch(self, number: int) -> None:
+        """Make this the dataset of an epoch, here and in workers that have it already.
+
+        Epochs have as many mixtures, and none in common. Call it between two passes of a loader,
+        like the `set_epoch` of `torch.utils.data.DistributedSampler`.
 
         Raises:
             UsageError: there is no such epoch.
         """
-        if number == 0:
-            return self
+        self._select(number)
+        self._epoch.value = number
+
+    def epoch(self, number: int) -> "RecipeDataset":
+        """Return a dataset of as many mixtures, of which no other epoch has any; 0 is the first.
+
+        Raises:
+            UsageError: there is no such epoch.
+        """
         other = copy.copy(self)
-        other._begin(self._start + number * len(self), len(self))
+        other._begin(self._start + number * self._length)
         return other
+
+
+class _SharedNumber:
+    """A whole number that all processes see which were started with it."""
+
+    def __init__(self, value: int, memory: Any = None) -> None:
+        self._memory = RawValue("q", value) if memory is None else memory
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Memory can be handed to a process that is starting; any other copy has its own.
+        memory = self._memory if get_spawning_popen() is not None else None
+        return _SharedNumber, (self.value, memory)
+
+    @property
+    def value(self) -> int:
+        """The number."""
+        return int(self._memory.value)
+
+    @value.setter
+    def value(self, value: int) -> None:
+        self._memory.value = value
 
 
 class _Selections:
@@ -142,8 +194,9 @@ class _Selections:
         """Return the files of a range of mixtures; an earlier range starts again from the first."""
         if wanted.start < self._next:
             self.drawer, self._next = self._new_drawer(), 0
-        selected = map(self.drawer.select, range(self._next, wanted.stop))
-        found = list(itertools.islice(selected, wanted.start - self._next, None))
+        first, self._next = self._next, sys.maxsize  # begin anew after an error on the way
+        selected = map(self.drawer.select, range(first, wanted.stop))
+        found = list(itertools.islice(selected, wanted.start - first, None))
         self._next = wanted.stop
         return found
 
@@ -151,7 +204,7 @@ class _Selections:
 class ManifestDataset:
     """The mixtures of a drawn manifest (of one split, or all), rendered in memory.
 
-    `roots` and `sample_format` are those of `RecipeDataset`.
+    `roots`, `sample_format` and `cache` are those of `RecipeDataset`.
 
     Raises:
         InputError: the manifest cannot be read or has no such split; an item raises it as in
@@ -165,17 +218,19 @@ class ManifestDataset:
         *,
         roots: Mapping[str, Path | str] | None = None,
         sample_format: FormatName | None = None,
+        cache: str | Path | None = None,
     ) -> None:
         opened = read_manifest(Path(manifest))
         self._records = opened.of_split(split)
         self._roots = find_roots([Path(manifest)], roots)
         self._format = format_called(sample_format or opened.header.format)
+        self._cache = open_cache(cache)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def __getitem__(self, index: int) -> MixtureItem:
-        return rendered_item(self._records[index], self._roots, self._format)
+        return rendered_item(self._records[index], self._roots, self._format, self._cache)
 
 
 class RenderedDataset:
@@ -202,27 +257,44 @@ class RenderedDataset:
         )
 
 
-def rendered_item(record: Mixture, roots: Roots, sample_format: SampleFormat) -> MixtureItem:
+def rendered_item(
+    record: Mixture,
+    roots: Roots,
+    sample_format: SampleFormat,
+    cache: DecodedCache | None = None,
+) -> MixtureItem:
     """Render a record in memory.
 
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
-    steps = render(record, roots, sample_format).steps
+    steps = render(record, roots, sample_format, cache).steps
     references = np.empty((len(record.targets), record.channels, record.frames), np.float32)
-    for index, name in enumerate(record.targets):
-        references[index] = from_grid(steps[name], sample_format)
-    mixture = from_grid(steps[MIXTURE], sample_format).astype(np.float32)
+    for reference, name in zip(references, record.targets, strict=True):
+        _samples_of(steps[name], sample_format, out=reference)
+    mixture = _samples_of(steps[MIXTURE], sample_format)
     enrolments = [
-        from_grid(steps[file.name], sample_format).astype(np.float32)
+        _samples_of(steps[file.name], sample_format)
         for file in record.source_files
         if file.part == "enrolment"
     ]
     return MixtureItem(mixture, references, record, enrolments)
 
 
+def _samples_of(
+    steps: NDArray[np.int32], sample_format: SampleFormat, out: Signal | None = None
+) -> Signal:
+    """Return whole steps as samples, full scale 1.0, of which a float32 holds every one."""
+    return np.multiply(
+        steps, np.float32(sample_format.step), out=out, dtype=np.float32, casting="same_kind"
+    )
+
+
 class Batch(TypedDict):
     """Items side by side, each followed by zeros up to the longest and to the most references.
+
+    All but `id` are tensors, in a worker of a `DataLoader` in memory that it shares with the
+    training process, so nothing is copied on the way there.
 
     `mixture` is (batch, channels, time), `references` (batch, n_src, channels, time). `frames` and
     `n_src` hold the length in samples and the number of references of each item, shape (batch,).
@@ -230,45 +302,69 @@ class Batch(TypedDict):
     """
 
     id: list[str]
-    mixture: Signal
-    references: Signal
-    frames: NDArray[np.int64]
-    n_src: NDArray[np.int64]
-    enrolments: Signal
-    enrolment_frames: NDArray[np.int64]
+    mixture: "Tensor"
+    references: "Tensor"
+    frames: "Tensor"
+    n_src: "Tensor"
+    enrolments: "Tensor"
+    enrolment_frames: "Tensor"
 
 
 def collate(items: Sequence[MixtureItem]) -> Batch:
-    """Put items of any lengths and numbers of references into one batch."""
-    frames = np.array([item.mixture.shape[1] for item in items])
-    n_src = np.array([len(item.references) for item in items])
-    channels = len(items[0].mixture)
-    mixture = np.zeros((len(items), channels, frames.max()), np.float32)
-    references = np.zeros((len(items), n_src.max(), channels, frames.max()), np.float32)
+    """Put items of any lengths and numbers of references into one batch of tensors."""
+    import torch
+
+    frames = [item.mixture.shape[1] for item in items]
+    n_src = [len(item.references) for item in items]
+    channels, longest = len(items[0].mixture), max(frames)
+    mixture = _new_tensor(len(items), channels, longest)
+    references = _new_tensor(len(items), max(n_src), channels, longest)
     for index, item in enumerate(items):
-        mixture[index, :, : frames[index]] = item.mixture
-        references[index, : n_src[index], :, : frames[index]] = item.references
-    enrolments, enrolment_frames = _side_by_side([item.enrolments for item in items], n_src.max())
+        _fill(mixture[index].numpy(), item.mixture)
+        _fill(references[index].numpy(), item.references)
+    enrolments, enrolment_frames = _side_by_side([item.enrolments for item in items], max(n_src))
     return Batch(
         id=[item.id for item in items],
         mixture=mixture,
         references=references,
-        frames=frames,
-        n_src=n_src,
+        frames=torch.tensor(frames),
+        n_src=torch.tensor(n_src),
         enrolments=enrolments,
         enrolment_frames=enrolment_frames,
     )
 
 
-def _side_by_side(
-    enrolments: Sequence[Sequence[Signal]], n_src: int
-) -> tuple[Signal, NDArray[np.int64]]:
-    """Return all of a batch as one array (batch, n_src, time), and their lengths (batch, n_src)."""
-    frames = np.zeros((len(enrolments), n_src), np.int64)
-    for index, signals in enumerate(enrolments):
-        frames[index, : len(signals)] = [signal.shape[1] for signal in signals]
-    padded = np.zeros((*frames.shape, frames.max(initial=0)), np.float32)
+def _new_tensor(*shape: int) -> "Tensor":
+    """Return a float32 tensor to be filled, in a worker in memory shared with other processes."""
+    import torch
+
+    tensor = torch.empty(shape)
+    in_worker = torch.utils.data.get_worker_info() is not None
+    return tensor.share_memory_() if in_worker else tensor
+
+
+def _fill(whole: Signal, part: Signal) -> None:
+    """Copy (..., time) samples to the start of a longer array, with zeros in all the rest.
+
+    The first axis may be longer, too.
+    """
+    count, frames = len(part), part.shape[-1]
+    whole[:count, ..., :frames] = part
+    whole[:count, ..., frames:] = 0
+    whole[count:] = 0
+
+
+def _side_by_side(enrolments: Sequence[Sequence[Signal]], n_src: int) -> tuple["Tensor", "Tensor"]:
+    """Return enrolments as a tensor (batch, n_src, time), and their lengths (batch, n_src)."""
+    import torch
+
+    frames = torch.zeros((len(enrolments), n_src), dtype=torch.int64)
     for index, signals in enumerate(enrolments):
         for number, signal in enumerate(signals):
-            padded[index, number, : signal.shape[1]] = signal[0]
+            frames[index, number] = signal.shape[1]
+    padded = _new_tensor(len(enrolments), n_src, int(frames.max()) if frames.numel() else 0)
+    padded.zero_()
+    for index, signals in enumerate(enrolments):
+        for number, signal in enumerate(signals):
+            padded[index, number, : signal.shape[1]] = torch.from_numpy(signal[0])
     return padded, frames

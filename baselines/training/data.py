@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mixgen.audio.cache import open_cache
 from mixgen.audio.formats import FORMATS
 from mixgen.audio.read import read_audio
 from mixgen.corpora.roots import Roots
@@ -83,7 +84,8 @@ class RecordExamples:
     """Segments of a manifest's mixtures, each rendered in memory as its record describes it.
 
     The segments are those of the rendered set: every mixture once per pass, at random offsets,
-    followed by silence if it is shorter than the segment.
+    followed by silence if it is shorter than the segment. With MIXGEN_CACHE, source files are
+    decoded once.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class RecordExamples:
     ) -> None:
         self.mixtures = manifest.of_split(split)
         self.roots = roots
+        self.cache = open_cache()
         self.sample_format = FORMATS[manifest.header.format]
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
@@ -102,7 +105,7 @@ class RecordExamples:
             InputError: a source file cannot be read.
         """
         record = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
-        whole = rendered_item(record, self.roots, self.sample_format)
+        whole = rendered_item(record, self.roots, self.sample_format, self.cache)
         start = _segment_start(self.seed, index, record.frames, self.frames)
         return self._segment(whole.mixture, start), self._segment(whole.references, start)
 

@@ -28,8 +28,13 @@ _RATES_HZ = (4_000, 768_000)
 # Silence of FLAC is the shortest of all: 65 535 samples of a channel in more than 8 bytes.
 _FRAMES_PER_BYTE = 8192
 _LOUDEST = 1000.0  # +60 dB full scale
-_DEPENDENT_FRAMES = {"MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "OPUS"}
-_LONGEST_LEAD_S = 600
+
+# After a seek in these, libsndfile decodes other samples than from the start: a frame of MP3 needs
+# bits of those before it, and an Opus decoder its history.
+_DECODED_FROM_START = {"MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "OPUS"}
+# A seek into the last page of Vorbis, which has at most 255 packets of 1024 samples, arrives beside
+# the sample (libsndfile issue 885).
+_LAST_PAGE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -160,10 +165,12 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
             f"{path} has {file.frames} samples, but samples {start} to {stop} are requested: "
             "it differs from the file that was indexed."
         )
-    lead = _lead(file, start)
     try:
-        file.seek(start - lead)
-        samples = file.read(lead + stop - start, dtype="float64", always_2d=True)[lead:]
+        begin = _decoding_start(file, start)
+        file.seek(begin)
+        # In one call: libmpg123 rounds differently when it is interrupted.
+        samples = file.read(stop - begin, dtype="float64", always_2d=True)  # (time, channels)
+        samples = samples[start - begin :]
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
     if len(samples) != stop - start:
@@ -173,14 +180,13 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
     return np.ascontiguousarray(samples.T)
 
 
-def _lead(file: soundfile.SoundFile, start: int) -> int:
-    """Return how many samples to decode before `start`, to get what decoding the whole file gives.
-
-    A frame of MP3 and Opus depends on those before it: after a seek, libmpg123 returns other
-    samples for up to a second. Only beyond ten minutes may rounding still differ, by 1e-7.
-    """
-    dependent = file.subtype in _DEPENDENT_FRAMES
-    return min(start, _LONGEST_LEAD_S * file.samplerate) if dependent else 0
+def _decoding_start(file: soundfile.SoundFile, start: int) -> int:
+    """Return the sample to decode from, so that `start` is what it is in the whole file."""
+    if file.subtype in _DECODED_FROM_START:
+        return 0
+    if file.subtype == "VORBIS":
+        return min(start, max(0, int(file.frames) - _LAST_PAGE))
+    return start
 
 
 def _holds_integers(file: soundfile.SoundFile) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mixgen.audio.activity import active_spans
+from mixgen.audio.cache import DecodedCache
+from mixgen.audio.decoded import SourceStatus
 from mixgen.audio.levels import integrated_lufs
 from mixgen.audio.read import AudioInfo, audio_info, check_loudest, is_cut_short, peak, read_audio
 from mixgen.core.errors import InputError, SuiteError, UsageError
@@ -58,8 +60,9 @@ def index_corpus(
     licence: str | None = None,
     splits: SplitPlan | None = None,
     workers: int = 1,
+    cache: DecodedCache | None = None,
 ) -> Index:
-    """Measure every file that `layout` finds below `root`.
+    """Measure every file that `layout` finds below `root`, and store it decoded in the cache.
 
     Files that are not usable and folders that cannot be read are refused with a reason, and do not
     stop the others.
@@ -91,7 +94,7 @@ def index_corpus(
     else:
         found = [replace(item, licence=licence) for item in found]
     rows = []
-    for item, outcome in zip(found, _measure_all(root, found, corpus, workers), strict=True):
+    for item, outcome in zip(found, _measure_all(root, found, corpus, workers, cache), strict=True):
         if isinstance(outcome, str):
             refused.append((item.path, outcome))
         else:
@@ -139,16 +142,16 @@ def _with_tags(found: list[Found], table: Path) -> list[Found]:
 
 
 def _measure_all(
-    root: Path, found: list[Found], corpus: str, workers: int
+    root: Path, found: list[Found], corpus: str, workers: int, cache: DecodedCache | None
 ) -> Iterator[SourceRow | str]:
-    jobs = [(root, item, corpus) for item in found]
+    jobs = [(root, item, corpus, cache) for item in found]
     workers = min(workers, len(jobs))
     measured = bounded_map(_measure, jobs, workers=workers, window=_FILES_PER_WORKER * workers)
     for _, outcome in track(measured, "indexing", len(jobs)):
         yield outcome
 
 
-def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:
+def _measure(job: tuple[Path, Found, str, DecodedCache | None]) -> SourceRow | str:
     """Return the row of one file, or the reason why it cannot be used."""
     try:
         return measure_file(*job)
@@ -158,8 +161,12 @@ def _measure(job: tuple[Path, Found, str]) -> SourceRow | str:
         return f"{job[1].path} does not fit into the memory: cut it into parts."
 
 
-def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
+def measure_file(
+    root: Path, found: Found, corpus: str, cache: DecodedCache | None = None
+) -> SourceRow:
     """Read one file, measure length, peak, loudness, activity and hash, and return its row.
+
+    The cache stores the samples.
 
     Raises:
         InputError: the file is empty, truncated, not finite, silent, too loud, too long or
@@ -169,6 +176,7 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
     with reading(path):
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path} has zero bytes.")
+        status = SourceStatus.of(path)
     _check_memory(path, audio_info(path))
     samples, sample_rate = read_audio(path)
     if samples.shape[1] == 0:
@@ -179,6 +187,9 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
     highest = peak(samples)
     if highest == 0:
         raise InputError(f"{path} is digital silence from start to end.")
+    sha256 = sha256_file(path)
+    if cache is not None and found.kind != "rir":  # responses are kept in memory
+        cache.store(path, sha256, status, samples, sample_rate)
     return SourceRow(
         source_id=f"{corpus}/{Path(found.path).with_suffix('').as_posix()}",
         corpus=corpus,
@@ -192,7 +203,7 @@ def measure_file(root: Path, found: Found, corpus: str) -> SourceRow:
         channels=samples.shape[0],
         peak=round(highest, 6),
         loudness_lufs=round(integrated_lufs(samples[:5], sample_rate), 3),
-        sha256=sha256_file(path),
+        sha256=sha256,
         licence=found.licence,
         text=found.text,
         active=active_spans(samples, sample_rate),

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixgen.acoustics.echo_path import Echo
+from mixgen.audio.cache import DecodedCache
 from mixgen.audio.formats import SampleFormat, from_grid, to_grid
 from mixgen.audio.levels import LEVEL_RULES
 from mixgen.audio.read import Samples, excerpt_bounds, peak, read_excerpt, resample, to_channels
@@ -75,15 +76,20 @@ class Rendering:
         }
 
 
-def render(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> Rendering:
-    """Render a mixture from its record.
+def render(
+    mixture: Mixture,
+    roots: Roots,
+    sample_format: SampleFormat,
+    cache: DecodedCache | None = None,
+) -> Rendering:
+    """Render a mixture from its record, with a cache to the same samples.
 
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
     signals: dict[str, Samples] = {}
     for source in mixture.sources:
-        signals |= SourceRenderer(mixture, source, roots).signals()
+        signals |= SourceRenderer(mixture, source, roots, cache).signals()
     steps, clip_gain = _on_grid(mixture, signals, sample_format)
     summed = [steps[file.name] for file in mixture.source_files if file.is_in_sum]
     total = _sum(summed) if summed else np.zeros((mixture.channels, mixture.frames), np.int32)
@@ -153,10 +159,13 @@ class SourceRenderer:
             drawn.
     """
 
-    def __init__(self, mixture: Mixture, source: Source, roots: Roots) -> None:
+    def __init__(
+        self, mixture: Mixture, source: Source, roots: Roots, cache: DecodedCache | None = None
+    ) -> None:
         self._mixture = mixture
         self._source = source
         self._roots = roots
+        self._cache = cache
         self._rate = mixture.sample_rate
         # A room response makes the channels of what goes through it.
         self._channels = 1 if source.room else mixture.channels
@@ -271,8 +280,12 @@ class SourceRenderer:
 
         With `tile`, a file that is too short is repeated.
         """
-        path = drawn_file(self._roots, event)
-        samples, rate = read_excerpt(path, event.source_time, event.event_duration, to_end=tile)
+        path = drawn_file(self._roots, event, self._cache)
+        times = (event.source_time, event.event_duration)
+        if self._cache is None:
+            samples, rate = read_excerpt(path, *times, to_end=tile)
+        else:
+            samples, rate = self._cache.read_excerpt(path, event.sha256, *times, to_end=tile)
         if samples.shape[1] > 0:
             if tile:
                 start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)

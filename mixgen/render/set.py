@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mixgen.audio.cache import DecodedCache, open_cache
 from mixgen.audio.formats import (
     SampleFormat,
     encode_samples,
@@ -65,6 +66,7 @@ class Site:
     folder: Path
     roots: Roots
     sample_format: SampleFormat
+    cache: DecodedCache | None = None
 
 
 @dataclass
@@ -111,6 +113,7 @@ def render_set(
     sample_format: FormatName | None = None,
     workers: int = 1,
     shard: tuple[int, int] = (1, 1),
+    cache: str | Path | None = None,
 ) -> Outcome:
     """Write the set of a manifest to the folder `out`, touching only files that differ.
 
@@ -124,6 +127,7 @@ def render_set(
         workers: processes that render.
         shard: (i, N) renders every N-th block from the i-th on; the run that finds all blocks done
             writes rendered.jsonl.
+        cache: folder of decoded source files, by default that of MIXGEN_CACHE if it is set.
 
     Raises:
         UsageError: i is not from 1 to N, or there is no such format.
@@ -135,7 +139,8 @@ def render_set(
         raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
     opened, folder = open_manifest(Path(manifest)), Path(out)
     known_roots = find_roots([opened.path], roots)
-    site = Site(folder, known_roots, format_called(sample_format or opened.header.format))
+    written_as = format_called(sample_format or opened.header.format)
+    site = Site(folder, known_roots, written_as, open_cache(cache))
     return _bring_up_to_date(opened, site, workers, shard)
 
 
@@ -281,7 +286,7 @@ def _render_files(
     if leads_out(site.folder, mixture.id):
         link = site.folder / mixture.id
         raise InputError(f"{link} is a link that leads out of {site.folder}: remove the link.")
-    rendering = render(mixture, site.roots, site.sample_format)
+    rendering = render(mixture, site.roots, site.sample_format, site.cache)
     for stale in (site.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
         stale.unlink(missing_ok=True)
     values = measure(mixture, rendering, site.roots)

@@ -1,16 +1,27 @@
 """Datasets: item i is the mixture that `draw` and `render` would make, in any order and process."""
 
+import contextlib
+import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import ConcatDataset, DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
 from mixgen.core.errors import InputError, UsageError
-from mixgen.dataset import ManifestDataset, MixtureItem, RecipeDataset, RenderedDataset, collate
+from mixgen.dataset import (
+    Batch,
+    ManifestDataset,
+    MixtureItem,
+    RecipeDataset,
+    RenderedDataset,
+    collate,
+)
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe
@@ -98,8 +109,9 @@ def test_items_are_what_draw_and_render_put_on_disk(
 ) -> None:
     recipe = recipe_of(kind)
     done = drawn_and_rendered(recipe, roomy, tmp_path)
+    cache = tmp_path / "cache"
     on_the_fly = RecipeDataset(recipe, roomy.rows, "train", roots=roomy.roots)
-    drawn = ManifestDataset(done.folder / "manifest.jsonl", "train", roots=roomy.roots)
+    drawn = ManifestDataset(done.folder / "manifest.jsonl", "train", roots=roomy.roots, cache=cache)
     read = RenderedDataset(done.folder, "train")
     assert len(on_the_fly) == len(drawn) == len(read) == MIXTURES
     order = random.Random(kind).sample(range(MIXTURES), MIXTURES)
@@ -111,6 +123,8 @@ def test_items_are_what_draw_and_render_put_on_disk(
         np.testing.assert_array_equal(item.references.astype(float), done.load_references(item.id))
         assert_same(read[place], item)
         assert_same(drawn[place], item)
+        assert_same(drawn[place], item)  # from the cache
+    assert any(cache.iterdir())
 
 
 def test_counts_and_conversations_vary(dataset_of: MakeDataset) -> None:
@@ -226,3 +240,127 @@ def test_a_source_that_is_not_the_one_that_was_indexed(
     dataset = RecipeDataset(recipe_of("clean"), rows, "train", roots=roomy.roots)
     with pytest.raises(InputError, match="is not the file that the manifest was drawn from"):
         dataset[0]
+
+
+def ids_of(batches: Iterable[Batch]) -> list[str]:
+    """Return the ids of all mixtures of some batches, after a look at their samples."""
+    ids = []
+    for batch in batches:
+        assert batch["mixture"].abs().amax(dim=(1, 2)).min() > 0
+        ids += batch["id"]
+    return ids
+
+
+def loader_of(dataset: Any, rank: int, *, shuffle: bool = True) -> Any:
+    """Return the loader of one of two ranks, with two workers that stay."""
+    sampler = DistributedSampler(dataset, num_replicas=2, rank=rank, shuffle=shuffle, seed=3)
+    return DataLoader(
+        dataset,
+        sampler=sampler,
+        batch_size=2,
+        num_workers=2,
+        persistent_workers=True,
+        collate_fn=collate,
+    )
+
+
+def test_ranks_and_workers_share_out_every_epoch(dataset_of: MakeDataset) -> None:
+    datasets = [dataset_of("clean", length=8) for _ in range(2)]
+    loaders = [loader_of(dataset, rank) for rank, dataset in enumerate(datasets)]
+    for epoch in (0, 1, 2, 1):
+        of_ranks = []
+        for dataset, loader in zip(datasets, loaders, strict=True):
+            dataset.set_epoch(epoch)
+            loader.sampler.set_epoch(epoch)
+            of_ranks.append(ids_of(loader))
+        assert [len(ids) for ids in of_ranks] == [4, 4]
+        expected = [f"train-{index:06d}" for index in range(8 * epoch, 8 * epoch + 8)]
+        assert sorted(of_ranks[0] + of_ranks[1]) == expected
+
+
+def test_ranks_and_workers_share_out_a_manifest(
+    roomy: Corpus, recipe_of: Callable[[str], Recipe], tmp_path: Path
+) -> None:
+    path = drawn_and_rendered(recipe_of("clean"), roomy, tmp_path).folder / "manifest.jsonl"
+    dataset = ManifestDataset(path, roots=roomy.roots)
+    loaders = [loader_of(dataset, rank) for rank in range(2)]
+    for epoch in range(3):
+        of_ranks = []
+        for loader in loaders:
+            loader.sampler.set_epoch(epoch)
+            of_ranks.append(ids_of(loader))
+        assert sorted(of_ranks[0] + of_ranks[1]) == [f"train-{i:06d}" for i in range(MIXTURES)]
+
+
+def test_spawned_workers_that_stay_follow_the_epoch(dataset_of: MakeDataset) -> None:
+    dataset: Any = dataset_of("clean", length=4)
+    loader = DataLoader(
+        dataset,
+        num_workers=1,
+        persistent_workers=True,
+        multiprocessing_context="spawn",
+        collate_fn=collate,
+    )
+    for epoch in (0, 2, 1):
+        dataset.set_epoch(epoch)
+        assert ids_of(loader) == [f"train-{4 * epoch + i:06d}" for i in range(4)]
+
+
+def test_an_epoch_that_is_left_early_does_not_leak_into_the_next(dataset_of: MakeDataset) -> None:
+    dataset = dataset_of("clean", length=16)
+    loader = loader_of(dataset, 0, shuffle=False)
+    for epoch in range(3):
+        dataset.set_epoch(epoch)
+        iterator = iter(loader)
+        assert next(iterator)["id"] == [f"train-{16 * epoch + i:06d}" for i in (0, 2)]
+    assert len(ids_of(loader)) == 8
+
+
+def test_set_epoch_gives_the_mixtures_of_epoch(dataset_of: MakeDataset) -> None:
+    dataset, fresh = dataset_of("conversation"), dataset_of("conversation")
+    copied = pickle.loads(pickle.dumps(dataset))
+    for number in (2, 0, 1):
+        dataset.set_epoch(number)
+        assert_same(dataset[3], fresh.epoch(number)[3])
+        assert copied.record(3).id == "train-000003"  # a copy has its own epoch
+    with pytest.raises(UsageError, match="not 6 from -6 on"):
+        dataset.set_epoch(-1)
+    assert dataset.record(3) == fresh.epoch(1).record(3)
+
+
+def test_a_failed_epoch_changes_no_other(roomy: Corpus, speech_recipe: MakeRecipe) -> None:
+    splits = {"train": {"mixtures": 2, "sources": {"speech": "train"}}}
+    recipe = speech_recipe(sources=[SPEECH | {"use": "once"}], splits=splits)
+    dataset, fresh = (
+        RecipeDataset(recipe, roomy.rows, "train", roots=roomy.roots) for _ in range(2)
+    )
+    failed = 1
+    with contextlib.suppress(InputError):
+        while failed < 100:
+            dataset.set_epoch(failed)
+            failed += 1
+    assert 1 < failed < 100
+    dataset.set_epoch(failed - 1)
+    assert dataset.record(1) == fresh.epoch(failed - 1).record(1)
+
+
+def samples_of(batch: Batch) -> list[torch.Tensor]:
+    """Return the tensors that hold samples."""
+    return [batch["mixture"], batch["references"], batch["enrolments"]]
+
+
+def collate_and_tell(items: list[MixtureItem]) -> tuple[Batch, bool]:
+    """Collate, and tell whether all samples are in shared memory already."""
+    batch = collate(items)
+    return batch, all(tensor.is_shared() for tensor in samples_of(batch))
+
+
+def test_workers_hand_over_batches_in_shared_memory(dataset_of: MakeDataset) -> None:
+    dataset: Any = dataset_of("counted", length=8)
+    loader = DataLoader(dataset, batch_size=4, num_workers=2, collate_fn=collate_and_tell)
+    for number, (batch, shared) in enumerate(loader):
+        assert shared
+        here, shared_here = collate_and_tell([dataset[4 * number + i] for i in range(4)])
+        assert not shared_here
+        for tensor, expected in zip(samples_of(batch), samples_of(here), strict=True):
+            assert torch.equal(tensor, expected)

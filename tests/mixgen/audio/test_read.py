@@ -171,3 +171,29 @@ def test_resampling_keeps_a_tone() -> None:
 def test_no_resampling_is_no_change() -> None:
     samples = np.ones((1, 5))
     assert resample(samples, 8000, 8000) is samples
+
+
+@pytest.mark.parametrize(
+    ("name", "quality"),
+    [("long.ogg", 0.9), ("long.opus", 0.99), ("long.mp3", 0.99), ("long.mp3", 0.1)],
+)
+def test_an_excerpt_of_a_compressed_file_is_that_part_of_the_whole(
+    name: str, quality: float, tmp_path: Path
+) -> None:
+    path, rate = tmp_path / name, 16_000
+    rng = np.random.default_rng(0)
+    time_s = np.arange(450_000) / rate
+    buzz = 2 * (120 * time_s + np.sin(3 * time_s)) % 1 - 0.5
+    sound = 0.4 * np.sin(2 * time_s) ** 2 * (buzz + 0.1 * rng.standard_normal(len(buzz)))
+    how = {"format": "OGG", "subtype": "OPUS"} if name.endswith(".opus") else {}
+    if name.endswith(".mp3"):
+        how["bitrate_mode"] = "VARIABLE"
+    with soundfile.SoundFile(path, "w", rate, 1, compression_level=quality, **how) as file:
+        for start in range(0, len(sound), 4096):  # libsndfile's Vorbis writer fails on long arrays
+            file.write(sound[start : start + 4096])
+    whole, _ = read_audio(path)
+    frames = whole.shape[1]
+    starts = [*rng.integers(0, frames, 10), *rng.integers(frames - 20_000, frames, 10)]
+    for start in map(int, starts):
+        part, _ = read_audio(path, start, min(3000, frames - start))
+        np.testing.assert_array_equal(part, whole[:, start : start + 3000])
