@@ -30,11 +30,8 @@ from mixgen.draw.room import (
 from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
 from mixgen.manifest.file import Header, ManifestFile, RecipeChanges, open_manifest, write_manifest
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
-<<<<<<< HEAD
 from mixgen.manifest.uses import with_licence_warning
-=======
 from mixgen.recipe.changes import changed, recipe_changes
->>>>>>> m10-faults_draw
 from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.recipe.source_group import Turns
@@ -77,15 +74,9 @@ def draw_manifest(
     rows, known_roots = open_sources(sources, roots)
     rules = plan.splits.items()
     total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
-<<<<<<< HEAD
-    mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
-    drawn = with_licence_warning(track(mixtures, "drawing", total))
-    write_manifest(out, draw_header(plan, rows, seed), drawn)
-=======
     header = draw_header(plan, rows, seed, mixtures=total, changes=changes)
     drawn = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
-    write_manifest(out, header, track(drawn, "drawing", total))
->>>>>>> m10-faults_draw
+    write_manifest(out, header, with_licence_warning(track(drawn, "drawing", total)))
     write_roots(out.parent, known_roots)
     return open_manifest(out)
 
