@@ -155,9 +155,14 @@ def convert(
     songs = stem_mp4_files(root)
     if not songs:
         raise InputError(f"There is no .stem.mp4 file below {root}: check the folder.")
+    failures = []
     for song in track(songs, "converting"):
-        convert_stem_mp4(song, out)
-    typer.echo(f"{len(songs)} songs in {out}.")
+        try:
+            convert_stem_mp4(song, out)
+        except InputError as error:
+            failures.append((song.relative_to(root).as_posix(), str(error)))
+    typer.echo(f"{len(songs) - len(failures)} songs in {out}.")
+    _report_failures("failed", failures, others=len(failures) < len(songs))
 
 
 @app.command()

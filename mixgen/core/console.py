@@ -79,7 +79,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _run(app: Callable[[], object]) -> None:
     try:
-        app()
+        _flushed(app)
     except SuiteError as error:
         _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -98,6 +98,14 @@ def _run(app: Callable[[], object]) -> None:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
         _stop(f"Unexpected {type(error).__name__} at {where}: {error}. Please report this.", 1)
+
+
+def _flushed(app: Callable[[], object]) -> None:
+    """Run `app` and write what it printed, so that a full disk is noticed here."""
+    try:
+        app()
+    finally:
+        sys.stdout.flush()
 
 
 def _stop_early() -> None:

@@ -6,6 +6,8 @@ decoded mixture, because each stream was compressed separately. Sets made here u
 """
 
 import contextlib
+import errno
+import os
 import re
 import shutil
 import subprocess
@@ -79,6 +81,10 @@ def _decode(path: Path, outputs: Sequence[Path]) -> None:
     if done.returncode:
         first_line = (done.stderr.strip() or "nothing").splitlines()[0]
         report = _COMPONENT.sub("", first_line).rstrip(".")
+        if os.strerror(errno.ENOSPC) in done.stderr:
+            raise MachineError(
+                f"No space left on the disk while decoding {path}: free some and run again."
+            )
         raise InputError(f"{path} cannot be decoded: ffmpeg reports {report!r}, get it again.")
 
 

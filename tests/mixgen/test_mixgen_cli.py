@@ -475,6 +475,19 @@ def test_tolerance_of_what_was_asked_for(mixgen: RunMixgen, manifest: Path, tmp_
         _is_one_sentence(mixgen("verify", out, "--tolerance", word), 2, "A tolerance is written")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
+@pytest.mark.parametrize("show", ["typer.echo", "print"])
+def test_an_answer_that_cannot_be_written_is_one_sentence(show: str) -> None:
+    code = f"import typer\nfrom mixgen.core.console import run\nrun(lambda: {show}('words'))"
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-c", code]
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr.splitlines()[0]) == (
+        6,
+        "error: Cannot use a file: No space left on device.",
+    )
+
+
 def test_a_file_that_may_not_be_read_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     def app() -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "a.wav")

@@ -10,6 +10,7 @@ import soundfile
 from mixgen.core.errors import InputError, MachineError
 from mixgen.corpora.layout import get_layout
 from mixgen.corpora.musdb_mp4 import STEMS, convert_stem_mp4, stem_mp4_files
+from tests.mixgen.conftest import RunMixgen
 
 needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None, reason="needs the program ffmpeg on the PATH"
@@ -108,6 +109,41 @@ def test_names_of_another_form_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(InputError, match=r"is not named SONG\.stem\.mp4"):
         convert_stem_mp4(tmp_path / name, tmp_path / "out")
+
+
+def _pretend_ffmpeg(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+
+def test_a_full_disk_is_not_taken_for_a_broken_song(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = "av_interleaved_write_frame(): No space left on device"
+    _pretend_ffmpeg(tmp_path, f"echo '{report}' >&2; exit 1", monkeypatch)
+    (tmp_path / "a.stem.mp4").touch()
+    with pytest.raises(MachineError, match=r"No space left on the disk while decoding .*a\.stem"):
+        convert_stem_mp4(tmp_path / "a.stem.mp4", tmp_path / "out")
+
+
+def test_a_broken_song_does_not_stop_the_others(
+    mixgen: RunMixgen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program stands for ffmpeg: it makes its output files, unless the song is called b."""
+    make = 'for word in "$@"; do case $word in file:*.wav) : > "${word#file:}";; esac; done'
+    _pretend_ffmpeg(
+        tmp_path, f"case $* in *b.stem.mp4*) echo broken >&2; exit 1;; esac; {make}", monkeypatch
+    )
+    for name in "abc":
+        (tmp_path / f"{name}.stem.mp4").touch()
+    answer = mixgen("convert", tmp_path, "--out", tmp_path / "out")
+    assert (answer.exit_code, answer.out) == (4, f"2 songs in {tmp_path / 'out'}.\n")
+    assert "failed: b.stem.mp4: " in answer.err
+    assert "reports 'broken'" in answer.err
+    assert {path.parent.name for path in (tmp_path / "out").rglob("*.wav")} == {"a", "c"}
 
 
 def test_a_missing_ffmpeg_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
