@@ -26,6 +26,7 @@ from mixgen.draw.room import (
     reference_of,
     room_of_files,
     room_to_simulate,
+    slow_simulation,
 )
 from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
 from mixgen.manifest.file import Header, ManifestFile, RecipeChanges, open_manifest, write_manifest
@@ -122,8 +123,12 @@ def draw_mixtures(
         drawer = MixtureDrawer(recipe, rows, roots, split, seed=seed)
         for sentence in drawer.notices:
             print_status(sentence)
+        slow = None
         for index in range(recipe.splits[split].mixtures):
-            yield drawer.draw(drawer.select(index))
+            mixture = drawer.draw(drawer.select(index))
+            if slow is None and (slow := slow_simulation(mixture)):
+                print_status(slow)
+            yield mixture
 
 
 class MixtureDrawer:
