@@ -72,8 +72,7 @@ def draw_manifest(
     changes = recipe_changes(given, mixtures, source_splits)
     plan = changed(given, changes)
     rows, known_roots = open_sources(sources, roots)
-    rules = plan.splits.items()
-    total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
+    total = sum(r.mixtures for name, r in plan.splits.items() if name in (splits or plan.splits))
     header = draw_header(plan, rows, seed, mixtures=total, changes=changes)
     drawn = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
     write_manifest(out, header, track(drawn, "drawing", total))
@@ -125,10 +124,9 @@ def draw_mixtures(
             print_status(sentence)
         slow = None
         for index in range(recipe.splits[split].mixtures):
-            mixture = drawer.draw(drawer.select(index))
+            yield (mixture := drawer.draw(drawer.select(index)))
             if slow is None and (slow := slow_simulation(mixture)):
                 print_status(slow)
-            yield mixture
 
 
 class MixtureDrawer:
