@@ -115,7 +115,7 @@ def test_a_list_without_the_later_columns_is_read_and_keeps_its_hash(
 def test_rows_that_are_too_long_or_too_short_are_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "s.csv"
     path.write_text(",".join(COLUMNS) + f"\n{line}\n")
-    with pytest.raises(InputError, match="line 2 (is not valid|has more cells)"):
+    with pytest.raises(InputError, match=r"line 2 (is not valid|has more cells)"):
         read_sources([path])
 
 
