@@ -7,6 +7,8 @@ makes the method far too loud at the lowest frequencies; a high-pass removes the
 paper.
 """
 
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +63,23 @@ class Walls:
 
     absorption: float
     order: int
+
+
+def simulation_cost(
+    size_m: Point, t60_s: float, *, microphones: int, sources: int
+) -> tuple[float, float]:
+    """Return about how many seconds and bytes it takes to simulate a room.
+
+    Both grow with the number of images, which is that of the points with whole coordinates in an
+    octahedron. The constants were measured with pyroomacoustics 0.8 on one core of 2.1 GHz: 0.33 s
+    and 0.12 GB for 490,000 images, 2.9 s and 0.94 GB for 3.9 million, 4.8 s and 1.21 GB for as many
+    to four microphones. The first response is simulated three times, to fit the walls.
+    """
+    spans_m = [a * b / math.hypot(a, b) for a, b in itertools.combinations(size_m, 2)]
+    order = min(math.ceil(SPEED_OF_SOUND * t60_s / min(spans_m)), _MOST_ORDER)
+    images = (2 * order + 1) * (2 * order**2 + 2 * order + 3) / 3
+    seconds = images * (0.5e-6 + 0.2e-6 * microphones) * (sources + 2)
+    return seconds, images * (220 + 25 * microphones) * max(1, sources - 1)
 
 
 def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:

@@ -1,12 +1,17 @@
 """Pitch shift and time stretch by sox, called through pysox exactly as Scaper calls it."""
 
 import logging
+import math
 import shutil
 
 import numpy as np
 
 from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError, MachineError
+
+# Its tempo factor is 0.1 to 100. A shift by an octave up is twice as fast, at half the tempo.
+LEAST_STRETCH, MOST_STRETCH = 0.01, 10.0
+LOWEST_SHIFT, HIGHEST_SHIFT = -12 * math.log2(100), 12 * math.log2(10)
 
 
 def pitch_and_stretch(
@@ -48,8 +53,9 @@ def pitch_and_stretch(
         built = transformer.build_array(input_array=samples.T, sample_rate_in=from_rate)
     except sox.SoxError:
         raise InputError(
-            f"sox refuses pitch_shift {pitch_shift} with time_stretch {time_stretch}: shift by at "
-            "most 39 semitones up or down, and stretch by a factor from 0.01 to 10."
+            f"sox refuses pitch_shift {pitch_shift} with time_stretch {time_stretch}: shift by "
+            f"{LOWEST_SHIFT:.1f} to {HIGHEST_SHIFT:.1f} semitones, and stretch by a factor from "
+            f"{LEAST_STRETCH:g} to {MOST_STRETCH:g}."
         ) from None
     # pysox returns a read-only view of sox's output, (time * channels,).
     return np.array(built.reshape(-1, channels).T, dtype=np.float64, order="C")

@@ -31,8 +31,8 @@ class SourceRow(Record):
     label: str
     group: str
     split: str
-    duration_s: float = Field(gt=0)
-    sample_rate: int = Field(gt=0)
+    duration_s: float = Field(gt=0, le=1e7)
+    sample_rate: int = Field(gt=0, le=10_000_000)
     channels: int = Field(gt=0)
     peak: float = Field(ge=0)
     loudness_lufs: float
@@ -104,13 +104,23 @@ def open_sources(
 
 def _read_file(path: Path) -> list[SourceRow]:
     reader = csv.DictReader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""))
-    missing = [column for column in _NEEDED if column not in (reader.fieldnames or ())]
+    columns = reader.fieldnames or ()
+    if len(set(columns)) < len(columns):
+        raise InputError(f"{path} names a column twice: remove one of the two.")
+    missing = [column for column in _NEEDED if column not in columns]
     if missing:
         raise InputError(f"{path} is not a sources.csv: the column {missing[0]!r} is missing.")
     try:
-        return [parse_record(SourceRow, row, f"{path} line {reader.line_num}") for row in reader]
+        return [_parse_row(row, f"{path} line {reader.line_num}") for row in reader]
     except csv.Error as error:
         raise InputError(f"{path} line {reader.line_num} is not valid CSV ({error}).") from None
+
+
+def _parse_row(row: dict[str, str], where: str) -> SourceRow:
+    if None in row:  # csv keeps what is beyond the columns under this key
+        raise InputError(f"{where} has more cells than the first line has columns.")
+    parsed: SourceRow = parse_record(SourceRow, row, where)
+    return parsed
 
 
 def sources_sha256(rows: Iterable[SourceRow]) -> str:

@@ -26,6 +26,7 @@ from mixgen.draw.room import (
     reference_of,
     room_of_files,
     room_to_simulate,
+    slow_simulation,
 )
 from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
 from mixgen.manifest.file import Header, ManifestFile, RecipeChanges, open_manifest, write_manifest
@@ -72,8 +73,7 @@ def draw_manifest(
     changes = recipe_changes(given, mixtures, source_splits)
     plan = changed(given, changes)
     rows, known_roots = open_sources(sources, roots)
-    rules = plan.splits.items()
-    total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
+    total = sum(r.mixtures for name, r in plan.splits.items() if name in (splits or plan.splits))
     header = draw_header(plan, rows, seed, mixtures=total, changes=changes)
     drawn = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
     write_manifest(out, header, with_licence_warning(track(drawn, "drawing", total)))
@@ -123,8 +123,11 @@ def draw_mixtures(
         drawer = MixtureDrawer(recipe, rows, roots, split, seed=seed)
         for sentence in drawer.notices:
             print_status(sentence)
+        slow = None
         for index in range(recipe.splits[split].mixtures):
-            yield drawer.draw(drawer.select(index))
+            yield (mixture := drawer.draw(drawer.select(index)))
+            if slow is None and (slow := slow_simulation(mixture)):
+                print_status(slow)
 
 
 class MixtureDrawer:

@@ -4,17 +4,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixgen.acoustics.image_source import engine_and_version
+from mixgen.acoustics.image_source import engine_and_version, simulation_cost
 from mixgen.acoustics.room import draw_walked_room
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.choice import by_owner
-from mixgen.manifest.mixture import Position, Response, Room, Simulation, Source, file_name
+from mixgen.manifest.mixture import (
+    Mixture,
+    Position,
+    Response,
+    Room,
+    Simulation,
+    Source,
+    file_name,
+)
 from mixgen.recipe.schema import Rooms
 from mixgen.recipe.source_group import SourceGroup
 
 # Of responses in one room, the nearest falls by 40 dB some 40 % earlier than the farthest.
 _MOST_TIMES_LONGER = 2.5
 _MOST_S_LONGER = 0.3
+
+# What a simulation may take before `draw` warns of it.
+_MANY_S = 10.0
+_MANY_BYTES = 2e9
 
 _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
 
@@ -82,6 +94,27 @@ def _sounding_s(active: str) -> float:
     """Return the seconds from the first sound of a file to the last."""
     start, stop = active.partition("-")[0], active.rpartition("-")[2]
     return float(stop) - float(start)
+
+
+def slow_simulation(mixture: Mixture) -> str | None:
+    """Return a sentence on a mixture whose room takes long or much memory to simulate."""
+    simulation = mixture.room.simulation if mixture.room else None
+    if simulation is None:
+        return None
+    positions = [source.room for source in mixture.sources if isinstance(source.room, Position)]
+    seconds, size = simulation_cost(
+        simulation.size_m,
+        simulation.t60_s,
+        microphones=len(simulation.microphones_m),
+        sources=len(positions),
+    )
+    if seconds < _MANY_S and size < _MANY_BYTES:
+        return None
+    return (
+        f"Mixture {mixture.id}, and perhaps others, takes about {seconds:.0f} s and "
+        f"{size / 1e9:.1f} GB to render, because its room has a T60 of {simulation.t60_s:.1f} s: "
+        "use fewer workers, shorter or larger rooms, or a bank (`mixgen rooms`)."
+    )
 
 
 def reference_of(rule: Rooms | None, source: Source) -> str:

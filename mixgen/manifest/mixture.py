@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from mixgen.acoustics.echo_path import Echo
 from mixgen.acoustics.room import LONGEST_T60_S, Point
 from mixgen.audio.levels import LevelRule
+from mixgen.audio.sox import HIGHEST_SHIFT, LEAST_STRETCH, LOWEST_SHIFT, MOST_STRETCH
 from mixgen.core.paths import check_name
 from mixgen.core.records import ExactRecord, Record, RelativePath, as_value_error
 from mixgen.core.vocabulary import Kind, Role
@@ -59,8 +60,8 @@ class Event(ExactRecord):
     event_time: Seconds
     event_duration: Seconds = Field(gt=0)
     snr: Decibels
-    pitch_shift: float | None = None
-    time_stretch: float | None = Field(default=None, gt=0)
+    pitch_shift: float | None = Field(default=None, ge=LOWEST_SHIFT, le=HIGHEST_SHIFT)
+    time_stretch: float | None = Field(default=None, ge=LEAST_STRETCH, le=MOST_STRETCH)
     licence: str = ""
     text: str = ""
 

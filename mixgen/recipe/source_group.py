@@ -6,14 +6,19 @@ from pydantic import AfterValidator, Field, model_validator
 
 from mixgen.acoustics.echo_path import EchoRule
 from mixgen.audio.levels import LevelRule
+from mixgen.audio.sox import HIGHEST_SHIFT, LEAST_STRETCH, LOWEST_SHIFT, MOST_STRETCH
 from mixgen.core.files import sha256_bytes
 from mixgen.core.records import Record, Rule, check_rules
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.manifest.mixture import SourceName
-from mixgen.scenes.distributions import Count, CountOfSome, Distribution, constant
+from mixgen.scenes.distributions import Count, CountOfSome, Distribution, constant, within
 
 _LONGEST_NAME = 150
 
+PitchShift = Annotated[
+    Distribution, AfterValidator(within(LOWEST_SHIFT, HIGHEST_SHIFT, "sox, in semitones,"))
+]
+TimeStretch = Annotated[Distribution, AfterValidator(within(LEAST_STRETCH, MOST_STRETCH, "sox"))]
 Share = Annotated[float, Field(ge=0, le=1)]
 Use = Literal["equally", "once", "independently"]
 """How often files come: see `mixgen.draw.choice`."""
@@ -91,8 +96,8 @@ class SourceGroup(Record):
     source_time: Distribution = constant(0.0)
     salient: float | None = Field(default=None, gt=0, le=1)
     event_time: Distribution = constant(0.0)
-    pitch_shift: Distribution | None = None
-    time_stretch: Distribution | None = None
+    pitch_shift: PitchShift | None = None
+    time_stretch: TimeStretch | None = None
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> "SourceGroup":

@@ -1,6 +1,7 @@
 """Distributions in Scaper's notation, checked on reading; `mixgen.scenes.scene` draws from them."""
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -69,6 +70,36 @@ def _check_choices(name: str, values: list[float], weights: list[float] | None =
         raise ValueError(f"{name} needs as many weights as values")
     if min(weights) < 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
         raise ValueError(f"the weights of {name} must be 0 or more and add up to 1")
+
+
+def bounds_of(distribution: list[Any]) -> tuple[float, float]:
+    """Return the smallest and the largest value that a distribution can give."""
+    name, *arguments = distribution
+    if name == "normal":
+        mean, deviation = arguments
+        return (-math.inf, math.inf) if deviation > 0 else (mean, mean)
+    if name == "choose_weighted":
+        likely = [value for value, weight in zip(*arguments, strict=True) if weight > 0]
+        return min(likely), max(likely)
+    values = arguments[0] if name == "choose" else arguments[-2:]
+    return min(values), max(values)
+
+
+def within(low: float, high: float, who: str) -> Callable[[list[Any]], list[Any]]:
+    """Return a check that a distribution gives no value that `who` does not take.
+
+    A normal distribution has no bounds, so its draws are checked instead.
+    """
+
+    def check(distribution: list[Any]) -> list[Any]:
+        smallest, largest = bounds_of(distribution)
+        if distribution[0] != "normal" and (smallest < low or largest > high):
+            raise ValueError(
+                f"gives {smallest:g} to {largest:g}, and {who} takes {low:g} to {high:g}"
+            )
+        return distribution
+
+    return check
 
 
 # As in [const, 3], [uniform, 0, 5], [choose, [1, 2]] and [truncnorm, mean, sd, low, high].

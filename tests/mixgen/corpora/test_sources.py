@@ -1,6 +1,7 @@
 """sources.csv and roots.json: read back as written, refused with a reason."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def test_a_list_without_the_later_columns_is_read_and_keeps_its_hash(
 def test_rows_that_are_too_long_or_too_short_are_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "s.csv"
     path.write_text(",".join(COLUMNS) + f"\n{line}\n")
-    with pytest.raises(InputError, match="line 2 is not valid"):
+    with pytest.raises(InputError, match=r"line 2 (is not valid|has more cells)"):
         read_sources([path])
 
 
@@ -161,3 +162,26 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.csv", ROW)
     path.write_text("\ufeff" + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert [row.source_id for row in read_sources([path])] == ["c/a"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda lines: [lines[0] + ",label", lines[1] + ",x"], "names a column twice"),
+        (lambda lines: [lines[0], lines[1] + ",x,y"], "line 2 has more cells than the first line"),
+        (lambda lines: [lines[0], lines[1].replace(",1.5,", ",1e308,")], "line 2 .*duration_s"),
+        (lambda lines: [lines[0], lines[1].replace(",1.5,", ",inf,")], "line 2 .*duration_s"),
+        (lambda lines: [lines[0], lines[1].replace(",8000,", f",{'9' * 30},")], "sample_rate"),
+    ],
+)
+def test_tables_that_were_misread(
+    tmp_path: Path, change: Callable[[list[str]], list[str]], words: str
+) -> None:
+    head = ",".join(COLUMNS)
+    row = f"c/a,c,a.wav,speech,l,g,train,1.5,8000,1,0.5,-20,{'0' * 64},,,,"
+    path = tmp_path / "sources.csv"
+    path.write_text(f"{head}\n{row}\n")
+    assert len(read_sources([path])) == 1
+    path.write_text("\n".join(change([head, row])) + "\n")
+    with pytest.raises(InputError, match=words):
+        read_sources([path])

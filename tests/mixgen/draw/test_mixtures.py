@@ -331,7 +331,7 @@ def test_labels_equally(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
 
 
 def test_what_scaper_refuses(corpus: Corpus, speech_recipe: MakeRecipe) -> None:
-    group = {"name": "s", "kind": "speech", "time_stretch": ["const", 0]}
+    group = {"name": "s", "kind": "speech", "source_time": ["const", -1]}
     with pytest.raises(InputError, match="Scaper refuses the scene"):
         _draw(speech_recipe(sources=[group]), corpus)
 
@@ -374,3 +374,47 @@ def test_a_level_beyond_all_bounds_is_refused(corpus: Corpus, speech_recipe: Mak
     group = {"name": "s", "kind": "speech", "snr": ["const", 1e9]}
     with pytest.raises(InputError, match=r"Mixture train-000000 cannot be as drawn: .*snr"):
         _draw(speech_recipe(sources=[group]), corpus)
+
+
+@pytest.mark.parametrize(
+    ("key", "distribution", "words"),
+    [
+        ("time_stretch", ["const", 0], "gives 0 to 0, and sox takes 0.01 to 10"),
+        ("time_stretch", ["uniform", 0.5, 11], "gives 0.5 to 11, and sox"),
+        ("pitch_shift", ["choose", [1, 40]], "gives 1 to 40, and sox, in semitones, takes -79.7"),
+        ("pitch_shift", ["truncnorm", 0, 1, -80, 1], "gives -80 to 1, and sox"),
+        ("pitch_shift", ["choose_weighted", [1, 90], [0.9, 0.1]], "gives 1 to 90, and sox"),
+    ],
+)
+def test_values_beyond_sox_are_refused_when_the_recipe_is_read(
+    speech_recipe: MakeRecipe, key: str, distribution: list[Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        speech_recipe(sources=[{"name": "s", "kind": "speech", key: distribution}])
+
+
+def test_values_beyond_sox_are_refused_when_they_are_drawn(
+    corpus: Corpus, speech_recipe: MakeRecipe
+) -> None:
+    group = {"name": "s", "kind": "speech", "pitch_shift": ["normal", 500, 1]}
+    with pytest.raises(InputError, match=r"Mixture train-000000 cannot be as drawn: pitch_shift"):
+        _draw(speech_recipe(sources=[group]), corpus)
+    never = {"name": "s", "kind": "speech", "pitch_shift": ["choose_weighted", [1, 90], [1, 0]]}
+    assert _draw(speech_recipe(sources=[never]), corpus)
+
+
+def test_rooms_that_take_long_to_simulate_are_told(
+    corpus: Corpus, speech_recipe: MakeRecipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyroomacoustics")
+
+    def rooms(t60_s: float) -> dict[str, object]:
+        size = [["const", 5], ["const", 4], ["const", 3]]
+        return {"simulate": {"size_m": size, "t60_s": ["const", t60_s]}}
+
+    _draw(speech_recipe(rooms=rooms(0.4)), corpus)
+    assert capsys.readouterr().err == ""
+    _draw(speech_recipe(rooms=rooms(4)), corpus, splits=["train"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Mixture train-000000, and perhaps others, takes about ")
+    assert "GB to render, because its room has a T60 of 4.0 s: use fewer workers" in line
