@@ -2,11 +2,13 @@
 
     OMP_NUM_THREADS=1 python benchmarks/render_speed.py [--sources STARTER/sources.csv]
 
-The same scenes (two talkers over a noise) are rendered to the same number of files, one process
-each, taking turns in one run; every round has talkers of its own, noises come back as in a set.
-Ours is all of `mixgen render`: manifest and source hashes checked, files hashed, measured and
-recorded. Scaper is `generate_from_jams` with the audio of every event saved; it writes 32-bit WAV,
-ours the format named. With soxbindings it needs an environment of its own: make it with
+The same scenes (two talkers over a noise) are rendered to the same number of files, taking turns
+in one run; every round has talkers of its own, noises come back as in a set. `cache` says whether
+decoded sources were kept from earlier (warm) or not (cold). The first kind of scene is also
+rendered by two processes each, which includes the start of ours. Ours is all of `mixgen render`:
+manifest and source hashes checked, files hashed, measured and recorded. Scaper is
+`generate_from_jams` with the audio of every event saved; it writes 32-bit WAV, ours the format
+named. With soxbindings it needs an environment of its own: make it with
 `benchmarks/peers/soxbindings-env`, else that row is left out. Times are medians per mixture over
 the rounds, CPU times with child processes; a ratio above 1 says that ours is faster. `snr_db` is
 how well the two mixtures agree, in the worst scene. Writes benchmarks/results/render_speed.csv and
@@ -18,12 +20,14 @@ import csv
 import functools
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +52,14 @@ from mixgen.render.set import render_set
 
 ROUNDS = 4
 SCENES = 16  # per round
+MANY_SCENES = 320  # per round of two processes
+FORMAT_OF_MANY = "wav24"
 RESULTS = REPOSITORY / "benchmarks" / "results"
 PEER = REPOSITORY / "benchmarks" / "peers" / "scaper_render.py"
 SOXBINDINGS = Path(os.environ.get("SOXBINDINGS_ENV", REPOSITORY / ".venv-soxbindings"))
 OUR_FORMATS = ("wav24", "wav_float", "flac16")
+STEP_FORMATS = ("wav24", "flac16")
+COLD = "cold"
 
 
 hash_once = functools.cache(sha256_file)
@@ -112,14 +120,41 @@ class Scaper:
         self._process.wait()
 
 
-def ours(sample_format: FormatName, roots: Roots) -> Callable[[Round, Path], Seconds]:
+def side_by_side(both: Sequence[Scaper]) -> Callable[[Round, Path], Seconds]:
+    """Return what renders a round with two processes of Scaper, half of the scenes each."""
+
+    def call(scenes: Round, folder: Path) -> Seconds:
+        """Render a round into `folder`."""
+        halves = [Round(scenes.manifest, scenes.jams[half::2]) for half in (0, 1)]
+        wall = time.perf_counter()
+        with ThreadPoolExecutor(2) as threads:
+            folders = (folder / "0", folder / "1")
+            jobs = zip(both, halves, folders, strict=True)
+            taken = list(threads.map(lambda job: job[0](*job[1:]), jobs))
+        wall = time.perf_counter() - wall
+        return Seconds(wall / len(scenes.jams), statistics.fmean(half.cpu for half in taken))
+
+    return call
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and its children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def ours(
+    sample_format: FormatName, roots: Roots, workers: int = 1
+) -> Callable[[Round, Path], Seconds]:
     """Return what renders a round as `mixgen render` does."""
 
     def call(scenes: Round, folder: Path) -> Seconds:
         """Render a round into `folder`."""
-        cpu, wall = time.process_time(), time.perf_counter()
-        outcome = render_set(scenes.manifest, folder, roots=roots, sample_format=sample_format)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        cpu, wall = cpu_seconds(), time.perf_counter()
+        outcome = render_set(
+            scenes.manifest, folder, roots=roots, sample_format=sample_format, workers=workers
+        )
+        wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
         if outcome.failures:
             raise SystemExit(f"A scene was not rendered: {outcome.failures[0]}")
         return Seconds(wall / len(scenes.jams), cpu / len(scenes.jams))
@@ -128,14 +163,20 @@ def ours(sample_format: FormatName, roots: Roots) -> Callable[[Round, Path], Sec
 
 
 def make_rounds(
-    kind: Kind, rows: Sequence[SourceRow], roots: Roots, folder: Path
+    kind: Kind,
+    rows: Sequence[SourceRow],
+    roots: Roots,
+    folder: Path,
+    *,
+    rounds: int = ROUNDS,
+    size: int = SCENES,
 ) -> Iterator[Round]:
-    """Draw the scenes of all rounds, and of one more to warm up with."""
+    """Draw the scenes of all rounds, `size` each, and of one more round to warm up with."""
     rows = [row for row in rows if row.sample_rate in (kind.source_rates or (row.sample_rate,))]
-    recipe = two_talkers_and_noise(kind.duration_s, kind.sample_rate, SCENES * (ROUNDS + 1))
+    recipe = two_talkers_and_noise(kind.duration_s, kind.sample_rate, size * (rounds + 1))
     mixtures = list(draw_mixtures(recipe, rows, roots))
-    for start in range(0, len(mixtures), SCENES):
-        scenes = mixtures[start : start + SCENES]
+    for start in range(0, len(mixtures), size):
+        scenes = mixtures[start : start + size]
         manifest = folder / f"round-{start}.jsonl"
         write_manifest(manifest, draw_header(recipe, rows), scenes)
         jams = [folder / f"{scene.id}.jams" for scene in scenes]
@@ -225,10 +266,12 @@ def step_seconds(mixture: Mixture, roots: Roots, sample_format: SampleFormat, fo
     return steps
 
 
-def step_rows(kind: Kind, rounds: Sequence[Round], roots: Roots, work: Path) -> list[list[str]]:
+def step_rows(
+    kind: Kind, rounds: Sequence[Round], roots: Roots, work: Path, sample_format: SampleFormat
+) -> list[list[str]]:
     """Return each step's CPU time per mixture and its share of ours."""
-    sample_format = FORMATS["wav24"]
     mixtures = [m for scenes in rounds for m in read_manifest(scenes.manifest).mixtures]
+    hash_once.cache_clear()
     work.mkdir(parents=True)
     laps = [step_seconds(mixture, roots, sample_format, work) for mixture in mixtures][SCENES:]
     mean = {name: statistics.fmean(lap[name] for lap in laps) for name in laps[0]}
@@ -249,7 +292,10 @@ def step_rows(kind: Kind, rounds: Sequence[Round], roots: Roots, work: Path) -> 
     floor = read + resampled + bare_write
     lines = [(name, seconds) for name, seconds in steps.items()]
     lines += [("sum of the steps", total), ("floor: soundfile and soxr alone", floor)]
-    return [[kind.name, n, f"{1e3 * s:.2f}", f"{100 * s / total:.0f}"] for n, s in lines]
+    return [
+        [kind.name, sample_format.name, name, f"{1e3 * s:.2f}", f"{100 * s / total:.0f}"]
+        for name, s in lines
+    ]
 
 
 def write_csv(name: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -281,17 +327,30 @@ def ratio_rows(
             worst_snr_db(work / "wav24" / str(n), work / peer / str(n)) for n in range(len(rounds))
         )
         for sample_format in OUR_FORMATS:
-            us, them = taken[sample_format], taken[peer]
-            times = (us.wall, them.wall, us.cpu, them.cpu)
-            yield [
-                kind.name,
-                sample_format,
-                peer,
-                *(f"{1e3 * seconds:.1f}" for seconds in times),
-                f"{them.wall / us.wall:.1f}",
-                f"{them.cpu / us.cpu:.1f}",
-                f"{snr_db:.0f}",
-            ]
+            scenes = [kind.name, sample_format, peer, COLD, "1"]
+            yield scenes + ratios(taken[sample_format], taken[peer]) + [f"{snr_db:.0f}"]
+
+
+def ratios(us: Seconds, them: Seconds) -> list[str]:
+    """Return the times of ours and of a peer in ms, and their ratios."""
+    times = (us.wall, them.wall, us.cpu, them.cpu)
+    return [
+        *(f"{1e3 * seconds:.1f}" for seconds in times),
+        f"{them.wall / us.wall:.1f}",
+        f"{them.cpu / us.cpu:.1f}",
+    ]
+
+
+def two_process_row(kind: Kind, rows: Sequence[SourceRow], roots: Roots, work: Path) -> list[str]:
+    """Return the comparison of two processes of ours with two of Scaper with sox."""
+    rounds = list(make_rounds(kind, rows, roots, work, rounds=2, size=MANY_SCENES))
+    both = [Scaper(Path(sys.executable), "sox") for _ in range(2)]
+    renderers = {"ours": ours(FORMAT_OF_MANY, roots, 2), "scaper": side_by_side(both)}
+    taken = compare(rounds, renderers, work)
+    for process in both:
+        process.close()
+    scenes = [kind.name, FORMAT_OF_MANY, "scaper with sox", COLD, "2"]
+    return [*scenes, *ratios(taken["ours"], taken["scaper"]), ""]
 
 
 def main() -> None:
@@ -300,25 +359,31 @@ def main() -> None:
     parser.add_argument("--sources", type=Path, help="sources.csv of a starter corpus")
     rows, roots = corpus(parser.parse_args().sources)
     theirs = peers()
-    ratios, steps = [], []
-    with tempfile.TemporaryDirectory() as name:
+    table, steps = [], []
+    with tempfile.TemporaryDirectory() as folder:
         for number, kind in enumerate(KINDS):
-            work = Path(name) / str(number)
+            work = Path(folder) / str(number)
             rounds = list(make_rounds(kind, rows, roots, work))
-            for row in ratio_rows(kind, rounds, roots, theirs, work):
+            compared = list(ratio_rows(kind, rounds, roots, theirs, work))
+            if number == 0:
+                compared.append(two_process_row(kind, rows, roots, work / "two"))
+            for row in compared:
                 print(
-                    "{:<34} {:<10} {:<24}".format(*row), *(f"{x:>8}" for x in row[3:]), flush=True
+                    "{:<34} {:<10} {:<24} {:<5} {:>2}".format(*row),
+                    *(f"{x:>8}" for x in row[5:]),
+                    flush=True,
                 )
-                ratios.append(row)
-            for row in step_rows(kind, rounds, roots, work / "steps"):
-                print("{:<34} {:<32} {:>8} ms {:>5} %".format(*row), flush=True)
-                steps.append(row)
+                table.append(row)
+            for name in STEP_FORMATS:
+                for row in step_rows(kind, rounds, roots, work / "steps" / name, FORMATS[name]):
+                    print("{:<34} {:<10} {:<32} {:>8} ms {:>5} %".format(*row), flush=True)
+                    steps.append(row)
     for peer in theirs.values():
         peer.close()
     times = ["ours_wall_ms", "peer_wall_ms", "ours_cpu_ms", "peer_cpu_ms"]
-    columns = ["scenes", "our_format", "peer", *times, "wall_ratio", "cpu_ratio", "snr_db"]
-    write_csv("render_speed.csv", columns, ratios)
-    write_csv("render_steps.csv", ["scenes", "step", "cpu_ms", "percent"], steps)
+    columns = ["scenes", "our_format", "peer", "cache", "processes", *times]
+    write_csv("render_speed.csv", [*columns, "wall_ratio", "cpu_ratio", "snr_db"], table)
+    write_csv("render_steps.csv", ["scenes", "our_format", "step", "cpu_ms", "percent"], steps)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,12 @@ def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
     return np.array([np.concatenate([stage.b * stage.passband_gain, stage.a]) for stage in stages])
 
 
+@functools.cache
+def _coefficients(sample_rate: int) -> tuple[float, ...]:
+    """Return b0, b1, b2, a1, a2 of both stages of the K-weighting."""
+    return tuple(np.delete(_k_weighting(sample_rate), 3, axis=1).ravel().tolist())
+
+
 @level_rule("lufs")
 def integrated_lufs(samples: Samples, sample_rate: int) -> float:
     """Measure the gated loudness of (channels, time) samples in LUFS, at least -70.
@@ -132,12 +138,12 @@ def _weighted_energies(
     samples: Samples, sample_rate: int, edges: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Return the K-weighted energies between neighbouring edges: (channels, edges - 1)."""
-    stages = _k_weighting(sample_rate)
     compiled = kernels()
     if compiled is None:
-        energy = np.square(sosfilt(stages, samples, axis=1)[:, : edges[-1]])
+        weighted = sosfilt(_k_weighting(sample_rate), samples, axis=1)
+        energy = np.square(weighted[:, : edges[-1]])
         return np.asarray(np.add.reduceat(energy, edges[:-1], axis=1))
-    coefficients = tuple(np.delete(stages, 3, axis=1).ravel().tolist())
+    coefficients = _coefficients(sample_rate)
     warm_up = int(_WARM_UP_S * sample_rate)
     channels = map(np.ascontiguousarray, samples)
     return np.array([compiled.weighted_energies(x, coefficients, edges, warm_up) for x in channels])

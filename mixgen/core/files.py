@@ -38,7 +38,8 @@ def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.{path.name}")
     try:
         with machine_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with machine_errors(path):
             if flush:

@@ -271,7 +271,7 @@ class SourceRenderer:
         """
         frames = min(int(self._mixture.fade_s * self._rate), samples.shape[1])
         if frames > 0 and self._source.role != "background":
-            window = np.sin(np.linspace(0, np.pi / 2, frames))
+            window = _quarter_sine(frames)
             samples[:, :frames] *= window
             samples[:, -frames:] *= window[::-1]
 
@@ -309,6 +309,12 @@ class SourceRenderer:
             pitch_shift=event.pitch_shift,
             time_stretch=event.time_stretch,
         )
+
+
+@functools.lru_cache(maxsize=16)
+def _quarter_sine(frames: int) -> NDArray[np.float64]:
+    # numpy's sine differs in its last digit between processors.
+    return np.array([math.sin(angle) for angle in np.linspace(0, np.pi / 2, frames)])
 
 
 def level_channels(mixture: Mixture, signal: Samples) -> Samples:

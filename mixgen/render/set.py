@@ -1,8 +1,10 @@
 """Render a whole set to disk, in blocks, by worker processes; resume it, repair single files."""
 
+import contextlib
 import functools
 import itertools
 import math
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,6 +58,7 @@ LOCK_FILE = ".lock"
 
 _FLAC_RATIO = 0.7
 _RESERVE_BYTES = 16 << 20
+_KEPT = 1024  # mixtures, about 10 kB each
 _SHARD = re.compile("([0-9]{1,9})/([0-9]{1,9})")
 
 
@@ -95,8 +98,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Size:
-    """How many blocks a manifest makes, and how many samples the files of the set will hold."""
+    """The mixtures of a manifest, how many blocks they make, and how many samples in files.
 
+    Few mixtures are kept in memory, so that their records are read once.
+    """
+
+    mixtures: Iterable[Mixture]
     blocks: int
     samples: int
 
@@ -117,7 +124,7 @@ def render_set(
 ) -> Outcome:
     """Write the set of a manifest to the folder `out`, touching only files that differ.
 
-    However many mixtures there are, a few blocks of them are in memory.
+    However many mixtures there are, the records of a thousand at most are in memory.
 
     Args:
         manifest: a manifest.jsonl.
@@ -166,7 +173,7 @@ def _render_blocks(
     _open_set(manifest, size, folder, sample_format, journal.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
-    blocks = journal.blocks(manifest, shard)
+    blocks = journal.blocks(size.mixtures, shard)
     work = functools.partial(render_block, site=site)
     done = bounded_map(work, blocks, workers=min(workers, count))
     for block, rendered in track(done, "rendering blocks", count):
@@ -179,13 +186,16 @@ def _render_blocks(
 
 
 def _checked_size(manifest: ManifestFile) -> _Size:
-    """Read the manifest once, so that a wrong record is found before anything is rendered."""
+    """Read the whole manifest, so that a wrong record is found before anything is rendered."""
+    kept: list[Mixture] = []
     mixtures = samples = 0
     checked = track(manifest, "checking mixtures", manifest.count())
     for mixture in with_licence_warning(checked):
         mixtures += 1
         samples += mixture.frames * mixture.channels * len(mixture.file_names)
-    return _Size(block_count(mixtures), samples)
+        if mixtures <= _KEPT:
+            kept.append(mixture)
+    return _Size(kept if mixtures <= _KEPT else manifest, block_count(mixtures), samples)
 
 
 def _open_set(
@@ -287,8 +297,7 @@ def _render_files(
         link = site.folder / mixture.id
         raise InputError(f"{link} is a link that leads out of {site.folder}: remove the link.")
     rendering = render(mixture, site.roots, site.sample_format, site.cache)
-    for stale in (site.folder / mixture.id).glob(f"{TEMPORARY_PREFIX}*"):
-        stale.unlink(missing_ok=True)
+    _remove_stale(site.folder / mixture.id)
     values = measure(mixture, rendering, site.roots)
     rows = []
     written = 0
@@ -304,6 +313,14 @@ def _render_files(
             row = _row(mixture, name, rendering, values[name], (sha256, file_sha256))
         rows.append(row)
     return rows, written
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what interrupted runs left in the folder of a mixture."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX):
+                Path(entry).unlink(missing_ok=True)
 
 
 def _bring_to(path: Path, content: bytes, sha256: str) -> bool:
@@ -350,7 +367,7 @@ def _settle(
     header = RenderedHeader(
         manifest_sha256=manifest.sha256, format=sample_format.name, created_by=created_by()
     )
-    blocks = track(journal.blocks(manifest), "recording blocks", size.blocks)
+    blocks = track(journal.blocks(size.mixtures), "recording blocks", size.blocks)
     try:
         write_rendered(folder, header, _all_rows(blocks))
     except _UnfinishedError:

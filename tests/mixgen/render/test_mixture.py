@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from mixgen.audio.formats import FORMATS
-from mixgen.audio.levels import energy_db, integrated_lufs
+from mixgen.audio.levels import LEVEL_RULES, energy_db, integrated_lufs
 from mixgen.core.errors import InputError, MachineError
 from mixgen.core.files import sha256_file
-from mixgen.manifest.mixture import Mixture
+from mixgen.manifest.mixture import Clip, Mixture
 from mixgen.render.mixture import SourceRenderer, render
 
 RATE = 8000
@@ -94,6 +94,30 @@ def test_level_is_reference_plus_snr(
 ) -> None:
     mixture = record((_noise(1), {"snr": 7.0, "rule": rule}), fade_s=0.0)
     assert measure(_signal(mixture, tmp_path), RATE) == pytest.approx(-23.0, abs=1e-6)
+
+
+def test_the_last_digits_of_a_level_change_no_sample(
+    record: MakeRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixture = record((_noise(1), {"snr": 7.0}))
+    before = _signal(mixture, tmp_path)
+    monkeypatch.setitem(LEVEL_RULES, "lufs", lambda *signal: integrated_lufs(*signal) + 1e-10)
+    np.testing.assert_array_equal(_signal(mixture, tmp_path), before)
+
+
+@pytest.mark.parametrize("steps_above", [-0.6, -0.1, 0.0, 0.1, 0.6])
+def test_the_peak_before_rounding_decides_on_the_clip_gain(
+    record: MakeRecord, tmp_path: Path, steps_above: float
+) -> None:
+    sample_format = FORMATS["flac16"]
+    mixture = record((_noise(1), {}))
+    peak = float(np.abs(_signal(mixture, tmp_path)).max())
+    limit = peak - steps_above * sample_format.step
+    # Of a single stem, half a step is kept for rounding.
+    clip = Clip(peak=limit + sample_format.step / 2)
+    rendering = render(mixture.model_copy(update={"clip": clip}), {"c": tmp_path}, sample_format)
+    assert rendering.clip_gain == pytest.approx(min(1.0, limit / peak), abs=1e-12)
+    assert np.abs(rendering.mixture).max() <= clip.peak
 
 
 def test_energy_rule_gives_the_plain_snr(record: MakeRecord, tmp_path: Path) -> None:

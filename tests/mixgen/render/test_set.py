@@ -21,6 +21,7 @@ from mixgen.audio.formats import FORMATS, SampleFormat, read_file_samples, sampl
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import sha256_file
 from mixgen.core.locks import file_lock
+from mixgen.core.records import Record, parse_record
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
@@ -170,9 +171,28 @@ def test_few_mixtures_are_in_memory(
         most = max(most, _mixtures_in_memory() - before)
         return BlockOutcome()
 
+    monkeypatch.setattr(mixgen.render.set, "_KEPT", mixgen.render.journal.BLOCK)
     monkeypatch.setattr(mixgen.render.set, "render_block", count)
     render_set(path, tmp_path / "set", roots=corpus.roots)
     assert mixgen.render.journal.BLOCK <= most <= 3 * mixgen.render.journal.BLOCK
+
+
+def test_records_of_a_short_manifest_are_read_once(
+    drawn: tuple[Path, Manifest],
+    render_to: RenderTo,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+
+    def note(kind: type[Record], data: Any, where: str) -> Any:
+        if kind is Mixture:
+            read.append(data["id"])
+        return parse_record(kind, data, where)
+
+    monkeypatch.setattr("mixgen.manifest.file.parse_record", note)
+    render_to(tmp_path / "set")
+    assert read == [mixture.id for mixture in drawn[1].mixtures]
 
 
 def _mixtures_in_memory() -> int:
