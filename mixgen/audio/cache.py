@@ -67,10 +67,24 @@ class DecodedCache:
     def __reduce__(self) -> tuple[Any, ...]:
         return _cache_of_process, (self.folder, self.limit_bytes)
 
-    def holds(self, sha256: str, source: SourceStatus | None = None) -> bool:
-        """Return whether the file with this hash is stored, decoded from a file of this status."""
+    def holds(self, sha256: str) -> bool:
+        """Return whether the file with this hash is stored."""
+        return self._header(sha256) is not None
+
+    def excerpt_of_unchanged(
+        self, path: Path, sha256: str, start_s: float, duration_s: float, *, to_end: bool = False
+    ) -> tuple[Samples, int] | None:
+        """Return an excerpt if the file is stored, and `path` is what it was decoded from.
+
+        That is known from its size and its time of change, so nobody has to hash it. The arguments
+        are those of `read_excerpt`. None otherwise.
+        """
         header = self._header(sha256)
-        return header is not None and source in (None, header.source)
+        try:
+            unchanged = header is not None and SourceStatus.of(path) == header.source
+        except OSError:
+            return None
+        return self._excerpt(sha256, start_s, duration_s, to_end) if unchanged else None
 
     def read_excerpt(
         self,
@@ -110,8 +124,8 @@ class DecodedCache:
             samples: as `read_audio` returns them.
             sample_rate: in Hz.
         """
-        too_loud = samples.size > 0 and peak(samples) > _LOUDEST
-        narrow = None if too_loud else packed(samples)
+        unfit = samples.size > _MOST_SAMPLES or (samples.size and peak(samples) > _LOUDEST)
+        narrow = None if unfit else packed(samples)
         if narrow is None:
             self._not_storable.add(sha256)
             return False
