@@ -32,7 +32,15 @@ from mixgen.audio.decoded import (
     read_header,
     read_samples,
 )
-from mixgen.audio.read import Samples, audio_info, excerpt_bounds, peak, read_audio, read_excerpt
+from mixgen.audio.read import (
+    LOUDEST,
+    Samples,
+    audio_info,
+    excerpt_bounds,
+    peak,
+    read_audio,
+    read_excerpt,
+)
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import TEMPORARY_PREFIX, machine_errors, sha256_file, write_bytes
 
@@ -42,7 +50,6 @@ GIGABYTES_VARIABLE = "MIXGEN_CACHE_GB"
 _DEFAULT_GIGABYTES = "50"
 _DECODER = f"libsndfile-{soundfile.__libsndfile_version__}"  # another may decode MP3 differently
 _MOST_SAMPLES = 1 << 26  # 512 MiB while they are decoded
-_LOUDEST = 1000.0  # louder files are left to `read_excerpt`, which may refuse them
 _FREE_BYTES = 1 << 30  # left on the disk
 _IDLE_S = 24 * 3600.0  # files that nobody has opened for so long make room for others
 _LOCK_S = 1.0
@@ -67,10 +74,24 @@ class DecodedCache:
     def __reduce__(self) -> tuple[Any, ...]:
         return _cache_of_process, (self.folder, self.limit_bytes)
 
-    def holds(self, sha256: str, source: SourceStatus | None = None) -> bool:
-        """Return whether the file with this hash is stored, decoded from a file of this status."""
+    def holds(self, sha256: str) -> bool:
+        """Return whether the file with this hash is stored."""
+        return self._header(sha256) is not None
+
+    def excerpt_of_unchanged(
+        self, path: Path, sha256: str, start_s: float, duration_s: float, *, to_end: bool = False
+    ) -> tuple[Samples, int] | None:
+        """Return an excerpt if the file is stored, and `path` is what it was decoded from.
+
+        That is known from its size and its time of change, so nobody has to hash it. The arguments
+        are those of `read_excerpt`. None otherwise.
+        """
         header = self._header(sha256)
-        return header is not None and source in (None, header.source)
+        try:
+            unchanged = header is not None and SourceStatus.of(path) == header.source
+        except OSError:
+            return None
+        return self._excerpt(sha256, start_s, duration_s, to_end) if unchanged else None
 
     def read_excerpt(
         self,
@@ -110,8 +131,9 @@ class DecodedCache:
             samples: as `read_audio` returns them.
             sample_rate: in Hz.
         """
-        too_loud = samples.size > 0 and peak(samples) > _LOUDEST
-        narrow = None if too_loud else packed(samples)
+        # Louder files are left to `read_excerpt`, which may refuse them.
+        unfit = samples.size > _MOST_SAMPLES or (samples.size and peak(samples) > LOUDEST)
+        narrow = None if unfit else packed(samples)
         if narrow is None:
             self._not_storable.add(sha256)
             return False

@@ -3,8 +3,8 @@
 Header, a CRC-32 of every block, and all samples (time, channels), little-endian, as int16 or as
 float32, whichever gives every sample back to the bit.
 
-Files are read, not mapped: a mapping takes longer to make than the samples of an excerpt to read
-(benchmarks/cache_speed.py), and a mapped file that somebody cuts ends the process.
+Files are read, not mapped: a mapping for each excerpt is no faster (benchmarks/cache_speed.py), and
+whoever cuts a mapped file ends the process.
 """
 
 import contextlib

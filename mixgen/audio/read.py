@@ -27,7 +27,7 @@ _UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of FLAC whose writer could n
 _RATES_HZ = (4_000, 768_000)
 # Silence of FLAC is the shortest of all: 65 535 samples of a channel in more than 8 bytes.
 _FRAMES_PER_BYTE = 8192
-_LOUDEST = 1000.0  # +60 dB full scale
+LOUDEST = 1000.0  # +60 dB full scale
 
 # After a seek in these, libsndfile decodes other samples than from the start: a frame of MP3 needs
 # bits of those before it, and an Opus decoder its history.
@@ -200,9 +200,9 @@ def check_loudest(samples: Samples, path: Path) -> None:
     Raises:
         InputError: a sample is above +60 dB full scale.
     """
-    if samples.size and peak(samples) > _LOUDEST:
+    if samples.size and peak(samples) > LOUDEST:
         raise InputError(
-            f"{path} has a peak of {peak(samples):.3g}, and {_LOUDEST:.0f} (+60 dB full scale) is "
+            f"{path} has a peak of {peak(samples):.3g}, and {LOUDEST:.0f} (+60 dB full scale) is "
             "the most: scale it down or remove it."
         )
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from mixgen.audio.cache import DecodedCache
-from mixgen.audio.decoded import SourceStatus
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import read_json, reading, sha256_file, write_json
 from mixgen.core.paths import inside
@@ -107,19 +105,16 @@ class FileRef(Protocol):
     def sha256(self) -> str: ...
 
 
-def drawn_file(roots: Roots, drawn: FileRef, cache: DecodedCache | None = None) -> Path:
+def drawn_file(roots: Roots, drawn: FileRef) -> Path:
     """Return the path of the file that a record names, after checking its hash.
-
-    A file of which the cache knows that it has not changed is not hashed again.
 
     Raises:
         InputError: the file is missing or unreadable, or its content has changed since the draw.
     """
     path = locate_file(roots, drawn.corpus, drawn.path)
     with reading(path):
-        status = SourceStatus.of(path)
-    known = cache is not None and cache.holds(drawn.sha256, status)
-    if not known and _sha256_of(path, status) != drawn.sha256:
+        status = path.stat()
+    if _sha256_of(path, status.st_size, status.st_mtime_ns) != drawn.sha256:
         raise InputError(
             f"{path} is not the file that the manifest was drawn from (its SHA-256 differs): "
             "restore it, or index and draw again."
@@ -127,7 +122,7 @@ def drawn_file(roots: Roots, drawn: FileRef, cache: DecodedCache | None = None) 
     return path
 
 
-# The status is an argument, so a changed file is hashed again.
+# The size and the time of the last change are arguments, so a changed file is hashed again.
 @functools.lru_cache(maxsize=65536)
-def _sha256_of(path: Path, _status: SourceStatus) -> str:
+def _sha256_of(path: Path, _size: int, _mtime_ns: int) -> str:
     return sha256_file(path)

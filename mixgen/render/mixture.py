@@ -27,7 +27,7 @@ from mixgen.audio.levels import LEVEL_RULES
 from mixgen.audio.read import Samples, excerpt_bounds, peak, read_excerpt, resample, to_channels
 from mixgen.audio.sox import pitch_and_stretch
 from mixgen.core.errors import InputError
-from mixgen.corpora.roots import Roots, drawn_file
+from mixgen.corpora.roots import Roots, drawn_file, locate_file
 from mixgen.manifest.mixture import MIXTURE, UNDEGRADED, Event, Mixture, Part, Source
 from mixgen.render.room import SourceInRoom
 
@@ -280,22 +280,30 @@ class SourceRenderer:
 
         With `tile`, a file that is too short is repeated.
         """
-        path = drawn_file(self._roots, event, self._cache)
-        times = (event.source_time, event.event_duration)
-        if self._cache is None:
-            samples, rate = read_excerpt(path, *times, to_end=tile)
-        else:
-            samples, rate = self._cache.read_excerpt(path, event.sha256, *times, to_end=tile)
+        samples, rate = self._read(event, to_end=tile)
         if samples.shape[1] > 0:
             if tile:
                 start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
                 samples = _repeat_to(samples, stop - start)
             samples = self._converted(event, samples, rate, channels)
         if samples.shape[1] == 0:
+            path = locate_file(self._roots, event.corpus, event.path)
             raise InputError(
                 f"{path}: the excerpt of mixture {self._mixture.id} is shorter than a sample."
             )
         return samples
+
+    def _read(self, event: Event, *, to_end: bool) -> tuple[Samples, int]:
+        """Read an event at the rate of its file: (channels, time), and that rate in Hz."""
+        times = (event.source_time, event.event_duration)
+        if self._cache is None:
+            return read_excerpt(drawn_file(self._roots, event), *times, to_end=to_end)
+        path = locate_file(self._roots, event.corpus, event.path)
+        known = self._cache.excerpt_of_unchanged(path, event.sha256, *times, to_end=to_end)
+        if known is not None:
+            return known
+        path = drawn_file(self._roots, event)
+        return self._cache.read_excerpt(path, event.sha256, *times, to_end=to_end)
 
     def _converted(self, event: Event, samples: Samples, rate: int, channels: int) -> Samples:
         """Bring (channels, time) samples to the mixture's rate, shifted and stretched."""

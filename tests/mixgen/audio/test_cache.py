@@ -177,6 +177,7 @@ def test_too_long_a_file_is_not_stored(
     monkeypatch.setattr(mixgen.audio.cache, "_MOST_SAMPLES", 2 * FRAMES - 1)
     path = write_source(tmp_path)
     assert_same_bits(excerpt(cache, path, 1.0, 2.0), read_excerpt(path, 1.0, 2.0)[0])
+    assert not cache.store(path, sha256_file(path), SourceStatus.of(path), *read_audio(path))
     assert stored(cache) == []
 
 

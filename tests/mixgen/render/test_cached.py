@@ -104,6 +104,28 @@ def test_only_altered_sources_are_refused(
     assert "does not exist" in failures[drawn[1].mixtures[0].id]
 
 
+def test_a_source_is_hashed_again_where_the_cache_is_damaged(
+    corpus: Corpus, drawn: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    copies = {name: tmp_path / name for name in corpus.roots}
+    for name, root in corpus.roots.items():
+        shutil.copytree(root, copies[name])
+    cache = tmp_path / "cache"
+    render_set(drawn[0], tmp_path / "first", roots=copies, cache=cache)
+    used = drawn[1].mixtures[0].sources[0].events[0]
+    path = copies[used.corpus] / used.path
+    status = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")  # as a disk does that fails
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (stored,) = cache.glob(f"*/*/{used.sha256}")
+    stored.write_bytes(stored.read_bytes()[:-1])
+    decoded.read_header.cache_clear()
+    decoded._block.cache_clear()
+    roots._sha256_of.cache_clear()
+    failures = dict(render_set(drawn[0], tmp_path / "again", roots=copies, cache=cache).failures)
+    assert "is not the file that the manifest was drawn from" in failures[drawn[1].mixtures[0].id]
+
+
 def test_an_unchanged_source_is_not_hashed_again(
     render_to: RenderTo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
