@@ -32,6 +32,13 @@ os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 _SECONDS = 60.0
+_DURATIONS = """Promise.all([...document.querySelectorAll("audio")].map((sound) =>
+  new Promise((done) => {
+    sound.addEventListener("loadedmetadata", () => done(sound.duration));
+    sound.addEventListener("error", () => done(-1));
+    sound.preload = "metadata";
+    sound.load();
+  })))"""
 
 
 class Browser:
@@ -102,6 +109,11 @@ class Browser:
         while not self.evaluate(f"Boolean({expression})"):
             assert time.monotonic() < until, expression
             time.sleep(0.02)
+
+    def durations(self) -> list[float]:
+        """Return the length of every player in seconds; -1 where it cannot play."""
+        seconds: list[float] = self.evaluate(_DURATIONS)
+        return seconds
 
     def pixels_beyond(self) -> int:
         """Return by how many pixels the page is wider than the window."""

@@ -63,7 +63,7 @@ def frequency_ticks(sample_rate: int) -> list[tuple[str, str]]:
     """Return round frequencies in kHz, and their height in a painted spectrogram in percent."""
     highest = np.log1p(sample_rate / 2 / _BREAK_HZ)
     heights = {khz: float(np.log1p(1000 * khz / _BREAK_HZ) / highest) for khz in _ROUND_KHZ}
-    return [(f"{khz:g}", f"{100 * at:.1f}") for khz, at in heights.items() if at < 0.97]
+    return [(f"{khz:g}", f"{100 * at:.1f}") for khz, at in heights.items() if at <= 1]
 
 
 def waveform_outline(samples: Samples, full_scale: float) -> str:

@@ -45,14 +45,12 @@ class Players:
         seconds: length of the longest.
         frequencies: round frequencies in kHz and their height in the pictures in percent.
         times: round seconds, and their place from the left in percent.
-        highest_khz: upper end of the pictures.
     """
 
     files: list[Player] = field(default_factory=list)
     seconds: float = 0.0
     frequencies: list[tuple[str, str]] = field(default_factory=list)
     times: list[tuple[str, str]] = field(default_factory=list)
-    highest_khz: float = 0.0
 
 
 def make_players(mixture: Mixture, files: list[Excerpt]) -> Players:
@@ -89,7 +87,7 @@ def make_players(mixture: Mixture, files: list[Excerpt]) -> Players:
     seconds = frames / rate
     ticks = axis_over([0.0, seconds], most_ticks=10).ticks if seconds else ()
     times = [(f"{tick:g}", f"{100 * tick / seconds:.1f}") for tick in ticks if tick <= seconds]
-    return Players(made, seconds, frequency_ticks(rate), times, rate / 2000)
+    return Players(made, seconds, frequency_ticks(rate), times)
 
 
 def as_long(samples: Samples, frames: int) -> Samples:

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 _SHARED = Path(__file__).parent / "templates"
-_BREAKS = re.compile(r"(?<=[/_.,;:@=-])(?=[^\s/_.,;:@=-])")
+_BREAKS = re.compile(r"(?<=[/_@,;])(?=[^\s/_@,;])")
 
 # Control codes, marks without width that hide or reorder text, and halves of surrogate pairs.
 _UNSEEN = re.compile(
@@ -65,7 +65,7 @@ def read_script(*files: Path) -> Script:
 
 
 def breakable(name: str) -> Markup:
-    """Return an escaped name which lines may break after its slashes, dots, dashes and the like."""
+    """Return an escaped name which lines may break after its slashes, underscores and commas."""
     return Markup("<wbr>").join(str(_finalize(part)) for part in _BREAKS.split(name))
 
 

@@ -15,13 +15,6 @@ COLUMN = """[...document.querySelectorAll('.board [data-column="{0}"]')]
   .map((cell) => cell.dataset.value)"""
 CLICK = """[...document.querySelectorAll(".board thead button")]
   .find((button) => button.textContent === "{0}").click()"""
-DURATIONS = """Promise.all([...document.querySelectorAll("audio")].map((sound) =>
-  new Promise((done) => {
-    sound.addEventListener("loadedmetadata", () => done(sound.duration));
-    sound.addEventListener("error", () => done(-1));
-    sound.preload = "metadata";
-    sound.load();
-  })))"""
 
 
 @pytest.fixture
@@ -54,7 +47,7 @@ def test_rows_are_those_of_the_csv_and_a_click_sorts_them(browser: Browser, page
 
 def test_every_player_plays_and_nothing_comes_from_elsewhere(browser: Browser, page: Path) -> None:
     browser.open(page)
-    durations = browser.evaluate(DURATIONS)
+    durations = browser.durations()
     assert len(durations) == 3 * 3 * 5
     assert all(math.isclose(seconds, 0.5, abs_tol=1e-3) for seconds in durations)
     for number in range(3):

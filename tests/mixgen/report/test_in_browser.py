@@ -18,13 +18,6 @@ BESIDE = """[...document.querySelectorAll(".track table")].map((table) =>
   Math.max(...[...table.querySelectorAll("th, td")].map((c) => c.getBoundingClientRect().right))
   - table.closest(".about").getBoundingClientRect().right)"""
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => (one.open = true))"
-DURATIONS = """Promise.all([...document.querySelectorAll("audio")].map((sound) =>
-  new Promise((done) => {
-    sound.addEventListener("loadedmetadata", () => done(sound.duration));
-    sound.addEventListener("error", () => done(-1));
-    sound.preload = "metadata";
-    sound.load();
-  })))"""
 COLUMN = """[...document.querySelectorAll(".quantities tbody tr")]
   .map((row) => row.cells[{0}].dataset.value)"""
 CLICK_HEADER = "document.querySelectorAll('.quantities thead button')[{0}].click()"
@@ -73,7 +66,7 @@ def test_nothing_is_cut_off(browser: Browser, page: Path, width: int) -> None:
 
 def test_every_player_has_a_duration_and_nothing_is_asked_for(browser: Browser, page: Path) -> None:
     browser.open(page)
-    durations = browser.evaluate(DURATIONS)
+    durations = browser.durations()
     assert len(durations) == 4 * browser.evaluate("transports.length")
     assert all(math.isclose(seconds, SECONDS, abs_tol=1e-3) for seconds in durations)
     assert browser.problems == []

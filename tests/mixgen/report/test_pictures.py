@@ -67,7 +67,8 @@ def test_pictures_share_their_scale() -> None:
 
 def test_frequencies_stand_where_tones_are_painted() -> None:
     ticks = dict(frequency_ticks(RATE))
-    assert list(ticks) == ["0.1", "0.2", "0.5", "1", "2"]
+    assert list(ticks) == ["0.1", "0.2", "0.5", "1", "2", "4"]
+    assert ticks["4"] == "100.0"
     samples = np.sin(2 * np.pi * 2000 * np.arange(RATE) / RATE)[None]
     pixels = _painted(samples)
     above_the_bottom = 1 - pixels.sum(axis=1).argmax() / pixels.shape[0]
