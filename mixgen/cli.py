@@ -27,6 +27,14 @@ RootWords = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes (default: one per processor).")
 ]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Work on a Dask cluster: tcp://HOST:PORT of its scheduler, or a scheduler file.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
@@ -70,12 +78,14 @@ def index(
         Literal["label", "group"], typer.Option("--by", help="What --parts keeps together.")
     ] = "label",
     workers: Workers = None,
+    dask: Dask = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure every audio file of a corpus and list it in a sources.csv.
 
     Example: mixgen index librispeech corpora/LibriSpeech --out speech.csv
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.files import to_json
     from mixgen.core.workers import default_workers
     from mixgen.corpora.index import SplitPlan, index_corpus, parse_parts
@@ -85,15 +95,17 @@ def index(
 
     name = corpus or root.resolve().name.lower().replace(" ", "-")
     plan = SplitPlan(split, by, parse_parts(parts) if parts else None)
-    result = index_corpus(
-        get_layout(layout),
-        root,
-        corpus=name,
-        kind=kind,
-        licence=licence,
-        splits=plan,
-        workers=workers or default_workers(),
-    )
+    with optional_cluster(dask) as executor:
+        result = index_corpus(
+            get_layout(layout),
+            root,
+            corpus=name,
+            kind=kind,
+            licence=licence,
+            splits=plan,
+            workers=workers or default_workers(),
+            executor=executor,
+        )
     write_sources(out, result.rows)
     write_roots(out.parent, {name: root})
     hours = sum(row.duration_s for row in result.rows) / 3600
@@ -175,16 +187,21 @@ def draw(
     split: Annotated[
         list[str] | None, typer.Option("--split", help="Draw only this split; repeatable.")
     ] = None,
+    dask: Dask = None,
 ) -> None:
     """Decide every mixture of a recipe and write the manifest.
 
     Example: mixgen draw starter_2mix --sources corpora/starter/sources.csv --out set.jsonl
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.corpora.roots import parse_roots
     from mixgen.draw.mixtures import draw_manifest
 
     roots = parse_roots(root or ())
-    manifest = draw_manifest(recipe, sources, out, roots=roots, seed=seed, splits=split)
+    with optional_cluster(dask) as executor:
+        manifest = draw_manifest(
+            recipe, sources, out, roots=roots, seed=seed, splits=split, executor=executor
+        )
     typer.echo(f"{manifest.count()} mixtures in {out}.")
 
 
@@ -200,23 +217,28 @@ def render(
     shard: Annotated[
         str, typer.Option("--shard", help="i/N: this run's share of the blocks.")
     ] = "1/1",
+    dask: Dask = None,
 ) -> None:
     """Render a manifest to audio; run again, it repairs what is missing or altered.
 
     Example: mixgen render set.jsonl --out sets/speech --workers 2
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.workers import default_workers
     from mixgen.corpora.roots import parse_roots
     from mixgen.render.set import parse_shard, render_set
 
-    outcome = render_set(
-        manifest,
-        out,
-        roots=parse_roots(root or ()),
-        sample_format=sample_format,
-        workers=workers or default_workers(),
-        shard=parse_shard(shard),
-    )
+    share = parse_shard(shard)
+    with optional_cluster(dask) as executor:
+        outcome = render_set(
+            manifest,
+            out,
+            roots=parse_roots(root or ()),
+            sample_format=sample_format,
+            workers=workers or default_workers(),
+            shard=share,
+            executor=executor,
+        )
     typer.echo(f"{outcome.written} files written, {outcome.in_place} in place, in {out}.")
     _report_failures("failed", outcome.failures, others=outcome.in_place > 0)
 
@@ -235,18 +257,23 @@ def verify(
         ),
     ] = None,
     workers: Workers = None,
+    dask: Dask = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a rendered set against its manifest, file by file.
 
     Example: mixgen verify sets/speech --tolerance level_db=1
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.workers import default_workers
     from mixgen.sets.rendered import open_rendered
     from mixgen.sets.verify import off_target, parse_tolerances, verdict, verify_set
 
     allowed = parse_tolerances(tolerance or ())
-    problems = verify_set(rendered_set, deep=deep, workers=workers or default_workers())
+    with optional_cluster(dask) as executor:
+        problems = verify_set(
+            rendered_set, deep=deep, workers=workers or default_workers(), executor=executor
+        )
     off = list(off_target(open_rendered(rendered_set), allowed))
     if as_json:
         typer.echo(json.dumps([problem.as_dict() for problem in (*problems, *off)]))

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from mixgen.audio.activity import active_spans
 from mixgen.audio.levels import integrated_lufs
 from mixgen.audio.read import is_cut_wav, read_audio
+from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import sha256_file
 from mixgen.core.paths import check_name, inside
@@ -57,10 +59,12 @@ def index_corpus(
     licence: str | None = None,
     splits: SplitPlan | None = None,
     workers: int = 1,
+    executor: Executor | None = None,
 ) -> Index:
     """Measure every file that `layout` finds below `root`.
 
-    Files that are not usable are refused with a reason, and do not stop the others.
+    Files that are not usable are refused with a reason, and do not stop the others. `workers`
+    processes measure, or an `executor` on other machines (see `mixgen.core.cluster`).
 
     Raises:
         InputError: the root is not a folder or holds no usable audio, or its table of tags is not
@@ -84,7 +88,8 @@ def index_corpus(
     else:
         found = [replace(item, licence=licence) for item in found]
     rows = []
-    for item, outcome in zip(found, _measure_all(root, found, corpus, workers), strict=True):
+    measured = _measure_all(root, found, corpus, workers, executor)
+    for item, outcome in zip(found, measured, strict=True):
         if isinstance(outcome, str):
             refused.append((item.path, outcome))
         else:
@@ -132,11 +137,17 @@ def _with_tags(found: list[Found], table: Path) -> list[Found]:
 
 
 def _measure_all(
-    root: Path, found: list[Found], corpus: str, workers: int
+    root: Path, found: list[Found], corpus: str, workers: int, executor: Executor | None
 ) -> Iterator[SourceRow | str]:
+    root = root.absolute() if executor else root
     jobs = [(root, item, corpus) for item in found]
     workers = min(workers, len(jobs))
-    measured = bounded_map(_measure, jobs, workers=workers, window=_FILES_PER_WORKER * workers)
+    if executor is None:
+        measured = bounded_map(_measure, jobs, workers=workers, window=_FILES_PER_WORKER * workers)
+    else:
+        measured = cluster_map(
+            _measure, jobs, executor, folders=[root], batch=_FILES_PER_WORKER // 4
+        )
     for _, outcome in track(measured, "indexing", len(jobs)):
         yield outcome
 

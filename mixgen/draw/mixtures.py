@@ -1,8 +1,10 @@
 """Draw a manifest: recipe and sources in, one fully decided record per mixture out."""
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mixgen.core.errors import InputError
+from mixgen.core.files import write_jsonl
 from mixgen.core.progress import track
 from mixgen.core.records import explain
 from mixgen.core.versions import created_by
@@ -19,6 +22,7 @@ from mixgen.corpora.sources import SourceRow, open_sources, sources_sha256
 from mixgen.degradations import Degradation
 from mixgen.draw.conversation import Turn, schedule_turns
 from mixgen.draw.excerpts import aligned, prepared
+from mixgen.draw.ranges import draw_ranges
 from mixgen.draw.room import (
     RoomOfMixture,
     assign_responses,
@@ -28,7 +32,7 @@ from mixgen.draw.room import (
     room_to_simulate,
 )
 from mixgen.draw.sampler import DrawnSource, Selection, SourceSampler
-from mixgen.manifest.file import Header, ManifestFile, open_manifest, write_manifest
+from mixgen.manifest.file import Header, ManifestFile, open_manifest
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
 from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
@@ -45,6 +49,7 @@ def draw_manifest(
     roots: Mapping[str, Path | str] | None = None,
     seed: int | None = None,
     splits: Sequence[str] | None = None,
+    executor: Executor | None = None,
 ) -> ManifestFile:
     """Decide every mixture of a recipe and write the manifest.
 
@@ -55,18 +60,26 @@ def draw_manifest(
         roots: folder of each corpus, where `roots.json` beside the sources does not have it.
         seed: another seed than the recipe's.
         splits: only these; all by default.
+        executor: draws on other machines instead; see `mixgen.core.cluster`.
 
     Raises:
         InputError: a file cannot be read, the sources cannot fill the recipe, or a corpus root is
             not known.
         MachineError: the manifest cannot be written.
     """
-    plan, out = open_recipe(recipe), Path(out)
-    rows, known_roots = open_sources(sources, roots)
+    plan, out, given = open_recipe(recipe), Path(out), list(sources)
+    rows, known_roots = open_sources(given, roots)
     rules = plan.splits.items()
     total = sum(rule.mixtures for name, rule in rules if name in (splits or plan.splits))
-    mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
-    write_manifest(out, draw_header(plan, rows, seed), track(mixtures, "drawing", total))
+    records: Iterator[dict[str, Any]]
+    if executor is None:
+        mixtures = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
+        records = map(Mixture.as_dict, mixtures)
+    else:
+        drawer = functools.partial(MixtureDrawer, seed=seed)
+        records = draw_ranges(drawer, plan, given, known_roots, executor, splits=splits)
+    header = draw_header(plan, rows, seed).as_dict()
+    write_jsonl(out, itertools.chain([header], track(records, "drawing", total)))
     write_roots(out.parent, known_roots)
     return open_manifest(out)
 

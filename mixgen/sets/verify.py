@@ -1,11 +1,12 @@
 """Verify a rendered set against its manifest, file by file."""
 
+import functools
 import math
 import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import soundfile
 
 from mixgen.audio.formats import SampleFormat, read_file_samples, samples_sha256
 from mixgen.audio.read import AUDIO_SUFFIXES
+from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import UsageError
 from mixgen.core.files import TEMPORARY_PREFIX, sha256_file
 from mixgen.core.paths import leads_out
@@ -55,11 +57,18 @@ class _Recorded:
     rows: list[FileRow]
 
 
-def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> list[Problem]:
+def verify_set(
+    folder: str | Path,
+    *,
+    deep: bool = False,
+    workers: int = 1,
+    executor: Executor | None = None,
+) -> list[Problem]:
     """Return every file of the set that is missing, altered or not recorded.
 
     An empty list means that the set is intact. With `deep`, files are also decoded, and each
-    mixture is compared with the sum of its sources.
+    mixture is compared with the sum of its sources. `workers` threads read the files, or an
+    `executor` on other machines (see `mixgen.core.cluster`).
 
     Raises:
         InputError: the folder holds no set, or its records cannot be read.
@@ -80,12 +89,17 @@ def verify_set(folder: str | Path, *, deep: bool = False, workers: int = 1) -> l
             known.append(hash(mixture.id))
             yield _Recorded(mixture, rows.of(mixture.id))
 
-    def check(item: _Recorded) -> list[Problem]:
-        return _check_mixture(folder, item, sample_format, deep=deep)
-
+    here = folder.absolute() if executor else folder
+    check = functools.partial(_check_mixture, here, sample_format=sample_format, deep=deep)
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        window = _MIXTURES_PER_WORKER * max(1, workers)
-        checked = bounded_map(check, recorded(), window=window, executor=pool)
+        if executor is None:
+            window = _MIXTURES_PER_WORKER * max(1, workers)
+            checked = bounded_map(check, recorded(), window=window, executor=pool)
+        else:
+            seen = [here / MANIFEST_FILE, here / RENDERED_FILE]
+            checked = cluster_map(
+                check, recorded(), executor, folders=seen, batch=_MIXTURES_PER_WORKER
+            )
         for _, found in track(checked, "verifying", manifest.count()):
             problems += found
     if rows.next_id is not None:
