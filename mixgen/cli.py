@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mixgen.core.console import new_app, run
-from mixgen.core.errors import InputError, PartialFailure
+from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.registry import names_in
 from mixgen.core.vocabulary import FormatName, Kind
 
@@ -312,34 +312,52 @@ def report(
 
 @app.command()
 def export(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SET", help="A manifest.jsonl or a rendered set.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
-    to: Annotated[
-        str | None, typer.Option("--to", help="Format (default: jams): " + ", ".join(_EXPORTERS))
-    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Format: " + ", ".join(_EXPORTERS))] = None,
     jams: Annotated[bool, typer.Option("--jams", help="The same as --to jams.")] = False,
     rttm: Annotated[bool, typer.Option("--rttm", help="The same as --to rttm.")] = False,
     root: RootWords = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
+    shard_mb: Annotated[
+        int, typer.Option("--shard-mb", min=1, help="Largest size of a tar file of webdataset.")
+    ] = 1000,
+    workers: Workers = None,
+    dask: Dask = None,
 ) -> None:
-    """Export a manifest to the format of another program.
+    """Export a set to the format of another program.
 
     jams: one JAMS file per mixture, which stock Scaper renders. rttm: who is active when.
+    webdataset: tar files with the audio of a rendered set.
 
-    Example: mixgen export set.jsonl --to jams --out jams
+    Example: mixgen export sets/speech --to webdataset --out shards
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.registry import choose
-    from mixgen.corpora.roots import find_roots, parse_roots
-    from mixgen.export.exporter import exporters
-    from mixgen.manifest.file import read_manifest
+    from mixgen.core.workers import default_workers
+    from mixgen.corpora.roots import parse_roots
+    from mixgen.export.exporter import Export, exporters
 
     chosen = [name for name in (to, jams and "jams", rttm and "rttm") if name]
     if len(chosen) > 1:
         raise typer.BadParameter("choose one of --to, --jams and --rttm")
-    exporter = choose(exporters(), chosen[0] if chosen else "jams", "format")
-    mixtures = read_manifest(manifest).of_split(split)
-    roots = find_roots([manifest], parse_roots(root or ()))
-    typer.echo(exporter.write(out, mixtures, roots))
+    if not chosen:
+        formats = "; ".join(f"{entry.name}: {entry.summary}" for entry in exporters().values())
+        raise UsageError(f"Say with --to which format to write ({formats}).")
+    exporter = choose(exporters(), chosen[0], "format")
+    with optional_cluster(dask) as executor:
+        what = Export(
+            source=source,
+            out=out,
+            split=split,
+            given_roots=parse_roots(root or ()),
+            shard_bytes=shard_mb * 1_000_000,
+            workers=workers or default_workers(),
+            executor=executor,
+        )
+        typer.echo(exporter.write(what))
 
 
 def _report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:
