@@ -106,9 +106,8 @@ def export_webdataset(export: Export) -> str:
         raise InputError(f"{rendered.folder} has no mixture of the split {export.split!r}.")
     known = _begin(out, header)
     jobs = (_with_known(shard, out, known) for shard in itertools.chain([first], shards))
-    rows = []
-    for _, row in track(_written(jobs, rendered.folder, export), "writing shards"):
-        rows.append(row)
+    written = track(_written(jobs, rendered.folder, export), "writing tar files")
+    rows = sorted((row for _, row in written), key=lambda row: row["path"])
     write_jsonl(out / LIST_FILE, [header, *rows])
     shutil.rmtree(out / _JOURNAL_FOLDER, ignore_errors=True)
     for stale in out.glob(f"{TEMPORARY_PREFIX}*.tar"):  # of workers that were killed

@@ -195,6 +195,18 @@ def test_an_index_is_the_same(
 
 
 @needs_dask
+def test_an_export_is_the_same(
+    mixgen: RunMixgen, cluster: Cluster, render_to: RenderTo, tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "set")
+    words = ("export", tmp_path / "set", "--to", "webdataset", "--shard-mb", 1, "--out")
+    here = mixgen(*words, tmp_path / "here", "--workers", 1)
+    there = mixgen(*words, tmp_path / "there", "--dask", cluster.file)
+    assert (here.exit_code, there.exit_code) == (0, 0), there.err
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+@needs_dask
 @pytest.mark.parametrize("options", [(), ("--seed", "7", "--split", "train")], ids=" ".join)
 def test_a_draw_is_the_same(
     mixgen: RunMixgen,
