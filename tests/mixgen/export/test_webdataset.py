@@ -8,6 +8,7 @@ import pytest
 
 import mixgen.export.webdataset
 from mixgen.core.errors import InputError
+from mixgen.core.files import read_jsonl
 from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.export.exporter import Export
 from mixgen.export.webdataset import export_webdataset
