@@ -30,7 +30,7 @@ from mixgen.draw.mixtures import draw_header, draw_mixtures
 from mixgen.manifest.file import write_manifest
 from mixgen.manifest.mixture import Mixture
 
-FEW, MANY = 32, 352
+FEW, MANY = 16, 336
 LONG = 20  # times as many records where audio is neither read nor written
 RESULT = REPOSITORY / "benchmarks" / "results" / "scale_speed.csv"
 SIZES = (10**6, 10**7)
@@ -88,7 +88,6 @@ class Sets:
 
     def more_ms(self, words: Any, factor: int = 1) -> float:
         """Return the CPU ms that one more mixture takes; `words` gives a command for a count."""
-        cpu_s("--version")  # modules are in the memory of the system now
         few, many = (cpu_s(*words(factor * count)) for count in (FEW, MANY))
         return 1e3 * (many - few) / (factor * (MANY - FEW))
 
