@@ -4,9 +4,8 @@
 
 Scenes of 10 s at 16 kHz: two talkers over a noise, four files each. Every command is a process of
 its own with one worker, run on a short and on a long set; the CPU time of a mixture, user and
-system, is what one more adds, so starting up is not in it. Of `--dask` the command and the
-scheduler are counted, which bound a cluster, and not the workers. docs/scale.md says what follows
-from the numbers. Writes benchmarks/results/scale_speed.csv.
+system, is what one more adds, so starting up is not in it. Of `--dask` the command alone is
+counted, which hands out the work and records it. docs/scale.md says what follows from the numbers. Writes benchmarks/results/scale_speed.csv.
 """
 
 import argparse
@@ -99,8 +98,8 @@ def _copies(mixtures: Sequence[Mixture]) -> Iterator[Mixture]:
 
 
 @contextlib.contextmanager
-def scheduler(work: Path) -> Iterator[tuple[Path, int]]:
-    """Start a scheduler and a worker here; yield the scheduler's file and process."""
+def scheduler(work: Path) -> Iterator[Path]:
+    """Start a scheduler and a worker here; yield the scheduler's file."""
     file = work / "scheduler.json"
     python = [sys.executable, "-m"]
     local = ["--host", "127.0.0.1", "--scheduler-file", str(file), "--no-dashboard"]
@@ -117,19 +116,11 @@ def scheduler(work: Path) -> Iterator[tuple[Path, int]]:
             time.sleep(0.1)
         processes.append(start("distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny"))
         try:
-            yield file, processes[0].pid
+            yield file
         finally:
             for process in processes:
                 process.terminate()
                 process.wait()
-
-
-def cpu_of(process: int) -> float:
-    """Return the CPU seconds that a living process has used."""
-    import psutil
-
-    times = psutil.Process(process).cpu_times()
-    return times.user + times.system
 
 
 def rendering(sets: Sets) -> Iterator[tuple[str, float, float]]:
@@ -195,16 +186,13 @@ def sharing(sets: Sets) -> Iterator[tuple[str, float, float]]:
         return ("render", sets.manifest(count), "--out", out, "--shard", last, "--workers", 1)
 
     yield "each --shard, before its first block", sets.more_ms(empty, LONG), 0.0
-    with scheduler(sets.work) as (file, process):
-        before = cpu_of(process)
+    with scheduler(sets.work) as file:
 
         def words(count: int) -> tuple[Any, ...]:
             out = sets.folder("dask", count)
             return ("render", sets.manifest(count), "--out", out, "--dask", file)
 
         yield "render --dask, the command", sets.more_ms(words), 0.0
-        taken = cpu_of(process) - before
-        yield "render --dask, the scheduler", 1e3 * taken / (FEW + MANY), 0.0
 
 
 def main() -> None:
