@@ -5,7 +5,8 @@
 Scenes of 10 s at 16 kHz: two talkers over a noise, four files each. Every command is a process of
 its own with one worker, run on a short and on a long set; the CPU time of a mixture, user and
 system, is what one more adds, so starting up is not in it. Of `--dask` the command alone is
-counted, which hands out the work and records it. docs/scale.md says what follows from the numbers. Writes benchmarks/results/scale_speed.csv.
+counted, which hands out the work and records it. docs/scale.md says what follows from the numbers.
+Writes benchmarks/results/scale_speed.csv.
 """
 
 import argparse
