@@ -91,6 +91,27 @@ def layouts_table() -> str:
     return table(("layout", "licence", "cite", "home page"), rows)
 
 
+def costs_table() -> str:
+    """Return what mixtures cost, from benchmarks/results/scale_speed.csv."""
+    path = REPOSITORY / "benchmarks" / "results" / "scale_speed.csv"
+    with open(path, encoding="utf-8", newline="") as file:
+        measured = list(csv.DictReader(file))
+    rows = [
+        (
+            row["what"],
+            f"{float(row['cpu_ms']):.2f}",
+            f"{float(row['core_hours_1e6']):.2f}",
+            f"{float(row['core_hours_1e7']):.1f}",
+            *(f"{float(row[name]):,.0f}" if float(row[name]) else "" for name in SIZE_COLUMNS),
+        )
+        for row in measured
+    ]
+    times = ("ms a mixture", "core-hours for 10^6", "for 10^7")
+    return table(("command", *times, "bytes a mixture", "GB for 10^6", "for 10^7"), rows)
+
+
+SIZE_COLUMNS = ("bytes", "gb_1e6", "gb_1e7")
+
 TABLES = {
     "README.md": {"systems": systems_table},
     "docs/baselines.md": {
@@ -99,6 +120,7 @@ TABLES = {
         "music results": partial(results_table, "music", SONG_COLUMNS),
     },
     "docs/corpora.md": {"layouts": layouts_table},
+    "docs/scale.md": {"costs": costs_table},
 }
 
 

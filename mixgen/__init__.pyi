@@ -1,3 +1,4 @@
+from .core.cluster import dask_executor as dask_executor
 from .core.versions import __version__ as __version__
 from .dataset import ManifestDataset as ManifestDataset
 from .dataset import RecipeDataset as RecipeDataset

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mixgen.core.console import new_app, run
-from mixgen.core.errors import InputError, PartialFailure
+from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.registry import names_in
 from mixgen.core.vocabulary import FormatName, Kind
 
@@ -31,6 +31,14 @@ Cache = Annotated[
     Path | None,
     typer.Option(
         "--cache", help="Folder of decoded source files, kept for other runs (or MIXGEN_CACHE)."
+    ),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Work on a Dask cluster: tcp://HOST:PORT of its scheduler, or a scheduler file.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
@@ -80,6 +88,7 @@ def index(
         Path | None,
         typer.Option("--cache", help="Also store every file decoded, in this folder."),
     ] = None,
+    dask: Dask = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure every audio file of a corpus and list it in a sources.csv.
@@ -87,6 +96,7 @@ def index(
     Example: mixgen index librispeech corpora/LibriSpeech --out speech.csv
     """
     from mixgen.audio.cache import open_cache
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.files import to_json
     from mixgen.core.workers import default_workers
     from mixgen.corpora.index import SplitPlan, index_corpus, parse_parts
@@ -97,16 +107,18 @@ def index(
     name = corpus or root.resolve().name.lower().replace(" ", "-")
     decoded = open_cache(cache) if cache else None
     plan = SplitPlan(split, by, parse_parts(parts) if parts else None)
-    result = index_corpus(
-        get_layout(layout),
-        root,
-        corpus=name,
-        kind=kind,
-        licence=licence,
-        splits=plan,
-        workers=workers or default_workers(),
-        cache=decoded,
-    )
+    with optional_cluster(dask) as executor:
+        result = index_corpus(
+            get_layout(layout),
+            root,
+            corpus=name,
+            kind=kind,
+            licence=licence,
+            splits=plan,
+            workers=workers or default_workers(),
+            cache=decoded,
+            executor=executor,
+        )
     write_sources(out, result.rows)
     write_roots(out.parent, {name: root})
     hours = sum(row.duration_s for row in result.rows) / 3600
@@ -208,25 +220,32 @@ def draw(
             "repeatable.",
         ),
     ] = None,
+    dask: Dask = None,
 ) -> None:
     """Decide every mixture of a recipe and write the manifest.
 
     Example: mixgen draw starter_2mix --sources corpora/starter/sources.csv --out set.jsonl
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.corpora.roots import parse_roots
     from mixgen.draw.mixtures import draw_manifest
     from mixgen.recipe.changes import parse_mixtures, parse_source_splits
 
-    manifest = draw_manifest(
-        recipe,
-        sources,
-        out,
-        roots=parse_roots(root or ()),
-        seed=seed,
-        splits=split,
-        mixtures=parse_mixtures(mixtures or ()),
-        source_splits=parse_source_splits(source_splits or ()),
-    )
+    given_roots = parse_roots(root or ())
+    numbers = parse_mixtures(mixtures or ())
+    corpus_splits = parse_source_splits(source_splits or ())
+    with optional_cluster(dask) as executor:
+        manifest = draw_manifest(
+            recipe,
+            sources,
+            out,
+            roots=given_roots,
+            seed=seed,
+            splits=split,
+            mixtures=numbers,
+            source_splits=corpus_splits,
+            executor=executor,
+        )
     typer.echo(f"{manifest.count()} mixtures in {out}.")
 
 
@@ -243,24 +262,29 @@ def render(
         str, typer.Option("--shard", help="i/N: this run's share of the blocks.")
     ] = "1/1",
     cache: Cache = None,
+    dask: Dask = None,
 ) -> None:
     """Render a manifest to audio; run again, it repairs what is missing or altered.
 
     Example: mixgen render set.jsonl --out sets/speech --workers 2
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.workers import default_workers
     from mixgen.corpora.roots import parse_roots
     from mixgen.render.set import parse_shard, render_set
 
-    outcome = render_set(
-        manifest,
-        out,
-        roots=parse_roots(root or ()),
-        sample_format=sample_format,
-        workers=workers or default_workers(),
-        shard=parse_shard(shard),
-        cache=cache,
-    )
+    share = parse_shard(shard)
+    with optional_cluster(dask) as executor:
+        outcome = render_set(
+            manifest,
+            out,
+            roots=parse_roots(root or ()),
+            sample_format=sample_format,
+            workers=workers or default_workers(),
+            shard=share,
+            cache=cache,
+            executor=executor,
+        )
     typer.echo(f"{outcome.written} files written, {outcome.in_place} in place, in {out}.")
     _report_failures("failed", outcome.failures, others=outcome.in_place > 0)
 
@@ -282,12 +306,14 @@ def verify(
         ),
     ] = None,
     workers: Workers = None,
+    dask: Dask = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a rendered set against its manifest, file by file.
 
     Example: mixgen verify sets/speech --tolerance level_db=1
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.workers import default_workers
     from mixgen.corpora.roots import parse_roots
     from mixgen.sets.problem import verdict
@@ -296,7 +322,10 @@ def verify(
 
     allowed, roots = parse_tolerances(tolerance or ()), parse_roots(root or ())
     workers = workers or default_workers()
-    problems = verify_set(rendered_set, deep=deep, roots=roots, workers=workers)
+    with optional_cluster(dask) as executor:
+        problems = verify_set(
+            rendered_set, deep=deep, roots=roots, workers=workers, executor=executor
+        )
     off = list(off_target(open_rendered(rendered_set), allowed))
     if as_json:
         typer.echo(json.dumps([problem.as_dict() for problem in (*problems, *off)]))
@@ -345,34 +374,52 @@ def report(
 
 @app.command()
 def export(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.jsonl.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SET", help="A manifest.jsonl or a rendered set.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="File or folder to write.")],
-    to: Annotated[
-        str | None, typer.Option("--to", help="Format (default: jams): " + ", ".join(_EXPORTERS))
-    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Format: " + ", ".join(_EXPORTERS))] = None,
     jams: Annotated[bool, typer.Option("--jams", help="The same as --to jams.")] = False,
     rttm: Annotated[bool, typer.Option("--rttm", help="The same as --to rttm.")] = False,
     root: RootWords = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
+    shard_mb: Annotated[
+        int, typer.Option("--shard-mb", min=1, help="Largest size of a tar file of webdataset.")
+    ] = 1000,
+    workers: Workers = None,
+    dask: Dask = None,
 ) -> None:
-    """Export a manifest to the format of another program.
+    """Export a set to the format of another program.
 
     jams: one JAMS file per mixture, which stock Scaper renders. rttm: who is active when.
+    webdataset: tar files with the audio of a rendered set.
 
-    Example: mixgen export set.jsonl --to jams --out jams
+    Example: mixgen export sets/speech --to webdataset --out shards
     """
+    from mixgen.core.cluster import optional_cluster
     from mixgen.core.registry import choose
-    from mixgen.corpora.roots import find_roots, parse_roots
-    from mixgen.export.exporter import exporters
-    from mixgen.manifest.file import read_manifest
+    from mixgen.core.workers import default_workers
+    from mixgen.corpora.roots import parse_roots
+    from mixgen.export.exporter import Export, exporters
 
     chosen = [name for name in (to, jams and "jams", rttm and "rttm") if name]
     if len(chosen) > 1:
         raise typer.BadParameter("choose one of --to, --jams and --rttm")
-    exporter = choose(exporters(), chosen[0] if chosen else "jams", "format")
-    mixtures = read_manifest(manifest).of_split(split)
-    roots = find_roots([manifest], parse_roots(root or ()))
-    typer.echo(exporter.write(out, mixtures, roots))
+    if not chosen:
+        formats = "; ".join(f"{entry.name}: {entry.summary}" for entry in exporters().values())
+        raise UsageError(f"Say with --to which format to write ({formats}).")
+    exporter = choose(exporters(), chosen[0], "format")
+    with optional_cluster(dask) as executor:
+        what = Export(
+            source=source,
+            out=out,
+            split=split,
+            given_roots=parse_roots(root or ()),
+            shard_bytes=shard_mb * 1_000_000,
+            workers=workers or default_workers(),
+            executor=executor,
+        )
+        typer.echo(exporter.write(what))
 
 
 def _report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mixgen.audio.cache import DecodedCache
 from mixgen.audio.decoded import SourceStatus
 from mixgen.audio.levels import integrated_lufs
 from mixgen.audio.read import AudioInfo, audio_info, check_loudest, is_cut_short, peak, read_audio
+from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import reading, sha256_file
 from mixgen.core.paths import as_utf8, check_name, inside
@@ -61,11 +63,13 @@ def index_corpus(
     splits: SplitPlan | None = None,
     workers: int = 1,
     cache: DecodedCache | None = None,
+    executor: Executor | None = None,
 ) -> Index:
     """Measure every file that `layout` finds below `root`, and store it decoded in the cache.
 
     Files that are not usable and folders that cannot be read are refused with a reason, and do not
-    stop the others.
+    stop the others. `workers` processes measure, or an `executor` on other machines (see
+    `mixgen.core.cluster`).
 
     Raises:
         InputError: the root is not a folder or holds no usable audio, or its table of tags is not
@@ -94,7 +98,8 @@ def index_corpus(
     else:
         found = [replace(item, licence=licence) for item in found]
     rows = []
-    for item, outcome in zip(found, _measure_all(root, found, corpus, workers, cache), strict=True):
+    measured = _measure_all(root, found, corpus, workers, cache, executor)
+    for item, outcome in zip(found, measured, strict=True):
         if isinstance(outcome, str):
             refused.append((item.path, outcome))
         else:
@@ -142,11 +147,22 @@ def _with_tags(found: list[Found], table: Path) -> list[Found]:
 
 
 def _measure_all(
-    root: Path, found: list[Found], corpus: str, workers: int, cache: DecodedCache | None
+    root: Path,
+    found: list[Found],
+    corpus: str,
+    workers: int,
+    cache: DecodedCache | None,
+    executor: Executor | None,
 ) -> Iterator[SourceRow | str]:
+    root = root.absolute() if executor else root
     jobs = [(root, item, corpus, cache) for item in found]
     workers = min(workers, len(jobs))
-    measured = bounded_map(_measure, jobs, workers=workers, window=_FILES_PER_WORKER * workers)
+    if executor is None:
+        measured = bounded_map(_measure, jobs, workers=workers, window=_FILES_PER_WORKER * workers)
+    else:
+        folders = [root] if cache is None else [root, cache.folder]
+        batch = _FILES_PER_WORKER // 4
+        measured = cluster_map(_measure, jobs, executor, folders=folders, batch=batch)
     for _, outcome in track(measured, "indexing", len(jobs)):
         yield outcome
 

@@ -1,8 +1,10 @@
 """Draw a manifest: recipe and sources in, one fully decided record per mixture out."""
 
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from mixgen.corpora.sources import SourceRow, open_sources, sources_sha256
 from mixgen.degradations import Degradation
 from mixgen.draw.conversation import Turn, schedule_turns
 from mixgen.draw.excerpts import aligned, prepared
+from mixgen.draw.ranges import draw_ranges
 from mixgen.draw.room import (
     RoomOfMixture,
     assign_responses,
@@ -50,6 +53,7 @@ def draw_manifest(
     splits: Sequence[str] | None = None,
     mixtures: int | Mapping[str, int] | None = None,
     source_splits: Mapping[str, Sequence[str]] | None = None,
+    executor: Executor | None = None,
 ) -> ManifestFile:
     """Decide every mixture of a recipe and write the manifest.
 
@@ -62,6 +66,7 @@ def draw_manifest(
         splits: only these; all by default.
         mixtures: another number of mixtures than the recipe's, for every split or by split.
         source_splits: for splits of the recipe, the splits of the corpora to take sources from.
+        executor: draws on other machines instead; see `mixgen.core.cluster`.
 
     Raises:
         UsageError: `mixtures` or `source_splits` names a split that the recipe does not have.
@@ -69,14 +74,21 @@ def draw_manifest(
             not known.
         MachineError: the manifest cannot be written.
     """
-    out, given = Path(out), open_recipe(recipe)
+    out, given, files = Path(out), open_recipe(recipe), list(sources)
     changes = recipe_changes(given, mixtures, source_splits)
     plan = changed(given, changes)
-    rows, known_roots = open_sources(sources, roots)
+    rows, known_roots = open_sources(files, roots)
     total = sum(r.mixtures for name, r in plan.splits.items() if name in (splits or plan.splits))
     header = draw_header(plan, rows, seed, mixtures=total, changes=changes)
-    drawn = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
-    write_manifest(out, header, with_licence_warning(track(drawn, "drawing", total)))
+    if executor is None:
+        drawn = draw_mixtures(plan, rows, known_roots, seed=seed, splits=splits)
+    else:
+        make_drawer = functools.partial(MixtureDrawer, seed=seed)
+        for split in dict.fromkeys(splits or plan.splits):
+            _print_notices(make_drawer(plan, rows, known_roots, split))
+        drawn = draw_ranges(make_drawer, plan, files, known_roots, executor, splits=splits)
+    checked = with_licence_warning(_with_slow_warning(track(drawn, "drawing", total)))
+    write_manifest(out, header, checked)
     write_roots(out.parent, known_roots)
     return open_manifest(out)
 
@@ -121,13 +133,24 @@ def draw_mixtures(
     """
     for split in dict.fromkeys(splits or recipe.splits):
         drawer = MixtureDrawer(recipe, rows, roots, split, seed=seed)
-        for sentence in drawer.notices:
-            print_status(sentence)
-        slow = None
+        _print_notices(drawer)
         for index in range(recipe.splits[split].mixtures):
-            yield (mixture := drawer.draw(drawer.select(index)))
-            if slow is None and (slow := slow_simulation(mixture)):
-                print_status(slow)
+            yield drawer.draw(drawer.select(index))
+
+
+def _print_notices(drawer: "MixtureDrawer") -> None:
+    for sentence in drawer.notices:
+        print_status(sentence)
+
+
+def _with_slow_warning(mixtures: Iterable[Mixture]) -> Iterator[Mixture]:
+    """Yield mixtures; warn of the first of each split that takes long or much memory to render."""
+    warned: set[str] = set()
+    for mixture in mixtures:
+        yield mixture
+        if mixture.split not in warned and (sentence := slow_simulation(mixture)):
+            warned.add(mixture.split)
+            print_status(sentence)
 
 
 class MixtureDrawer:

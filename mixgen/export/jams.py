@@ -1,6 +1,6 @@
 """Mixtures as Scaper's JAMS files and back; stock Scaper renders them as `mixgen render` does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from mixgen.core.files import read_json, write_json
 from mixgen.core.progress import track
 from mixgen.core.records import parse_record
 from mixgen.corpora.roots import Roots, locate
-from mixgen.export.exporter import Exporter
+from mixgen.export.exporter import Export, Exporter
 from mixgen.manifest.file import upgraded
 from mixgen.manifest.mixture import Mixture
 from mixgen.scenes.draws import seconds_of
@@ -148,10 +148,11 @@ def read_jams(path: Path) -> Mixture:
     return mixture
 
 
-def _export(out: Path, mixtures: Sequence[Mixture], roots: Roots) -> str:
+def _export(export: Export) -> str:
+    mixtures, roots = export.mixtures(), export.roots()
     for mixture in track(mixtures, "exporting"):
-        write_jams(out / f"{mixture.id}.jams", mixture, roots)
-    return f"{len(mixtures)} JAMS files in {out}."
+        write_jams(export.out / f"{mixture.id}.jams", mixture, roots)
+    return f"{len(mixtures)} JAMS files in {export.out}."
 
 
 EXPORTER = Exporter(

@@ -1,11 +1,10 @@
 """The active times of sources as RTTM, the format of NIST's Rich Transcription 2009 evaluation."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mixgen.core.files import write_text
-from mixgen.corpora.roots import Roots
-from mixgen.export.exporter import Exporter
+from mixgen.export.exporter import Export, Exporter
 from mixgen.manifest.mixture import Mixture
 
 
@@ -28,9 +27,10 @@ def rttm_lines(mixture: Mixture) -> Iterator[str]:
         yield f"SPEAKER {mixture.id} 1 {times} <NA> <NA> {talker} <NA> <NA>"
 
 
-def _export(out: Path, mixtures: Sequence[Mixture], _roots: Roots) -> str:
-    write_rttm(out, mixtures)
-    return f"Activity in {len(mixtures)} mixtures in {out}."
+def _export(export: Export) -> str:
+    mixtures = export.mixtures()
+    write_rttm(export.out, mixtures)
+    return f"Activity in {len(mixtures)} mixtures in {export.out}."
 
 
 EXPORTER = Exporter(

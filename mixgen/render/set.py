@@ -8,7 +8,8 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mixgen.audio.cache import DecodedCache, open_cache
@@ -20,6 +21,7 @@ from mixgen.audio.formats import (
     samples_sha256,
 )
 from mixgen.audio.read import peak
+from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import (
     TEMPORARY_PREFIX,
@@ -121,6 +123,7 @@ def render_set(
     workers: int = 1,
     shard: tuple[int, int] = (1, 1),
     cache: str | Path | None = None,
+    executor: Executor | None = None,
 ) -> Outcome:
     """Write the set of a manifest to the folder `out`, touching only files that differ.
 
@@ -135,12 +138,13 @@ def render_set(
         shard: (i, N) renders every N-th block from the i-th on; the run that finds all blocks done
             writes rendered.jsonl.
         cache: folder of decoded source files, by default that of MIXGEN_CACHE if it is set.
+        executor: renders on other machines instead; see `mixgen.core.cluster`.
 
     Raises:
         UsageError: i is not from 1 to N, or there is no such format.
         InputError: a record of the manifest is not valid, or the folder holds another set.
         MachineError: the disk is full, the folder cannot be written, another run is at work in
-            it, or a worker was killed.
+            it, a worker was killed, or one on another machine does not see a folder.
     """
     if not 1 <= shard[0] <= shard[1]:
         raise UsageError(f"A shard is i/N with i from 1 to N, not {shard[0]}/{shard[1]}.")
@@ -148,11 +152,15 @@ def render_set(
     known_roots = find_roots([opened.path], roots)
     written_as = format_called(sample_format or opened.header.format)
     site = Site(folder, known_roots, written_as, open_cache(cache))
-    return _bring_up_to_date(opened, site, workers, shard)
+    return _bring_up_to_date(opened, site, workers, shard, executor)
 
 
 def _bring_up_to_date(
-    manifest: ManifestFile, site: Site, workers: int, shard: tuple[int, int]
+    manifest: ManifestFile,
+    site: Site,
+    workers: int,
+    shard: tuple[int, int],
+    executor: Executor | None,
 ) -> Outcome:
     size = _checked_size(manifest)
     with machine_errors(site.folder):
@@ -162,11 +170,16 @@ def _bring_up_to_date(
         file_lock(site.folder / LOCK_FILE, shared=shard[1] > 1),
         file_lock(site.folder / f"{LOCK_FILE}.{shard[0]}-of-{shard[1]}"),
     ):
-        return _render_blocks(manifest, size, site, workers, shard)
+        return _render_blocks(manifest, size, site, workers, shard, executor)
 
 
 def _render_blocks(
-    manifest: ManifestFile, size: _Size, site: Site, workers: int, shard: tuple[int, int]
+    manifest: ManifestFile,
+    size: _Size,
+    site: Site,
+    workers: int,
+    shard: tuple[int, int],
+    executor: Executor | None,
 ) -> Outcome:
     folder, sample_format = site.folder, site.sample_format
     journal = RenderJournal(folder, manifest.sha256, sample_format)
@@ -174,8 +187,11 @@ def _render_blocks(
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
     outcome = Outcome()
     blocks = journal.blocks(size.mixtures, shard)
-    work = functools.partial(render_block, site=site)
-    done = bounded_map(work, blocks, workers=min(workers, count))
+    if executor is None:
+        work = functools.partial(render_block, site=site)
+        done = bounded_map(work, blocks, workers=min(workers, count))
+    else:
+        done = _on_other_machines(blocks, site, executor)
     for block, rendered in track(done, "rendering blocks", count):
         outcome.add(rendered)
         if rendered.written or rendered.rows != block.rows:
@@ -183,6 +199,25 @@ def _render_blocks(
     if not journal.is_settled:
         _settle(journal, manifest, size, folder, sample_format)
     return outcome
+
+
+def _on_other_machines(
+    blocks: Iterable[Block], site: Site, executor: Executor
+) -> Iterator[tuple[Block, BlockOutcome]]:
+    """Yield every block with its result; what was written has to be seen here."""
+    roots = {name: root.absolute() for name, root in site.roots.items()}
+    shared = replace(site, folder=site.folder.absolute(), roots=roots)
+    work = functools.partial(render_block, site=shared)
+    folders = [shared.folder, *roots.values()]
+    if shared.cache is not None:
+        folders.append(shared.cache.folder)
+    for block, rendered in cluster_map(work, blocks, executor, folders=folders):
+        if rendered.written and not (shared.folder / rendered.rows[-1].path).is_file():
+            raise MachineError(
+                f"A worker wrote {rendered.rows[-1].path} to a folder {shared.folder} that is not "
+                "the one of this machine: sets have to be on a file system that all machines share."
+            )
+        yield block, rendered
 
 
 def _checked_size(manifest: ManifestFile) -> _Size:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mixgen.audio.read import audio_info, is_cut_wav, read_audio
+from mixgen.audio.read import audio_info, is_cut_short, read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
 from mixgen.core.paths import leads_out
@@ -74,7 +74,7 @@ class _Files:
             return Fault(_OTHER_SIZE, f"it has {_size(*found)} instead of {_size(*recorded)}")
         if not fits(row, mixture):
             return Fault(_OTHER_SIZE, f"it has {_size(*found)}, which do not fit the mixture")
-        if is_cut_wav(path):
+        if is_cut_short(path):
             return Fault(_OTHER_SIZE, "it is cut short")
         read_audio(path, start=max(0, info.frames - 1))  # a cut FLAC has a whole header
         return None

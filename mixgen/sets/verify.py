@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import soundfile
 
 from mixgen.audio.formats import SampleFormat, read_file_samples, samples_sha256
 from mixgen.audio.read import AUDIO_SUFFIXES
+from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import TEMPORARY_PREFIX, sha256_file
 from mixgen.core.paths import as_utf8, leads_out
@@ -52,6 +53,7 @@ def verify_set(
     deep: bool = False,
     roots: Mapping[str, Path | str] | None = None,
     workers: int = 1,
+    executor: Executor | None = None,
 ) -> list[Problem]:
     """Return every file of the set that is missing, altered or not recorded.
 
@@ -66,6 +68,7 @@ def verify_set(
         roots: folder of each corpus with room responses, where `roots.json` in the set or beside it
             does not have it.
         workers: threads that verify.
+        executor: verifies on other machines instead; see `mixgen.core.cluster`.
 
     Raises:
         InputError: the folder holds no set, or its records cannot be read.
@@ -73,10 +76,6 @@ def verify_set(
     folder = Path(folder)
     rendered = RenderedSet(folder)
     manifest = rendered.manifest_file
-    known_roots = find_roots([folder, folder / MANIFEST_FILE], roots) if deep else None
-    work = functools.partial(
-        _check_mixture, folder, sample_format=rendered.format, roots=known_roots
-    )
     check_format(rendered.record)
     problems = []
     if not manifest.has_sha256(rendered.record.header.manifest_sha256):
@@ -90,15 +89,40 @@ def verify_set(
             known.append(hash(mixture.id))
             yield _Recorded(mixture, rows.of(mixture.id))
 
+    known_roots = find_roots([folder, folder / MANIFEST_FILE], roots) if deep else None
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        window = _MIXTURES_PER_WORKER * max(1, workers)
-        checked = bounded_map(work, recorded(), window=window, executor=pool)
+        if executor is None:
+            check = functools.partial(
+                _check_mixture, folder=folder, sample_format=rendered.format, roots=known_roots
+            )
+            window = _MIXTURES_PER_WORKER * max(1, workers)
+            checked = bounded_map(check, recorded(), window=window, executor=pool)
+        else:
+            checked = _on_other_machines(recorded(), rendered, known_roots, executor)
         for _, found in track(checked, "verifying", manifest.count()):
             problems += found
     if rows.next_id is not None:
         detail = f"mixture {rows.next_id} is not where the manifest has it"
         problems.append(Problem(RENDERED_FILE, "altered", detail))
     return [*_unchecked_last(problems), *_unknown_in_set(folder, known)]
+
+
+def _on_other_machines(
+    recorded: Iterable[_Recorded], rendered: RenderedSet, roots: Roots | None, executor: Executor
+) -> Iterator[tuple[_Recorded, list[Problem]]]:
+    """Yield every mixture with the problems of its files.
+
+    Workers have to see the corpora that are seen here, because responses are looked for there.
+    """
+    folder = rendered.folder.absolute()
+    seen = [folder / MANIFEST_FILE, folder / RENDERED_FILE]
+    if roots is not None:
+        roots = {name: root.absolute() for name, root in roots.items()}
+        seen += [root for root in roots.values() if root.exists()]
+    check = functools.partial(
+        _check_mixture, folder=folder, sample_format=rendered.format, roots=roots
+    )
+    return cluster_map(check, recorded, executor, folders=seen, batch=_MIXTURES_PER_WORKER)
 
 
 def _unchecked_last(problems: list[Problem]) -> list[Problem]:
@@ -112,7 +136,7 @@ def _unchecked_last(problems: list[Problem]) -> list[Problem]:
 
 
 def _check_mixture(
-    folder: Path, item: _Recorded, sample_format: SampleFormat, roots: Roots | None
+    item: _Recorded, folder: Path, sample_format: SampleFormat, roots: Roots | None
 ) -> list[Problem]:
     """Check the files of a mixture, and with `roots` also their contents."""
     mixture = item.mixture

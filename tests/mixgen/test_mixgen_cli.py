@@ -295,7 +295,8 @@ def test_bad_manifests(
     mixgen: RunMixgen, manifest: Path, tmp_path: Path, command: str, old: str, new: str, words: str
 ) -> None:
     _edit(manifest, old, new)
-    answer = mixgen(command, manifest, "--out", tmp_path / "out")
+    options = ("--to", "jams") if command == "export" else ()
+    answer = mixgen(command, manifest, "--out", tmp_path / "out", *options)
     _is_one_sentence(answer, 3, words)
     assert len(answer.err) < 1000
     assert not (tmp_path / "out").exists()
@@ -352,7 +353,7 @@ def test_a_file_where_the_folder_should_be(
         "index": ["folder", corpus.roots["speech"], "--workers", 1],
         "draw": [recipe, "--sources", corpus.folder / "speech.csv"],
         "render": [manifest, "--workers", 1],
-        "export": [manifest],
+        "export": [manifest, "--to", "jams"],
     }
     answer = mixgen(command, *words[command], "--out", inside)
     _is_one_sentence(answer, 6, "a file is where a folder should be")

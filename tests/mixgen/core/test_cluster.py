@@ -1,0 +1,379 @@
+"""Work on a Dask cluster: the same bytes, workers that die, errors in one sentence."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mixgen.core.cluster
+from mixgen.core.cluster import cluster_map, dask_executor
+from mixgen.core.errors import InputError, MachineError, UsageError
+from mixgen.manifest.file import Manifest
+from mixgen.render.journal import BLOCK
+from mixgen.render.set import render_set
+from tests.conftest import Signalled
+from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo, RunMixgen
+
+REPOSITORY = Path(__file__).parents[3]
+STARTED_WITHIN_S = 120
+
+needs_dask = pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="needs the package distributed"
+)
+# What distributed leaves to the garbage collector is not this project's.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+class Cluster:
+    """A scheduler and workers of one thread, each a process, that listen on this machine alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "scheduler.json"
+        self._log = open(folder / "log.txt", "w")  # noqa: SIM115  closed with the cluster
+        to_file = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file))
+        self.scheduler = self._start("scheduler", *to_file)
+        self._wait(self.file.exists)
+        self.workers = [self.add_worker(), self.add_worker()]
+        self._wait(lambda: self._in_log("Starting worker compute stream") == 2)
+
+    def _start(self, kind: str, *words: str) -> subprocess.Popen[bytes]:
+        program = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *words, "--no-dashboard"]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        folder = self.file.parent
+        return subprocess.Popen(
+            program, cwd=folder, env=environment, stdout=self._log, stderr=subprocess.STDOUT
+        )
+
+    def add_worker(self) -> subprocess.Popen[bytes]:
+        """Start one more worker."""
+        words = ("--scheduler-file", str(self.file), "--host", "127.0.0.1", "--no-nanny")
+        return self._start("worker", *words, "--nthreads", "1")
+
+    @property
+    def address(self) -> str:
+        """The address of the scheduler."""
+        return str(json.loads(self.file.read_text())["address"])
+
+    def _in_log(self, words: str) -> int:
+        return (self.file.parent / "log.txt").read_text().count(words)
+
+    def _wait(self, happened: Callable[[], bool]) -> None:
+        until = time.monotonic() + STARTED_WITHIN_S
+        while not happened():
+            assert self.scheduler.poll() is None, (self.file.parent / "log.txt").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End all processes."""
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+        self._log.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of two workers."""
+    opened = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield opened
+    opened.stop()
+
+
+@pytest.fixture
+def many(speech_recipe: MakeRecipe, draw_to: DrawTo, tmp_path: Path) -> Path:
+    """A manifest that takes some seconds to render."""
+    path = tmp_path / "many" / "m.jsonl"
+    path.parent.mkdir()
+    draw_to(path, speech_recipe(splits={"any": {"mixtures": 200, "sources": {}}}))
+    return path
+
+
+def _command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "mixgen.cli", *map(str, words)]
+
+
+def _rendered(folder: Path, files: int) -> Callable[[], bool]:
+    """Return whether so many files are there, when called."""
+    return lambda: len(list(folder.glob("*/*.flac"))) >= files
+
+
+def _wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + STARTED_WITHIN_S
+    while not happened():
+        assert process.poll() is None, "it ended before"
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@needs_dask
+@pytest.mark.usefixtures("small_blocks")
+def test_a_cluster_does_not_change_a_byte(
+    mixgen: RunMixgen,
+    cluster: Cluster,
+    drawn: tuple[Path, Manifest],
+    render_to: RenderTo,
+    tmp_path: Path,
+    contents: Contents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    render_to(tmp_path / "here")
+    monkeypatch.chdir(tmp_path)  # workers are elsewhere, so relative paths have to be made absolute
+    there = Path("there")
+    answer = mixgen("render", drawn[0], "--out", there, "--dask", cluster.address)
+    assert answer.out == "28 files written, 28 in place, in there.\n", answer.err
+    assert contents(there) == contents(tmp_path / "here")
+    (there / "train-000003" / "s2.flac").unlink()
+    again = mixgen("render", drawn[0], "--out", there, "--dask", cluster.file)
+    assert again.out == "1 files written, 28 in place, in there.\n", again.err
+    assert contents(there) == contents(tmp_path / "here")
+
+
+@needs_dask
+@pytest.mark.usefixtures("small_blocks")
+def test_shards_on_a_cluster_do_not_change_a_byte(
+    mixgen: RunMixgen,
+    cluster: Cluster,
+    drawn: tuple[Path, Manifest],
+    render_to: RenderTo,
+    tmp_path: Path,
+    contents: Contents,
+) -> None:
+    render_to(tmp_path / "here")
+    words = ("render", drawn[0], "--out", tmp_path / "there")
+    assert mixgen(*words, "--shard", "2/2", "--dask", cluster.file).exit_code == 0
+    assert not (tmp_path / "there" / "rendered.jsonl").exists()
+    assert mixgen(*words, "--shard", "1/2", "--workers", 1).exit_code == 0
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    whole = mixgen("verify", tmp_path / "there", "--deep", "--dask", cluster.file)
+    assert whole.out == f"{tmp_path / 'there'} is whole.\n"
+
+
+@needs_dask
+def test_verify_finds_the_same_problems(
+    mixgen: RunMixgen, cluster: Cluster, render_to: RenderTo, tmp_path: Path
+) -> None:
+    render_to(tmp_path)
+    (tmp_path / "train-000001" / "s1.flac").unlink()
+    (tmp_path / "test-000000" / "noise.flac").write_bytes(b"noise")
+    (tmp_path / "test-000001" / "more.flac").write_bytes(b"more")
+    here = mixgen("verify", tmp_path, "--deep", "--json")
+    there = mixgen("verify", tmp_path, "--deep", "--json", "--dask", cluster.file)
+    assert len(json.loads(here.out)) == 3
+    assert there == here
+
+
+@needs_dask
+def test_an_index_is_the_same(
+    mixgen: RunMixgen, cluster: Cluster, corpus: Corpus, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    for row in corpus.rows:
+        if row.corpus == "speech":
+            (root / row.path).parent.mkdir(parents=True, exist_ok=True)
+            (root / row.path).write_bytes((corpus.roots["speech"] / row.path).read_bytes())
+    (root / "spk0" / "empty.wav").touch()
+    words = ("index", "folder", root, "--parts", "train=0.5,test=0.5", "--out")
+    here = mixgen(*words, tmp_path / "here.csv", "--workers", 1)
+    there = mixgen(*words, tmp_path / "there.csv", "--dask", cluster.file)
+    assert (here.exit_code, here.err) == (there.exit_code, there.err)
+    assert "empty.wav has zero bytes" in there.err
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+
+
+@needs_dask
+def test_an_export_is_the_same(
+    mixgen: RunMixgen, cluster: Cluster, render_to: RenderTo, tmp_path: Path, contents: Contents
+) -> None:
+    render_to(tmp_path / "set")
+    words = ("export", tmp_path / "set", "--to", "webdataset", "--shard-mb", 1, "--out")
+    here = mixgen(*words, tmp_path / "here", "--workers", 1)
+    there = mixgen(*words, tmp_path / "there", "--dask", cluster.file)
+    assert (here.exit_code, there.exit_code) == (0, 0), there.err
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+@needs_dask
+@pytest.mark.parametrize("options", [(), ("--seed", "7", "--split", "train")], ids=" ".join)
+def test_a_draw_is_the_same(
+    mixgen: RunMixgen,
+    cluster: Cluster,
+    corpus: Corpus,
+    speech_recipe: MakeRecipe,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mixgen.draw.ranges._MIXTURES", 3)
+    splits = {
+        "train": {"mixtures": 20, "sources": {"speech": "train"}},
+        "test": {"mixtures": 7, "sources": {"speech": "test"}},
+    }
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(speech_recipe(splits=splits).model_dump_json(exclude_defaults=True))
+    sources = [word for path in corpus.sources[:2] for word in ("--sources", path)]
+    for name, where in (("here", ()), ("there", ("--dask", cluster.file))):
+        out = tmp_path / f"{name}.jsonl"
+        answer = mixgen("draw", recipe, *sources, "--out", out, *options, *where)
+        assert answer.exit_code == 0, answer.err
+    assert (tmp_path / "there.jsonl").read_bytes() == (tmp_path / "here.jsonl").read_bytes()
+    unknown = mixgen(
+        "draw", recipe, *sources, "--out", out, "--split", "dev", "--dask", cluster.file
+    )
+    assert unknown.exit_code == 3
+    assert unknown.err.startswith("error: The recipe has no split 'dev'")
+
+
+@needs_dask
+def test_a_killed_worker_costs_its_block(
+    cluster: Cluster, many: Path, corpus: Corpus, tmp_path: Path, contents: Contents
+) -> None:
+    folder = tmp_path / "there"
+    words = _command("render", many, "--out", folder, "--dask", cluster.file)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        _wait_for(_rendered(folder, 40), run)
+        cluster.workers[0].kill()
+        out, errors = run.communicate(timeout=STARTED_WITHIN_S)
+    cluster.workers.append(cluster.add_worker())
+    assert run.returncode == 0, errors
+    written, rest = out.split(" ", 1)
+    # Files of the lost block that were there already are not written again.
+    assert 800 - 4 * BLOCK <= int(written) <= 800
+    assert rest == f"files written, 800 in place, in {folder}.\n"
+    render_set(many, tmp_path / "here", roots=corpus.roots)
+    assert contents(folder) == contents(tmp_path / "here")
+
+
+@needs_dask
+def test_ctrl_c_is_one_sentence(
+    cluster: Cluster, many: Path, tmp_path: Path, signalled: Signalled
+) -> None:
+    folder = tmp_path / "set"
+    code, errors = signalled(
+        ["mixgen", "render", many, "--out", folder, "--dask", cluster.file],
+        signal.SIGINT,
+        to_all=True,
+        when=_rendered(folder, 40),
+    )
+    assert code == 130
+    assert [line for line in errors.splitlines() if not line.startswith("rendering")] == [
+        "error: Stopped before the end: the same command uses what is written already."
+    ]
+
+
+@needs_dask
+def test_a_scheduler_that_ends_is_one_sentence(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "3s")  # it tries to come back
+    opened = Cluster(tmp_path)
+    folder = tmp_path / "set"
+    words = _command("render", many, "--out", folder, "--dask", opened.file)
+    try:
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
+            _wait_for(_rendered(folder, 40), run)
+            opened.scheduler.kill()
+            _, errors = run.communicate(timeout=STARTED_WITHIN_S)
+    finally:
+        opened.stop()
+    assert run.returncode == 6
+    assert errors.count("\n") == 1
+    assert errors.startswith("error: The connection to the Dask scheduler at tcp://127.0.0.1:")
+
+
+@needs_dask
+def test_a_job_that_ends_its_workers(cluster: Cluster) -> None:
+    from distributed import KilledWorker
+
+    with pytest.raises(MachineError, match="A job ended every worker"), _executor(cluster):
+        raise KilledWorker("job", "worker", 3)
+
+
+def _executor(cluster: Cluster) -> contextlib.AbstractContextManager[Executor]:
+    return dask_executor(cluster.address)
+
+
+@needs_dask
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://127.0.0.1", "carrier://pigeon:1"])
+def test_no_scheduler(
+    mixgen: RunMixgen, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        answer = mixgen("verify", tmp_path, "--dask", address)
+    assert answer.exit_code == 6
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith(f"error: No Dask scheduler answers at {address} (")
+
+
+def test_addresses(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(UsageError, match=r"or a scheduler file, not 'node1:8786'"):
+        dask_executor("node1:8786").__enter__()
+    path = tmp_path / "scheduler.json"
+    path.write_text("[]")
+    with pytest.raises(InputError, match="is not a scheduler file"):
+        dask_executor(str(path)).__enter__()
+
+
+def test_without_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MachineError, match=r"pip install 'separation-suite\[dask\]'"):
+        dask_executor("tcp://127.0.0.1:1").__enter__()
+
+
+def test_a_worker_that_does_not_see_a_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        folders = [tmp_path, tmp_path / "elsewhere"]
+        with pytest.raises(MachineError, match=f"does not see {folders[1]}: sources, sets"):
+            list(cluster_map(abs, [-1], pool, folders=folders))
+        folders[1].mkdir()
+        found = list(cluster_map(abs, [-1, -2, 3], pool, folders=folders, batch=2))
+    assert found == [(-1, 1), (-2, 2), (3, 3)]
+
+
+def test_a_worker_with_other_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = mixgen.core.cluster.created_by()
+    answers = iter([{**own, "numpy": "1.0"}, own])  # of this process, then of the worker
+    monkeypatch.setattr(mixgen.core.cluster, "created_by", lambda: next(answers))
+    with ThreadPoolExecutor(1) as pool, pytest.raises(MachineError) as caught:
+        list(cluster_map(abs, [-1], pool, folders=()))
+    wanted = f"has numpy {own['numpy']} where 1.0 is wanted: install the same versions"
+    assert wanted in str(caught.value)
+
+
+class _Forgetful(Executor):
+    """Does jobs here, on a disk of its own: this process never sees what they write."""
+
+    def submit(self, work: Callable[..., Any], /, *words: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*words, **options))
+        for (outcome,) in [future.result()]:
+            for row in outcome.rows:
+                (self.folder / row.path).unlink()
+        return future
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_worker_that_writes_elsewhere(render_to: RenderTo, tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match="that is not the one of this machine"):
+        render_to(tmp_path, executor=_Forgetful(tmp_path))
+    assert not (tmp_path / "rendered.jsonl").exists()
