@@ -49,7 +49,7 @@ from mixgen.core.files import sha256_file
 from mixgen.corpora.roots import Roots, locate
 from mixgen.corpora.sources import SourceRow
 from mixgen.dataset import ManifestDataset, RecipeDataset
-from mixgen.draw.mixtures import draw_manifest
+from mixgen.draw.manifest import draw_manifest
 
 ROUNDS = 9
 ITEMS = 96  # per round

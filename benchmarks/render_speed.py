@@ -42,7 +42,8 @@ from mixgen.core.files import sha256_file
 from mixgen.core.vocabulary import FormatName
 from mixgen.corpora.roots import Roots, locate
 from mixgen.corpora.sources import SourceRow
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture

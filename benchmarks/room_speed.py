@@ -21,7 +21,7 @@ from mixgen.acoustics.room import RoomRecipe
 from mixgen.corpora.rir_bank import make_bank
 from mixgen.corpora.roots import Roots
 from mixgen.corpora.sources import SourceRow, read_sources
-from mixgen.draw.mixtures import draw_manifest
+from mixgen.draw.manifest import draw_manifest
 from mixgen.recipe.schema import Rooms
 from mixgen.render.set import render_set
 

@@ -26,7 +26,8 @@ from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 from mixgen.core.files import write_json
 from mixgen.corpora.roots import Roots, write_roots
 from mixgen.corpora.sources import SourceRow, write_sources
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import write_manifest
 from mixgen.manifest.mixture import Mixture
 

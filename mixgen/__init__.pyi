@@ -4,7 +4,7 @@ from .dataset import ManifestDataset as ManifestDataset
 from .dataset import RecipeDataset as RecipeDataset
 from .dataset import RenderedDataset as RenderedDataset
 from .dataset import collate as collate
-from .draw.mixtures import draw_manifest as draw_manifest
+from .draw.manifest import draw_manifest as draw_manifest
 from .render.set import render_set as render_set
 from .sets.rendered import load_set as load_set
 from .sets.verify import verify_set as verify_set

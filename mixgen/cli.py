@@ -228,7 +228,7 @@ def draw(
     """
     from mixgen.core.cluster import optional_cluster
     from mixgen.corpora.roots import parse_roots
-    from mixgen.draw.mixtures import draw_manifest
+    from mixgen.draw.manifest import draw_manifest
     from mixgen.recipe.changes import parse_mixtures, parse_source_splits
 
     given_roots = parse_roots(root or ())

@@ -19,7 +19,8 @@ from mixgen.corpora.index import SplitPlan, index_corpus
 from mixgen.corpora.layout import get_layout
 from mixgen.corpora.roots import Roots, write_roots
 from mixgen.corpora.sources import SourceRow, read_sources, write_sources
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import Manifest, read_manifest, write_manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import Outcome, render_set

@@ -22,7 +22,8 @@ from mixgen.dataset import (
     RenderedDataset,
     collate,
 )
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set

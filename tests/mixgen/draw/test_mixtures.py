@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow, read_sources
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.scenes.draws import seconds_of

@@ -9,7 +9,8 @@ import pytest
 import mixgen.export.webdataset
 from mixgen.core.errors import InputError
 from mixgen.core.files import read_jsonl
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.exporter import Export
 from mixgen.export.webdataset import export_webdataset
 from mixgen.manifest.file import read_manifest, write_manifest

@@ -13,7 +13,8 @@ from mixgen.acoustics.echo_path import Echo, EchoRule, Loudspeaker
 from mixgen.audio.formats import FORMATS
 from mixgen.audio.levels import active_energy_db, integrated_lufs
 from mixgen.core.errors import InputError
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Level, Mixture, Source

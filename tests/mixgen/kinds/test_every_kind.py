@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from mixgen.audio.levels import LEVEL_RULES
 from mixgen.dataset import RecipeDataset
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture, Position, Source
 from mixgen.recipe.schema import Recipe

@@ -15,7 +15,8 @@ from mixgen.audio.activity import Activity
 from mixgen.core.errors import InputError
 from mixgen.corpora.song_tags import SongTags
 from mixgen.corpora.sources import SourceRow
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import write_manifest
 from mixgen.manifest.mixture import Event, Mixture, Source
 from mixgen.recipe.schema import Recipe

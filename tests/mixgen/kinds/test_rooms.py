@@ -22,7 +22,8 @@ from mixgen.audio.read import read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
 from mixgen.corpora.layout import get_layout
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.mixture import Mixture

@@ -9,7 +9,8 @@ import soundfile
 from mixgen.audio.levels import integrated_lufs
 from mixgen.core.errors import InputError
 from mixgen.corpora.sources import SourceRow
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
 from mixgen.manifest.file import write_manifest
 from mixgen.recipe.schema import Recipe

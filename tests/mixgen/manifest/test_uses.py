@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mixgen.draw.mixtures import draw_manifest
+from mixgen.draw.manifest import draw_manifest
 from mixgen.manifest.uses import Terms, licence_warning, terms_of
 from mixgen.render.set import render_set
 from tests.mixgen.conftest import Corpus, MakeRecipe

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mixgen.core.errors import InputError, UsageError
-from mixgen.draw.mixtures import draw_manifest
+from mixgen.draw.manifest import draw_manifest
 from mixgen.manifest.file import RecipeChanges, read_manifest
 from mixgen.recipe.changes import changed, parse_mixtures, parse_source_splits, recipe_changes
 from tests.mixgen.conftest import Corpus, MakeRecipe

@@ -22,7 +22,8 @@ from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.core.files import sha256_file
 from mixgen.core.locks import file_lock
 from mixgen.core.records import Record, parse_record
-from mixgen.draw.mixtures import draw_header, draw_mixtures
+from mixgen.draw.manifest import draw_header
+from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.journal import Block
