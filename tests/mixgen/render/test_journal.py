@@ -45,7 +45,7 @@ def test_blocks_in_the_ledger_are_not_rendered_again(
         made.append(mixture.id)
         return render(mixture, *rest)
 
-    monkeypatch.setattr("mixgen.render.set.render", note)
+    monkeypatch.setattr("mixgen.render.block.render", note)
     outcome = render_to(tmp_path)
     assert made == ["train-000002", "train-000003", "test-000001"]
     assert (outcome.written, outcome.in_place) == (0, 28)

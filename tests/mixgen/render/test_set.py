@@ -26,8 +26,9 @@ from mixgen.draw.manifest import draw_header
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import Manifest, write_manifest
 from mixgen.manifest.mixture import Mixture
+from mixgen.render.block import BlockOutcome
 from mixgen.render.journal import Block
-from mixgen.render.set import LOCK_FILE, BlockOutcome, parse_shard, render_set
+from mixgen.render.set import LOCK_FILE, parse_shard, render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
 from mixgen.sets.verify import verify_set
 from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo, forbid
