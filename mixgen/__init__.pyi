@@ -7,4 +7,4 @@ from .dataset import collate as collate
 from .draw.manifest import draw_manifest as draw_manifest
 from .render.set import render_set as render_set
 from .sets.rendered import load_set as load_set
-from .sets.verify import verify_set as verify_set
+from .verify.set import verify_set as verify_set

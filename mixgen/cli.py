@@ -316,9 +316,9 @@ def verify(
     from mixgen.core.cluster import optional_cluster
     from mixgen.core.workers import default_workers
     from mixgen.corpora.roots import parse_roots
-    from mixgen.sets.problem import verdict
     from mixgen.sets.rendered import open_rendered
-    from mixgen.sets.verify import off_target, parse_tolerances, verify_set
+    from mixgen.verify.problem import verdict
+    from mixgen.verify.set import off_target, parse_tolerances, verify_set
 
     allowed, roots = parse_tolerances(tolerance or ()), parse_roots(root or ())
     workers = workers or default_workers()

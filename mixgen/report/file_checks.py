@@ -12,7 +12,7 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.report.checks import Check, Fault, Judged
 from mixgen.report.rows import Rows
 from mixgen.sets.rendered import FileRow
-from mixgen.sets.verify import fits
+from mixgen.verify.set import fits
 
 _GONE, _UNREADABLE, _OTHER_SIZE, _OTHER_CONTENT = 4.0, 3.0, 2.0, 1.0
 

@@ -1,1 +1,1 @@
-"""Rendered sets on disk: reading and verifying them."""
+"""Rendered sets on disk: what is recorded of them, and reading it."""

@@ -14,7 +14,7 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import open_rendered
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 TALKERS = {

@@ -30,7 +30,7 @@ from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.scenes.draws import Draws
 from mixgen.sets.rendered import RenderedSet, open_rendered
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 Plenty = tuple[list[SourceRow], Roots]

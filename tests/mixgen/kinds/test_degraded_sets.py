@@ -12,7 +12,7 @@ from mixgen.export.jams import write_jams
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, file_path
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 CHAIN = [

@@ -22,7 +22,7 @@ from mixgen.recipe.schema import Recipe
 from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe
 
 RATE = 16000

@@ -18,7 +18,7 @@ from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.report import make_report
 from mixgen.sets.rendered import RenderedSet, open_rendered
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 TALKERS = {"name": "s", "kind": "speech", "count": 2, "snr": ["uniform", -5, 5]}

@@ -24,7 +24,7 @@ from mixgen.manifest.mixture import Mixture, Position, Source
 from mixgen.recipe.schema import Recipe
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Contents, Corpus
 
 MANY = int(os.environ.get("RANDOM_RECIPES", "40"))

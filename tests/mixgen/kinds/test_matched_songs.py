@@ -23,7 +23,7 @@ from mixgen.recipe.schema import Recipe
 from mixgen.recipe.song_match import MatchRule, SongMatch, match_song, on_the_beat
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Corpus, MakeRecipe
 
 STEMS = ("vocals", "drums", "bass")

@@ -19,7 +19,7 @@ from mixgen.render.measure import measure
 from mixgen.render.mixture import SourceRenderer, render
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe
 
 pytest.importorskip("pyroomacoustics", reason="rooms are simulated by pyroomacoustics")

@@ -22,7 +22,7 @@ from mixgen.render.mixture import render
 from mixgen.render.room import SourceInRoom
 from mixgen.render.set import render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe
 
 pyroomacoustics = pytest.importorskip(

@@ -9,7 +9,7 @@ import pytest
 from mixgen.core.files import sha256_file
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.mixture import Rendering, render
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Contents, RenderTo
 
 

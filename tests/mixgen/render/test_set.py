@@ -30,7 +30,7 @@ from mixgen.render.block import BlockOutcome
 from mixgen.render.journal import Block
 from mixgen.render.set import LOCK_FILE, parse_shard, render_set
 from mixgen.sets.rendered import RenderedSet, open_rendered
-from mixgen.sets.verify import verify_set
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo, forbid
 
 

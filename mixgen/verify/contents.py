@@ -16,8 +16,8 @@ from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.measure import Values, measure, reasons_for_null
 from mixgen.render.mixture import Rendering
-from mixgen.sets.problem import Problem
 from mixgen.sets.rendered import FileRow, file_path
+from mixgen.verify.problem import Problem
 
 _AS_RECORDED = 1.5e-3  # values are rounded to 1e-3; another machine may round to the next one
 _NO_PEAK = 1.5e-6

@@ -15,8 +15,8 @@ from mixgen.audio.formats import samples_sha256
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
 from mixgen.render.set import render_set
-from mixgen.sets.problem import Problem, verdict
-from mixgen.sets.verify import verify_set
+from mixgen.verify.problem import Problem, verdict
+from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Corpus, DrawTo, MakeRecipe, forbid
 
 

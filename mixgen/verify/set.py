@@ -24,8 +24,6 @@ from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.mixture import Mixture
-from mixgen.sets.contents import read_contents
-from mixgen.sets.problem import Problem
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
     RENDERED_FILE,
@@ -35,6 +33,8 @@ from mixgen.sets.rendered import (
     check_format,
     file_path,
 )
+from mixgen.verify.contents import read_contents
+from mixgen.verify.problem import Problem
 
 _MIXTURES_PER_WORKER = 8
 

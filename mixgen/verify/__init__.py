@@ -1,0 +1,1 @@
+"""Rendered sets, compared with what is recorded of them."""
