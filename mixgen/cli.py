@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from mixgen.core.console import new_app, run
-from mixgen.core.errors import InputError, PartialFailure, UsageError
+from mixgen.core.console import new_app, report_failures, run
+from mixgen.core.errors import InputError, UsageError
+from mixgen.core.options import AsJson, Cache, Dask, Out, RootWords, Workers
 from mixgen.core.registry import names_in
 from mixgen.core.vocabulary import FormatName, Kind
 
@@ -16,32 +17,7 @@ app = new_app(
     "mixgen", "Build reproducible mixture sets: index, draw, render, verify, report, export."
 )
 
-_SHOWN = 20
 _EXPORTERS = [name for name in names_in("mixgen.export") if name != "exporter"]
-
-Out = Annotated[Path, typer.Option("--out", help="Where the result goes.")]
-RootWords = Annotated[
-    list[str] | None,
-    typer.Option("--root", help="CORPUS=FOLDER: where a corpus is on this machine; repeatable."),
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes (default: one per processor).")
-]
-Cache = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache", help="Folder of decoded source files, kept for other runs (or MIXGEN_CACHE)."
-    ),
-]
-Dask = Annotated[
-    str | None,
-    typer.Option(
-        "--dask",
-        metavar="ADDRESS",
-        help="Work on a Dask cluster: tcp://HOST:PORT of its scheduler, or a scheduler file.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
 @app.command()
@@ -130,7 +106,7 @@ def index(
     else:
         in_cache = "" if decoded is None else f" Decoded in {cache}: {stored}."
         typer.echo(f"{len(result.rows)} files, {hours:.2f} h, in {out}.{in_cache}")
-    _report_failures("skipped", result.refused, others=True)
+    report_failures("skipped", result.refused, others=True)
 
 
 @app.command("layouts")
@@ -161,20 +137,11 @@ def convert(
 
     Example: mixgen convert corpora/musdb18 --out corpora/musdb18-wav
     """
-    from mixgen.core.progress import track
-    from mixgen.corpora.musdb_mp4 import convert_stem_mp4, stem_mp4_files
+    from mixgen.corpora.musdb_mp4 import convert_songs
 
-    songs = stem_mp4_files(root)
-    if not songs:
-        raise InputError(f"There is no .stem.mp4 file below {root}: check the folder.")
-    failures = []
-    for song in track(songs, "converting"):
-        try:
-            convert_stem_mp4(song, out)
-        except InputError as error:
-            failures.append((song.relative_to(root).as_posix(), str(error)))
-    typer.echo(f"{len(songs) - len(failures)} songs in {out}.")
-    _report_failures("failed", failures, others=len(failures) < len(songs))
+    songs, failures = convert_songs(root, out)
+    typer.echo(f"{len(songs)} songs in {out}.")
+    report_failures("failed", failures, others=len(songs) > 0)
 
 
 @app.command()
@@ -286,7 +253,7 @@ def render(
             executor=executor,
         )
     typer.echo(f"{outcome.written} files written, {outcome.in_place} in place, in {out}.")
-    _report_failures("failed", outcome.failures, others=outcome.in_place > 0)
+    report_failures("failed", outcome.failures, others=outcome.in_place > 0)
 
 
 @app.command()
@@ -420,18 +387,6 @@ def export(
             executor=executor,
         )
         typer.echo(exporter.write(what))
-
-
-def _report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:
-    from mixgen.core.progress import print_status
-
-    for name, reason in failures[:_SHOWN]:
-        print_status(f"{what}: {name}: {reason}")
-    if failures:
-        more = len(failures) - _SHOWN
-        tail = f" ({more} more not shown)" if more > 0 else ""
-        rest = "the others are done" if others else "there are no others"
-        raise PartialFailure(f"{len(failures)} item(s) {what}{tail}; {rest}.")
 
 
 def main() -> None:

@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 
-from mixgen.core.errors import SuiteError
-from mixgen.core.progress import printable
+from mixgen.core.errors import PartialFailure, SuiteError
+from mixgen.core.progress import print_status, printable
 from mixgen.core.versions import __version__
 
 _DEBUG_VARIABLE = "SEPARATION_DEBUG"
 _STOPPED = 130
+_SHOWN = 20
 
 
 def new_app(name: str, summary: str) -> typer.Typer:
@@ -58,6 +59,21 @@ def aligned(
 def _padded(cells: Sequence[str], to_the_left: bool) -> list[str]:
     width = max(map(len, cells))
     return [cell.ljust(width) if to_the_left else cell.rjust(width) for cell in cells]
+
+
+def report_failures(what: str, failures: list[tuple[str, str]], *, others: bool) -> None:
+    """Print the first of the items that failed, as (name, reason), and end the program with 4.
+
+    Raises:
+        PartialFailure: there are any; `others` says whether other items did not fail.
+    """
+    for name, reason in failures[:_SHOWN]:
+        print_status(f"{what}: {name}: {reason}")
+    if failures:
+        more = len(failures) - _SHOWN
+        tail = f" ({more} more not shown)" if more > 0 else ""
+        rest = "the others are done" if others else "there are no others"
+        raise PartialFailure(f"{len(failures)} item(s) {what}{tail}; {rest}.")
 
 
 def run(app: Callable[[], object]) -> None:

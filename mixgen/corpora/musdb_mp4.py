@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mixgen.core.errors import InputError, MachineError
 from mixgen.core.files import atomic_path
+from mixgen.core.progress import track
 from mixgen.corpora.layout import files_named
 
 STEMS = ("mixture", "drums", "bass", "other", "vocals")  # in the order of the streams
@@ -39,6 +40,29 @@ def song_name(path: Path) -> str:
     if not path.name.lower().endswith(_SUFFIX) or not song or song.startswith("."):
         raise InputError(f"{path} is not named SONG{_SUFFIX}: give a song of MUSDB18.")
     return song
+
+
+def convert_songs(root: Path, folder: Path) -> tuple[list[Path], list[tuple[str, str]]]:
+    """Decode all songs below `root`, each as `convert_stem_mp4` does.
+
+    Returns:
+        The songs that are decoded, and those that cannot be, as (path below root, reason).
+
+    Raises:
+        InputError: there is no song.
+        MachineError: as there.
+    """
+    songs = stem_mp4_files(root)
+    if not songs:
+        raise InputError(f"There is no {_SUFFIX} file below {root}: check the folder.")
+    decoded, failures = [], []
+    for song in track(songs, "converting"):
+        try:
+            convert_stem_mp4(song, folder)
+            decoded.append(song)
+        except InputError as error:
+            failures.append((song.relative_to(root).as_posix(), str(error)))
+    return decoded, failures
 
 
 def convert_stem_mp4(path: Path, folder: Path) -> list[Path]:
