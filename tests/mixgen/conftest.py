@@ -215,6 +215,12 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus(folder, read_sources(folder / f"{name}.csv" for name in roots), roots)
 
 
+def errors_in(stderr: str) -> list[str]:
+    """Return the lines of stderr, without those on progress and on the licences of sources."""
+    others = ("checking", "indexing", "rendering", "licences: ")
+    return [line for line in stderr.splitlines() if not line.startswith(others)]
+
+
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(base) | changes
 

@@ -22,7 +22,15 @@ from mixgen.manifest.file import Manifest
 from mixgen.render.journal import BLOCK
 from mixgen.render.set import render_set
 from tests.conftest import Signalled
-from tests.mixgen.conftest import Contents, Corpus, DrawTo, MakeRecipe, RenderTo, RunMixgen
+from tests.mixgen.conftest import (
+    Contents,
+    Corpus,
+    DrawTo,
+    MakeRecipe,
+    RenderTo,
+    RunMixgen,
+    errors_in,
+)
 
 REPOSITORY = Path(__file__).parents[3]
 STARTED_WITHIN_S = 120
@@ -117,11 +125,6 @@ def _wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> N
         assert process.poll() is None, "it ended before"
         assert time.monotonic() < until
         time.sleep(0.02)
-
-
-def _errors_in(text: str) -> list[str]:
-    """Return the lines of stderr, without those on progress and licences."""
-    return [line for line in text.splitlines() if not line.startswith(("rendering", "licences: "))]
 
 
 @needs_dask
@@ -274,7 +277,7 @@ def test_ctrl_c_is_one_sentence(
         when=_rendered(folder, 40),
     )
     assert code == 130
-    assert _errors_in(errors) == [
+    assert errors_in(errors) == [
         "error: Stopped before the end: the same command uses what is written already."
     ]
 
@@ -295,7 +298,7 @@ def test_a_scheduler_that_ends_is_one_sentence(
     finally:
         opened.stop()
     assert run.returncode == 6
-    (sentence,) = _errors_in(errors)
+    (sentence,) = errors_in(errors)
     assert sentence.startswith("error: The connection to the Dask scheduler at tcp://127.0.0.1:")
 
 
