@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,11 +15,15 @@ from typing import Any
 import pytest
 
 import mixgen.core.cluster
+from mixgen.audio.cache import DecodedCache, open_cache
 from mixgen.core.cluster import cluster_map, dask_executor
 from mixgen.core.errors import InputError, MachineError, UsageError
+from mixgen.corpora.index import index_corpus
+from mixgen.corpora.layout import get_layout
 from mixgen.manifest.file import Manifest
 from mixgen.render.journal import BLOCK
 from mixgen.render.set import render_set
+from tests.cluster import STARTED_WITHIN_S, Cluster
 from tests.conftest import Signalled
 from tests.mixgen.conftest import (
     Contents,
@@ -32,9 +35,6 @@ from tests.mixgen.conftest import (
     errors_in,
 )
 
-REPOSITORY = Path(__file__).parents[3]
-STARTED_WITHIN_S = 120
-
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="needs the package distributed"
 )
@@ -43,54 +43,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-class Cluster:
-    """A scheduler and workers of one thread, each a process, that listen on this machine alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "scheduler.json"
-        self._log = open(folder / "log.txt", "w")  # noqa: SIM115  closed with the cluster
-        to_file = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file))
-        self.scheduler = self._start("scheduler", *to_file)
-        self._wait(self.file.exists)
-        self.workers = [self.add_worker(), self.add_worker()]
-        self._wait(lambda: self._in_log("Starting worker compute stream") == 2)
-
-    def _start(self, kind: str, *words: str) -> subprocess.Popen[bytes]:
-        program = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *words, "--no-dashboard"]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-        folder = self.file.parent
-        return subprocess.Popen(
-            program, cwd=folder, env=environment, stdout=self._log, stderr=subprocess.STDOUT
-        )
-
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        """Start one more worker."""
-        words = ("--scheduler-file", str(self.file), "--host", "127.0.0.1", "--no-nanny")
-        return self._start("worker", *words, "--nthreads", "1")
-
-    @property
-    def address(self) -> str:
-        """The address of the scheduler."""
-        return str(json.loads(self.file.read_text())["address"])
-
-    def _in_log(self, words: str) -> int:
-        return (self.file.parent / "log.txt").read_text().count(words)
-
-    def _wait(self, happened: Callable[[], bool]) -> None:
-        until = time.monotonic() + STARTED_WITHIN_S
-        while not happened():
-            assert self.scheduler.poll() is None, (self.file.parent / "log.txt").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        """End all processes."""
-        for process in (*self.workers, self.scheduler):
-            process.kill()
-            process.wait()
-        self._log.close()
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +100,57 @@ def test_a_cluster_does_not_change_a_byte(
     again = mixgen("render", drawn[0], "--out", there, "--dask", cluster.file)
     assert again.out == "1 files written, 28 in place, in there.\n", again.err
     assert contents(there) == contents(tmp_path / "here")
+
+
+@needs_dask
+def test_workers_of_a_cluster_share_a_cache(
+    mixgen: RunMixgen,
+    cluster: Cluster,
+    drawn: tuple[Path, Manifest],
+    corpus: Corpus,
+    render_to: RenderTo,
+    tmp_path: Path,
+    contents: Contents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    render_to(tmp_path / "here")
+    monkeypatch.chdir(tmp_path)
+    words = ("render", drawn[0], "--out", "there", "--cache", "cache", "--dask", cluster.file)
+    assert mixgen(*words).exit_code == 0
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    cache = open_cache("cache")
+    assert cache is not None
+    used = {event.sha256 for m in drawn[1].mixtures for s in m.sources for event in s.events}
+    assert all(map(cache.holds, used))
+    words = ("index", "folder", corpus.roots["speech"], "--cache", "indexed")
+    answer = mixgen(*words, "--dask", cluster.file, "--out", tmp_path / "s.csv")
+    files = sum(row.corpus == "speech" for row in corpus.rows)
+    assert answer.out.endswith(f" Decoded in indexed: {files}.\n")
+
+
+@pytest.fixture
+def hidden_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DecodedCache:
+    """A cache that workers do not see."""
+    cache = open_cache(tmp_path / "hidden")
+    assert cache is not None
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path.name != "hidden" and exists(path))
+    return cache
+
+
+def test_a_worker_that_renders_without_the_cache(
+    render_to: RenderTo, tmp_path: Path, hidden_cache: DecodedCache
+) -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(MachineError, match=r"see /.*/hidden:"):
+        render_to(tmp_path / "set", cache=hidden_cache.folder, executor=pool)
+
+
+def test_a_worker_that_indexes_without_the_cache(
+    corpus: Corpus, hidden_cache: DecodedCache
+) -> None:
+    layout, root = get_layout("folder"), corpus.roots["speech"]
+    with ThreadPoolExecutor(1) as pool, pytest.raises(MachineError, match=r"see /.*/hidden:"):
+        index_corpus(layout, root, corpus="speech", cache=hidden_cache, executor=pool)
 
 
 @needs_dask
@@ -215,7 +218,15 @@ def test_an_export_is_the_same(
 
 
 @needs_dask
-@pytest.mark.parametrize("options", [(), ("--seed", "7", "--split", "train")], ids=" ".join)
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--seed", "7", "--split", "train"),
+        ("--mixtures", "train=9", "--splits", "test=train,test"),
+    ],
+    ids=" ".join,
+)
 def test_a_draw_is_the_same(
     mixgen: RunMixgen,
     cluster: Cluster,
