@@ -199,7 +199,10 @@ def energies_of_steps(
     starts = np.arange(0, steps.shape[1], width)
     own, others = np.zeros((2, len(starts)), np.int64)
     compiled = kernels()
-    for stem, everything in zip(steps, total, strict=True):
+    # Decoded files have frames first in memory, and compiled loops take one channel after another.
+    for stem, everything in zip(
+        np.ascontiguousarray(steps), np.ascontiguousarray(total), strict=True
+    ):
         if compiled is None:
             wide = stem.astype(np.int64)
             own += np.add.reduceat(np.square(wide), starts)

@@ -97,6 +97,8 @@ def test_energies_of_steps_are_exact(
     found = energies_of_steps(stem, total, 16_000)
     np.testing.assert_array_equal(plain, np.array(expected, np.float64))
     np.testing.assert_array_equal(found, np.array(expected, np.float64))
+    decoded = energies_of_steps(np.asfortranarray(stem), np.asfortranarray(total), 16_000)
+    np.testing.assert_array_equal(decoded, np.array(expected, np.float64))
 
 
 @pytest.mark.parametrize("frames", [1, 3, 4, 1001])
