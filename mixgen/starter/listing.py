@@ -31,7 +31,7 @@ def index_starter(out: Path, plan: Plan) -> None:
 
 
 def is_listed(out: Path, plan: Plan) -> bool:
-    """Return whether `out/sources.csv` lists every file of the plan, with tags and active spans."""
+    """Return whether `out/sources.csv` lists every file of the plan, with tags and all measures."""
     try:
         rows = read_sources([out / SOURCES_FILE])
     except InputError:
@@ -39,7 +39,7 @@ def is_listed(out: Path, plan: Plan) -> bool:
     listed = {
         Found(row.path, row.kind, row.label, row.group, row.split, row.text, row.licence)
         for row in rows
-        if row.active
+        if row.active and row.frames
     }
     return listed == set(_files(plan))
 

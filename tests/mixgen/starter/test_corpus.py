@@ -148,15 +148,21 @@ def test_a_complete_corpus_is_not_changed(corpus: Corpus, tiny_plan: Plan) -> No
 
 
 def _without_activity(text: str) -> str:
-    """Return a sources.csv without its last two columns, `active` and `layout`."""
-    return "".join(line.rsplit(",", 2)[0] + "\n" for line in text.splitlines())
+    """Return a sources.csv without its last columns: `active`, `layout` and `frames`."""
+    return "".join(line.rsplit(",", 3)[0] + "\n" for line in text.splitlines())
+
+
+def _without_frames(text: str) -> str:
+    return "".join(line.rsplit(",", 1)[0] + "\n" for line in text.splitlines())
 
 
 def _without_tempo(text: str) -> str:
     return text.replace("tempo_bpm=", "tempo=")
 
 
-@pytest.mark.parametrize("change", [_without_activity, _without_tempo, lambda _: "", str.upper])
+@pytest.mark.parametrize(
+    "change", [_without_activity, _without_frames, _without_tempo, lambda _: "", str.upper]
+)
 def test_only_an_outdated_list_is_written_again(
     corpus: Corpus, tiny_plan: Plan, tmp_path: Path, change: Callable[[str], str]
 ) -> None:
