@@ -192,8 +192,9 @@ def measure_file(
     with reading(path):
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path} has zero bytes.")
-        status = SourceStatus.of(path)
     _check_memory(path, audio_info(path))
+    with reading(path):
+        status = SourceStatus.of(path)
     samples, sample_rate = read_audio(path)
     if samples.shape[1] == 0:
         raise InputError(f"{path} holds no samples.")
