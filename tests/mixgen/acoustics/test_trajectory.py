@@ -222,5 +222,5 @@ def test_sources_of_a_bank_do_not_move(tmp_path: Path) -> None:
         "{name: bank, rooms: 1, size_m: [[const, 4], [const, 4], [const, 3]], "
         "t60_s: [const, 0.3], moving: 0.5}"
     )
-    with pytest.raises(InputError, match="moving: Extra inputs are not permitted"):
+    with pytest.raises(InputError, match="the key 'moving' is not known"):
         read_room_recipe(path)
