@@ -110,5 +110,5 @@ def files_sha256(paths: Iterable[Path | None]) -> str:
 def _sha256_or_none(path: Path | None) -> str | None:
     try:
         return None if path is None else sha256_file(path)
-    except OSError:
+    except InputError:
         return None
