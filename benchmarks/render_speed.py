@@ -17,7 +17,7 @@ render_steps.csv.
 
 import argparse
 import csv
-import functools
+import itertools
 import json
 import os
 import resource
@@ -33,22 +33,18 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
+from render_steps import step_rows
 from speech_scenes import REPOSITORY, corpus, two_talkers_and_noise
 
-from mixgen.audio.formats import FORMATS, SampleFormat, file_samples, samples_sha256, write_samples
-from mixgen.audio.levels import LEVEL_RULES
-from mixgen.core.files import sha256_file
+from mixgen.audio.cache import FOLDER_VARIABLE
+from mixgen.audio.formats import FORMATS
 from mixgen.core.vocabulary import FormatName
-from mixgen.corpora.roots import Roots, locate
+from mixgen.corpora.roots import Roots
 from mixgen.corpora.sources import SourceRow
 from mixgen.draw.manifest import draw_header
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.export.jams import write_jams
-from mixgen.manifest.file import read_manifest, write_manifest
-from mixgen.manifest.mixture import Mixture
-from mixgen.render.measure import measure
-from mixgen.render.mixture import render
+from mixgen.manifest.file import write_manifest
 from mixgen.render.set import render_set
 
 ROUNDS = 4
@@ -60,10 +56,7 @@ PEER = REPOSITORY / "benchmarks" / "peers" / "scaper_render.py"
 SOXBINDINGS = Path(os.environ.get("SOXBINDINGS_ENV", REPOSITORY / ".venv-soxbindings"))
 OUR_FORMATS = ("wav24", "wav_float", "flac16")
 STEP_FORMATS = ("wav24", "flac16")
-COLD = "cold"
-
-
-hash_once = functools.cache(sha256_file)
+COLD, WARM = "cold", "warm"
 
 
 @dataclass(frozen=True)
@@ -145,15 +138,20 @@ def cpu_seconds() -> float:
 
 
 def ours(
-    sample_format: FormatName, roots: Roots, workers: int = 1
+    sample_format: FormatName, roots: Roots, workers: int = 1, cache: Path | None = None
 ) -> Callable[[Round, Path], Seconds]:
-    """Return what renders a round as `mixgen render` does."""
+    """Return what renders a round as `mixgen render` does, perhaps with a cache of its sources."""
 
     def call(scenes: Round, folder: Path) -> Seconds:
         """Render a round into `folder`."""
         cpu, wall = cpu_seconds(), time.perf_counter()
         outcome = render_set(
-            scenes.manifest, folder, roots=roots, sample_format=sample_format, workers=workers
+            scenes.manifest,
+            folder,
+            roots=roots,
+            sample_format=sample_format,
+            workers=workers,
+            cache=cache,
         )
         wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
         if outcome.failures:
@@ -216,89 +214,6 @@ def worst_snr_db(ours_folder: Path, peer_folder: Path) -> float:
     return float(worst)
 
 
-def step_seconds(mixture: Mixture, roots: Roots, sample_format: SampleFormat, folder: Path) -> dict:
-    """Return the CPU seconds of every step of one mixture, and of the bare libraries under them."""
-    started = time.process_time()
-    steps: dict[str, float] = {}
-
-    def lap(name: str) -> None:
-        nonlocal started
-        steps[name] = steps.get(name, 0.0) + time.process_time() - started
-        started = time.process_time()
-
-    for source in mixture.sources:
-        event, rule = source.events[0], LEVEL_RULES[source.gain.rule]
-        path = locate(roots, event.corpus, event.path)
-        lap("(not counted)")
-        hash_once(path)
-        lap("hash of sources")
-        with soundfile.SoundFile(path) as file:
-            file.seek(int(event.source_time * file.samplerate))
-            samples = file.read(int(event.event_duration * file.samplerate), always_2d=True)
-        lap("read: soundfile alone")
-        if file.samplerate != mixture.sample_rate:
-            samples = soxr.resample(samples, file.samplerate, mixture.sample_rate, quality="HQ")
-        lap("resample: soxr alone")
-        rule(np.ascontiguousarray(samples.T[: mixture.channels]), mixture.sample_rate)
-        lap("level")
-    rendering = render(mixture, roots, sample_format)
-    lap("render: all of it")
-    measure(mixture, rendering, roots)
-    lap("measure")
-    for name, grid in rendering.steps.items():
-        samples = file_samples(grid, sample_format)
-        lap("sample format")
-        samples_sha256(samples)
-        lap("hash of samples")
-        write_samples(
-            folder / f"{name}.{sample_format.extension}",
-            samples,
-            mixture.sample_rate,
-            sample_format,
-        )
-        lap("write: encode, hash, write")
-        soundfile.write(
-            folder / f"bare.{sample_format.extension}",
-            samples,
-            mixture.sample_rate,
-            sample_format.subtype,
-        )
-        lap("write: soundfile alone")
-    return steps
-
-
-def step_rows(
-    kind: Kind, rounds: Sequence[Round], roots: Roots, work: Path, sample_format: SampleFormat
-) -> list[list[str]]:
-    """Return each step's CPU time per mixture and its share of ours."""
-    mixtures = [m for scenes in rounds for m in read_manifest(scenes.manifest).mixtures]
-    hash_once.cache_clear()
-    work.mkdir(parents=True)
-    laps = [step_seconds(mixture, roots, sample_format, work) for mixture in mixtures][SCENES:]
-    mean = {name: statistics.fmean(lap[name] for lap in laps) for name in laps[0]}
-    read, resampled, level = (
-        mean.pop(name) for name in ("read: soundfile alone", "resample: soxr alone", "level")
-    )
-    bare_write = mean.pop("write: soundfile alone")
-    del mean["(not counted)"]
-    whole = mean.pop("render: all of it")
-    steps = {
-        "read (soundfile)": read,
-        "resample (soxr)": resampled,
-        "level": level,
-        "checks, fades, sum, grid": max(0.0, whole - read - resampled - level),
-        **mean,
-    }
-    total = sum(steps.values())
-    floor = read + resampled + bare_write
-    lines = [(name, seconds) for name, seconds in steps.items()]
-    lines += [("sum of the steps", total), ("floor: soundfile and soxr alone", floor)]
-    return [
-        [kind.name, sample_format.name, name, f"{1e3 * s:.2f}", f"{100 * s / total:.0f}"]
-        for name, s in lines
-    ]
-
-
 def write_csv(name: str, columns: list[str], rows: list[list[str]]) -> None:
     """Write a result table."""
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -321,15 +236,24 @@ def ratio_rows(
     kind: Kind, rounds: Sequence[Round], roots: Roots, theirs: dict[str, Scaper], work: Path
 ) -> Iterator[list[str]]:
     """Yield the comparison of every format of ours with every peer."""
-    our_renderers = {name: ours(name, roots) for name in OUR_FORMATS}
+    caches = {COLD: None, WARM: work / "cache"}
+    # By other processes: what this one holds in memory is not of an earlier run.
+    fill = ours("wav24", roots, workers=2, cache=caches[WARM])
+    for number, scenes in enumerate(rounds):
+        fill(scenes, work / "filled" / str(number))
+    our_renderers = {
+        f"{name} {state}": ours(name, roots, cache=cache)
+        for name in OUR_FORMATS
+        for state, cache in caches.items()
+    }
     taken = compare(rounds, {**our_renderers, **theirs}, work)
+    numbers = [str(number) for number in range(len(rounds))]
     for peer in theirs:
-        snr_db = min(
-            worst_snr_db(work / "wav24" / str(n), work / peer / str(n)) for n in range(len(rounds))
-        )
-        for sample_format in OUR_FORMATS:
-            scenes = [kind.name, sample_format, peer, COLD, "1"]
-            yield scenes + ratios(taken[sample_format], taken[peer]) + [f"{snr_db:.0f}"]
+        snr_db = min(worst_snr_db(work / f"wav24 {COLD}" / n, work / peer / n) for n in numbers)
+        for state, sample_format in itertools.product(caches, OUR_FORMATS):
+            row = [kind.name, sample_format, peer, state, "1"]
+            us = taken[f"{sample_format} {state}"]
+            yield row + ratios(us, taken[peer]) + [f"{snr_db:.0f}"]
 
 
 def ratios(us: Seconds, them: Seconds) -> list[str]:
@@ -359,6 +283,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Rendering speed beside stock Scaper.")
     parser.add_argument("--sources", type=Path, help="sources.csv of a starter corpus")
     rows, roots = corpus(parser.parse_args().sources)
+    os.environ.pop(FOLDER_VARIABLE, None)  # it would make the cold runs warm
     theirs = peers()
     table, steps = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -376,7 +301,9 @@ def main() -> None:
                 )
                 table.append(row)
             for name in STEP_FORMATS:
-                for row in step_rows(kind, rounds, roots, work / "steps" / name, FORMATS[name]):
+                manifests = [scenes.manifest for scenes in rounds]
+                for row in step_rows(manifests, roots, work / "steps" / name, FORMATS[name]):
+                    row = [kind.name, *row]
                     print("{:<34} {:<10} {:<32} {:>8} ms {:>5} %".format(*row), flush=True)
                     steps.append(row)
     for peer in theirs.values():
