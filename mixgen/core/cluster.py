@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 _AHEAD = 256  # batches that wait for a worker or are under way
 _RETRIES = 2  # of a job that fails on a worker; jobs that can fail by themselves return why
 _PATIENCE_S = 10.0  # between two looks for workers
-_LOGGERS = ("distributed", "distributed.client")
+_LOGGERS = ("distributed", "distributed.client", "tornado.application")
 
 
 def cluster_map(
@@ -167,7 +167,7 @@ def _scheduler_address(word: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Turn off what distributed logs to stderr, because errors are one sentence."""
+    """Turn off what distributed and tornado log to stderr, because errors are one sentence."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [logger.level for logger in loggers]
     for logger in loggers:
