@@ -31,7 +31,7 @@ from evalsuite.metrics.meeting import sa_sdr
 from mixgen.audio.read import read_audio, resample
 
 try:
-    import torchmetrics.functional as torchmetrics
+    import torchmetrics.functional.audio as torchmetrics
 except ImportError:
     torchmetrics = None
 

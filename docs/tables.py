@@ -67,8 +67,8 @@ def results_table(task: str, columns: Mapping[str, str]) -> str:
     bounds = [f"{headline.removesuffix('_mean')}_ci_{end}" for end in ("lo", "hi")]
     rows = []
     for row in leaderboard:
-        value, low, high = (f"{float(row[column]):.2f}" for column in (headline, *bounds))
-        more = (f"{float(row[column]):.2f}" for column in columns)
+        value, low, high = (f"{float(row[column]):z.2f}" for column in (headline, *bounds))
+        more = (f"{float(row[column]):z.2f}" for column in columns)
         rows.append((f"`{row['model']}`", value, f"{low} to {high}", *more))
     return table(("system", f"`{headline}`", "95 %", *columns.values()), rows)
 

@@ -42,7 +42,7 @@ def leaderboard_text(rows: Sequence[Row]) -> str:
         tables.append(f"{group}\n{aligned(lines[0], lines[1:], left=['model'])}")
     seeds = [
         f"{row['model']} on {row['set']}: {row['n_seeds']} seeds, {row['headline']} "
-        f"{row['mean']:.2f} with a spread of {row['spread']:.2f}"
+        f"{row['mean']:z.2f} with a spread of {row['spread']:z.2f}"
         for row in seed_rows(rows)
     ]
     return "\n\n".join([*tables, *map(printable, seeds)])
@@ -129,7 +129,7 @@ def number_text(value: float | None, digits: int = 2) -> str:
     """Return a number with a fixed number of digits, or a dash."""
     if value is None:
         return "-"
-    return f"{value:.{digits}f}" if abs(value) < _HUGE else f"{value:.{digits}e}"
+    return f"{value:z.{digits}f}" if abs(value) < _HUGE else f"{value:.{digits}e}"
 
 
 def cost_text(cost: Cost, value: float | None) -> str:
@@ -141,7 +141,7 @@ def cost_text(cost: Cost, value: float | None) -> str:
 
 def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:
     """Return `low..high`, or a dash."""
-    return "-" if low is None or high is None else f"{low:.{digits}f}..{high:.{digits}f}"
+    return "-" if low is None or high is None else f"{low:z.{digits}f}..{high:z.{digits}f}"
 
 
 def lag_warnings(scores: SystemScores) -> list[str]:

@@ -122,11 +122,11 @@ def full_scale(*signals: Array) -> list[Array]:
     return [scaled(samples, -exponent) for samples in signals]
 
 
-def scaled(samples: Array, exponent: int) -> Array:
-    """Multiply samples by a power of two, which is exact."""
+def scaled(samples: Array, exponent: int, out: Array | None = None) -> Array:
+    """Multiply samples by a power of two, which is exact; `out` is where to, if it is given."""
     if abs(exponent) < FAR_EXPONENT:
-        return samples * 2.0**exponent
-    return np.ldexp(samples, exponent)  # slower
+        return np.multiply(samples, 2.0**exponent, out=out)
+    return np.ldexp(samples, exponent, out=out)  # slower
 
 
 def peak_exponent(*signals: Array) -> int:

@@ -4,13 +4,14 @@ J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey, "SDR - half-baked or well done
 The channels form one vector: a level difference between channels counts as an error.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from scipy import linalg
 
-from evalsuite.metrics.item import Array, ScoringItem, full_scale
+from evalsuite.metrics.item import Array, ScoringItem, full_scale, peak_exponent, scaled
 from evalsuite.metrics.metric import ReferenceMetric, each_pair
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, decibels
 from mixgen.core.vocabulary import ALL_TASKS
@@ -59,16 +60,21 @@ def pairwise_si_sdr(*, references: Array, estimates: Sequence[Array]) -> Array:
         references: shape (n_ref, channels, time).
         estimates: n_est arrays of shape (channels, time).
     """
-    n_values = references[0].size if len(references) else 0
-    s, e = (
-        np.array([centred(full_scale(x)[0]) for x in signals]).reshape(-1, n_values)
-        for signals in (references, estimates)
-    )
+    s, e = (_centred_rows(signals, references.shape[1:]) for signals in (references, estimates))
     energies = np.outer(np.einsum("rt,rt->r", s, s), np.einsum("et,et->e", e, e))
     explained = np.square(s @ e.T) / np.where(energies > 0.0, energies, 1.0)
     least = 10.0 ** (-PAIR_LIMIT_DB / 10.0)
     ratios = np.maximum(explained, least) / np.maximum(1.0 - explained, least)
     return np.asarray(10.0 * np.log10(ratios))
+
+
+def _centred_rows(signals: Sequence[Array] | Array, shape: tuple[int, ...]) -> Array:
+    """Return signals (channels, time) with means removed, near full scale, (n, channels * time)."""
+    rows = np.empty((len(signals), *shape))
+    for row, samples in zip(rows, signals, strict=True):
+        scaled(samples, -peak_exponent(samples), out=row)
+        row -= row.mean(axis=-1, keepdims=True)
+    return rows.reshape(len(signals), math.prod(shape))
 
 
 def _of_vectors(s: Array, e: Array) -> Score:

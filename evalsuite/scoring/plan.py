@@ -125,11 +125,12 @@ def plan_score(
             f"The manifest's task is {header.task!r}; scores are defined for "
             f"{', '.join(sorted(ALL_TASKS))}: correct the recipe and draw the set again."
         )
+    counts = {len(mixture.targets) for mixture in mixtures}
     chosen = select(
         task=header.task,
         sample_rate=sample_rate,
         metrics=metrics,
-        counts_vary=len({len(mixture.targets) for mixture in mixtures}) > 1,
+        counts_vary=len(counts) > 1 or counts == {0},
     )
     rows = recorded_files(rendered, mixtures)
     check_files(rendered, mixtures, rows)

@@ -235,6 +235,16 @@ def test_scenes_of_no_one_and_two_sources_are_scored(make_set: MakeSet, tmp_path
     assert {row.status for row in scores.items} == {"ok"}
 
 
+def test_a_split_of_empty_scenes_alone_is_separated_and_scored(
+    make_set: MakeSet, tmp_path: Path
+) -> None:
+    """As the far end alone in a set of echoes: what was found in them is counted."""
+    folder = make_set(n=2, counts=[0, 0])
+    result = run(sets=[folder], systems=["mixture"], out=tmp_path / "out")
+    (row,) = result.rows
+    assert (row["n"], row["n_fail"], row["n_extra_mean"]) == (2, 0, 1.0)
+
+
 def test_a_program_of_others_is_a_system(
     make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
