@@ -29,7 +29,6 @@ from mixgen.corpora.sources import SourceRow, write_sources
 from mixgen.draw.manifest import draw_header
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import write_manifest
-from mixgen.manifest.mixture import Mixture
 
 FEW, MANY = 16, 336
 LONG = 20  # times as many records where audio is neither read nor written
@@ -70,7 +69,12 @@ class Sets:
         header = draw_header(recipe, rows)
         for count in (FEW, MANY):
             write_manifest(self.manifest(count), header, mixtures[:count])
-            write_manifest(self.manifest(LONG * count), header, _copies(mixtures[:count]))
+            copies = (
+                mixture.model_copy(update={"id": f"{mixture.id}-{number}"})
+                for number in range(LONG)
+                for mixture in mixtures[:count]
+            )
+            write_manifest(self.manifest(LONG * count), header, copies)
             longer = two_talkers_and_noise(10.0, 16_000, LONG * count)
             plain = longer.model_dump(mode="json", exclude_defaults=True)
             write_json(self.recipe(LONG * count), plain)
@@ -91,12 +95,6 @@ class Sets:
         """Return the CPU ms that one more mixture takes; `words` gives a command for a count."""
         few, many = (cpu_s(*words(factor * count)) for count in (FEW, MANY))
         return 1e3 * (many - few) / (factor * (MANY - FEW))
-
-
-def _copies(mixtures: Sequence[Mixture]) -> Iterator[Mixture]:
-    for number in range(LONG):
-        for mixture in mixtures:
-            yield mixture.model_copy(update={"id": f"{mixture.id}-{number}"})
 
 
 @contextlib.contextmanager

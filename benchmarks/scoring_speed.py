@@ -47,6 +47,7 @@ def milliseconds(references: Array, metrics: list[str]) -> float:
     """Return how long the metrics take for a mixture, median of several rounds."""
 
     def call() -> object:
+        """Score the mixture."""
         return evaluate(
             references=references[:, None],
             estimates=list(estimated(references)[:, None]),

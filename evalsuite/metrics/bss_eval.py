@@ -65,6 +65,7 @@ def mean_over_mono(function: ReferenceFunction) -> ReferenceFunction:
     """Return a metric function that scores every channel as a mono item, and averages."""
 
     def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+        """Return the means over the channels."""
         by_channel = [
             function(mono, {i: e[channel : channel + 1] for i, e in estimates.items()})
             for channel, mono in enumerate(item.shared(_mono_items))
@@ -103,6 +104,7 @@ def whole_item(columns: Sequence[str], ratios: Callable[[Energies], Ratios]) -> 
     """Return a metric function that fills columns with ratios of energies over the whole item."""
 
     def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+        """Return the ratios of each estimate."""
         scores, scored = defined(item, estimates, columns)
         if not scored:
             return scores

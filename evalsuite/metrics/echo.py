@@ -100,6 +100,7 @@ def _in_double_talk(column: str, function: PairFunction) -> ReferenceFunction:
     """Return a metric function that fills `column` with the score of the samples of double talk."""
 
     def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
+        """Return the scores in double talk."""
         found = item.shared(_talk_of)
         if found is None or not found.double.any():
             missing = Missing(Reason.NOT_APPLICABLE, "no double talk")

@@ -34,6 +34,7 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next value, unless it is too deep."""
         if self._depth == _DEEPEST:
             mark = self.peek_event().start_mark
             raise _Refused(
@@ -50,6 +51,7 @@ class _OwnLoader(_Loader):
     """The loader of files that are written for this project, which have no use for aliases."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next value, unless it is an alias."""
         if self.check_event(yaml.AliasEvent):  # a small file could blow up to gigabytes
             raise _Refused(
                 problem="uses a YAML alias (*name): write the value out",
@@ -182,10 +184,11 @@ class _Written:
 
     def _keys(self, annotation: type | None = None) -> list[str]:
         """Return the known keys, or those whose value is of one type."""
-        fields = ((name, field) for model in self.models for name, field in _fields(model))
-        return sorted({name for name, of in fields if annotation in (None, of)})
-
-
-def _fields(model: type[Record]) -> list[tuple[str, Any]]:
-    """Return the names and annotations of the keys of a record."""
-    return [(name, field.annotation) for name, field in model.model_fields.items()]
+        return sorted(
+            {
+                name
+                for model in self.models
+                for name, field in model.model_fields.items()
+                if annotation in (None, field.annotation)
+            }
+        )

@@ -92,6 +92,7 @@ def within(low: float, high: float, who: str) -> Callable[[list[Any]], list[Any]
     """
 
     def check(distribution: list[Any]) -> list[Any]:
+        """Return the distribution if its values fit."""
         smallest, largest = bounds_of(distribution)
         if distribution[0] != "normal" and (smallest < low or largest > high):
             raise ValueError(
