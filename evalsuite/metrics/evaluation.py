@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 from evalsuite.metrics.diagnostics import leak_db
 from evalsuite.metrics.item import Array, ScoringItem, as_array
+from evalsuite.metrics.memory import keep_freed_memory
 from evalsuite.metrics.metric import Metric, MixtureMetric, ReferenceMetric, SetMetric
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, reason_of
 from evalsuite.metrics.permutation import Permutation, best_permutation, in_order
@@ -88,13 +89,14 @@ def _libraries() -> ThreadpoolController:
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Keep BLAS to one thread: matrices are small, and threads that wait burn CPU time."""
+def _prepared_process() -> Iterator[None]:
+    """Keep freed memory, and BLAS to one thread: matrices are small, and waiting burns CPU time."""
+    keep_freed_memory()
     with _libraries().limit(limits=1, user_api="blas"):
         yield
 
 
-@_one_blas_thread()
+@_prepared_process()
 def evaluate(
     *,
     references: ArrayLike,
@@ -161,7 +163,7 @@ def evaluate(
     )
 
 
-@_one_blas_thread()
+@_prepared_process()
 def evaluate_mixture(
     *,
     references: ArrayLike,
