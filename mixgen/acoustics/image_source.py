@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.signal import butter, sosfilt
@@ -28,6 +28,10 @@ _CORRECTIONS = 4
 _TOLERANCE = 0.03  # of the reverberation time
 _MOST_ORDER = 200
 _LOWEST_HZ = 50.0
+
+# What the simulation of a room may take before commands warn of it.
+_MANY_S = 10.0
+_MANY_BYTES = 2e9
 
 
 def load_engine() -> Any:
@@ -65,21 +69,37 @@ class Walls:
     order: int
 
 
+class SimulationCost(NamedTuple):
+    """What it takes to simulate a room; as text, for example `about 12 s and 3.0 GB`."""
+
+    seconds: float
+    size_bytes: float
+
+    @property
+    def is_high(self) -> bool:
+        """Whether users should know of it before the simulation begins."""
+        return self.seconds >= _MANY_S or self.size_bytes >= _MANY_BYTES
+
+    def __str__(self) -> str:
+        return f"about {self.seconds:.0f} s and {self.size_bytes / 1e9:.1f} GB"
+
+
 def simulation_cost(
     size_m: Point, t60_s: float, *, microphones: int, sources: int
-) -> tuple[float, float]:
-    """Return about how many seconds and bytes it takes to simulate a room.
+) -> SimulationCost:
+    """Return about what it takes to simulate a room.
 
-    Both grow with the number of images, which is that of the points with whole coordinates in an
-    octahedron. The constants were measured with pyroomacoustics 0.8 on one core of 2.1 GHz: 0.33 s
-    and 0.12 GB for 490,000 images, 2.9 s and 0.94 GB for 3.9 million, 4.8 s and 1.21 GB for as many
-    to four microphones. The first response is simulated three times, to fit the walls.
+    Seconds and bytes grow with the number of images, which is that of the points with whole
+    coordinates in an octahedron. The constants were measured with pyroomacoustics 0.8 on one core
+    of 2.1 GHz: 0.33 s and 0.12 GB for 490,000 images, 2.9 s and 0.94 GB for 3.9 million, 4.8 s and
+    1.21 GB for as many to four microphones. The first response is simulated three times, to fit the
+    walls.
     """
     spans_m = [a * b / math.hypot(a, b) for a, b in itertools.combinations(size_m, 2)]
     order = min(math.ceil(SPEED_OF_SOUND * t60_s / min(spans_m)), _MOST_ORDER)
     images = (2 * order + 1) * (2 * order**2 + 2 * order + 3) / 3
     seconds = images * (0.5e-6 + 0.2e-6 * microphones) * (sources + 2)
-    return seconds, images * (220 + 25 * microphones) * max(1, sources - 1)
+    return SimulationCost(seconds, images * (220 + 25 * microphones) * max(1, sources - 1))
 
 
 def simulate(plan: RoomPlan, sample_rate: int) -> list[Samples]:

@@ -1,16 +1,23 @@
 """Simulate a bank of room responses, a corpus with hashes like any other."""
 
+import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mixgen.acoustics.image_source import engine_and_version, simulate
+from mixgen.acoustics.image_source import (
+    SimulationCost,
+    engine_and_version,
+    simulate,
+    simulation_cost,
+)
 from mixgen.acoustics.room import RoomPlan, RoomRecipe, draw_room
 from mixgen.audio.formats import FORMATS, write_samples
 from mixgen.core.files import canonical_json, machine_errors, write_jsonl
-from mixgen.core.progress import track
+from mixgen.core.progress import print_status, track
 from mixgen.core.workers import bounded_map
 from mixgen.core.yaml_files import read_yaml_record
 from mixgen.corpora.index import SplitPlan, assign_splits, measure_file
@@ -54,11 +61,14 @@ def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:
         MachineError: pyroomacoustics is not installed, or `out` cannot be written.
     """
     engine = engine_and_version()
-    jobs = [(recipe, number, out) for number in range(recipe.rooms)]
+    plans = [_plan(recipe, number) for number in range(recipe.rooms)]
+    _warn_of_the_slowest(plans)
     with machine_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    simulated = bounded_map(_make_room, jobs, workers=min(workers, len(jobs)))
-    plans = [plan for _, plan in track(simulated, "simulating rooms", len(jobs))]
+    make = functools.partial(_make_room, sample_rate=recipe.sample_rate, out=out)
+    made = bounded_map(make, plans, workers=min(workers, len(plans)))
+    for _ in track(made, "simulating rooms", len(plans)):
+        pass
     write_jsonl(out / ROOMS_FILE, [{**plan.as_dict(), **engine} for plan in plans])
     rows = _rows(recipe, plans, out)
     write_sources(out / SOURCES_FILE, rows)
@@ -66,23 +76,38 @@ def make_bank(recipe: RoomRecipe, out: Path, *, workers: int = 1) -> Bank:
     return Bank(len(plans), len(rows))
 
 
-def _make_room(job: tuple[RoomRecipe, int, Path]) -> RoomPlan:
-    recipe, number, out = job
-    plan = draw_room(
+def _plan(recipe: RoomRecipe, number: int) -> RoomPlan:
+    return draw_room(
         recipe,
         f"room-{number:06d}",
         _seed(recipe, number),
         microphones=recipe.microphones,
         sources=recipe.responses,
     )
-    for index, response in enumerate(simulate(plan, recipe.sample_rate)):
+
+
+def _warn_of_the_slowest(plans: Sequence[RoomPlan]) -> None:
+    slowest, cost = max(((plan, _cost(plan)) for plan in plans), key=lambda pair: pair[1])
+    if cost.is_high:
+        print_status(
+            f"The room {slowest.name} takes {cost} to simulate, because it has a T60 of "
+            f"{slowest.t60_s:.1f} s: use fewer workers, or shorter or larger rooms."
+        )
+
+
+def _cost(plan: RoomPlan) -> SimulationCost:
+    microphones, sources = len(plan.microphones_m), len(plan.sources_m)
+    return simulation_cost(plan.size_m, plan.t60_s, microphones=microphones, sources=sources)
+
+
+def _make_room(plan: RoomPlan, sample_rate: int, out: Path) -> None:
+    for index, response in enumerate(simulate(plan, sample_rate)):
         # Only the shape of a response matters: half of full scale is loud enough and never clips.
         samples = (0.5 * response / np.abs(response).max()).astype("<f4").T
         path = out / _response_path(plan, index)
         with machine_errors(path):
             path.parent.mkdir(exist_ok=True)
-        write_samples(path, np.ascontiguousarray(samples), recipe.sample_rate, _SAMPLE_FORMAT)
-    return plan
+        write_samples(path, np.ascontiguousarray(samples), sample_rate, _SAMPLE_FORMAT)
 
 
 def _seed(recipe: RoomRecipe, number: int) -> int:

@@ -44,8 +44,8 @@ def draw_mixtures(
 ) -> Iterator[Mixture]:
     """Yield the mixtures of the recipe's splits (all by default), in order.
 
-    The random numbers of a mixture depend on the recipe, `seed`, split and index alone. What is
-    skipped, and rooms that take long to simulate, are told on stderr.
+    The random numbers of a mixture depend on the recipe, `seed`, split and index alone. Notices
+    on stderr name what is skipped, and rooms that take long to simulate.
 
     Raises:
         InputError: the sources cannot fill the recipe, or a corpus root is not known.
@@ -58,7 +58,7 @@ def draw_mixtures(
 
 
 def print_notices(drawer: "MixtureDrawer") -> None:
-    """Tell what a drawer skips, and odd rooms."""
+    """Print what a drawer skips, and odd rooms."""
     for sentence in drawer.notices:
         print_status(sentence)
 

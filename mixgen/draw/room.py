@@ -24,10 +24,6 @@ from mixgen.recipe.source_group import SourceGroup
 _MOST_TIMES_LONGER = 2.5
 _MOST_S_LONGER = 0.3
 
-# What a simulation may take before `draw` warns of it.
-_MANY_S = 10.0
-_MANY_BYTES = 2e9
-
 _T60 = re.compile(r"\bt60_s=(\d+(?:\.\d+)?)")
 
 
@@ -102,18 +98,18 @@ def slow_simulation(mixture: Mixture) -> str | None:
     if simulation is None:
         return None
     positions = [source.room for source in mixture.sources if isinstance(source.room, Position)]
-    seconds, size = simulation_cost(
+    cost = simulation_cost(
         simulation.size_m,
         simulation.t60_s,
         microphones=len(simulation.microphones_m),
         sources=len(positions),
     )
-    if seconds < _MANY_S and size < _MANY_BYTES:
+    if not cost.is_high:
         return None
     return (
-        f"Mixture {mixture.id}, and perhaps others, takes about {seconds:.0f} s and "
-        f"{size / 1e9:.1f} GB to render, because its room has a T60 of {simulation.t60_s:.1f} s: "
-        "use fewer workers, shorter or larger rooms, or a bank (`mixgen rooms`)."
+        f"Mixture {mixture.id}, and perhaps others, takes {cost} to render, because its room has "
+        f"a T60 of {simulation.t60_s:.1f} s: use fewer workers, shorter or larger rooms, or a bank "
+        "(`mixgen rooms`)."
     )
 
 

@@ -1,6 +1,7 @@
 """Banks of simulated rooms: positions, reverberation times, files, and repeatability."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,20 @@ def test_a_bank_is_a_corpus_of_responses(tmp_path: Path) -> None:
     assert rate == 8000
     assert samples.shape[1] == 2
     assert np.abs(samples).max() == pytest.approx(0.5)
+
+
+def test_rooms_that_take_long_are_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mixgen.corpora.rir_bank.simulate", lambda *_: [np.eye(2)] * 2)
+    make_bank(recipe(), tmp_path / "fast")
+    assert "T60" not in capsys.readouterr().err
+    make_bank(recipe(t60_s=["uniform", 2, 4]), tmp_path / "slow")
+    assert re.search(
+        r"The room room-\d{6} takes about \d\d+ s and \d+\.\d GB to simulate, because it has a "
+        r"T60 of [234]\.\d s: use fewer workers",
+        capsys.readouterr().err,
+    )
 
 
 def test_a_larger_bank_begins_with_the_same_rooms(tmp_path: Path, contents: Contents) -> None:
