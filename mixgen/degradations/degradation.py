@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from mixgen.audio.read import Samples
 from mixgen.core.errors import InputError
-from mixgen.core.records import Record, explain
+from mixgen.core.records import ExactRecord, Record, explain
 from mixgen.scenes.draws import LARGEST_SEED, Draws
 
 _Option = TypeVar("_Option")
@@ -24,7 +24,7 @@ Options = Annotated[
 ]
 
 
-class BaseDegradation(Record, ABC):
+class BaseDegradation(ExactRecord, ABC):
     """A degradation in a manifest, without any randomness left.
 
     `name` has no default, so that writing a record without its defaults keeps it.

@@ -6,10 +6,10 @@ Wannamaker and J. Vanderkooy, "Quantization and dither: a theoretical survey", J
 40(5), 1992).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, Strict
 
 from mixgen.audio.read import Samples
 from mixgen.degradations.degradation import (
@@ -29,7 +29,7 @@ class Quantise(BaseDegradation):
     """Round to `bits` bits per sample, full scale included; `seed` decides the dither."""
 
     name: Literal["quantise"]
-    bits: int = Field(ge=8, le=24)
+    bits: Annotated[int, Strict(False)] = Field(ge=8, le=24)  # a draw gives 16.0
     dither: Dither = "none"
     seed: Seed = 0
 
