@@ -20,6 +20,8 @@ def make_report(
     out: Path,
     *,
     sets: Iterable[Path] = (),
+    references: Path | None = None,
+    mixtures: Path | None = None,
     estimates: Iterable[str] = (),
     examples: int = 1,
 ) -> Path:
@@ -29,6 +31,8 @@ def make_report(
         scores: folders and pinned files of scores, and folders that `evalsuite run` wrote.
         out: folder of the report.
         sets: the rendered sets that were scored, for players.
+        references: the folder of references that were scored without a manifest, for players.
+        mixtures: the folder of their mixtures, if it is another one.
         estimates: folders of estimates that are not beside their scores, each as `NAME=FOLDER`
             with the name of a system, or alone if it has a run.json.
         examples: number of mixtures to show of the best, of the median and of the worst of each
@@ -39,7 +43,8 @@ def make_report(
 
     Raises:
         InputError: scores, a set or estimates cannot be read or do not belong together.
-        UsageError: `out` holds other files, or `estimates` name no system.
+        UsageError: `out` holds other files, `estimates` name no system, or there are mixtures
+            without references.
         MachineError: the folder cannot be written or the disk is full.
     """
     # matplotlib and jinja2 take a while to load, and the command line asks for neither.
@@ -47,7 +52,9 @@ def make_report(
     from evalsuite.report.page import write_page
 
     opened = find_scores(scores)
-    audio = find_audio(opened, sets=sets, estimates=estimates)
+    audio = find_audio(
+        opened, sets=sets, references=references, mixtures=mixtures, estimates=estimates
+    )
     out = Path(out)
     _check_destination(out)
     with atomic_folder(out) as folder:

@@ -16,6 +16,13 @@ def report_command(
         list[Path] | None,
         typer.Option("--set", help="The rendered set that was scored, for players; repeatable."),
     ] = None,
+    references: Annotated[
+        Path | None,
+        typer.Option(help="The folder of references that was scored, in place of --set."),
+    ] = None,
+    mixtures: Annotated[
+        Path | None, typer.Option(help="The folder of mixtures that goes with --references.")
+    ] = None,
     estimates: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,6 +48,8 @@ def report_command(
         scores,
         out,
         sets=set_folders or (),
+        references=references,
+        mixtures=mixtures,
         estimates=estimates or (),
         examples=examples,
     )

@@ -3,20 +3,15 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from evalsuite.report.examples import Example
+from evalsuite.report.sets import Key, Location, SetFiles
 from evalsuite.scoring.records import RUN_FILE
 from evalsuite.scoring.trees import read_tree
 from mixgen.audio.read import audio_info, read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.paths import inside
-from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.report.examples import Excerpt
-from mixgen.sets.rendered import RenderedSet, file_path
-
-Key = tuple[Literal["mixture", "reference", "estimate"], str]
-"""What a file is, and its name."""
 
 
 class EstimateFolder:
@@ -31,11 +26,12 @@ class EstimateFolder:
         recorded = (folder / RUN_FILE).is_file()
         self._tree = None if recorded else read_tree(folder, ids=ids)
 
-    def path_of(self, mixture_id: str, name: str) -> str:
-        """Return the path of an estimate, relative to the folder."""
+    def find(self, mixture_id: str, name: str) -> Location:
+        """Return where an estimate is, or would be."""
+        path = f"{mixture_id}/{name}.wav"
         if self._tree is not None and name in self._tree.files.get(mixture_id, {}):
-            return self._tree.files[mixture_id][name].relative_to(self.folder).as_posix()
-        return f"{mixture_id}/{name}.wav"
+            path = self._tree.files[mixture_id][name].relative_to(self.folder).as_posix()
+        return self.folder, path
 
 
 @dataclass(frozen=True)
@@ -43,31 +39,22 @@ class ExampleFiles:
     """The files of an example; without a folder of estimates, those of the set alone."""
 
     example: Example
-    rendered: RenderedSet
-    mixture: Mixture
+    of_set: SetFiles
     estimates: EstimateFolder | None
 
     def load(self, seconds: float) -> dict[Key, Excerpt]:
         """Read the first `seconds` of all files; one that cannot be played has a problem."""
-        of_set: list[Key] = [("mixture", MIXTURE)]
-        of_set += [("reference", row.reference or "") for row in self.example.rows]
-        loaded = {
-            key: self._load(self.rendered.folder, self._in_set(key[1]), key[1], seconds)
-            for key in of_set
-        }
+        locations: dict[Key, Location] = dict(self.of_set.files)
         if self.estimates is not None:
             paired = [row.estimate for row in self.example.rows if row.estimate is not None]
             for name in (*paired, *self.example.extra):
-                path = self.estimates.path_of(self.mixture.id, name)
-                loaded["estimate", name] = self._load(self.estimates.folder, path, name, seconds)
-        return loaded
+                locations["estimate", name] = self.estimates.find(self.example.id, name)
+        return {key: self._load(where, key[1], seconds) for key, where in locations.items()}
 
-    def _in_set(self, name: str) -> str:
-        return file_path(self.mixture, name, self.rendered.format)
-
-    def _load(self, root: Path, relative: str, name: str, seconds: float) -> Excerpt:
-        rate = self.mixture.sample_rate
-        frames = min(self.mixture.frames, max(1, int(seconds * rate)))
+    def _load(self, location: Location, name: str, seconds: float) -> Excerpt:
+        root, relative = location
+        rate = self.of_set.info.sample_rate
+        frames = min(self.of_set.info.frames, max(1, int(seconds * rate)))
         try:
             path = inside(root, relative)
             info = audio_info(path)

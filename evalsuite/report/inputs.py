@@ -1,13 +1,13 @@
-"""What a report is made of: scores, and the sets and estimates that they were computed from."""
+"""What a report is made of: scores, and the audio that they were computed from."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalsuite.report.sets import PlayedFolders, PlayedRenderedSet, PlayedSet
 from evalsuite.scoring.folder import ScoreFolder, SystemScores, open_scores
 from evalsuite.scoring.records import RUN_FILE, EstimatesRun, read_estimates_run
 from mixgen.core.errors import InputError, UsageError
-from mixgen.sets.rendered import RenderedSet
 
 SCORES, ESTIMATES = "scores", "estimates"
 _LEVELS = (f"*/{SCORES}", f"*/*/{SCORES}")
@@ -51,17 +51,22 @@ def name_of(scores: SystemScores) -> str:
 class Audio:
     """Where the audio behind scores is, as far as it is known."""
 
-    sets: Sequence[RenderedSet]
+    sets: Sequence[PlayedSet]
     estimates: dict[Path, Path]
     """Path of scores to the folder of the estimates."""
 
-    def set_of(self, scores: SystemScores) -> RenderedSet | None:
+    def set_of(self, scores: SystemScores) -> PlayedSet | None:
         """Return the set that was scored."""
-        return next((rendered for rendered in self.sets if _is_of(rendered, scores)), None)
+        return next((played for played in self.sets if played.is_of(scores)), None)
 
 
 def find_audio(
-    scores: Sequence[SystemScores], *, sets: Iterable[Path] = (), estimates: Iterable[str] = ()
+    scores: Sequence[SystemScores],
+    *,
+    sets: Iterable[Path] = (),
+    references: Path | None = None,
+    mixtures: Path | None = None,
+    estimates: Iterable[str] = (),
 ) -> Audio:
     """Find the sets and estimates behind scores.
 
@@ -71,29 +76,30 @@ def find_audio(
     Args:
         scores: of the report.
         sets: folders of rendered sets.
+        references: a folder of references that were scored without a manifest.
+        mixtures: the folder of their mixtures, if it is another one.
         estimates: each `NAME=FOLDER`, with the name of a system, or a folder with a run.json.
 
     Raises:
         InputError: a set or a folder of estimates does not belong to any of the scores.
-        UsageError: a name is not that of a system.
+        UsageError: a name is not that of a system, or there are mixtures without references.
     """
-    opened = [RenderedSet(folder) for folder in sets]
-    for rendered in opened:
-        if not any(_is_of(rendered, entry) for entry in scores):
+    if mixtures is not None and references is None:
+        raise UsageError("--mixtures goes with --references, the folder of their references.")
+    opened: list[PlayedSet] = [PlayedRenderedSet(folder) for folder in sets]
+    if references is not None:
+        opened.append(PlayedFolders(references, mixtures))
+    for played in opened:
+        if not any(played.is_of(entry) for entry in scores):
+            scored = _listed(entry.run.manifest_sha256[:12] for entry in scores)
             raise InputError(
-                f"{rendered.folder} has the manifest {rendered.manifest.sha256[:12]}, and the "
-                f"scores are of {_listed(e.run.manifest_sha256[:12] for e in scores)}: give the "
-                "set that was scored."
+                f"{played} is not the set that was scored, whose hash is {scored}: give that one."
             )
     beside = {entry.path: entry.path.resolve().with_name(ESTIMATES) for entry in scores}
     found = {path: folder for path, folder in beside.items() if folder.is_dir()}
     for text in estimates:
         found |= _assigned(text, scores)
     return Audio(opened, found)
-
-
-def _is_of(rendered: RenderedSet, scores: SystemScores) -> bool:
-    return rendered.manifest.file.has_sha256(scores.run.manifest_sha256)
 
 
 def _assigned(text: str, scores: Sequence[SystemScores]) -> dict[Path, Path]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from evalsuite.report.examples import Example
-from evalsuite.report.excerpts import EstimateFolder, ExampleFiles, Key
+from evalsuite.report.excerpts import EstimateFolder, ExampleFiles
 from evalsuite.report.inputs import Audio
+from evalsuite.report.sets import Key
 from mixgen.audio.read import Samples, peak
 from mixgen.core.files import sha256_bytes, write_bytes
 from mixgen.core.progress import track
@@ -72,27 +73,28 @@ def _files_of(examples: Sequence[Example], audio: Audio) -> list[ExampleFiles | 
     found: list[ExampleFiles | None] = []
     for example in examples:
         scores = example.system.scores
-        rendered, folder = audio.set_of(scores), audio.estimates.get(scores.path)
-        if rendered is None or example.id not in rendered.manifest.by_id:
+        played, folder = audio.set_of(scores), audio.estimates.get(scores.path)
+        references = [row.reference or "" for row in example.rows]
+        of_set = None if played is None else played.files_of(scores, example.id, references)
+        if of_set is None:
             found.append(None)
             continue
         if folder is not None and folder not in folders:
-            folders[folder] = EstimateFolder(folder, rendered.manifest.by_id.keys())
-        mixture = rendered.manifest.by_id[example.id]
+            folders[folder] = EstimateFolder(folder, {row.id for row in scores.items})
         estimates = None if folder is None else folders[folder]
-        found.append(ExampleFiles(example, rendered, mixture, estimates))
+        found.append(ExampleFiles(example, of_set, estimates))
     return found
 
 
 def _bytes_per_second(files: ExampleFiles) -> int:
     """Return how much the players of an example need at most for one second."""
     number = 1 + 2 * len(files.example.rows) + len(files.example.extra)
-    channels = min(files.mixture.channels, PLAYED_CHANNELS)
-    return 2 * files.mixture.sample_rate * channels * number
+    info = files.of_set.info
+    return 2 * info.sample_rate * min(info.channels, PLAYED_CHANNELS) * number
 
 
 def _players(loaded: Mapping[Key, Excerpt], files: ExampleFiles, media: "_Media") -> Players:
-    rate = files.mixture.sample_rate
+    rate = files.of_set.info.sample_rate
     sounds = {key: file.samples for key, file in loaded.items() if file.samples is not None}
     frames = max((samples.shape[1] for samples in sounds.values()), default=0)
     gains = {key: _gain(samples) for key, samples in sounds.items()}

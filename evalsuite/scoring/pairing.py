@@ -77,7 +77,7 @@ def pair_folders(
         )
     named = carry_names(found.sources, chosen)
     names = chosen if named else found.sources
-    mixture_of = _mixtures(tree, mixtures, targets.keys())
+    mixture_of = find_mixtures(tree, mixtures, targets.keys())
     scenes = [
         _scene(i, targets[i], found.files.get(i, {}), mixture_of.get(i), named=named)
         for i in sorted(targets)
@@ -85,18 +85,18 @@ def pair_folders(
     task = task or ("music_separation" if STEMS & set(chosen) else "speech_separation")
     counts_vary = len({len(files) for files in targets.values()}) > 1
     rate = scenes[0].sample_rate
-    set_sha256 = _set_sha256(scenes)
+    set_hash = set_sha256(targets, mixture_of)
     plan = Plan(
         set_name=references.resolve().name,
-        set_sha256=set_sha256,
-        manifest_sha256=set_sha256,
+        set_sha256=set_hash,
+        manifest_sha256=set_hash,
         task=task,
         split=None,
         scenes=scenes,
         estimates=EstimatesRun(
             schema="estimates/1",
             model=name or estimates.resolve().name,
-            manifest_sha256=set_sha256,
+            manifest_sha256=set_hash,
             named=named,
             estimates=list(names),
             sample_rate=rate,
@@ -128,8 +128,12 @@ def _choose_sources(tree: Tree, sources: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _mixtures(tree: Tree, folder: Path | None, ids: Iterable[str]) -> Mapping[str, Path]:
-    """Return the mixtures of a folder, or those among the references; empty without any."""
+def find_mixtures(tree: Tree, folder: Path | None, ids: Iterable[str]) -> Mapping[str, Path]:
+    """Return the mixtures of a folder, or those among the references; empty without any.
+
+    Raises:
+        InputError: the folder lacks a mixture, or there are several among the references.
+    """
     if folder is not None:
         return read_mixtures(folder, set(ids))
     kinds = sorted(MIXTURE_NAMES & set(tree.sources))
@@ -161,10 +165,17 @@ def _scene(
     )
 
 
-def _set_sha256(scenes: Sequence[Scene]) -> str:
-    """Return the hash of references and mixtures: two folders of estimates rank together."""
-    names = [[scene.id, *scene.references] for scene in scenes]
-    paths = [path for scene in scenes for path in (scene.mixture, *scene.references.values())]
+def set_sha256(references: Mapping[str, Mapping[str, Path]], mixtures: Mapping[str, Path]) -> str:
+    """Return the hash of a set without a manifest: two folders of estimates rank together.
+
+    Args:
+        references: mixture id to name to file.
+        mixtures: mixture id to file, where there is one.
+    """
+    names = [[i, *references[i]] for i in sorted(references)]
+    paths = [
+        path for i in sorted(references) for path in (mixtures.get(i), *references[i].values())
+    ]
     return sha256_bytes(canonical_json([names, files_sha256(paths)]).encode())
 
 

@@ -156,6 +156,9 @@ def _guess(folder: Path, paths: Sequence[Path], ids: Collection[str]) -> str:
         by_parent, by_stem = (len(set(ids) & names.keys()) for names in (parents, stems))
         if by_parent != by_stem:
             return "id/source" if by_parent > by_stem else "source/id"
+    names_mixtures = [bool(MIXTURE_NAMES & names.keys()) for names in (parents, stems)]
+    if any(names_mixtures) and not all(names_mixtures):
+        return "source/id" if names_mixtures[0] else "id/source"
     if len(parents) != len(stems):  # there are fewer sources than mixtures
         return "id/source" if len(stems) < len(parents) else "source/id"
     raise InputError(

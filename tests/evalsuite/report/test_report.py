@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 from PIL import Image
 
 import evalsuite.report.page
 from evalsuite import cli
 from evalsuite.report import make_report
 from evalsuite.scoring.folder import ScoreFolder, write_pinned
+from evalsuite.scoring.pairing import pair_folders
+from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, UsageError
 from mixgen.sets.rendered import RenderedSet
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
@@ -120,6 +123,49 @@ def test_without_audio_the_page_says_so(
     assert "without --set" in pinned.text
 
 
+@pytest.mark.parametrize("mixtures", ["among the references", "elsewhere", "nowhere"])
+def test_files_of_other_programs_can_be_heard(tmp_path: Path, mixtures: str) -> None:
+    references, estimates = tmp_path / "references", tmp_path / "mine"
+    rng = np.random.default_rng(0)
+    written: dict[Path, NDArray[np.float64]] = {}
+    for mixture_id in ("utt_1", "utt_2", "utt_3"):
+        first, second = 0.1 * rng.standard_normal((2, 8000))
+        written[references / "s1" / f"{mixture_id}.wav"] = first
+        written[references / "s2" / f"{mixture_id}.wav"] = second
+        written[estimates / f"{mixture_id}_s1.wav"] = 0.9 * second
+        written[estimates / f"{mixture_id}_s2.wav"] = 0.8 * first
+        if mixtures == "among the references":
+            written[references / "mix_clean" / f"{mixture_id}.wav"] = first + second
+        elif mixtures == "elsewhere":
+            written[tmp_path / "mixtures" / f"{mixture_id}.wav"] = first + second
+    for path, samples in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, 8000, subtype="FLOAT")
+    elsewhere = tmp_path / "mixtures" if mixtures == "elsewhere" else None
+    pairing = pair_folders(references, estimates, mixtures=elsewhere, metrics=["si_sdr"])
+    score_plan(pairing.plan, tmp_path / "scores")
+
+    def report() -> Path:
+        """Write the report."""
+        return make_report(
+            [tmp_path / "scores"],
+            tmp_path / "page",
+            references=references,
+            mixtures=elsewhere,
+            estimates=[f"mine={estimates}"],
+        )
+
+    page = report()
+    played = [soundfile.read(page.parent / sound)[0] for sound in Page(page).sources("audio")]
+    assert len(played) == 3 * (4 if mixtures == "nowhere" else 5)
+    for samples in written.values():
+        assert any(np.allclose(samples, sound, atol=2**-15) for sound in played)
+    assert str(tmp_path) not in page.read_text()
+    soundfile.write(references / "s1" / "utt_1.wav", first, 8000, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"references.* is not the set that was scored"):
+        report()
+
+
 @pytest.mark.parametrize("given", ["{model}={folder}", "{folder}"])
 def test_estimates_elsewhere_are_named_or_found_by_their_record(
     make_set: MakeSet,
@@ -143,7 +189,7 @@ def test_folders_that_do_not_belong_together_are_refused(
     made = results(folder, model={}, another={})
     foreign = make_estimates(other, "foreign")
     refusals = [
-        ({"sets": [other]}, InputError, "give the set that was scored"),
+        ({"sets": [other]}, InputError, "is not the set that was scored"),
         (
             {"estimates": ["nobody=there"]},
             UsageError,
@@ -158,6 +204,10 @@ def test_folders_that_do_not_belong_together_are_refused(
     (foreign / "run.json").unlink()
     with pytest.raises(UsageError, match="says whose estimates it holds: give the name"):
         make_report([made], tmp_path / "page", estimates=[str(foreign)])
+    with pytest.raises(UsageError, match="--mixtures goes with --references"):
+        make_report([made], tmp_path / "page", mixtures=folder)
+    with pytest.raises(InputError, match="is not the set that was scored"):
+        make_report([made], tmp_path / "page", references=tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no scores"):
         make_report([tmp_path], tmp_path / "page")
     assert not (tmp_path / "page").exists()

@@ -94,7 +94,7 @@ def test_mixtures_among_the_references_are_found(tmp_path: Path) -> None:
     """As in LibriMix; they are no references."""
     references = write_references(tmp_path / "refs", "source/id", ("s1", "s2", "mix_clean"))
     estimates = write_estimates(tmp_path / "model", "source/id", SAME)
-    pairing = pair_folders(references, estimates, layout="source/id")
+    pairing = pair_folders(references, estimates)
     assert "references s1, s2 (source/id)" in pairing.summary
     assert pairing.summary.endswith("with mixtures")
 
