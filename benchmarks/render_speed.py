@@ -1,6 +1,9 @@
 """How fast sets are rendered: beside stock Scaper 1.6.5, and beside what its steps cost alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/render_speed.py [--sources STARTER/sources.csv]
+    TMPDIR=/dev/shm OMP_NUM_THREADS=1 python benchmarks/render_speed.py [--sources SOURCES.csv]
+
+Files in memory (TMPDIR) keep the state of the disk out: where many files were removed, as sox does
+all the time, ext4 takes up to a millisecond to find a place for a new one.
 
 The same scenes (two talkers over a noise) are rendered to the same number of files, taking turns
 in one run; every round has talkers of its own, noises come back as in a set. `cache` says whether
