@@ -195,6 +195,7 @@ def prepared(
             "sample_rate": rate,
             "channels": 1,
             "duration_s": samples.shape[1] / rate,
+            "frames": samples.shape[1],
             "sha256": sha256_file(path),
         }
         copies.append(row.model_copy(update=changes))
