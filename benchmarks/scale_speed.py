@@ -1,11 +1,12 @@
 """What a mixture costs in CPU time, bytes and files, and from that what a million of them cost.
 
-    OMP_NUM_THREADS=1 python benchmarks/scale_speed.py [--sources STARTER/sources.csv]
+    TMPDIR=/dev/shm OMP_NUM_THREADS=1 python benchmarks/scale_speed.py [--sources SOURCES.csv]
 
 Scenes of 10 s at 16 kHz: two talkers over a noise, four files each. Every command is a process of
 its own with one worker, run on a short and on a long set; the CPU time of a mixture, user and
 system, is what one more adds, so starting up is not in it. Of `--dask` the command alone is
-counted, which hands out the work and records it. docs/scale.md says what follows from the numbers.
+counted, which hands out the work and records it. Files are in memory (TMPDIR): a disk adds what it
+takes to make four files. docs/scale.md says what follows from the numbers.
 Writes benchmarks/results/scale_speed.csv.
 """
 
