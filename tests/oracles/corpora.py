@@ -229,14 +229,14 @@ class LibriSpeechMixSources:
 
 
 def librispeechmix_sources(root: Path, real_data: Path) -> LibriSpeechMixSources:
-    """Write a list of three public rows and FLAC files for them; the last row's are loud."""
+    """Write a list of three public rows and FLAC files; the second row's are so loud that it clips."""
     public = real_data / "metadata/librispeechmix/dev-clean-2mix.first500.jsonl"
     recordings = Recordings(real_data)
     lines = public.read_text().splitlines()[:3]
     for i, line in enumerate(lines):
         row = json.loads(line)
         for k, wav in enumerate(row["wavs"]):
-            samples = recordings.speech(50001 + 1000 * k, peak=0.99 if i == 2 else None)
-            _write((root / wav).with_suffix(".flac"), samples)
+            samples = recordings.speech(50001 + 1000 * k, peak=4.0 if i == 1 else None)
+            _write((root / wav).with_suffix(".flac"), samples)  # clips at full scale
     (root / "dev-clean-2mix.jsonl").write_text("\n".join(lines) + "\n")
     return LibriSpeechMixSources(root / "dev-clean-2mix.jsonl", root)

@@ -11,7 +11,8 @@ half a response early.
 Reverberant: channel 0 of the source and of 10 times its response are convolved in float64, cut to
 the longest source of the mixture, and written as int16. Then all files are brought to 10 s, and the
 mixture is written anew as the sum of the written sources wherever it differs from that by more than
-1e-5 + 1e-4 |x| in a sample, which the floor of libsndfile's int16 makes true almost always.
+1e-5 + 1e-4 |x| in a sample, which the floor of libsndfile's int16 brings about with two sources or
+more.
 Dry: the published files are Scaper's; they go through the same last step and nothing else.
 
 Known defects: as above; and where the sum exceeds full scale it clips, so those stems do not sum.

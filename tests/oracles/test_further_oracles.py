@@ -1,18 +1,27 @@
 """The reference generators of the smaller sets against values worked out by hand."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
 from tests.oracles.corpora import librispeechmix_sources
 from tests.oracles.dnr import dnr
+from tests.oracles.further_corpora import (
+    dnr_sources,
+    fuss_sources,
+    musdb_track,
+    vctk2mix_sources,
+)
 from tests.oracles.fuss import fuss_dry, fuss_reverberant
 from tests.oracles.librispeechmix import librispeechmix
 from tests.oracles.musdb import linear_mixture
+from tests.oracles.noise_speed import speed_copy
 from tests.oracles.vctk2mix import cut_vctk, vctk2mix
 
 
@@ -50,6 +59,7 @@ def test_librispeechmix_tree(tmp_path: Path, real_data: Path) -> None:
             for wav, delay in zip(row["wavs"], row["delays"], strict=True)
         ]
         assert soundfile.info(tmp_path / "out" / row["mixed_wav"]).frames == max(ends)
+    assert max(steps_of(tmp_path / "out" / rows[1]["mixed_wav"])) == 32767
 
 
 # VCTK-2mix
@@ -77,6 +87,17 @@ def test_vctk2mix_never_extends_a_noise(tmp_path: Path) -> None:
 def test_vctk2mix_cuts_the_noise_to_the_longest_talker(tmp_path: Path) -> None:
     found = _vctk_by_hand(tmp_path, [2] * 9)
     assert found == {"min": [211] * 4, "max": [211] * 4 + [201]}
+
+
+def test_vctk2mix_tree(tmp_path: Path, real_data: Path) -> None:
+    sources = vctk2mix_sources(tmp_path / "in", real_data)
+    vctk2mix(sources.metadata, sources.vctk, sources.wham_noise, tmp_path / "out")
+    folder = tmp_path / "out/VCTK2Mix/wav16k"
+    for mode, lengths in (("min", [20000, 20001, 19999]), ("max", [24001, 31000, 22001])):
+        tables = folder / mode / "metadata"
+        rows = pd.read_csv(tables / "mixture_VCTK_md_mix_both.csv")
+        assert list(rows["length"]) == lengths
+        assert [soundfile.info(path).frames for path in rows["noise_path"]] == lengths
 
 
 def test_cut_vctk_begins_with_the_frame_that_reaches_a_hundredth_of_the_power(
@@ -125,6 +146,18 @@ def test_dnr_by_hand(tmp_path: Path) -> None:
     assert np.count_nonzero(found["speech"]) == 22050
 
 
+def test_dnr_tree(tmp_path: Path, real_data: Path) -> None:
+    sources = dnr_sources(tmp_path / "in", real_data)
+    dnr(sources.annotations, sources.class_roots, tmp_path / "out")
+    folder = tmp_path / "out" / "1002"
+    assert (folder / "annots.csv").read_bytes() == sources.annotations.read_bytes()
+    mix, *stems = (
+        soundfile.read(folder / f"{name}.wav")[0] for name in ("mix", "music", "sfx", "speech")
+    )
+    assert np.allclose(np.sum(stems, axis=0), mix, rtol=0, atol=1e-7)
+    assert all(np.any(stem) for stem in stems)
+
+
 # FUSS
 
 
@@ -160,22 +193,19 @@ def test_fuss_by_hand(tmp_path: Path, align: str, start: int) -> None:
     )
 
 
-def test_fuss_mixtures_are_the_sums_of_their_files(tmp_path: Path, real_data: Path) -> None:
-    speech = sorted((real_data / "speech/librispeech-resemblyzer").rglob("*.flac"))[:3]
-    names = ["background0", "foreground0", "foreground1"]
-    for path, name in zip(speech, names, strict=True):
-        samples, rate = soundfile.read(path, frames=150001)
-        soundfile.write(tmp_path / f"{name}.wav", samples, rate)
-    rir = (real_data / "rir/speechbrain-rirs/rir1.wav").as_posix()
-    products = " + ".join(f"{name}.wav * {rir}" for name in names)
-    (tmp_path / "mix_info.txt").write_text(f"mix.wav = {products}\n")
-    fuss_reverberant(tmp_path / "mix_info.txt", tmp_path, Path("/"), tmp_path / "out")
-    mixture, *stems = (
-        np.array(steps_of(tmp_path / "out" / f"{name}.wav")) for name in ("mix", *names)
-    )
-    total = np.sum(stems, axis=0)
-    assert len(mixture) == 160000
-    assert np.array_equal(mixture, np.clip(total, -32768, 32767))
+def test_fuss_tree(tmp_path: Path, real_data: Path) -> None:
+    """Mixtures of one to four sources are the sums of their files, clipped, in both forms."""
+    sources = fuss_sources(tmp_path / "in", real_data)
+    fuss_reverberant(sources.mix_info, sources.ssdata, sources.rir_data, tmp_path / "reverb")
+    fuss_dry(sources.example_list, sources.ssdata, tmp_path / "dry")
+    for line in sources.example_list.read_text().splitlines():
+        for form in ("reverb", "dry"):
+            paths = [tmp_path / form / name for name in line.split("\t")]
+            mixture, *stems = (np.array(steps_of(path)) for path in paths)
+            assert len(mixture) == 160000
+            assert np.array_equal(mixture, np.clip(np.sum(stems, axis=0), -32768, 32767))
+    # The last dry mixture clips.
+    assert max(mixture) == 32767
 
 
 def test_fuss_dry_corrects_length_and_sum(tmp_path: Path) -> None:
@@ -201,12 +231,26 @@ def test_fuss_dry_keeps_a_mixture_that_is_the_sum(tmp_path: Path) -> None:
 def test_the_linear_mixture_of_a_song_whose_mixture_is_its_sum(
     tmp_path: Path, real_data: Path
 ) -> None:
-    song = real_data / "music/everything-is-free/lithium"
-    track = tmp_path / "track"
-    track.mkdir()
-    for name in ("vocals", "drums", "bass", "other"):
-        samples, rate = soundfile.read(song / f"{name}.flac", dtype="int16")
-        soundfile.write(track / f"{name}.wav", samples, rate)
+    track = musdb_track(tmp_path, real_data)
     linear_mixture(track, tmp_path / "out")
-    found, _ = soundfile.read(tmp_path / "out/track/linear_mixture.wav")
-    assert np.array_equal(found, soundfile.read(song / "mixture.flac")[0])
+    found, _ = soundfile.read(tmp_path / "out" / track.name / "linear_mixture.wav")
+    assert np.array_equal(found, soundfile.read(track / "mixture.wav")[0])
+
+
+# WHAM!'s training noises, faster and slower
+
+
+@pytest.mark.skipif(shutil.which("sox") is None, reason="needs the program sox")
+@pytest.mark.parametrize(("factor", "name"), [(0.8, "nsp08.wav"), (1.2, "nsp12.wav")])
+def test_a_faster_noise_is_shorter_and_higher(tmp_path: Path, factor: float, name: str) -> None:
+    """1000 Hz in the first channel; 3000 Hz in the second one, which is not used."""
+    time_s = np.arange(48000) / 16000
+    tones = [0.5 * np.sin(2 * np.pi * hz * time_s) for hz in (1000, 3000)]
+    soundfile.write(tmp_path / "n.wav", np.stack(tones, axis=1), 16000)
+    faster = speed_copy(tmp_path / "n.wav", factor)
+    samples, rate = soundfile.read(faster)
+    assert (faster.name, rate, samples.ndim) == (name, 16000, 1)
+    assert len(samples) == round(48000 / factor)
+    strongest_hz = np.argmax(np.abs(np.fft.rfft(samples))) * 16000 / len(samples)
+    assert strongest_hz == pytest.approx(1000 * factor, abs=1)
+    assert np.abs(samples[2000:-2000]).max() == pytest.approx(0.5, abs=0.01)
