@@ -229,7 +229,7 @@ class LibriSpeechMixSources:
 
 
 def librispeechmix_sources(root: Path, real_data: Path) -> LibriSpeechMixSources:
-    """Write a list of three public rows and FLAC files; the second row's are so loud that it clips."""
+    """Write a list of three public rows and FLAC files; the second mixture clips."""
     public = real_data / "metadata/librispeechmix/dev-clean-2mix.first500.jsonl"
     recordings = Recordings(real_data)
     lines = public.read_text().splitlines()[:3]

@@ -24,7 +24,7 @@ its first row has, so that one extended noise in the first row makes all of them
 A noise of 8001 samples or fewer cannot be extended: the official loop stops with an error or never.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ import soundfile
 from scipy.signal import resample_poly
 
 Signal = np.ndarray[Any, Any]
+NoiseReader = Callable[[Path, int], Signal]
+"""Takes a file and the length of the longest talker; returns the noise as float32 or float64."""
 
 _SOURCE_RATE = 16000
 _FADE = 8001
@@ -57,22 +59,48 @@ def librimix(
     """
     prefix, subset = metadata.stem.split("_", 1)
     talkers = int(prefix.removeprefix("libri").removesuffix("mix"))
-    split = subset.replace("-clean", "")
+    write_split(
+        metadata,
+        librispeech_root,
+        wham_root,
+        out_folder / f"Libri{talkers}Mix",
+        subset.replace("-clean", ""),
+        talkers=talkers,
+        read_noise=_read_noise,
+        rates=rates,
+        modes=modes,
+        types=types,
+    )
+
+
+def _read_noise(path: Path, longest: int) -> Signal:
+    """Return as much noise as the longest talker has samples."""
+    noise = first_channel(path, stop=longest)
+    return noise if len(noise) == longest else extended(noise, longest)
+
+
+def write_split(
+    metadata: Path,
+    speech_root: Path,
+    wham_root: Path,
+    set_folder: Path,
+    split: str,
+    *,
+    talkers: int,
+    read_noise: NoiseReader,
+    rates: Sequence[int],
+    modes: Sequence[str],
+    types: Sequence[str],
+) -> None:
+    """Write every mixture of a list in every variant, and the CSV files of the split."""
     rows = [row for _, row in pd.read_csv(metadata, engine="python").iterrows()]
-
-    def read_noise(path: Path, longest: int) -> Signal:
-        noise = first_channel(path, stop=longest)
-        return noise if len(noise) == longest else extended(noise, longest)
-
     for rate in rates:
         for mode in modes:
-            folder = out_folder / f"Libri{talkers}Mix" / f"wav{rate // 1000}k" / mode
+            folder = set_folder / f"wav{rate // 1000}k" / mode
             tables = Tables(talkers, types)
             for row in rows:
-                sources, noise = scaled_sources(
-                    row, talkers, librispeech_root, wham_root, read_noise
-                )
-                resampled = [resample_poly(s, rate, _SOURCE_RATE) for s in [*sources, noise]]
+                speech, noise = scaled_sources(row, talkers, speech_root, wham_root, read_noise)
+                resampled = [resample_poly(s, rate, _SOURCE_RATE) for s in [*speech, noise]]
                 stems = fitted(resampled, mode)
                 write_mixture(folder / split, row["mixture_ID"], stems, rate, tables)
             tables.write(folder / "metadata", split)
@@ -98,7 +126,7 @@ def extended(noise: Signal, length: int) -> Signal:
 
 
 def scaled_sources(
-    row: Any, talkers: int, speech_root: Path, wham_root: Path, read_noise: Any
+    row: Any, talkers: int, speech_root: Path, wham_root: Path, read_noise: NoiseReader
 ) -> tuple[list[Signal], Signal]:
     """Return the talkers and the noise of a row at 16 kHz, at their levels."""
     speech = [

@@ -11,7 +11,14 @@ import soundfile
 
 from tests.oracles.compare import differing_samples
 from tests.oracles.corpora import librimix_sources, wham_sources, wsj0_sources
-from tests.oracles.librimix import extended, first_channel, librimix, mixed, scaled_sources
+from tests.oracles.librimix import (
+    Tables,
+    extended,
+    first_channel,
+    librimix,
+    mixed,
+    scaled_sources,
+)
 from tests.oracles.wham import wham
 from tests.oracles.wsj0mix import mixture_name, wsj0mix
 
@@ -268,6 +275,25 @@ def test_a_float64_noise_is_rounded_once_into_the_float32_mixture() -> None:
     speech, noise = np.array([1.0], np.float32), np.array([2**-24 + 2**-50])
     assert mixed([speech, noise])[0] == np.float32(1 + 2**-23)  # not 1, as with a float32 noise
     assert mixed([speech, noise.astype(np.float32)])[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "long"), [(("f4", "f4"), False), (("f4", "f8"), False), (("f8", "f4"), True)]
+)
+def test_the_first_row_decides_how_many_digits_the_metrics_have(
+    tmp_path: Path, dtypes: tuple[str, str], long: bool
+) -> None:
+    """An extended noise is float64: in the first row, it makes the column float64."""
+    tables = Tables(1, ["mix_single"])
+    speech = np.array([0.1, -0.2], np.float32)
+    for dtype in dtypes:
+        noise = np.array([0.3, 0.1], np.float32).astype(dtype)
+        paths = {"s1": "s1.wav", "noise": "noise.wav"}
+        tables.add("mix_single", "x", "x.wav", paths, [speech, noise], mixed([speech, noise]))
+    tables.write(tmp_path, "dev")
+    rows = (tmp_path / "metrics_dev_mix_single.csv").read_text().splitlines()[1:]
+    assert [len(row.split(",")[2]) > 14 for row in rows] == [long, long]
+    assert len({row.split(",")[1] for row in rows}) == 1
 
 
 @pytest.mark.parametrize("talkers", [2, 3])

@@ -18,16 +18,12 @@ signal at its ends up to 0.9 and pads with zeros since 0.10; the list was made w
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import soundfile
 from scipy.signal import resample_poly
 
-from tests.oracles.librimix import Tables, first_channel, fitted, scaled_sources, write_mixture
-
-Signal = np.ndarray[Any, Any]
+from tests.oracles.librimix import first_channel, write_split
 
 
 def vctk2mix(
@@ -45,17 +41,18 @@ def vctk2mix(
     `metadata` is `VCTK2mix_VCTK_md.csv`; what follows `VCTK2mix_` in its name is the split's
     folder. `vctk_root` holds `wav16_cut/`, see `cut_vctk`.
     """
-    split = metadata.stem.replace("VCTK2mix_", "").replace("-clean", "")
-    rows = [row for _, row in pd.read_csv(metadata, engine="python").iterrows()]
-    for rate in rates:
-        for mode in modes:
-            folder = out_folder / "VCTK2Mix" / f"wav{rate // 1000}k" / mode
-            tables = Tables(2, types)
-            for row in rows:
-                speech, noise = scaled_sources(row, 2, vctk_root, wham_root, first_channel)
-                stems = fitted([resample_poly(s, rate, 16000) for s in [*speech, noise]], mode)
-                write_mixture(folder / split, row["mixture_ID"], stems, rate, tables)
-            tables.write(folder / "metadata", split)
+    write_split(
+        metadata,
+        vctk_root,
+        wham_root,
+        out_folder / "VCTK2Mix",
+        metadata.stem.replace("VCTK2mix_", "").replace("-clean", ""),
+        talkers=2,
+        read_noise=first_channel,
+        rates=rates,
+        modes=modes,
+        types=types,
+    )
 
 
 def cut_vctk(wav48: Path, wav16_cut: Path) -> None:
