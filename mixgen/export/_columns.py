@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mixgen.export.exporter import check_manifest
+from mixgen.export.exporter import RenderedMixture, check_manifest
 from mixgen.manifest.mixture import MIXTURE, Mixture, file_name
-from mixgen.sets.rendered import RenderedSet
+from mixgen.sets.rendered import FileRow, RenderedSet
 
 MIX, REFERENCE, NOISE, FAR_END, ENROLMENT = range(5)
 
@@ -44,6 +44,12 @@ def columns_of(mixture: Mixture) -> dict[Column, str]:
     return columns
 
 
+def rows_of(mixture: RenderedMixture) -> dict[str, FileRow]:
+    """Return the rows of the files of a mixture by the names of their columns."""
+    columns = columns_of(mixture.record)
+    return {column.name: mixture.files[name] for column, name in columns.items()}
+
+
 def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}{number}"
 
@@ -72,14 +78,15 @@ class SplitTable:
         return [column.name for column in sorted(self.columns)]
 
 
-def tables_of(rendered: RenderedSet) -> dict[str, SplitTable]:
-    """Return what the tables of a set need, by split.
+def tables_of(rendered: RenderedSet, split: str | None) -> dict[str, SplitTable]:
+    """Return what the tables of a set, or of one of its splits, need, by split.
 
     Raises:
         InputError: the set holds another manifest than the one that it was rendered from.
     """
     tables: dict[str, SplitTable] = {}
     for mixture in rendered.manifest_file:
-        tables.setdefault(mixture.split, SplitTable()).add(mixture)
+        if split in (None, mixture.split):
+            tables.setdefault(mixture.split, SplitTable()).add(mixture)
     check_manifest(rendered)
     return tables

@@ -18,7 +18,7 @@ import csv
 from mixgen.core.errors import InputError
 from mixgen.core.files import to_json
 from mixgen.core.progress import track
-from mixgen.export._columns import NOISE, REFERENCE, Column, SplitTable, columns_of, tables_of
+from mixgen.export._columns import NOISE, REFERENCE, Column, SplitTable, rows_of, tables_of
 from mixgen.export.exporter import (
     Export,
     Exporter,
@@ -39,13 +39,9 @@ def export_asteroid(export: Export) -> str:
     """
     rendered = export.rendered_set()
     root = export.audio_root()
-    tables, written = tables_of(rendered), 0
+    tables, written = tables_of(rendered, export.split), 0
     with new_folder(export, "asteroid") as folder, TextFiles(folder) as files:
-        lists = {
-            split: _SplitLists(files, split, table, root)
-            for split, table in tables.items()
-            if export.split in (None, split)
-        }
+        lists = {split: _SplitLists(files, split, table, root) for split, table in tables.items()}
         for mixture in track(rendered_mixtures(rendered, export.split), "exporting"):
             lists[mixture.record.split].add(mixture)
             written += 1
@@ -80,15 +76,14 @@ class _SplitLists:
                 f"Mixture {record.id} has {record.channels} channels, and Asteroid's datasets read "
                 "files of one: export it to lhotse, speechbrain or huggingface."
             )
-        rows = {column.name: mixture.files[name] for column, name in columns_of(record).items()}
-        rows[self._kind] = rows["mix"]
+        rows = rows_of(mixture)
+        mix = rows[self._kind] = rows["mix"]
         for name, stream in self._lists.items():
             row = rows.get(name)
             entry = None if row is None else [self._root + row.path, row.frames]
             stream.write(self._before + to_json(entry))
         self._before = ",\n"
         paths = [self._root + rows[name].path if name in rows else "" for name in self._in_table]
-        mix = rows["mix"]
         self._table.writerow([record.id, self._root + mix.path, *paths, mix.frames])
 
     def finish(self) -> None:

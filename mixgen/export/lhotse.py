@@ -73,6 +73,8 @@ def _cut(mixture: RenderedMixture, root: str) -> dict[str, Any]:
     for name, row in files.items():
         if name != MIXTURE:
             custom[name] = _recording(f"{record.id}-{name}", [row], root)
+        if row.frames != record.frames:
+            custom[f"{name}_unaligned"] = True  # so Lhotse reads all of it, whatever the cut is
     return {
         "id": record.id,
         "start": 0,

@@ -11,11 +11,10 @@ number and their duration is always 1.0; here these are the id and the duration 
 
 import csv
 import re
-from pathlib import PurePosixPath
 
 from mixgen.core.errors import InputError
 from mixgen.core.progress import track
-from mixgen.export._columns import columns_of, tables_of
+from mixgen.export._columns import rows_of, tables_of
 from mixgen.export.exporter import (
     Export,
     Exporter,
@@ -39,20 +38,17 @@ def export_speechbrain(export: Export) -> str:
     """
     rendered = export.rendered_set()
     root = export.audio_root(relative_to=_ROOT)
-    tables, written = tables_of(rendered), 0
+    names = {split: table.names for split, table in tables_of(rendered, export.split).items()}
+    written = 0
     with new_folder(export, "speechbrain") as folder, TextFiles(folder) as files:
-        writers = {
-            split: csv.writer(files[f"{split}.csv"], lineterminator="\n")
-            for split in tables
-            if export.split in (None, split)
-        }
-        for split, writer in writers.items():
-            writer.writerow(_header(tables[split].names))
+        tables = {split: csv.writer(files[f"{split}.csv"], lineterminator="\n") for split in names}
+        for split, table in tables.items():
+            table.writerow(_header(names[split]))
         for mixture in track(rendered_mixtures(rendered, export.split), "exporting"):
             split = mixture.record.split
-            writers[split].writerow(_row(mixture, tables[split].names, root))
+            tables[split].writerow(_row(mixture, names[split], root))
             written += 1
-    return f"{written} mixtures in {len(writers)} tables in {export.out}."
+    return f"{written} mixtures in {len(tables)} tables in {export.out}."
 
 
 def _header(names: list[str]) -> list[str]:
@@ -62,14 +58,11 @@ def _header(names: list[str]) -> list[str]:
 
 
 def _row(mixture: RenderedMixture, names: list[str], root: str) -> list[str]:
-    record = mixture.record
-    paths = {column.name: mixture.files[name].path for column, name in columns_of(record).items()}
-    cells = [record.id, repr(record.duration_s)]
+    rows = rows_of(mixture)
+    cells = [mixture.record.id, repr(mixture.record.duration_s)]
     for name in names:
-        if name in paths:
-            cells += [_path(root, paths[name]), PurePosixPath(paths[name]).suffix[1:], ""]
-        else:
-            cells += ["", "", ""]
+        path = rows[name].path if name in rows else ""
+        cells += [path and _path(root, path), path.rpartition(".")[2], ""]
     return cells
 
 
