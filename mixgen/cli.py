@@ -353,7 +353,7 @@ def export(
     split: Annotated[str | None, typer.Option("--split", help="Only this split.")] = None,
     paths: Annotated[
         PathStyle,
-        typer.Option("--paths", help="Of audio files; relative to the set where a format has it."),
+        typer.Option("--paths", help="Of audio files; relative is to SET, where a format can."),
     ] = "absolute",
     shard_mb: Annotated[
         int, typer.Option("--shard-mb", min=1, help="Largest size of a tar file of webdataset.")

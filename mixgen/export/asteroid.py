@@ -107,7 +107,7 @@ def _header(column: Column) -> str:
 
 EXPORTER = Exporter(
     name="asteroid",
-    summary="a folder with the lists (CSV, JSON) that Asteroid's LibriMix, WHAM and WSJ0 sets read",
+    summary="a folder of lists (CSV, JSON) for Asteroid's datasets LibriMix, WHAM and wsj0-mix",
     example="mixgen export sets/speech --to asteroid --out lists/speech",
     write=export_asteroid,
 )

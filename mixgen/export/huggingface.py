@@ -150,7 +150,7 @@ def _card(rendered: RenderedSet, splits: Iterable[str], names: list[str]) -> str
 
 EXPORTER = Exporter(
     name="huggingface",
-    summary="a folder with a table of Audio columns for each split, for Hugging Face's `datasets`",
+    summary="a folder of tables with Audio columns, for Hugging Face's `datasets`",
     example="mixgen export sets/speech --to huggingface --out datasets/speech",
     write=export_huggingface,
 )

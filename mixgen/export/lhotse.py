@@ -32,7 +32,7 @@ _TARGETS, _TARGET_NAMES = "target_recording", "target_names"
 
 
 def export_lhotse(export: Export) -> str:
-    """Write recordings, supervisions and cuts for each split.
+    """Write recordings, supervisions and cuts for each split; none of them is an empty file.
 
     Raises:
         InputError: there is no rendered set, it was not finished, it has no such split, a source
@@ -49,8 +49,8 @@ def export_lhotse(export: Export) -> str:
                 ("supervisions", cut["supervisions"]),
                 ("cuts", [cut]),
             ):
-                lines = "".join(f"{to_json(item)}\n" for item in items)
-                files[f"{kind}_{split}.jsonl.gz"].write(lines)
+                for item in items:
+                    files[f"{kind}_{split}.jsonl.gz"].write(f"{to_json(item)}\n")
             written += 1
         check_manifest(rendered)
     return f"{written} mixtures in {export.out}."
@@ -137,7 +137,7 @@ def _supervisions(record: Mixture) -> list[dict[str, Any]]:
 
 EXPORTER = Exporter(
     name="lhotse",
-    summary="a folder of Lhotse manifests: recordings, supervisions and cuts with their targets",
+    summary="a folder of recordings, supervisions and cuts with their references, for Lhotse",
     example="mixgen export sets/speech --to lhotse --out cuts/speech",
     write=export_lhotse,
     relative_paths=True,

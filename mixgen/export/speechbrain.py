@@ -78,7 +78,7 @@ def _path(root: str, path: str) -> str:
 
 EXPORTER = Exporter(
     name="speechbrain",
-    summary="a folder with a table (CSV) for each split, for SpeechBrain's separation recipes",
+    summary="a folder of tables (CSV) for SpeechBrain's recipes for separation",
     example="mixgen export sets/speech --to speechbrain --out tables/speech",
     write=export_speechbrain,
     relative_paths=True,

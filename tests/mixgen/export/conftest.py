@@ -28,6 +28,14 @@ KINDS: dict[str, dict[str, Any]] = {
         "sources": [TALKERS | {"count": ["choose", [0, 1, 3]], "distinct_labels": False}, NOISE],
         "splits": {"any": {"mixtures": 8, "sources": {}}},
     },
+    "splits": {
+        "sources": [TALKERS],
+        "splits": {
+            "none": {"mixtures": 2, "sources": {}, "counts": {"s": 0}},
+            "one": {"mixtures": 2, "sources": {}, "counts": {"s": 1}},
+            "two": {"mixtures": 2, "sources": {}},
+        },
+    },
     "enrolment": {"sources": [TALKERS | {"enrolment": {}}, NOISE]},
     "echo": {
         "sources": [TALKERS | {"count": 1}, FAR_END | {"echo": ECHO}],

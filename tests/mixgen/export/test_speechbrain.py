@@ -116,6 +116,17 @@ def test_speechbrain_reads_every_file_back(
     assert seen == set(mixtures)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_speechbrain_keeps_the_mixtures_with_a_third_reference(
+    export_kind: ExportKind, sets: dict[str, Path]
+) -> None:
+    data = _dataset(export_kind("counts", "speechbrain") / "any.csv", {})
+    mixtures = load_set(sets["counts"]).manifest.mixtures
+    kept = data.filtered_sorted(key_test={"s3_wav": bool}).data_ids
+    assert kept == [mixture.id for mixture in mixtures if len(mixture.targets) == 3]
+    assert 0 < len(kept) < len(mixtures)
+
+
 def _check_signals(dataio: Any, item: dict[str, Any], rendered: Any, mixture: Any) -> None:
     references = rendered.load_references(mixture.id)
     for number, reference in enumerate([rendered.load_mixture(mixture.id), *references]):
