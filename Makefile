@@ -11,7 +11,7 @@ help:
 	@echo "make check    format, lint and types"
 	@echo "make tables   tables in the docs and of \`baselines list\`, written from the registries"
 	@echo "make bench    this project beside others: agreement and speed"
-	@echo "make parity   networks and metrics beside other implementations, in an environment of its own"
+	@echo "make parity   networks, metrics and exports beside other software, in an environment of its own"
 	@echo "make setup    .venv and the programs espeak-ng and sox (the others do it when needed)"
 	@echo "make clean    removes what these commands made"
 
@@ -46,7 +46,7 @@ run/%: setup
 	$(python) $*
 
 parity: .venv-parity/ready
-	.venv-parity/bin/python -m pytest tests/baselines/parity tests/evalsuite/parity
+	.venv-parity/bin/python -m pytest tests/baselines/parity tests/evalsuite/parity tests/mixgen/export
 
 .venv-parity/ready: requirements.lock pyproject.toml .ci/environment .ci/parity-env
 	@.ci/parity-env .venv-parity

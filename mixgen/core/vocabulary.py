@@ -5,6 +5,7 @@ from typing import Literal
 Kind = Literal["speech", "music", "noise", "rir"]
 Role = Literal["target", "interferer", "noise", "background", "far_end"]
 FormatName = Literal["flac16", "flac24", "wav16", "wav24", "wav_float"]
+PathStyle = Literal["absolute", "relative"]
 
 Task = Literal[
     "speech_separation",

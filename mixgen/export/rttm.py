@@ -34,5 +34,8 @@ def _export(export: Export) -> str:
 
 
 EXPORTER = Exporter(
-    name="rttm", summary="one RTTM file with the active times of all talkers", write=_export
+    name="rttm",
+    summary="one RTTM file with the active times of all talkers",
+    example="mixgen export sets/speech --to rttm --out speech.rttm",
+    write=_export,
 )

@@ -37,8 +37,8 @@ from mixgen.core.files import (
 from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
-from mixgen.export.exporter import Export, Exporter
-from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedSet, RowsInOrder
+from mixgen.export.exporter import Export, Exporter, check_manifest, rendered_mixtures
+from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedSet
 
 SCHEMA = "webdataset/1"
 LIST_FILE = "shards.jsonl"
@@ -93,7 +93,8 @@ def export_webdataset(export: Export) -> str:
             or the folder holds another export.
         MachineError: the disk is full, the folder cannot be written, or a worker was killed.
     """
-    rendered, out = _open_set(export), export.out
+    rendered, out = export.rendered_set(), export.out
+    check_manifest(rendered)
     header = {
         "schema": SCHEMA,
         "set_sha256": sha256_file(rendered.folder / RENDERED_FILE),
@@ -101,9 +102,7 @@ def export_webdataset(export: Export) -> str:
         "shard_bytes": export.shard_bytes,
     }
     shards = _planned(rendered, export.split, export.shard_bytes)
-    first = next(shards, None)
-    if first is None:
-        raise InputError(f"{rendered.folder} has no mixture of the split {export.split!r}.")
+    first = next(shards)
     known = _begin(out, header)
     jobs = (_with_known(shard, out, known) for shard in itertools.chain([first], shards))
     written = track(_written(jobs, rendered.folder, export), "writing tar files")
@@ -115,39 +114,16 @@ def export_webdataset(export: Export) -> str:
     return f"{sum(row['mixtures'] for row in rows)} mixtures in {len(rows)} tar files in {out}."
 
 
-def _open_set(export: Export) -> RenderedSet:
-    if not export.source.is_dir():
-        raise InputError(
-            f"{export.source} is no rendered set, and webdataset holds audio: run `mixgen render` "
-            "and export the folder that it writes."
-        )
-    rendered = RenderedSet(export.source)
-    if not rendered.manifest_file.has_sha256(rendered.record.header.manifest_sha256):
-        raise InputError(
-            f"The manifest in {rendered.folder} is not the one that its files were rendered from: "
-            "run `mixgen render` again."
-        )
-    return rendered
-
-
 def _planned(rendered: RenderedSet, split: str | None, shard_bytes: int) -> Iterator[_Shard]:
     """Yield the tar files: those of a split hold its mixtures in order.
 
     Sizes are planned from the lengths of files, so no file has to be looked at.
     """
-    rows = RowsInOrder(rendered.record)
     under_way: dict[str, _Shard] = {}
     finished: dict[str, int] = {}
-    for mixture in rendered.manifest_file:
-        of_mixture = rows.of(mixture.id)
-        if split not in (None, mixture.split):
-            continue
-        if {row.name for row in of_mixture} != set(mixture.file_names):
-            raise InputError(
-                f"{RENDERED_FILE} of {rendered.folder} lacks files of mixture {mixture.id}: run "
-                "`mixgen render` to finish the set."
-            )
-        sample = _sample(mixture.as_dict(), of_mixture, rendered.format)
+    for rendered_mixture in rendered_mixtures(rendered, split):
+        mixture = rendered_mixture.record
+        sample = _sample(mixture.as_dict(), rendered_mixture.files.values(), rendered.format)
         shard = under_way.get(mixture.split)
         if shard is not None and shard.room + sample.room > shard_bytes:
             yield under_way.pop(mixture.split)
@@ -266,5 +242,6 @@ def _content(folder: Path, file: _File) -> bytes:
 EXPORTER = Exporter(
     name="webdataset",
     summary="a folder of tar files with the audio of a rendered set, for WebDataset",
+    example="mixgen export sets/speech --to webdataset --out shards/speech",
     write=export_webdataset,
 )
