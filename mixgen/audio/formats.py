@@ -101,6 +101,24 @@ def file_samples(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArr
     return (frames_first << 8).astype("<i4", copy=False)
 
 
+def rounded_steps(
+    samples: NDArray[np.floating], sample_format: SampleFormat, *, down: bool
+) -> NDArray[np.int32]:
+    """Round samples (any shape, full scale 1.0) to whole steps that an integer format can hold.
+
+    With `down`, as libsndfile does where it clips: to steps of 32 bits, and from these downwards.
+    Else to the nearest step, halves to the even one. Samples beyond full scale are cut off.
+    """
+    steps: NDArray[np.int32]
+    if down:
+        fine = np.rint(np.clip(samples, -1.0, 1.0) * 2.0**31).astype(np.int64)
+        steps = (np.minimum(fine, 2**31 - 1) >> (32 - sample_format.bits)).astype(np.int32)
+    else:
+        highest = 2 ** (sample_format.bits - 1)
+        steps = np.clip(np.rint(samples * float(highest)), -highest, highest - 1).astype(np.int32)
+    return steps
+
+
 def file_steps(samples: NDArray[Any], sample_format: SampleFormat) -> NDArray[np.int32]:
     """Return the whole steps (channels, time) of an array from `file_samples`."""
     if sample_format.subtype == "FLOAT":
