@@ -13,7 +13,7 @@ from mixgen.core.errors import InputError
 from mixgen.core.paths import inside
 from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.report.examples import Excerpt
-from mixgen.sets.rendered import RenderedSet, file_path
+from mixgen.sets.rendered import RenderedSet
 
 Key = tuple[Literal["mixture", "reference", "estimate"], str]
 """What a file is, and its name."""
@@ -52,7 +52,7 @@ class ExampleFiles:
         of_set: list[Key] = [("mixture", MIXTURE)]
         of_set += [("reference", row.reference or "") for row in self.example.rows]
         loaded = {
-            key: self._load(self.rendered.folder, self._in_set(key[1]), key[1], seconds)
+            key: self._load(self.rendered.root, self._in_set(key[1]), key[1], seconds)
             for key in of_set
         }
         if self.estimates is not None:
@@ -63,7 +63,7 @@ class ExampleFiles:
         return loaded
 
     def _in_set(self, name: str) -> str:
-        return file_path(self.mixture, name, self.rendered.format)
+        return self.rendered.file_path(self.mixture, name)
 
     def _load(self, root: Path, relative: str, name: str, seconds: float) -> Excerpt:
         rate = self.mixture.sample_rate

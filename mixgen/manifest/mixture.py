@@ -12,6 +12,7 @@ from mixgen.acoustics.echo_path import Echo
 from mixgen.acoustics.room import LONGEST_T60_S, Point
 from mixgen.audio.levels import LevelRule
 from mixgen.audio.sox import HIGHEST_SHIFT, LEAST_STRETCH, LOWEST_SHIFT, MOST_STRETCH
+from mixgen.core.errors import InputError
 from mixgen.core.paths import check_name
 from mixgen.core.records import ExactRecord, Record, RelativePath, as_value_error
 from mixgen.core.vocabulary import Kind, Role
@@ -303,6 +304,19 @@ class Mixture(ExactRecord):
         Keys that later versions add therefore change neither the line nor the manifest's hash.
         """
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def published_of(mixture: Mixture) -> Published:
+    """Return the place of a mixture in the tree of its published set.
+
+    Raises:
+        InputError: it is of none.
+    """
+    if mixture.published is None:
+        raise InputError(
+            f"Mixture {mixture.id} is of no published set: render it without --layout."
+        )
+    return mixture.published
 
 
 _FRAME_S = 0.02

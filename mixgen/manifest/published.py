@@ -71,16 +71,16 @@ class Arithmetic(ExactRecord):
 
     Attributes:
         numbers: format in which the samples of source files are read.
-        order: names of the sources as they are added up; their order in the record if it is empty.
         sum_of: what is added up: the `signals` of the sources before they are rounded, or the
             rounded `files`. Only with `files` do the stems on disk sum to the mixture.
+        order: names of the sources as they are added up; their order in the record if it is empty.
         rounding: to the integers of a file: to the nearest, halves to the even one, as MATLAB's
             wavwrite (`nearest`), or downwards, as libsndfile with clipping (`down`).
     """
 
     numbers: NumberFormat
+    sum_of: Literal["signals", "files"]
     order: list[str] = Field(default_factory=list)
-    sum_of: Literal["signals", "files"] = "signals"
     rounding: Literal["nearest", "down"] = "nearest"
 
 

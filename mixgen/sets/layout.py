@@ -4,10 +4,9 @@ import re
 
 from pydantic import field_validator
 
-from mixgen.core.errors import InputError
 from mixgen.core.paths import check_relative
 from mixgen.core.records import Record, as_value_error
-from mixgen.manifest.mixture import MIXTURE, Mixture
+from mixgen.manifest.mixture import MIXTURE, Mixture, published_of
 
 _KEYS = ("id", "file", "name", "folder", "type")
 _KEY = re.compile(r"\{(\w+)\}")
@@ -47,17 +46,10 @@ class Layout(Record):
             InputError: the layout is that of a published set, and the mixture of none.
         """
         words = {"id": mixture.id, "file": file}
-        published = mixture.published
-        if published is not None:
+        if self is not NATIVE:
+            published = published_of(mixture)
             words |= {"name": published.name, "folder": published.folder, "type": published.type}
-        template = self.mixture if file == MIXTURE else self.source
-        try:
-            return _KEY.sub(lambda key: words[key[1]], template)
-        except KeyError:
-            raise InputError(
-                f"Mixture {mixture.id} is of no published set, so it has no place in the tree "
-                f"{self.name!r}: render it with --layout native."
-            ) from None
+        return _KEY.sub(lambda key: words[key[1]], self.mixture if file == MIXTURE else self.source)
 
 
 NATIVE = Layout(name="native", mixture="{id}/{file}", source="{id}/{file}")

@@ -207,6 +207,16 @@ class RowsInOrder:
         return rows
 
 
+def all_rows(folder: Path) -> Iterator[FileRow]:
+    """Yield what is recorded of the files of all sets in a folder.
+
+    Raises:
+        InputError: the folder has no record of rendered files, or a line of one is not valid.
+    """
+    for records in sets_in(folder) or [folder]:
+        yield from open_rendered(records)
+
+
 def load_set(folder: str | Path) -> "RenderedSet":
     """Open a folder made by `mixgen render`.
 
