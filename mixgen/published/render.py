@@ -10,7 +10,7 @@ from mixgen.manifest.file import open_manifest
 from mixgen.published.published_set import published_sets
 from mixgen.render.set import Outcome, render_set
 from mixgen.sets.layout import NATIVE
-from mixgen.sets.rendered import RECORDS_FOLDER, RENDERED_FILE, RenderedSet, records_folder
+from mixgen.sets.rendered import RECORDS_FOLDER, RENDERED_FILE, RenderedSet
 
 
 def render_in_layout(
@@ -32,14 +32,12 @@ def render_in_layout(
     if layout == NATIVE.name:
         return render_set(manifest, out, **options)
     chosen = choose({NATIVE.name: None, **published_sets()}, layout, "layout")
-    opened = open_manifest(Path(manifest))
-    imported = opened.header.imported
+    imported = open_manifest(Path(manifest)).header.imported
     if chosen is None or imported is None or imported.published != chosen.name:
         own = imported.published if imported else NATIVE.name
         raise InputError(f"{manifest} has no layout {layout!r}: give --layout {own} or native.")
     outcome = render_set(manifest, out, layout=chosen.layout, **options)
-    records = records_folder(Path(out), opened.sha256)
-    if chosen.write_tables is not None and (records / RENDERED_FILE).exists():
+    if chosen.write_tables is not None and (outcome.records / RENDERED_FILE).exists():
         with file_lock(Path(out) / RECORDS_FOLDER / ".lock"):
-            chosen.write_tables(RenderedSet(records))
+            chosen.write_tables(RenderedSet(outcome.records))
     return outcome

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from mixgen.audio.cache import DecodedCache
 from mixgen.audio.encoded import EncodedFile
-from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_steps
+from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_samples
+from mixgen.audio.polyphase import resampled
 from mixgen.audio.read import peak
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots
@@ -68,8 +68,9 @@ class ExactRendering:
         ratios = {}
         for name, own in self.signals.items():
             if name != MIXTURE:
-                power, rest = np.mean(own**2), np.mean((mixture - own) ** 2)
-                ratio_db = 10 * np.log10(power / (rest + _LEAST_POWER) + _LEAST_POWER)
+                rest = mixture - own
+                power, others = np.mean(np.square(own)), np.mean(np.square(rest, out=rest))
+                ratio_db = 10 * np.log10(power / (others + _LEAST_POWER) + _LEAST_POWER)
                 ratios[name] = float(ratio_db)
         return ratios
 
@@ -209,7 +210,7 @@ def _done(step: Step, samples: Signal, rate: int, event: Event) -> tuple[Signal,
         case "convert":
             return samples.astype(value), rate
         case "resample_poly":
-            return resample_poly(samples, value, rate, axis=1), value
+            return resampled(samples, rate, value), value
         case _:  # "round_bits"
             return np.rint(samples * 2.0 ** (value - 1)) / 2.0 ** (value - 1), rate
 
@@ -253,11 +254,8 @@ def _as_file(
 ) -> EncodedFile:
     """Return the file of a signal (channels, frames) that the clip rule divides by a number."""
     scaled = signal if divisor == 1.0 else signal / divisor
-    if sample_format.subtype == "FLOAT":
-        samples = np.ascontiguousarray(scaled.T, "<f4")
-    else:
-        down = arithmetic_of(mixture).rounding == "down"
-        samples = file_samples(rounded_steps(scaled, sample_format, down=down), sample_format)
+    down = arithmetic_of(mixture).rounding == "down"
+    samples = rounded_samples(scaled, sample_format, down=down)
     return EncodedFile(samples, mixture.sample_rate, sample_format)
 
 

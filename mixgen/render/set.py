@@ -48,8 +48,12 @@ _SHARD = re.compile("([0-9]{1,9})/([0-9]{1,9})")
 
 @dataclass
 class Outcome:
-    """What rendering did: files written, files in place afterwards, and mixtures that failed."""
+    """What rendering did: files written, files in place afterwards, and mixtures that failed.
 
+    `records` is the folder of the manifest and of rendered.jsonl.
+    """
+
+    records: Path
     written: int = 0
     in_place: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -185,7 +189,7 @@ def _render_blocks(
     journal = RenderJournal(folder, manifest.sha256, sample_format)
     _open_set(manifest, size, folder, sample_format, journal.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
-    outcome = Outcome()
+    outcome = Outcome(folder)
     blocks = journal.blocks(size.mixtures, shard)
     if executor is None:
         work = functools.partial(render_block, site=site)
