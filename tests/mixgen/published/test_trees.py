@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mixgen.render.block
+import mixgen.render.exact
+from baselines.training.mixing import allows_dynamic_mixing
 from mixgen.core.errors import InputError, UsageError
 from mixgen.dataset import ManifestDataset, RenderedDataset
 from mixgen.manifest.file import read_manifest
@@ -101,7 +102,7 @@ def test_verify_finds_what_is_wrong_anywhere_in_a_tree_and_render_repairs_it(
     assert verify_set(out, deep=True) == []
 
 
-def test_corpora_beside_a_tree_are_not_searched(manifest: Path, tree: Path, tmp_path: Path) -> None:
+def test_corpora_beside_a_tree_are_not_searched(tree: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(tree, out)
     shutil.copytree(out / "Libri2Mix/wav8k", out / "LibriSpeech/wav8k")
@@ -215,6 +216,18 @@ def test_a_link_out_of_the_tree_is_not_followed(manifest: Path, tmp_path: Path) 
     assert len(outcome.failures) == 3 * 3
     assert "leads out of" in outcome.failures[0][1]
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_scaper_cannot_render_the_records(
+    manifest: Path, tmp_path: Path, mixgen: RunMixgen
+) -> None:
+    answer = mixgen("export", manifest, "--to", "jams", "--out", tmp_path / "jams")
+    assert answer.exit_code == 3
+    assert "is computed as the script of a published set does" in answer.err
+
+
+def test_records_are_not_mixed_anew(manifest: Path) -> None:
+    assert not allows_dynamic_mixing(read_manifest(manifest).mixtures[:1])
 
 
 def test_importing_again_gives_the_same_manifest(
