@@ -168,7 +168,7 @@ def test_rows_of_other_mixtures_stay_in_a_table(librimix: StandIn, tmp_path: Pat
     table = tmp_path / "out/Libri2Mix/wav8k/min/metadata/mixture_test_mix_both.csv"
     names = [line.partition(",")[0] for line in table.read_text().splitlines()[1:]]
     assert sorted(names) == sorted(row["mixture_ID"] for row in librimix.rows())
-    assert names[-1] == librimix.rows()[0]["mixture_ID"]
+    assert names[0] == librimix.rows()[0]["mixture_ID"]
     assert verify_set(tmp_path / "out") == []
 
 
