@@ -8,14 +8,17 @@ from typing import Annotated, Literal
 import typer
 
 from mixgen.core.console import new_app, report_failures, run
-from mixgen.core.errors import InputError, UsageError
+from mixgen.core.errors import UsageError
 from mixgen.core.options import AsJson, Cache, Dask, Out, RootWords, Workers
 from mixgen.core.registry import names_in
 from mixgen.core.vocabulary import FormatName, Kind, PathStyle
+from mixgen.published.commands import import_commands
+from mixgen.published.options import Measure, Tree
 
 app = new_app(
     "mixgen", "Build reproducible mixture sets: index, draw, render, verify, report, export."
 )
+app.add_typer(import_commands(), name="import")
 
 _EXPORTERS = [name for name in names_in("mixgen.export") if name != "exporter"]
 
@@ -229,6 +232,8 @@ def render(
         str, typer.Option("--shard", help="i/N: this run's share of the blocks.")
     ] = "1/1",
     cache: Cache = None,
+    layout: Tree = "native",
+    measure: Measure = False,
     dask: Dask = None,
 ) -> None:
     """Render a manifest to audio; run again, it repairs what is missing or altered.
@@ -238,19 +243,22 @@ def render(
     from mixgen.core.cluster import optional_cluster
     from mixgen.core.workers import default_workers
     from mixgen.corpora.roots import parse_roots
-    from mixgen.render.set import parse_shard, render_set
+    from mixgen.published.render import render_in_layout
+    from mixgen.render.set import parse_shard
 
     share = parse_shard(shard)
     with optional_cluster(dask) as executor:
-        outcome = render_set(
+        outcome = render_in_layout(
             manifest,
             out,
+            layout,
             roots=parse_roots(root or ()),
             sample_format=sample_format,
             workers=workers or default_workers(),
             shard=share,
             cache=cache,
             executor=executor,
+            measures=measure,
         )
     typer.echo(f"{outcome.written} files written, {outcome.in_place} in place, in {out}.")
     report_failures("failed", outcome.failures, others=outcome.in_place > 0)
@@ -283,34 +291,28 @@ def verify(
     from mixgen.core.cluster import optional_cluster
     from mixgen.core.workers import default_workers
     from mixgen.corpora.roots import parse_roots
-    from mixgen.sets.rendered import open_rendered
-    from mixgen.verify.problem import verdict
+    from mixgen.sets.rendered import all_rows
+    from mixgen.verify.problem import conclusion
     from mixgen.verify.set import off_target, parse_tolerances, verify_set
 
     allowed, roots = parse_tolerances(tolerance or ()), parse_roots(root or ())
-    workers = workers or default_workers()
     with optional_cluster(dask) as executor:
         problems = verify_set(
-            rendered_set, deep=deep, roots=roots, workers=workers, executor=executor
+            rendered_set,
+            deep=deep,
+            roots=roots,
+            workers=workers or default_workers(),
+            executor=executor,
         )
-    off = list(off_target(open_rendered(rendered_set), allowed))
+    off = list(off_target(all_rows(rendered_set), allowed))
     if as_json:
         typer.echo(json.dumps([problem.as_dict() for problem in (*problems, *off)]))
     else:
         for problem in (*problems, *off):
             typer.echo(f"{problem.kind:<12} {problem.path}  ({problem.detail})")
-    if any(problem.kind != "unchecked" for problem in problems):
-        raise InputError(verdict(rendered_set, problems))
-    if off:
-        raise InputError(
-            f"{len(off)} value(s) in {rendered_set} are further from the requested than the "
-            "tolerance."
-        )
-    if not as_json and problems:
-        typer.echo(f"{rendered_set} is as recorded, except for what could not be checked.")
-    elif not as_json:
-        files = "has every file as it was written; --deep checks what is recorded of them"
-        typer.echo(f"{rendered_set} {'is whole' if deep else files}.")
+    sentence = conclusion(rendered_set, problems, off, deep=deep)
+    if not as_json:
+        typer.echo(sentence)
 
 
 @app.command()

@@ -207,11 +207,13 @@ def allows_dynamic_mixing(mixtures: Sequence[Mixture]) -> bool:
     """Return whether new excerpts would give mixtures of the records' kind.
 
     All records must have the same sources, each one unaltered excerpt of one file, without room,
-    echo or degradation.
+    echo or degradation; and levels, which records of published sets do not have.
     """
     expected = [source.name for source in mixtures[0].sources]
     return all(
-        [source.name for source in mixture.sources] == expected and not mixture.degradations
+        [source.name for source in mixture.sources] == expected
+        and not mixture.degradations
+        and mixture.arithmetic is None
         for mixture in mixtures
     ) and all(
         source.room is None
@@ -228,8 +230,8 @@ def _require_dynamic_mixing(mixtures: Sequence[Mixture]) -> None:
     if not allows_dynamic_mixing(mixtures):
         raise InputError(
             "These records do not allow dynamic mixing, because their sources differ from record "
-            "to record, have several events, or have a room, an echo or a degradation: use "
-            "RecordExamples."
+            "to record, have several events, or have a room, an echo or a degradation, or because "
+            "they are of a published set: use RecordExamples."
         )
 
 

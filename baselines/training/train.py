@@ -147,7 +147,7 @@ def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> Ex
     if not allows_dynamic_mixing(mixtures):
         print_status(
             "Dynamic mixing is off: the records differ in their sources, or have several events, "
-            "rooms, echo or degradations. Each is rendered as recorded."
+            "rooms, echo or degradations, or are of a published set. Each is rendered as recorded."
         )
         return RecordExamples(
             manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed

@@ -14,7 +14,7 @@ from evalsuite.scoring.trees import LAYOUTS, read_tree
 from mixgen.audio.read import AudioInfo, audio_info
 from mixgen.core.errors import InputError
 from mixgen.manifest.mixture import MIXTURE
-from mixgen.sets.rendered import RenderedSet, file_path
+from mixgen.sets.rendered import RenderedSet
 
 Key = tuple[Literal["mixture", "reference", "estimate"], str]
 """What a file is, and its name."""
@@ -72,8 +72,7 @@ class PlayedRenderedSet(PlayedSet):
             return None
         keys: list[Key] = [("mixture", MIXTURE), *(("reference", name) for name in references)]
         files = {
-            key: (self._rendered.folder, file_path(mixture, key[1], self._rendered.format))
-            for key in keys
+            key: (self._rendered.root, self._rendered.file_path(mixture, key[1])) for key in keys
         }
         return SetFiles(files, AudioInfo(mixture.frames, mixture.sample_rate, mixture.channels))
 

@@ -50,9 +50,9 @@ def check_files(rendered: RenderedSet, mixtures: Sequence[Mixture], rows: FileRo
 
     def check(row: FileRow) -> None:
         """Raise an error unless the file of a row is whole."""
-        if not is_whole(row, rendered.folder) and not _has_samples(row, rendered):
+        if not is_whole(row, rendered.root) and not _has_samples(row, rendered):
             raise InputError(
-                f"{rendered.folder / row.path} does not hold the samples that were rendered: "
+                f"{rendered.root / row.path} does not hold the samples that were rendered: "
                 f"`mixgen verify {rendered.folder}` lists what changed, and `mixgen render` "
                 "repairs it."
             )
@@ -94,7 +94,7 @@ def labels_of(mixture: Mixture) -> dict[str, str]:
 def _has_samples(row: FileRow, rendered: RenderedSet) -> bool:
     """Return whether a file with other bytes, such as other tags, has the recorded samples."""
     try:
-        samples = read_file_samples(rendered.folder / row.path, rendered.format)
+        samples = read_file_samples(rendered.root / row.path, rendered.format)
     except (OSError, RuntimeError):
         return False
     return samples_sha256(samples) == row.sha256

@@ -101,6 +101,33 @@ def file_samples(steps: NDArray[np.int32], sample_format: SampleFormat) -> NDArr
     return (frames_first << 8).astype("<i4", copy=False)
 
 
+def rounded_samples(
+    samples: NDArray[np.floating], sample_format: SampleFormat, *, down: bool
+) -> NDArray[Any]:
+    """Round (channels, time) samples, full scale 1.0, to those of a file, shape (time, channels).
+
+    With `down`, as libsndfile does where it clips: to steps of 32 bits, and from these downwards.
+    Else to the nearest step, halves to the even one. Samples beyond full scale are cut off. Files
+    of 32-bit floats hold every float as it is.
+    """
+    frames_first = np.ascontiguousarray(samples.T)
+    if sample_format.subtype == "FLOAT":
+        return frames_first.astype("<f4", copy=False)
+    compiled = kernels()
+    if compiled is not None and sample_format.bits == 16:
+        whole = np.empty(frames_first.shape, "<i2")
+        rounding = compiled.round_down_to_16_bits if down else compiled.round_to_16_bits
+        rounding(frames_first.reshape(-1), whole.reshape(-1))
+        return whole
+    if down:
+        fine = np.rint(np.clip(frames_first, -1.0, 1.0) * 2.0**31).astype(np.int64)
+        steps = np.minimum(fine, 2**31 - 1) >> (32 - sample_format.bits)
+    else:
+        highest = 2 ** (sample_format.bits - 1)
+        steps = np.clip(np.rint(frames_first * float(highest)), -highest, highest - 1)
+    return file_samples(steps.astype(np.int32).T, sample_format)
+
+
 def file_steps(samples: NDArray[Any], sample_format: SampleFormat) -> NDArray[np.int32]:
     """Return the whole steps (channels, time) of an array from `file_samples`."""
     if sample_format.subtype == "FLOAT":

@@ -173,3 +173,48 @@ def pack_upper_bytes(words: NDArray[np.uint32], packed: NDArray[np.uint32]) -> N
         packed[3 * group] = (a >> np.uint32(8)) | (b >> np.uint32(8) << np.uint32(24))
         packed[3 * group + 1] = (b >> np.uint32(16)) | (c >> np.uint32(8) << np.uint32(16))
         packed[3 * group + 2] = (c >> np.uint32(24)) | (d >> np.uint32(8) << np.uint32(8))
+
+
+@_compiled("void(float32[::1], int16[::1])", "void(float64[::1], int16[::1])")
+def round_down_to_16_bits(samples: NDArray[np.floating], steps: NDArray[np.int16]) -> None:
+    """Round samples (values,) as `mixgen.audio.formats.rounded_steps` does with `down`."""
+    for index in range(len(samples)):
+        fine = np.rint(np.float64(min(max(samples[index], -1.0), 1.0)) * 2.0**31)
+        steps[index] = np.int16(np.int64(min(fine, 2.0**31 - 1.0)) >> 16)
+
+
+@_compiled("void(float32[::1], int16[::1])", "void(float64[::1], int16[::1])")
+def round_to_16_bits(samples: NDArray[np.floating], steps: NDArray[np.int16]) -> None:
+    """Round samples (values,) as `mixgen.audio.formats.rounded_steps` does without `down`."""
+    for index in range(len(samples)):
+        step = np.rint(np.float64(samples[index]) * 2.0**15)
+        steps[index] = np.int16(min(max(step, -(2.0**15)), 2.0**15 - 1.0))
+
+
+_OUTPUTS = 1024  # that stay in the nearest cache while all taps are added to them
+
+
+@_compiled(
+    "void(float32[:, ::1], float32[::1], float32[::1])",
+    "void(float64[:, ::1], float64[::1], float64[::1])",
+)
+def decimate(
+    phases: NDArray[np.floating], taps: NDArray[np.floating], outputs: NDArray[np.floating]
+) -> None:
+    """Filter a signal and keep one output in `len(phases)`; see `mixgen.audio.polyphase`.
+
+    Every output is the sum of the products with all taps in their order, as in a simple loop.
+
+    Args:
+        phases: every n-th sample of the signal from the first on, from the second on, and so on.
+        taps: of the filter, in the order of the samples that they are multiplied with.
+        outputs: shape (time,), all 0; filled in.
+    """
+    for start in range(0, len(outputs), _OUTPUTS):
+        some = outputs[start : start + _OUTPUTS]
+        for index in range(len(taps)):
+            tap = taps[index]
+            first = start + index // len(phases)
+            samples = phases[index % len(phases), first : first + len(some)]
+            for place in range(len(some)):
+                some[place] += samples[place] * tap

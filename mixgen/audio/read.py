@@ -167,9 +167,11 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
         )
     try:
         begin = _decoding_start(file, start)
-        file.seek(begin)
+        if begin > 0 or not _holds_integers(file):  # libFLAC decodes a block for every seek
+            file.seek(begin)
         # In one call: libmpg123 rounds differently when it is interrupted.
-        samples = file.read(stop - begin, dtype="float64", always_2d=True)  # (time, channels)
+        dtype = "int16" if file.subtype == "PCM_16" else "float64"
+        samples = file.read(stop - begin, dtype=dtype, always_2d=True)  # (time, channels)
         samples = samples[start - begin :]
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
@@ -177,7 +179,10 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
         raise InputError(f"{path} is cut short: it holds {len(samples)} of {stop - start} samples.")
     if not _holds_integers(file) and samples.size and not math.isfinite(peak(samples)):
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
-    return np.ascontiguousarray(samples.T)
+    channels_first = np.ascontiguousarray(samples.T)
+    if samples.dtype == np.int16:  # numpy is faster than libsndfile at this
+        return np.asarray(channels_first * 2.0**-15, dtype=np.float64)
+    return channels_first
 
 
 def _decoding_start(file: soundfile.SoundFile, start: int) -> int:

@@ -23,8 +23,10 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it replaces `path` on success and is removed otherwise.
+def atomic_path(path: Path, *, flush: bool = True, scratch: Path | None = None) -> Iterator[Path]:
+    """Yield a temporary path; it replaces `path` on success and is removed otherwise.
+
+    It is beside `path`, or in the folder `scratch` of the same file system.
 
     With `flush` the content is on the disk before the rename, so even a power cut leaves the old
     file or the new one. Files whose hash is recorded need no flush: the hash reveals a torn one.
@@ -35,7 +37,7 @@ def atomic_path(path: Path, *, flush: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     # A random part, because other machines may write to the same folder.
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.{path.name}")
+    temporary = (scratch or path.parent) / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}.{path.name}"
     try:
         with machine_errors(path):
             if not path.parent.is_dir():
@@ -103,9 +105,11 @@ def _obstacle(error: OSError) -> str:
     return f"{reason}. Choose a folder that you may write to"
 
 
-def write_bytes(path: Path, content: bytes, *, flush: bool = True) -> None:
-    """Write `content` to `path` atomically; `flush` as in `atomic_path`."""
-    with atomic_path(path, flush=flush) as temporary, machine_errors(path):
+def write_bytes(
+    path: Path, content: bytes, *, flush: bool = True, scratch: Path | None = None
+) -> None:
+    """Write `content` to `path` atomically; `flush` and `scratch` as in `atomic_path`."""
+    with atomic_path(path, flush=flush, scratch=scratch) as temporary, machine_errors(path):
         temporary.write_bytes(content)
 
 

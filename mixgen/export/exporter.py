@@ -96,7 +96,8 @@ class Export:
         Raises:
             InputError: the set is in a folder whose name is not UTF-8, which no text file can hold.
         """
-        root = f"{os.path.abspath(self.source)}/" if self.paths == "absolute" else relative_to
+        whole = self.paths == "absolute"
+        root = f"{os.path.abspath(self.rendered_set().root)}/" if whole else relative_to
         try:
             root.encode()
         except UnicodeEncodeError:

@@ -105,7 +105,7 @@ def export_webdataset(export: Export) -> str:
     first = next(shards)
     known = _begin(out, header)
     jobs = (_with_known(shard, out, known) for shard in itertools.chain([first], shards))
-    written = track(_written(jobs, rendered.folder, export), "writing tar files")
+    written = track(_written(jobs, rendered, export), "writing tar files")
     rows = sorted((row for _, row in written), key=lambda row: row["path"])
     write_jsonl(out / LIST_FILE, [header, *rows])
     shutil.rmtree(out / _JOURNAL_FOLDER, ignore_errors=True)
@@ -181,13 +181,13 @@ def _row_path(out: Path, shard: _Shard) -> Path:
 
 
 def _written(
-    shards: Iterator[_Shard], folder: Path, export: Export
+    shards: Iterator[_Shard], rendered: RenderedSet, export: Export
 ) -> Iterator[tuple[_Shard, dict[str, Any]]]:
     if export.executor is None:
-        work = functools.partial(_write_shard, folder, export.out)
+        work = functools.partial(_write_shard, rendered.root, export.out)
         return bounded_map(work, shards, workers=export.workers)
-    seen = [folder.absolute() / RENDERED_FILE, export.out.absolute()]
-    work = functools.partial(_write_shard, folder.absolute(), export.out.absolute())
+    seen = [rendered.folder.absolute() / RENDERED_FILE, export.out.absolute()]
+    work = functools.partial(_write_shard, rendered.root.absolute(), export.out.absolute())
     return cluster_map(work, shards, export.executor, folders=seen)
 
 

@@ -34,11 +34,25 @@ class RecipeChanges(Record):
     sources: dict[str, list[str]] = Field(default_factory=dict)
 
 
+class Import(Record):
+    """The published set that a manifest was imported from.
+
+    `published` is its name, `lists` has the hashes of its metadata files by their names, and
+    `script` says which version of which script the samples are those of.
+    """
+
+    published: str
+    lists: dict[str, str]
+    script: str
+
+
 class Header(Record):
     """The first line of a manifest: where the records come from.
 
     `mixtures` is how many records follow, which manifests from before this key do not say.
-    `layouts` has the layout that each corpus was indexed with, where that is known.
+    `layouts` has the layout that each corpus was indexed with, where that is known. A manifest that
+    was imported and not drawn has `imported`; `recipe_sha256` is then the hash of that and of what
+    was chosen of the set.
     """
 
     schema_: str = Field(alias="schema", default=SCHEMA)
@@ -52,6 +66,7 @@ class Header(Record):
     created_by: dict[str, str]
     changes: RecipeChanges = RecipeChanges()
     layouts: dict[str, str] = Field(default_factory=dict)
+    imported: Import | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON-able data without what equals its default, under this schema."""

@@ -12,10 +12,12 @@ from mixgen.acoustics.echo_path import Echo
 from mixgen.acoustics.room import LONGEST_T60_S, Point
 from mixgen.audio.levels import LevelRule
 from mixgen.audio.sox import HIGHEST_SHIFT, LEAST_STRETCH, LOWEST_SHIFT, MOST_STRETCH
+from mixgen.core.errors import InputError
 from mixgen.core.paths import check_name
 from mixgen.core.records import ExactRecord, Record, RelativePath, as_value_error
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.degradations import Degradation
+from mixgen.manifest.published import Arithmetic, Published, Step
 
 MIXTURE = "mixture"
 UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
@@ -50,7 +52,8 @@ SourceName = Annotated[str, AfterValidator(_check_source_name)]
 class Event(ExactRecord):
     """One excerpt of one file, placed in a mixture; times in seconds, as in Scaper's EventSpec.
 
-    `text` is the transcript of the whole file, where the corpus has one.
+    `text` is the transcript of the whole file, where the corpus has one. `steps` are what a
+    published set does to the excerpt, in this order; `snr` is then the change of its level by them.
     """
 
     corpus: str
@@ -64,6 +67,7 @@ class Event(ExactRecord):
     time_stretch: float | None = Field(default=None, ge=LEAST_STRETCH, le=MOST_STRETCH)
     licence: str = ""
     text: str = ""
+    steps: list[Step] = Field(default_factory=list)
 
     @property
     def sounding_s(self) -> float:
@@ -191,13 +195,23 @@ class Level(ExactRecord):
 
 
 class Clip(Record):
-    """The joint clip rule: all files share one gain that keeps every peak at or below `peak`."""
+    """What keeps peaks in range.
 
+    - `joint`: all files share one gain that keeps every peak at or below `peak`.
+    - `headroom`: all files are divided by max(1, highest peak) / `peak`, also where none is loud.
+    - `none`: nothing does; samples beyond full scale are cut off.
+    """
+
+    rule: Literal["joint", "headroom", "none"] = "joint"
     peak: float = Field(default=0.9, ge=0.01, lt=1)
 
 
 class Mixture(ExactRecord):
-    """All that is needed to render one mixture from its source files."""
+    """All that is needed to render one mixture from its source files.
+
+    With `arithmetic` it is computed as the scripts of a published set do. Where the mixture of such
+    a set is no sum, `recorded` is what it is read from.
+    """
 
     id: str
     split: str
@@ -212,6 +226,9 @@ class Mixture(ExactRecord):
     degradations: list[Degradation] = Field(default_factory=list)
     clip: Clip = Clip()
     targets: list[str]
+    arithmetic: Arithmetic | None = None
+    recorded: Event | None = None
+    published: Published | None = None
 
     @field_validator("id")
     @classmethod
@@ -231,10 +248,31 @@ class Mixture(ExactRecord):
             raise ValueError("the simulated room has fewer microphones than the mixture channels")
         return self
 
+    @model_validator(mode="after")
+    def _arithmetic_has_all_it_needs(self) -> "Mixture":
+        if self.arithmetic is None:
+            steps = any(event.steps for source in self.sources for event in source.events)
+            if steps or self.recorded or self.clip.rule != "joint":
+                raise ValueError("`steps`, `recorded` and other clip rules need `arithmetic`")
+            return self
+        if self.clip.rule == "joint":
+            raise ValueError("`arithmetic` needs the clip rule `headroom` or `none`")
+        if self.room or self.degradations or any(s.echo or s.enrolment for s in self.sources):
+            raise ValueError("`arithmetic` has no room, echo, enrolment or degradations")
+        names = sorted(source.name for source in self.sources)
+        if self.arithmetic.order and sorted(self.arithmetic.order) != names:
+            raise ValueError("the `order` of `arithmetic` has to name every source once")
+        return self
+
     @property
     def duration_s(self) -> float:
         """Length of the mixture in seconds."""
         return self.frames / self.sample_rate
+
+    @property
+    def common_name(self) -> str:
+        """What all variants of a mixture share: the official name of a published one, or the id."""
+        return self.published.name if self.published else self.id
 
     @property
     def source_files(self) -> list[SourceFile]:
@@ -266,6 +304,19 @@ class Mixture(ExactRecord):
         Keys that later versions add therefore change neither the line nor the manifest's hash.
         """
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def published_of(mixture: Mixture) -> Published:
+    """Return the place of a mixture in the tree of its published set.
+
+    Raises:
+        InputError: it is of none.
+    """
+    if mixture.published is None:
+        raise InputError(
+            f"Mixture {mixture.id} is of no published set: render it without --layout."
+        )
+    return mixture.published
 
 
 _FRAME_S = 0.02

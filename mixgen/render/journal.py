@@ -14,7 +14,7 @@ from mixgen.core.records import parse_record
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedHeader, RowsInOrder, open_rendered
 
-BLOCK = 8  # mixtures that each worker of an interrupted run loses at most
+BLOCK = 8  # mixtures (with all variants) that each worker of an interrupted run loses at most
 JOURNAL_FOLDER = ".rendering"
 
 _DIGITS = 16  # of a manifest's hash, in the name of its folder
@@ -30,7 +30,7 @@ class Block:
 
 
 def block_count(mixtures: int) -> int:
-    """Return into how many blocks a number of mixtures is divided."""
+    """Return into how many blocks a number of mixtures is divided; variants of one count once."""
     return math.ceil(mixtures / BLOCK)
 
 
@@ -98,6 +98,9 @@ class RenderJournal:
 
 
 def _in_blocks(mixtures: Iterable[Mixture]) -> Iterator[list[Mixture]]:
-    left = iter(mixtures)
-    while block := list(itertools.islice(left, BLOCK)):
+    """Yield blocks, which have all variants of a mixture that follow each other."""
+    groups = (
+        list(group) for _, group in itertools.groupby(mixtures, lambda mixture: mixture.common_name)
+    )
+    while block := list(itertools.chain.from_iterable(itertools.islice(groups, BLOCK))):
         yield block

@@ -19,7 +19,8 @@ from mixgen.manifest.mixture import (
     overlap_of,
     planned_overlap,
 )
-from mixgen.render.mixture import Rendering, level_channels
+from mixgen.render.mixture import level_channels
+from mixgen.render.rendering import Rendering
 from mixgen.render.room import SourceInRoom
 
 Values = dict[str, float | None]
@@ -104,6 +105,8 @@ class _SourceMeter:
         return requested, measured
 
     def _requested_level(self) -> Values:
+        if self._mixture.arithmetic:
+            return {}
         if not self._source.events:
             return {"level_db": None, "snr_db": None}
         snr_db = fmean(event.snr for event in self._source.events)
@@ -112,10 +115,13 @@ class _SourceMeter:
 
     def _measured_level(self, signal: Samples, tail: int) -> Values:
         if not self._source.events or not signal.any():
-            return {"level_db": None, "snr_db": None}
+            known = ("level_db",) if self._mixture.arithmetic else ("level_db", "snr_db")
+            return dict.fromkeys(known)
         echo = self._source.echo
         delay = echo.delay(self._mixture.sample_rate) if echo else 0
         level_db = self._mean_level_db(signal, delay=delay, tail=tail)
+        if self._mixture.arithmetic:
+            return {"level_db": round(level_db, 3)}
         snr_db = level_db - self._clip_gain_db - self._mixture.level.reference_db
         return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 

@@ -13,7 +13,6 @@ Levels, fades, starts and tiling follow stock Scaper 1.6.5 sample for sample.
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import geometric_mean
 from typing import TypeVar
 
@@ -24,56 +23,19 @@ from mixgen.acoustics.echo_path import Echo
 from mixgen.audio.cache import DecodedCache
 from mixgen.audio.formats import SampleFormat, from_grid, to_grid
 from mixgen.audio.levels import LEVEL_RULES
-from mixgen.audio.read import Samples, excerpt_bounds, peak, read_excerpt, resample, to_channels
+from mixgen.audio.read import Samples, excerpt_bounds, peak, resample, to_channels
 from mixgen.audio.sox import pitch_and_stretch
 from mixgen.core.errors import InputError
-from mixgen.corpora.roots import Roots, drawn_file, locate_file
+from mixgen.corpora.roots import Roots, locate_file
 from mixgen.manifest.mixture import MIXTURE, UNDEGRADED, Event, Mixture, Part, Source
+from mixgen.render.exact import ExactRenderer
+from mixgen.render.excerpt import read_event
+from mixgen.render.rendering import Rendering
 from mixgen.render.room import SourceInRoom
 
 _Number = TypeVar("_Number", np.float64, np.int32)
 
 _LEVEL_DIGITS = 6  # of a measured level in dB
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """One rendered mixture, on the grid of a sample format.
-
-    Attributes:
-        steps: whole grid steps, shape (channels, frames), by file name: the mixture, the clean sum
-            as `undegraded` where the mixture is degraded, and the files of all sources.
-        sample_format: whose grid it is.
-        clip_gain: the factor that the joint clip rule put on every mixed file.
-    """
-
-    steps: dict[str, NDArray[np.int32]]
-    sample_format: SampleFormat
-    clip_gain: float
-
-    @property
-    def clip_gain_db(self) -> float:
-        """The joint clip gain in dB, 0 or below."""
-        return round(20.0 * math.log10(self.clip_gain), 6) if self.clip_gain < 1.0 else 0.0
-
-    @property
-    def mixture(self) -> Samples:
-        """The mixture's samples, shape (channels, frames), full scale 1.0."""
-        return from_grid(self.steps[MIXTURE], self.sample_format)
-
-    @property
-    def total(self) -> NDArray[np.int32]:
-        """The exact sum of the sources in whole steps, shape (channels, frames)."""
-        return self.steps.get(UNDEGRADED, self.steps[MIXTURE])
-
-    @property
-    def stems(self) -> dict[str, Samples]:
-        """The samples of the sources' files by name, each of shape (channels, frames)."""
-        return {
-            name: from_grid(steps, self.sample_format)
-            for name, steps in self.steps.items()
-            if name not in (MIXTURE, UNDEGRADED)
-        }
 
 
 def render(
@@ -87,6 +49,8 @@ def render(
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
+    if mixture.arithmetic is not None:
+        return ExactRenderer(roots, sample_format, cache).render(mixture).on_grid()
     signals: dict[str, Samples] = {}
     for source in mixture.sources:
         signals |= SourceRenderer(mixture, source, roots, cache).signals()
@@ -280,7 +244,7 @@ class SourceRenderer:
 
         With `tile`, a file that is too short is repeated.
         """
-        samples, rate = self._read(event, to_end=tile)
+        samples, rate = read_event(event, self._roots, self._cache, to_end=tile)
         if samples.shape[1] > 0:
             if tile:
                 start, stop = excerpt_bounds(event.source_time, event.event_duration, rate)
@@ -292,18 +256,6 @@ class SourceRenderer:
                 f"{path}: the excerpt of mixture {self._mixture.id} is shorter than a sample."
             )
         return samples
-
-    def _read(self, event: Event, *, to_end: bool) -> tuple[Samples, int]:
-        """Read an event at the rate of its file: (channels, time), and that rate in Hz."""
-        times = (event.source_time, event.event_duration)
-        if self._cache is None:
-            return read_excerpt(drawn_file(self._roots, event), *times, to_end=to_end)
-        path = locate_file(self._roots, event.corpus, event.path)
-        known = self._cache.excerpt_of_unchanged(path, event.sha256, *times, to_end=to_end)
-        if known is not None:
-            return known
-        path = drawn_file(self._roots, event)
-        return self._cache.read_excerpt(path, event.sha256, *times, to_end=to_end)
 
     def _converted(self, event: Event, samples: Samples, rate: int, channels: int) -> Samples:
         """Bring (channels, time) samples to the mixture's rate, shifted and stretched."""

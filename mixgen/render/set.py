@@ -1,5 +1,6 @@
 """Render a whole set to disk, in blocks, by worker processes; resume it, repair single files."""
 
+import contextlib
 import functools
 import math
 import re
@@ -25,16 +26,19 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.manifest.uses import with_licence_warning
 from mixgen.render.block import BlockOutcome, Site, render_block
 from mixgen.render.journal import Block, RenderJournal, block_count
+from mixgen.sets.layout import Layout
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
     FileRow,
     RenderedHeader,
     check_format,
     open_rendered,
+    records_folder,
     write_rendered,
 )
 
 LOCK_FILE = ".lock"
+SCRATCH_FOLDER = ".scratch"
 
 _FLAC_RATIO = 0.7
 _RESERVE_BYTES = 16 << 20
@@ -44,8 +48,12 @@ _SHARD = re.compile("([0-9]{1,9})/([0-9]{1,9})")
 
 @dataclass
 class Outcome:
-    """What rendering did: files written, files in place afterwards, and mixtures that failed."""
+    """What rendering did: files written, files in place afterwards, and mixtures that failed.
 
+    `records` is the folder of the manifest and of rendered.jsonl.
+    """
+
+    records: Path
     written: int = 0
     in_place: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -53,7 +61,7 @@ class Outcome:
     def add(self, block: BlockOutcome) -> None:
         """Count the result of a block."""
         self.written += block.written
-        self.in_place += len(block.rows)
+        self.in_place += len({row.path for row in block.rows})  # variants share files
         self.failures += block.failures
 
 
@@ -83,6 +91,8 @@ def render_set(
     shard: tuple[int, int] = (1, 1),
     cache: str | Path | None = None,
     executor: Executor | None = None,
+    layout: Layout | None = None,
+    measures: bool = False,
 ) -> Outcome:
     """Write the set of a manifest to the folder `out`, touching only files that differ.
 
@@ -98,6 +108,9 @@ def render_set(
             writes rendered.jsonl.
         cache: folder of decoded source files, by default that of MIXGEN_CACHE if it is set.
         executor: renders on other machines instead; see `mixgen.core.cluster`.
+        layout: tree of the files, where several sets may be; the records are then in
+            OUT/.sets/HASH. By default there is a folder for each mixture.
+        measures: whether levels of published sets are measured, as those of all others are.
 
     Raises:
         UsageError: i is not from 1 to N, or there is no such format.
@@ -110,7 +123,15 @@ def render_set(
     opened, folder = open_manifest(Path(manifest)), Path(out)
     known_roots = find_roots([opened.path], roots)
     written_as = format_called(sample_format or opened.header.format)
-    site = Site(folder, known_roots, written_as, open_cache(cache))
+    site = Site(
+        folder,
+        known_roots,
+        written_as,
+        records=folder,
+        cache=open_cache(cache),
+        layout=layout,
+        measures=measures,
+    )
     return _bring_up_to_date(opened, site, workers, shard, executor)
 
 
@@ -122,14 +143,38 @@ def _bring_up_to_date(
     executor: Executor | None,
 ) -> Outcome:
     size = _checked_size(manifest)
-    with machine_errors(site.folder):
-        site.folder.mkdir(parents=True, exist_ok=True)
+    if site.layout is not None:
+        site = replace(site, records=records_folder(site.folder, manifest.sha256))
+    with machine_errors(site.records):
+        site.records.mkdir(parents=True, exist_ok=True)
     # The shards of a set are rendered at the same time, but each of them once.
+    share = f"{shard[0]}-of-{shard[1]}"
     with (
-        file_lock(site.folder / LOCK_FILE, shared=shard[1] > 1),
-        file_lock(site.folder / f"{LOCK_FILE}.{shard[0]}-of-{shard[1]}"),
+        file_lock(site.records / LOCK_FILE, shared=shard[1] > 1),
+        file_lock(site.records / f"{LOCK_FILE}.{share}"),
+        _scratch_for(site, share) as scratch,
     ):
+        site = replace(site, scratch=scratch)
         return _render_blocks(manifest, size, site, workers, shard, executor)
+
+
+@contextlib.contextmanager
+def _scratch_for(site: Site, share: str) -> Iterator[Path | None]:
+    """Yield the folder of files that are not finished; None where they are beside the others.
+
+    In a tree, what a killed run leaves would be among the files of other sets.
+    """
+    if site.layout is None:
+        yield None
+        return
+    scratch = site.records / f"{SCRATCH_FOLDER}.{share}"
+    with machine_errors(scratch):
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _render_blocks(
@@ -140,11 +185,11 @@ def _render_blocks(
     shard: tuple[int, int],
     executor: Executor | None,
 ) -> Outcome:
-    folder, sample_format = site.folder, site.sample_format
+    folder, sample_format = site.records, site.sample_format
     journal = RenderJournal(folder, manifest.sha256, sample_format)
     _open_set(manifest, size, folder, sample_format, journal.header)
     count = len(range(shard[0] - 1, size.blocks, shard[1]))
-    outcome = Outcome()
+    outcome = Outcome(folder)
     blocks = journal.blocks(size.mixtures, shard)
     if executor is None:
         work = functools.partial(render_block, site=site)
@@ -156,7 +201,7 @@ def _render_blocks(
         if rendered.written or rendered.rows != block.rows:
             journal.write(block.number, rendered.rows)
     if not journal.is_settled:
-        _settle(journal, manifest, size, folder, sample_format)
+        _settle(journal, manifest, size, site)
     return outcome
 
 
@@ -165,7 +210,12 @@ def _on_other_machines(
 ) -> Iterator[tuple[Block, BlockOutcome]]:
     """Yield every block with its result; what was written has to be seen here."""
     roots = {name: root.absolute() for name, root in site.roots.items()}
-    shared = replace(site, folder=site.folder.absolute(), roots=roots)
+    shared = replace(
+        site,
+        folder=site.folder.absolute(),
+        scratch=site.scratch and site.scratch.absolute(),
+        roots=roots,
+    )
     work = functools.partial(render_block, site=shared)
     folders = [shared.folder, *roots.values()]
     if shared.cache is not None:
@@ -182,14 +232,17 @@ def _on_other_machines(
 def _checked_size(manifest: ManifestFile) -> _Size:
     """Read the whole manifest, so that a wrong record is found before anything is rendered."""
     kept: list[Mixture] = []
-    mixtures = samples = 0
+    mixtures = samples = groups = 0
+    name = ""
     checked = track(manifest, "checking mixtures", manifest.count())
     for mixture in with_licence_warning(checked):
         mixtures += 1
         samples += mixture.frames * mixture.channels * len(mixture.file_names)
+        groups += mixture.common_name != name
+        name = mixture.common_name
         if mixtures <= _KEPT:
             kept.append(mixture)
-    return _Size(kept if mixtures <= _KEPT else manifest, block_count(mixtures), samples)
+    return _Size(kept if mixtures <= _KEPT else manifest, block_count(groups), samples)
 
 
 def _open_set(
@@ -255,16 +308,18 @@ def _settle(
     journal: RenderJournal,
     manifest: ManifestFile,
     size: _Size,
-    folder: Path,
-    sample_format: SampleFormat,
+    site: Site,
 ) -> None:
     """Write rendered.jsonl if every block of every shard is rendered; then drop the journal."""
     header = RenderedHeader(
-        manifest_sha256=manifest.sha256, format=sample_format.name, created_by=created_by()
+        manifest_sha256=manifest.sha256,
+        format=site.sample_format.name,
+        created_by=created_by(),
+        layout=site.layout,
     )
     blocks = track(journal.blocks(size.mixtures), "recording blocks", size.blocks)
     try:
-        write_rendered(folder, header, _all_rows(blocks))
+        write_rendered(site.records, header, _all_rows(blocks))
     except _UnfinishedError:
         return
     journal.drop()

@@ -49,15 +49,15 @@ def make_report(
 
     report_source = open_source(Path(source))
     text = recipe_text(report_source, recipe)
-    folder = report_source.folder
+    folder = report_source.root
     on_disk = [] if folder is None else [file_check(folder, hashes=hashes)]
     checks = Checks([*on_disk, *VALUE_CHECKS])
     selection = EvenlySpaced(examples if folder else 0)
     facts = gather(report_source, selection, checks)
     chosen = choose(selection, checks)
     seconds = excerpt_seconds([example.mixture for example in chosen])
-    manifest_folder = report_source.manifest.path.parent
-    excerpts = [load(manifest_folder, e.mixture, e.rows, seconds) for e in chosen]
+    files_in = folder or report_source.manifest.path.parent
+    excerpts = [load(files_in, e.mixture, e.rows, seconds) for e in chosen]
     facts |= {"hashes_checked": hashes and folder is not None}
     facts = {
         "findings": find(facts),

@@ -7,17 +7,32 @@ from pathlib import Path
 from mixgen.core.errors import InputError
 from mixgen.manifest.file import Header, ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture, Source
-from mixgen.sets.rendered import MANIFEST_FILE, RENDERED_FILE, FileRow, RowsInOrder, open_rendered
+from mixgen.sets.rendered import (
+    MANIFEST_FILE,
+    RENDERED_FILE,
+    FileRow,
+    RenderedSet,
+    RowsInOrder,
+    open_rendered,
+    sets_in,
+)
 
 Rows = dict[str, FileRow]  # of one mixture, by file name; empty if it is not rendered
 
 
 @dataclass(frozen=True)
 class ReportSource:
-    """What a report covers: a manifest, and the folder of its rendered files if it has one."""
+    """What a report covers: a manifest, and the folder of its rendered files if it has one.
+
+    Attributes:
+        manifest: the manifest.
+        folder: of the record of the rendered files.
+        root: what the paths of the files are relative to.
+    """
 
     manifest: ManifestFile
     folder: Path | None
+    root: Path | None
 
     @property
     def header(self) -> Header:
@@ -38,15 +53,18 @@ def open_source(source: Path) -> ReportSource:
             or the manifest cannot be read.
     """
     folder = source if source.is_dir() else None
-    path = source / MANIFEST_FILE if folder else source
+    if folder and sets_in(folder):
+        folder = RenderedSet(folder).folder
+    path = folder / MANIFEST_FILE if folder else source
     if not path.exists():
         raise InputError(
             f"{path} does not exist: give a folder made by `mixgen render`, or a manifest."
         )
-    report_source = ReportSource(open_manifest(path), folder)
-    if folder:
-        _check_rendered(report_source.manifest, folder)
-    return report_source
+    manifest = open_manifest(path)
+    if folder is None:
+        return ReportSource(manifest, None, None)
+    _check_rendered(manifest, folder)
+    return ReportSource(manifest, folder, open_rendered(folder).root)
 
 
 def _check_rendered(manifest: ManifestFile, folder: Path) -> None:

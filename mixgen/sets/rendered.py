@@ -21,19 +21,32 @@ from mixgen.core.records import Record, RelativePath, read_header, read_records
 from mixgen.core.vocabulary import FormatName
 from mixgen.manifest.file import Manifest, ManifestFile, open_manifest, read_manifest
 from mixgen.manifest.mixture import MIXTURE, Mixture
+from mixgen.sets.layout import NATIVE, Layout
 
 SCHEMA = "rendered/1"
 MANIFEST_FILE = "manifest.jsonl"
 RENDERED_FILE = "rendered.jsonl"
+RECORDS_FOLDER = ".sets"  # of a tree: the manifests and rows of all sets in it
+
+_DIGITS = 16  # of a manifest's hash, in the name of its folder
 
 
 class RenderedHeader(Record):
-    """First line of rendered.jsonl: which manifest the files render, and with what."""
+    """First line of rendered.jsonl: which manifest the files render, and with what.
+
+    With a `layout` the files are in a tree, below whose root the records are.
+    """
 
     schema_: str = Field(alias="schema", default=SCHEMA)
     manifest_sha256: str
     format: FormatName
     created_by: dict[str, str]
+    layout: Layout | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data, without `layout` if there is none."""
+        plain = self.model_dump(mode="json", by_alias=True)
+        return {key: value for key, value in plain.items() if value is not None}
 
 
 class FileRow(Record):
@@ -63,9 +76,26 @@ class FileRow(Record):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-def file_path(mixture: Mixture, name: str, sample_format: SampleFormat) -> str:
-    """Return where a file of a mixture is, relative to the set."""
-    return f"{mixture.id}/{name}.{sample_format.extension}"
+def file_path(
+    mixture: Mixture, name: str, sample_format: SampleFormat, layout: Layout | None = None
+) -> str:
+    """Return where a file of a mixture is, relative to the set or to the root of a tree."""
+    return f"{(layout or NATIVE).path(mixture, name)}.{sample_format.extension}"
+
+
+def records_folder(tree: Path, manifest_sha256: str) -> Path:
+    """Return the folder of the manifest and rows of a set whose files are in a tree."""
+    return tree / RECORDS_FOLDER / manifest_sha256[:_DIGITS]
+
+
+def sets_in(folder: Path) -> list[Path]:
+    """Return the folders with the records of all sets in a folder.
+
+    That is the folder itself where it is a rendered set, and one for each set in its tree.
+    """
+    inside = folder / RECORDS_FOLDER
+    trees = sorted(path for path in inside.iterdir() if path.is_dir()) if inside.is_dir() else []
+    return [folder, *trees] if (folder / MANIFEST_FILE).is_file() else trees
 
 
 def is_whole(row: FileRow, folder: Path) -> bool:
@@ -82,6 +112,11 @@ class RenderedFile:
 
     path: Path
     header: RenderedHeader
+
+    @property
+    def root(self) -> Path:
+        """The folder that the paths of the rows are relative to."""
+        return self.path.parents[2] if self.header.layout else self.path.parent
 
     def __iter__(self) -> Iterator[FileRow]:
         """Yield the rows; raises InputError where a line is not valid."""
@@ -123,7 +158,7 @@ def check_format(record: RenderedFile) -> None:
     Raises:
         InputError: it has another one, so the header is wrong.
     """
-    folder, sample_format = record.path.parent, FORMATS[record.header.format]
+    folder, sample_format = record.root, FORMATS[record.header.format]
     row = next(iter(record), None)
     if (
         row is not None
@@ -147,8 +182,8 @@ def _is_of_format(path: Path, sample_format: SampleFormat) -> bool:
 
 def write_rendered(folder: Path, header: RenderedHeader, rows: Iterable[FileRow]) -> None:
     """Write SET/rendered.jsonl atomically, one row after the other."""
-    first = header.model_dump(mode="json", by_alias=True)
-    write_jsonl(folder / RENDERED_FILE, itertools.chain([first], (row.as_dict() for row in rows)))
+    lines = itertools.chain([header.as_dict()], (row.as_dict() for row in rows))
+    write_jsonl(folder / RENDERED_FILE, lines)
 
 
 class RowsInOrder:
@@ -172,6 +207,16 @@ class RowsInOrder:
         return rows
 
 
+def all_rows(folder: Path) -> Iterator[FileRow]:
+    """Yield what is recorded of the files of all sets in a folder.
+
+    Raises:
+        InputError: the folder has no record of rendered files, or a line of one is not valid.
+    """
+    for records in sets_in(folder) or [folder]:
+        yield from open_rendered(records)
+
+
 def load_set(folder: str | Path) -> "RenderedSet":
     """Open a folder made by `mixgen render`.
 
@@ -182,19 +227,25 @@ def load_set(folder: str | Path) -> "RenderedSet":
 
 
 class RenderedSet:
-    """A folder made by `mixgen render`.
+    """A folder made by `mixgen render`: its records are in `folder`, its files below `root`.
 
     Raises:
-        InputError: the folder holds no readable manifest and record of rendered files.
+        InputError: the folder holds no readable manifest and record of rendered files, or those of
+            several sets.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-        if not (self.folder / MANIFEST_FILE).is_file():
+        found = sets_in(Path(folder))
+        if not found:
             raise InputError(
                 f"{folder} is not a rendered set (no {MANIFEST_FILE}): make one with "
                 f"`mixgen render MANIFEST --out {folder}`."
             )
+        if len(found) > 1 and found[0] != Path(folder):
+            raise InputError(
+                f"{folder} holds {len(found)} sets: give the folder of one, such as {found[0]}."
+            )
+        self.folder = found[0]
 
     @functools.cached_property
     def manifest_file(self) -> ManifestFile:
@@ -216,6 +267,11 @@ class RenderedSet:
         """The sample format of the files."""
         return FORMATS[self.record.header.format]
 
+    @functools.cached_property
+    def root(self) -> Path:
+        """The folder that paths in rows are relative to."""
+        return self.record.root
+
     def mixtures(self, split: str | None = None) -> list[Mixture]:
         """Return the mixtures of one split, or all."""
         return self.manifest.of_split(split)
@@ -233,7 +289,11 @@ class RenderedSet:
         mixture = self.manifest.by_id.get(mixture_id)
         if mixture is None:
             raise InputError(f"{self.folder} has no mixture {mixture_id!r}.")
-        return self.folder / file_path(mixture, name, self.format)
+        return self.root / self.file_path(mixture, name)
+
+    def file_path(self, mixture: Mixture, name: str) -> str:
+        """Return where a file of a mixture is, relative to `root`."""
+        return file_path(mixture, name, self.format, self.record.header.layout)
 
     def load_mixture(self, mixture_id: str) -> Samples:
         """Return a mixture's samples, shape (channels, time)."""

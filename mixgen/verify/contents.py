@@ -15,8 +15,8 @@ from mixgen.core.errors import SuiteError
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import Mixture
 from mixgen.render.measure import Values, measure, reasons_for_null
-from mixgen.render.mixture import Rendering
-from mixgen.sets.rendered import FileRow, file_path
+from mixgen.render.rendering import Rendering, clip_gain_in_db
+from mixgen.sets.rendered import FileRow
 from mixgen.verify.problem import Problem
 
 _AS_RECORDED = 1.5e-3  # values are rounded to 1e-3; another machine may round to the next one
@@ -44,7 +44,9 @@ class Contents:
 
         Where the corpora of `roots` lack a room response, what is measured is "unchecked".
         """
-        yield from self._wrong_sum()
+        arithmetic = self.mixture.arithmetic
+        if arithmetic is None or arithmetic.sum_of == "files":
+            yield from self._wrong_sum()
         yield from self._wrong_peaks()
         gains = {row.clip_gain_db for row in self.rows.values()}
         if len(gains) > 1 or not self._fits(gain := gains.pop()):
@@ -54,7 +56,7 @@ class Contents:
             yield from self._wrong_values(gain, roots)
 
     def _path(self, name: str) -> str:
-        return file_path(self.mixture, name, self.sample_format)
+        return self.rows[name].path
 
     def _wrong_sum(self) -> Iterator[Problem]:
         total = np.zeros((self.mixture.channels, self.mixture.frames), np.int64)
@@ -73,17 +75,26 @@ class Contents:
 
     def _fits(self, clip_gain_db: float) -> bool:
         """Return whether a clip gain below 0 dB leaves the highest peak where the rule has it."""
-        files = self.mixture.source_files
+        files, clip = self.mixture.source_files, self.mixture.clip
         summed = sum(file.is_in_sum for file in files)
-        if clip_gain_db >= 0.0 or not summed:
+        if clip.rule == "headroom":
+            clip_gain_db -= clip_gain_in_db(clip.peak)
+        if clip.rule == "none" or clip_gain_db >= 0.0 or not summed:
             return clip_gain_db == 0.0
         names = [self.mixture.sum_name, *(file.name for file in files if file.is_mixed)]
         step = self.sample_format.step
         highest = max(peak(self.steps[name]) for name in names) * step
-        return abs(highest - self.mixture.clip.peak) <= (summed + 1) * step
+        return abs(highest - clip.peak) <= (summed + 1) * step
 
     def _wrong_values(self, clip_gain_db: float, roots: Roots) -> Iterator[Problem]:
-        """Compare what was requested and what is measured, in the files and in room responses."""
+        """Compare what was requested and what is measured, in the files and in room responses.
+
+        Levels of published sets are compared if they were measured. Their energy ratios were
+        measured before rounding.
+        """
+        exact = self.mixture.arithmetic is not None
+        if exact and not any("level_db" in row.measured for row in self.rows.values()):
+            return
         rendering = Rendering(self.steps, self.sample_format, 10.0 ** (clip_gain_db / 20.0))
         try:
             expected = measure(self.mixture, rendering, roots)
@@ -92,8 +103,11 @@ class Contents:
             return
         for name, row in self.rows.items():
             requested, measured = expected[name]
+            recorded = row.measured
+            if exact and "energy_ratio_db" in recorded:
+                recorded = recorded | {"energy_ratio_db": measured["energy_ratio_db"]}
             yield from _wrong(row, "requested", row.requested, requested)
-            yield from _wrong(row, "measured", row.measured, measured)
+            yield from _wrong(row, "measured", recorded, measured)
             if row.reasons != reasons_for_null(measured):
                 yield Problem(row.path, "misrecorded", "its reasons are not those of its values")
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mixgen.core.errors import InputError
 from mixgen.sets.rendered import RENDERED_FILE
 
 
@@ -42,6 +43,32 @@ _REMEDIES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("unknown",), "{} file(s) in {} are in no record: remove them"),
 )
+
+
+def conclusion(
+    folder: Path, problems: Sequence[Problem], off: Sequence[Problem], *, deep: bool
+) -> str:
+    """Return one sentence about a set that is as recorded.
+
+    Args:
+        folder: of the set.
+        problems: of its files.
+        off: values that are further from the requested ones than their tolerance.
+        deep: whether what is recorded of the files was compared with what is in them.
+
+    Raises:
+        InputError: it is not, or a value is off.
+    """
+    if any(problem.kind != "unchecked" for problem in problems):
+        raise InputError(verdict(folder, problems))
+    if off:
+        raise InputError(
+            f"{len(off)} value(s) in {folder} are further from the requested than the tolerance."
+        )
+    if problems:
+        return f"{folder} is as recorded, except for what could not be checked."
+    files = "has every file as it was written; --deep checks what is recorded of them"
+    return f"{folder} {'is whole' if deep else files}."
 
 
 def verdict(folder: Path, problems: Sequence[Problem]) -> str:

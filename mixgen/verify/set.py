@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +24,17 @@ from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.mixture import Mixture
+from mixgen.sets.layout import Layout
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
+    RECORDS_FOLDER,
     RENDERED_FILE,
     FileRow,
     RenderedSet,
     RowsInOrder,
     check_format,
     file_path,
+    sets_in,
 )
 from mixgen.verify.contents import read_contents
 from mixgen.verify.problem import Problem
@@ -74,37 +77,96 @@ def verify_set(
         InputError: the folder holds no set, or its records cannot be read.
     """
     folder = Path(folder)
-    rendered = RenderedSet(folder)
-    manifest = rendered.manifest_file
-    check_format(rendered.record)
+    tree = _Tree()
+    problems = []
+    # Those in a tree first: what is in it is then known when the folder itself is searched.
+    for records in reversed(sets_in(folder) or [folder]):
+        rendered = RenderedSet(records)
+        check_format(rendered.record)
+        known_roots = find_roots([records, records / MANIFEST_FILE], roots) if deep else None
+        known = _Tree() if rendered.record.header.layout is None else tree
+        found = _verify(rendered, known_roots, known, workers, executor)
+        problems += _unchecked_last(found, _name_in(folder, records / RENDERED_FILE))
+        if known is not tree:
+            problems += _unknown_in_set(folder, known.names, tree.tops)
+    if folder == tree.root:
+        problems += _unknown_in_tree(folder, tree)
+    return problems
+
+
+@dataclass
+class _Tree:
+    """What all sets in one tree have: hashes of the paths of files, and their first folders.
+
+    Of a set without a layout, `names` are those of the folders of mixtures.
+    """
+
+    root: Path | None = None
+    names: "array[int]" = field(default_factory=lambda: array("q"))  # 8 bytes for each
+    tops: set[str] = field(default_factory=set)
+
+    def add(self, rendered: RenderedSet, mixture: Mixture) -> None:
+        """Note the files of a mixture."""
+        if rendered.record.header.layout is None:
+            self.names.append(hash(mixture.id))
+            return
+        self.root = rendered.root
+        for name in mixture.file_names:
+            path = rendered.file_path(mixture, name)
+            self.names.append(hash(path))
+            self.tops.add(path.partition("/")[0])
+
+
+def _verify(
+    rendered: RenderedSet,
+    roots: Roots | None,
+    known: _Tree,
+    workers: int,
+    executor: Executor | None,
+) -> list[Problem]:
+    """Compare all files of a set with their rows, and these with the manifest; fill in `known`."""
+    manifest, folder = rendered.manifest_file, rendered.root
     problems = []
     if not manifest.has_sha256(rendered.record.header.manifest_sha256):
         detail = "not the manifest that the files were rendered from"
-        problems.append(Problem(MANIFEST_FILE, "altered", detail))
+        problems.append(Problem(_name_in(folder, manifest.path), "altered", detail))
     rows = RowsInOrder(rendered.record)
-    known = array("q")  # hashes of ids, 8 bytes for each
 
     def recorded() -> Iterator[_Recorded]:
         for mixture in manifest:
-            known.append(hash(mixture.id))
+            known.add(rendered, mixture)
             yield _Recorded(mixture, rows.of(mixture.id))
 
-    known_roots = find_roots([folder, folder / MANIFEST_FILE], roots) if deep else None
     with ThreadPoolExecutor(max(1, workers)) as pool:
         if executor is None:
-            check = functools.partial(
-                _check_mixture, folder=folder, sample_format=rendered.format, roots=known_roots
-            )
+            check = functools.partial(_check_mixture, place=_Place.of(rendered), roots=roots)
             window = _MIXTURES_PER_WORKER * max(1, workers)
             checked = bounded_map(check, recorded(), window=window, executor=pool)
         else:
-            checked = _on_other_machines(recorded(), rendered, known_roots, executor)
+            checked = _on_other_machines(recorded(), rendered, roots, executor)
         for _, found in track(checked, "verifying", manifest.count()):
             problems += found
     if rows.next_id is not None:
         detail = f"mixture {rows.next_id} is not where the manifest has it"
-        problems.append(Problem(RENDERED_FILE, "altered", detail))
-    return [*_unchecked_last(problems), *_unknown_in_set(folder, known)]
+        problems.append(Problem(_name_in(folder, rendered.record.path), "altered", detail))
+    return problems
+
+
+def _name_in(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the files of a set are, and in which format."""
+
+    root: Path
+    sample_format: SampleFormat
+    layout: Layout | None
+
+    @classmethod
+    def of(cls, rendered: RenderedSet) -> "_Place":
+        return cls(rendered.root, rendered.format, rendered.record.header.layout)
 
 
 def _on_other_machines(
@@ -119,28 +181,27 @@ def _on_other_machines(
     if roots is not None:
         roots = {name: root.absolute() for name, root in roots.items()}
         seen += [root for root in roots.values() if root.exists()]
-    check = functools.partial(
-        _check_mixture, folder=folder, sample_format=rendered.format, roots=roots
-    )
+    place = replace(_Place.of(rendered), root=rendered.root.absolute())
+    check = functools.partial(_check_mixture, place=place, roots=roots)
     return cluster_map(check, recorded, executor, folders=seen, batch=_MIXTURES_PER_WORKER)
 
 
-def _unchecked_last(problems: list[Problem]) -> list[Problem]:
+def _unchecked_last(problems: list[Problem], records: str) -> list[Problem]:
     """Return the problems, with one for all the mixtures that were not checked."""
     unchecked = [problem for problem in problems if problem.kind == "unchecked"]
     others = [problem for problem in problems if problem.kind != "unchecked"]
     if not unchecked:
         return others
     detail = f"what is measured of {len(unchecked)} mixture(s): {unchecked[0].detail}"
-    return [*others, Problem(RENDERED_FILE, "unchecked", detail)]
+    return [*others, Problem(records, "unchecked", detail)]
 
 
-def _check_mixture(
-    item: _Recorded, folder: Path, sample_format: SampleFormat, roots: Roots | None
-) -> list[Problem]:
+def _check_mixture(item: _Recorded, place: _Place, roots: Roots | None) -> list[Problem]:
     """Check the files of a mixture, and with `roots` also their contents."""
-    mixture = item.mixture
-    paths = {name: file_path(mixture, name, sample_format) for name in mixture.file_names}
+    mixture, folder, sample_format = item.mixture, place.root, place.sample_format
+    paths = {
+        name: file_path(mixture, name, sample_format, place.layout) for name in mixture.file_names
+    }
     problems = list(_check_rows(item.rows, paths))
     rows = {row.name: row for row in item.rows if row.path == paths.get(row.name)}
     for row in rows.values():
@@ -148,7 +209,9 @@ def _check_mixture(
     if roots is not None and not problems:
         contents = read_contents(folder, mixture, rows, sample_format)
         problems += contents if isinstance(contents, list) else contents.problems(roots)
-    return [*problems, *_unknown_in_mixture(folder, mixture, paths.values())]
+    if place.layout is None:
+        problems += _unknown_in_mixture(folder, mixture, paths.values())
+    return problems
 
 
 def _check_rows(rows: Sequence[FileRow], paths: Mapping[str, str]) -> Iterator[Problem]:
@@ -211,17 +274,28 @@ def _unknown_in_mixture(folder: Path, mixture: Mixture, paths: Iterable[str]) ->
     yield from _unknown_below(folder / mixture.id, folder, own)
 
 
-def _unknown_in_set(folder: Path, known: "array[int]") -> Iterator[Problem]:
-    """Find sound and temporary files that are in no mixture's folder."""
+def _unknown_in_set(
+    folder: Path, known: "array[int]", others: Collection[str]
+) -> Iterator[Problem]:
+    """Find sound and temporary files that are in no mixture's folder, nor in `others`."""
     np.asarray(known).sort()  # in place
     with os.scandir(folder) as entries:
-        others = sorted(entry.name for entry in entries if not _holds(known, hash(entry.name)))
-    for name in others:
+        names = {entry.name for entry in entries if not _holds(known, hash(entry.name))}
+    for name in sorted(names - {RECORDS_FOLDER, *others}):
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             yield from _unknown_below(path, folder)
         else:
             yield from _unknown(path, folder)
+
+
+def _unknown_in_tree(folder: Path, tree: _Tree) -> Iterator[Problem]:
+    """Find sound and temporary files in the folders of a tree that are in none of its sets."""
+    np.asarray(tree.names).sort()  # in place
+    for top in sorted(tree.tops):
+        for problem in _unknown_below(folder / top, folder):
+            if problem.kind != "unknown" or not _holds(tree.names, hash(problem.path)):
+                yield problem
 
 
 def _unknown_below(

@@ -8,7 +8,8 @@ import pytest
 
 from mixgen.core.files import sha256_file
 from mixgen.manifest.mixture import Mixture
-from mixgen.render.mixture import Rendering, render
+from mixgen.render.mixture import render
+from mixgen.render.rendering import Rendering
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Contents, RenderTo
 

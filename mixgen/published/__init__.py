@@ -1,0 +1,1 @@
+"""Published sets: their official lists in, records out whose samples are those of their scripts."""

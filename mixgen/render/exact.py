@@ -1,0 +1,285 @@
+"""Render mixtures of published sets as the scripts of these sets compute them, to the last bit.
+
+The steps of an event are done in their order with the arithmetic of numpy, in the number format
+that a step leaves: float32 times a number stays float32, and float32 beside float64 becomes
+float64. A set has several variants of a mixture (rates, lengths, types), which share most of their
+steps; a renderer keeps the results of all steps until it comes to another mixture.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixgen.audio.cache import DecodedCache
+from mixgen.audio.encoded import EncodedFile
+from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_samples
+from mixgen.audio.polyphase import resampled
+from mixgen.audio.read import peak
+from mixgen.core.errors import InputError
+from mixgen.corpora.roots import Roots
+from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture
+from mixgen.manifest.published import Arithmetic, Extension, Step
+from mixgen.render.excerpt import read_event
+from mixgen.render.rendering import Rendering, clip_gain_in_db
+
+Signal = NDArray[Any]  # (channels, time), float32 or float64
+
+_Kept = TypeVar("_Kept")
+
+_LEAST_POWER = 1e-10  # of ratios, as in the scripts of LibriMix
+
+
+@dataclass(frozen=True)
+class ExactRendering:
+    """One rendered mixture of a published set.
+
+    Attributes:
+        files: by name.
+        signals: the mixture and its sources by name, before they are scaled and rounded.
+        sample_format: of the files.
+        clip_gain: the factor that the clip rule put on every file.
+    """
+
+    files: dict[str, EncodedFile]
+    signals: dict[str, Signal]
+    sample_format: SampleFormat
+    clip_gain: float
+
+    @property
+    def clip_gain_db(self) -> float:
+        """The gain of the clip rule in dB, 0 or below."""
+        return clip_gain_in_db(self.clip_gain)
+
+    def on_grid(self) -> Rendering:
+        """Return the files in whole steps; those of 32-bit floats are rounded to 24 bits."""
+        steps = {name: file_steps(f.samples, self.sample_format) for name, f in self.files.items()}
+        return Rendering(steps, self.sample_format, self.clip_gain)
+
+
+class ExactRenderer:
+    """Renders mixtures one after the other; variants of one that follow each other share work."""
+
+    def __init__(
+        self, roots: Roots, sample_format: SampleFormat, cache: DecodedCache | None = None
+    ) -> None:
+        self._roots = roots
+        self._format = sample_format
+        self._cache = cache
+        self._name = ""
+        self._kept: dict[tuple[object, ...], Any] = {}
+
+    def render(self, mixture: Mixture) -> ExactRendering:
+        """Render a mixture of a published set.
+
+        Raises:
+            InputError: a source file is missing, unreadable or not the one of the record; or it has
+                other channels than the mixture, or its steps cannot be done.
+        """
+        if mixture.common_name != self._name:
+            self._name, self._kept = mixture.common_name, {}
+        arithmetic = arithmetic_of(mixture)
+        sources = {source.name: source.events for source in mixture.sources}
+        signals = {name: self._placed(mixture, events) for name, events in sources.items()}
+        if mixture.recorded is None:
+            total = _sum([signals[name] for name in arithmetic.order or sources], mixture)
+        else:
+            total = self._placed(mixture, [mixture.recorded])
+        divisor = _divisor(mixture.clip, [total, *signals.values()])
+        files = {
+            name: self._file(mixture, sources[name], signals[name], divisor) for name in sources
+        }
+        if arithmetic.sum_of == "files" and mixture.recorded is None:
+            whole = _sum_of_files(files, mixture, self._format)
+        else:
+            whole = _as_file(total, divisor, mixture, self._format)
+        signals[MIXTURE] = total
+        return ExactRendering({MIXTURE: whole, **files}, signals, self._format, 1.0 / divisor)
+
+    def energy_ratios_db(self, mixture: Mixture, rendering: ExactRendering) -> dict[str, float]:
+        """Return the energy of each source against the rest of the mixture, in dB, by its name.
+
+        That is 10 log10(p / (q + 1e-10) + 1e-10) with the mean powers p of the source and q of the
+        rest, computed in the number format of the signals.
+
+        Args:
+            mixture: the one that was rendered last.
+            rendering: of the mixture.
+        """
+        ratios = {}
+        for source in mixture.sources:
+            own = rendering.signals[source.name]
+            key = ("power", *_key(mixture, source.events))
+            power = self._keep(key, functools.partial(_mean_power, own))
+            others = _mean_power(rendering.signals[MIXTURE] - own)
+            ratio_db = 10 * np.log10(power / (others + _LEAST_POWER) + _LEAST_POWER)
+            ratios[source.name] = float(ratio_db)
+        return ratios
+
+    def _keep(self, key: tuple[object, ...], make: Callable[[], _Kept]) -> _Kept:
+        """Return what was made under a key, or make it now."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: _Kept = self._kept[key]
+        return found
+
+    def _placed(self, mixture: Mixture, events: Sequence[Event]) -> Signal:
+        """Return the sum of events, each where it begins in the mixture: (channels, frames)."""
+
+        def place() -> Signal:
+            placed = [self._finished(mixture, event) for event in events]
+            starts = [round(event.event_time * mixture.sample_rate) for event in events]
+            if starts == [0] and placed[0].shape[1] >= mixture.frames:
+                return placed[0][:, : mixture.frames]
+            shape = mixture.channels, mixture.frames
+            signal = np.zeros(shape, np.result_type(arithmetic_of(mixture).numbers, *placed))
+            for samples, start in zip(placed, starts, strict=True):
+                fitting = samples[:, : max(0, mixture.frames - start)]
+                signal[:, start : start + fitting.shape[1]] += fitting
+            return signal
+
+        return self._keep(("placed", *_key(mixture, events)), place)
+
+    def _file(
+        self, mixture: Mixture, events: Sequence[Event], signal: Signal, divisor: float
+    ) -> EncodedFile:
+        key = ("file", divisor, arithmetic_of(mixture).rounding, *_key(mixture, events))
+        return self._keep(key, lambda: _as_file(signal, divisor, mixture, self._format))
+
+    def _finished(self, mixture: Mixture, event: Event) -> Signal:
+        """Return an event after all of its steps: (channels, time)."""
+        samples, rate = self._after(mixture, event, len(event.steps))
+        if (len(samples), rate) != (mixture.channels, mixture.sample_rate):
+            raise InputError(
+                f"{event.path} has {len(samples)} channel(s) at {rate} Hz after its steps, and "
+                f"mixture {mixture.id} has {mixture.channels} at {mixture.sample_rate} Hz: restore "
+                "the file of the set."
+            )
+        return samples
+
+    def _after(self, mixture: Mixture, event: Event, count: int) -> tuple[Signal, int]:
+        """Return an event after so many of its steps, and its sample rate then, in Hz."""
+
+        def make() -> tuple[Signal, int]:
+            if count == 0:
+                samples, rate = read_event(event, self._roots, self._cache)
+                return samples.astype(arithmetic_of(mixture).numbers), rate
+            step = event.steps[count - 1]
+            return _done(step, *self._after(mixture, event, count - 1), event)
+
+        return self._keep(_event_key(mixture, event, count), make)
+
+
+def arithmetic_of(mixture: Mixture) -> Arithmetic:
+    """Return the arithmetic of a mixture of a published set.
+
+    Raises:
+        InputError: the mixture is of none.
+    """
+    if mixture.arithmetic is None:
+        raise InputError(f"Mixture {mixture.id} has no `arithmetic`, as published sets have.")
+    return mixture.arithmetic
+
+
+def _key(mixture: Mixture, events: Sequence[Event]) -> tuple[object, ...]:
+    """Return what decides on the sum of events in a mixture."""
+    parts = [(e.event_time, *_event_key(mixture, e, len(e.steps))) for e in events]
+    return mixture.sample_rate, mixture.channels, mixture.frames, *parts
+
+
+def _event_key(mixture: Mixture, event: Event, count: int) -> tuple[object, ...]:
+    """Return what decides on an event after so many of its steps."""
+    excerpt = event.corpus, event.path, event.source_time, event.event_duration
+    return *excerpt, arithmetic_of(mixture).numbers, *event.steps[:count]
+
+
+def _done(step: Step, samples: Signal, rate: int, event: Event) -> tuple[Signal, int]:
+    """Return samples (channels, time) after a step, and their sample rate in Hz."""
+    value: Any = step.operation
+    match step.name:
+        case "channel":
+            if value >= len(samples):
+                raise InputError(f"{event.path} has no channel {value}, counted from 0.")
+            return samples[value : value + 1], rate
+        case "skip":
+            return samples[:, value:], rate
+        case "extend":
+            return _extended(samples, value, event), rate
+        case "multiply":
+            return samples * value, rate
+        case "divide":
+            return samples / value, rate
+        case "convert":
+            return samples.astype(value), rate
+        case "resample_poly":
+            return resampled(samples, rate, value), value
+        case _:  # "round_bits"
+            return np.rint(samples * 2.0 ** (value - 1)) / 2.0 ** (value - 1), rate
+
+
+def _extended(samples: Signal, extension: Extension, event: Event) -> Signal:
+    """Repeat samples (channels, time) up to a length, with crossfades."""
+    overlap = extension.crossfade
+    if samples.shape[1] <= overlap:
+        raise InputError(
+            f"{event.path} has {samples.shape[1]} samples: a recording that is to be repeated "
+            f"needs more than the {overlap} of a crossfade."
+        )
+    window = np.hanning(2 * overlap - 1)
+    rising, falling = window[:overlap], window[overlap - 1 :: -1]
+    longer = samples
+    while longer.shape[1] < extension.frames:
+        seam = longer[:, -overlap:] * falling + samples[:, :overlap] * rising
+        longer = np.concatenate((longer[:, :-overlap], seam, samples[:, overlap:]), axis=1)
+    return longer[:, : extension.frames]
+
+
+def _mean_power(signal: Signal) -> Any:
+    """Return the mean of the squares, as a number of the signal's format."""
+    return np.mean(np.square(signal))
+
+
+def _sum(signals: Sequence[Signal], mixture: Mixture) -> Signal:
+    """Add up signals (channels, frames) in their order, in the number format of the first."""
+    if not signals:
+        return np.zeros((mixture.channels, mixture.frames), arithmetic_of(mixture).numbers)
+    total = signals[0].copy()
+    for signal in signals[1:]:
+        total += signal
+    return total
+
+
+def _divisor(clip: Clip, signals: Sequence[Signal]) -> float:
+    """Return what the clip rule divides all signals by."""
+    if clip.rule == "none":
+        return 1.0
+    return max(1.0, *map(peak, signals)) / clip.peak
+
+
+def _as_file(
+    signal: Signal, divisor: float, mixture: Mixture, sample_format: SampleFormat
+) -> EncodedFile:
+    """Return the file of a signal (channels, frames) that the clip rule divides by a number."""
+    scaled = signal if divisor == 1.0 else signal / divisor
+    down = arithmetic_of(mixture).rounding == "down"
+    samples = rounded_samples(scaled, sample_format, down=down)
+    return EncodedFile(samples, mixture.sample_rate, sample_format)
+
+
+def _sum_of_files(
+    files: dict[str, EncodedFile], mixture: Mixture, sample_format: SampleFormat
+) -> EncodedFile:
+    """Return the file of the mixture whose samples are the sums of those of its stems."""
+    total = np.zeros((mixture.channels, mixture.frames), np.int32)
+    for file in files.values():
+        total += file_steps(file.samples, sample_format)
+    highest = 2 ** (sample_format.bits - 1)
+    if not -highest <= total.min() <= total.max() < highest:
+        raise InputError(
+            f"The stems of mixture {mixture.id} sum to more than full scale, so no file holds "
+            "their sum: import it without --fixed."
+        )
+    return EncodedFile(file_samples(total, sample_format), mixture.sample_rate, sample_format)
