@@ -34,7 +34,8 @@ class Step(ExactRecord):
     - `multiply`, `divide`: by a number.
     - `convert`: to another number format.
     - `resample_poly`: to this rate in Hz by scipy's polyphase filter of that name.
-    - `round_bits`: round to whole steps of so many bits, halves to the even step.
+    - `round_bits`: round to integers of so many bits, halves to the even one; beyond full scale
+      they wrap round.
     """
 
     channel: int | None = Field(default=None, ge=0)

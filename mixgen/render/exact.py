@@ -212,7 +212,14 @@ def _done(step: Step, samples: Signal, rate: int, event: Event) -> tuple[Signal,
         case "resample_poly":
             return resampled(samples, rate, value), value
         case _:  # "round_bits"
-            return np.rint(samples * 2.0 ** (value - 1)) / 2.0 ** (value - 1), rate
+            return _rounded(samples, value), rate
+
+
+def _rounded(samples: Signal, bits: int) -> Signal:
+    """Round samples to integers of so many bits, which wrap round, and back."""
+    unused = 32 - bits
+    steps = np.rint(samples * 2.0 ** (bits - 1)).astype(np.int32) << unused >> unused
+    return steps / 2.0 ** (bits - 1)
 
 
 def _extended(samples: Signal, extension: Extension, event: Event) -> Signal:
