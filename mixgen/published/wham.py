@@ -52,12 +52,12 @@ from mixgen.published.wsj0 import WSJ0_RATE, Wsj0, subset_of, wsj0_corpus, wsj0_
 from mixgen.sets.layout import Layout
 
 _SCRIPT = "boeddeker/wham_scripts@80301f3 create_wham_from_scratch.py"
-_MIXTURES = {
+MIXTURES = {
     "mix_clean": ("s1", "s2"),
     "mix_both": ("noise", "s1", "s2"),
     "mix_single": ("noise", "s1"),
 }
-_TYPES = {**_MIXTURES, "s1": ("s1",), "s2": ("s2",), "noise": ("noise",)}
+_TYPES = {**MIXTURES, "s1": ("s1",), "s2": ("s2",), "noise": ("noise",)}
 """Type of a mixture to what is added up, in this order."""
 
 WhamNoise = Annotated[
@@ -102,7 +102,7 @@ def import_wham(
     Example: mixgen import wham --metadata mix_2_spk_filenames_tt.csv --wham-noise wham_noise
     --wsj0 corpora --sample-rate 8000 --mode max --type mix_both --out M.jsonl
     """
-    types = chosen(types or list(_MIXTURES), list(_TYPES), "--type")
+    types = chosen(types or list(MIXTURES), list(_TYPES), "--type")
     rates, modes = chosen(sample_rate, RATES, "--sample-rate"), chosen(mode, MODES, "--mode")
     variants = [_Variant(*choices) for choices in itertools.product(rates, modes, types)]
     lists = WhamLists.read(metadata, wham_noise, list(itertools.product(rates, modes)))
@@ -254,7 +254,7 @@ def talker_steps(rate: int, gain: float, speech_gain: float) -> list[Step]:
         speech_gain: linear, above the noise.
     """
     leveled = [Step(multiply=gain), Step(round_bits=16), Step(multiply=speech_gain)]
-    return [Step(channel=0), *_resampled(rate), *leveled]
+    return [Step(channel=0), *resampled_to(rate), *leveled]
 
 
 def noise_steps(rate: int, gain: float, start: int, mode: str) -> list[Step]:
@@ -268,22 +268,40 @@ def noise_steps(rate: int, gain: float, start: int, mode: str) -> list[Step]:
     """
     before = start // (WSJ0_RATE // rate) if mode == "min" else 0
     skipped = [Step(skip=before)] if before else []
-    return [Step(channel=0), *_resampled(rate), Step(multiply=gain), *skipped]
+    return [Step(channel=0), *resampled_to(rate), Step(multiply=gain), *skipped]
 
 
-def _resampled(rate: int) -> list[Step]:
+def resampled_to(rate: int) -> list[Step]:
+    """Return the step from 16 kHz to a rate in Hz, if there is one."""
     return [] if rate == WSJ0_RATE else [Step(resample_poly=rate)]
 
 
-def wham_source(name: str, file: SourceFile, steps: Sequence[Step], begins: int = 0) -> Source:
-    """Return a talker, or the noise of this name, that begins at a sample at 16 kHz."""
+def wham_source(
+    name: str,
+    file: SourceFile,
+    steps: Sequence[Step],
+    begins: int = 0,
+    level_db: float | None = None,
+) -> Source:
+    """Return a talker, or the noise of this name.
+
+    Args:
+        name: `noise`, or that of a talker.
+        file: its source file.
+        steps: what is done to it.
+        begins: sample of the mixture at 16 kHz at which it begins.
+        level_db: change of its level by the steps, where these do not say it.
+    """
     is_noise = name == "noise"
+    event = file.event(steps, start=begins)
+    if level_db is not None:
+        event = event.model_copy(update={"snr": level_db})
     return Source(
         name=name,
         role="noise" if is_noise else "target",
         label="noise" if is_noise else Path(file.path).parent.name,
         kind="noise" if is_noise else "speech",
-        events=[file.event(steps, start=begins)],
+        events=[event],
         gain=Gain(rule="lufs"),
     )
 
