@@ -249,7 +249,7 @@ def _rounded(samples: Signal, bits: int) -> Signal:
     """Round samples to integers of so many bits, which wrap round, and back."""
     unused = 32 - bits
     steps = np.rint(samples * 2.0 ** (bits - 1)).astype(np.int32) << unused >> unused
-    return steps / 2.0 ** (bits - 1)
+    return np.asarray(steps / 2.0 ** (bits - 1), samples.dtype)
 
 
 def _reverberated(samples: Signal, rate: int, reverberation: Reverberation) -> Signal:
