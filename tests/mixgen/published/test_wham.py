@@ -11,11 +11,13 @@ import pytest
 import soundfile
 
 from mixgen.core.errors import InputError, UsageError
+from mixgen.dataset import ManifestDataset, RenderedDataset
 from mixgen.manifest.file import read_manifest
 from mixgen.published.importing import Imported
 from mixgen.published.render import render_in_layout
 from mixgen.published.wham import import_wham
 from mixgen.published.wham_scaling import read_scaling
+from mixgen.sets.rendered import sets_in
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import Contents, RunMixgen
 from tests.mixgen.published.conftest import StandIn
@@ -99,6 +101,19 @@ def test_each_type_alone_has_its_mixture_and_what_is_in_it(
         found = differing_samples(expected / folder / name, tmp_path / "out" / folder / name)
         assert list(found.values()) == [0, 0, 0]
     assert verify_set(tmp_path / "out", deep=True) == []
+
+
+def test_mixtures_in_memory_are_those_of_the_files(wham: StandIn, tmp_path: Path) -> None:
+    kinds = ["mix_both", "noise"]
+    _import(wham, tmp_path / "M.jsonl", sample_rate=[8000], mode=["max"], types=kinds)
+    render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "wham")
+    from_files = RenderedDataset(sets_in(tmp_path / "out")[0])
+    in_memory = ManifestDataset(tmp_path / "M.jsonl")
+    for index in range(4):
+        np.testing.assert_array_equal(from_files[index].mixture, in_memory[index].mixture)
+        np.testing.assert_array_equal(from_files[index].references, in_memory[index].references)
+    assert in_memory[0].references.dtype == np.float32
+    assert in_memory[1].references.shape == (0, 1, in_memory[1].mixture.shape[1])
 
 
 def test_records_say_what_is_done(wham: StandIn, tmp_path: Path) -> None:
