@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixgen.audio.cache import DecodedCache, open_cache
-from mixgen.audio.formats import SampleFormat, format_called
+from mixgen.audio.encoded import EncodedFile
+from mixgen.audio.formats import SampleFormat, file_steps, format_called
 from mixgen.core.errors import UsageError
 from mixgen.core.vocabulary import FormatName
 from mixgen.corpora.roots import Roots, find_roots
@@ -30,6 +31,7 @@ from mixgen.manifest.file import read_manifest
 from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
+from mixgen.render.exact import ExactRenderer
 from mixgen.render.mixture import render
 from mixgen.sets.rendered import load_set
 
@@ -268,6 +270,13 @@ def rendered_item(
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
+    if record.arithmetic is not None:
+        files = ExactRenderer(roots, sample_format, cache).render(record).files
+        targets = [_samples_in(files[name]) for name in record.targets]
+        empty = np.empty((0, record.channels, record.frames), np.float32)
+        return MixtureItem(
+            _samples_in(files[MIXTURE]), np.stack(targets) if targets else empty, record, []
+        )
     steps = render(record, roots, sample_format, cache).steps
     references = np.empty((len(record.targets), record.channels, record.frames), np.float32)
     for reference, name in zip(references, record.targets, strict=True):
@@ -279,6 +288,13 @@ def rendered_item(
         if file.part == "enrolment"
     ]
     return MixtureItem(mixture, references, record, enrolments)
+
+
+def _samples_in(file: EncodedFile) -> Signal:
+    """Return the samples of a file, shape (channels, time), as they are read from it."""
+    if file.sample_format.subtype == "FLOAT":
+        return np.ascontiguousarray(file.samples.T)
+    return _samples_of(file_steps(file.samples, file.sample_format), file.sample_format)
 
 
 def _samples_of(

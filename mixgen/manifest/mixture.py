@@ -134,7 +134,8 @@ class Source(ExactRecord):
 
     `references` are parts of it that get separate files and are not summed. The image of a source
     with an `echo` is the echo of its events, and the far-end signal gets a separate file, as does
-    an `enrolment`: an utterance of the talker that is not in the mixture.
+    an `enrolment`: an utterance of the talker that is not in the mixture. `dry` are the events of
+    the dry reference of a source without a room, which a published set has.
     """
 
     name: SourceName
@@ -147,11 +148,14 @@ class Source(ExactRecord):
     references: list[Literal["early", "dry"]] = Field(default_factory=list)
     echo: Echo | None = None
     enrolment: Event | None = None
+    dry: list[Event] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _parts_have_a_cause(self) -> "Source":
         if self.references and self.room is None:
             raise ValueError("`references` are parts of a room response: give a `room`")
+        if self.dry and self.room is not None:
+            raise ValueError("`dry` events belong to a source without a `room`")
         if self.echo is not None and (self.role != "far_end" or self.references):
             raise ValueError("an `echo` belongs to the role far_end, which has no `references`")
         return self
@@ -160,6 +164,8 @@ class Source(ExactRecord):
     def files(self) -> list[SourceFile]:
         """The files that the source is rendered to, the image first."""
         parts: list[Part] = ["image", *self.references]
+        if self.dry:
+            parts.append("dry")
         if self.echo is not None:
             parts.append("far_end")
         if self.enrolment is not None:
@@ -252,8 +258,11 @@ class Mixture(ExactRecord):
     def _arithmetic_has_all_it_needs(self) -> "Mixture":
         if self.arithmetic is None:
             steps = any(event.steps for source in self.sources for event in source.events)
-            if steps or self.recorded or self.clip.rule != "joint":
-                raise ValueError("`steps`, `recorded` and other clip rules need `arithmetic`")
+            dry = any(source.dry for source in self.sources)
+            if steps or dry or self.recorded or self.clip.rule != "joint":
+                raise ValueError(
+                    "`steps`, `dry`, `recorded` and other clip rules need `arithmetic`"
+                )
             return self
         if self.clip.rule == "joint":
             raise ValueError("`arithmetic` needs the clip rule `headroom` or `none`")

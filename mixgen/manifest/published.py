@@ -5,13 +5,17 @@ others and round the result. Their order and number formats decide on the last b
 a record has them all: `steps` of every event, and the `arithmetic` of the mixture.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
+from mixgen.acoustics.room import Point
 from mixgen.core.records import ExactRecord, RelativePath
 
 NumberFormat = Literal["float32", "float64"]
+
+_MOST_ORDER = 200
+_MOST_TAPS = 10 * 48000
 
 
 class Extension(ExactRecord):
@@ -25,6 +29,39 @@ class Extension(ExactRecord):
     crossfade: int = Field(ge=1)
 
 
+class Reverberation(ExactRecord):
+    """The response of a shoebox room from a source to a microphone, computed at rendering.
+
+    Attributes:
+        engine: that computes it: `mixgen.acoustics.shoebox`, as pyroomacoustics 0.3.1 did.
+        size_m: of the room.
+        absorption: of the amplitude by each wall; above 1, reflections change their sign.
+        source_m: position of the source.
+        microphone_m: position of the microphone.
+        order: the highest number of reflections.
+        taps: after which the response is cut.
+    """
+
+    engine: Literal["shoebox/1"]
+    size_m: Point
+    absorption: float = Field(gt=0)
+    source_m: Point
+    microphone_m: Point
+    order: int = Field(ge=0, le=_MOST_ORDER)
+    taps: int = Field(ge=1, le=_MOST_TAPS)
+
+
+class Match(ExactRecord):
+    """A gain that gives samples the energy of others, all of the same excerpt.
+
+    It is the root of the energy after the steps `of` over that after the steps `to`, which are
+    those before this one where `to` is empty.
+    """
+
+    of: Annotated[tuple["Step", ...], Strict(False)]
+    to: Annotated[tuple["Step", ...], Strict(False)] = ()
+
+
 class Step(ExactRecord):
     """One operation on the samples of an event: the only key of these that is set.
 
@@ -34,7 +71,11 @@ class Step(ExactRecord):
     - `multiply`, `divide`: by a number.
     - `convert`: to another number format.
     - `resample_poly`: to this rate in Hz by scipy's polyphase filter of that name.
-    - `round_bits`: round to whole steps of so many bits, halves to the even step.
+    - `round_bits`: round to integers of so many bits, halves to the even one; beyond full scale
+      they wrap round.
+    - `pad`: append zeros up to so many samples.
+    - `reverberate`: convolve with the response of a room.
+    - `match`: multiply so that the energy is that of other samples.
     """
 
     channel: int | None = Field(default=None, ge=0)
@@ -45,6 +86,9 @@ class Step(ExactRecord):
     convert: NumberFormat | None = None
     resample_poly: int | None = Field(default=None, ge=1000, le=768_000)
     round_bits: int | None = Field(default=None, ge=8, le=24)
+    pad: int | None = Field(default=None, ge=1)
+    reverberate: Reverberation | None = None
+    match: Match | None = None
 
     @model_validator(mode="after")
     def _is_one_operation(self) -> "Step":
@@ -91,8 +135,10 @@ class Published(ExactRecord):
         name: official name of the mixture.
         folder: what its files are in, relative to the root of the tree.
         type: official name of the type of mixture, where the set has several.
+        files: official names of the files that are called otherwise here.
     """
 
     name: RelativePath
     folder: RelativePath
     type: str = ""
+    files: dict[str, str] = Field(default_factory=dict)

@@ -124,7 +124,7 @@ class SetImport:
         corpora: of the source files.
         variants: of a mixture, as plain data.
         records: makes a record for each variant of a mixture, from its measured source files.
-        problem: why mixtures cannot be made from their source files; None if they can.
+        problem: why a mixture cannot be made from its source files; None if it can.
     """
 
     header: Import
@@ -134,7 +134,7 @@ class SetImport:
     corpora: Sequence[Corpus]
     variants: Sequence[Sequence[str | int]]
     records: Callable[[ListedMixture, Sequence[SourceFile]], Sequence[Mixture]]
-    problem: Callable[[Sequence[SourceFile]], str | None] = lambda _: None
+    problem: Callable[[ListedMixture, Sequence[SourceFile]], str | None] = lambda *_: None
 
     def write(
         self,
@@ -162,7 +162,7 @@ class SetImport:
         files.measure({key for mixture in mixtures for key in mixture.files}, workers)
         kept, left_out = [], []
         for mixture in mixtures:
-            reason = files.problem(mixture) or self.problem(files.of(mixture))
+            reason = files.problem(mixture) or self.problem(mixture, files.of(mixture))
             if reason is None:
                 kept.append(mixture)
             else:

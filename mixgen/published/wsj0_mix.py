@@ -12,7 +12,6 @@ brought to its level; then all files are divided by max(1, highest peak) / 0.9.
 
 import itertools
 import math
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +25,6 @@ from mixgen.manifest.file import Import
 from mixgen.manifest.mixture import Clip, Gain, Level, Mixture, Source
 from mixgen.manifest.published import Arithmetic, Published, Step
 from mixgen.published.importing import (
-    Corpus,
     Imported,
     ListedMixture,
     SetImport,
@@ -49,12 +47,11 @@ from mixgen.published.options import (
     chosen,
 )
 from mixgen.published.published_set import PublishedSet
+from mixgen.published.wsj0 import Wsj0, subset_of, wsj0_corpus, wsj0_file
 from mixgen.sets.layout import Layout
 
 _SCRIPT = "mpariente/pywsj0-mix@6ca4c92"
-_RATE = 16000
 _TALKERS = range(2, 6)
-_SUBSET = re.compile(r"_([A-Za-z0-9-]+)$")
 
 
 def import_wsj0mix(
@@ -62,9 +59,7 @@ def import_wsj0mix(
     activlev: Annotated[
         Path, typer.Option("--activlev", help="Folder of the activlev_*.txt beside the lists.")
     ],
-    wsj0: Annotated[
-        Path, typer.Option("--wsj0", help="Folder of WSJ0 as WAV, or the one that holds wsj0/.")
-    ],
+    wsj0: Wsj0,
     out: Manifest,
     sample_rate: Rates = None,
     mode: Modes = None,
@@ -77,7 +72,6 @@ def import_wsj0mix(
     Example: mixgen import wsj0mix --metadata mix_2_spk_tt.txt --activlev activlev --wsj0 corpora
     --sample-rate 8000 --mode min --out M.jsonl
     """
-    root = wsj0 / "wsj0" if (wsj0 / "wsj0").is_dir() else wsj0
     rates = chosen(sample_rate, RATES, "--sample-rate")
     modes = chosen(mode, MODES, "--mode")
     levels = _active_levels(activlev)
@@ -99,7 +93,7 @@ def import_wsj0mix(
         name=name,
         task="speech_separation",
         sample_format="wav16",
-        corpora=[Corpus("wsj0", root, "--wsj0", "wsj0", _RATE)],
+        corpora=[wsj0_corpus(wsj0)],
         variants=[(*variant, fixed) for variant in variants],
         records=records,
     )
@@ -108,12 +102,7 @@ def import_wsj0mix(
 
 def _listed(path: Path) -> Iterator[ListedMixture]:
     """Yield the mixtures of a list, whose lines are `path level path level ...`."""
-    subset = _SUBSET.search(path.stem)
-    if subset is None:
-        raise InputError(
-            f"The name of {path} does not end with a subset, as mix_2_spk_tt.txt does with tt: "
-            "rename the list."
-        )
+    subset = subset_of(path)
     for index, line in enumerate(read_lines(path), start=1):
         where, cells = f"{path} line {index}", line.split()
         if len(cells) % 2 or len(cells) // 2 not in _TALKERS:
@@ -127,8 +116,8 @@ def _listed(path: Path) -> Iterator[ListedMixture]:
         yield ListedMixture(
             where=where,
             name="_".join(word for pair in parts for word in pair),
-            subset=subset[1],
-            files=tuple(("wsj0", path.removeprefix("wsj0/")) for path in paths),
+            subset=subset,
+            files=tuple(map(wsj0_file, paths)),
             gains=tuple(levels),
         )
 

@@ -7,13 +7,15 @@ steps; a renderer keeps the results of all steps until it comes to another mixtu
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve
 
+from mixgen.acoustics.shoebox import ShoeBox, shoebox_response
 from mixgen.audio.cache import DecodedCache
 from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_samples
@@ -21,8 +23,8 @@ from mixgen.audio.polyphase import resampled
 from mixgen.audio.read import peak
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots
-from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture
-from mixgen.manifest.published import Arithmetic, Extension, Step
+from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture, Source, file_name
+from mixgen.manifest.published import Arithmetic, Extension, Reverberation, Step
 from mixgen.render.excerpt import read_event
 from mixgen.render.rendering import Rendering, clip_gain_in_db
 
@@ -82,10 +84,11 @@ class ExactRenderer:
         if mixture.common_name != self._name:
             self._name, self._kept = mixture.common_name, {}
         arithmetic = arithmetic_of(mixture)
-        sources = {source.name: source.events for source in mixture.sources}
+        stems = arithmetic.order or [source.name for source in mixture.sources]
+        sources = {name: events for s in mixture.sources for name, events in _events(s).items()}
         signals = {name: self._placed(mixture, events) for name, events in sources.items()}
         if mixture.recorded is None:
-            total = _sum([signals[name] for name in arithmetic.order or sources], mixture)
+            total = _sum([signals[name] for name in stems], mixture)
         else:
             total = self._placed(mixture, [mixture.recorded])
         divisor = _divisor(mixture.clip, [total, *signals.values()])
@@ -93,7 +96,7 @@ class ExactRenderer:
             name: self._file(mixture, sources[name], signals[name], divisor) for name in sources
         }
         if arithmetic.sum_of == "files" and mixture.recorded is None:
-            whole = _sum_of_files(files, mixture, self._format)
+            whole = _sum_of_files([files[name] for name in stems], mixture, self._format)
         else:
             whole = _as_file(total, divisor, mixture, self._format)
         signals[MIXTURE] = total
@@ -168,9 +171,34 @@ class ExactRenderer:
                 samples, rate = read_event(event, self._roots, self._cache)
                 return samples.astype(arithmetic_of(mixture).numbers), rate
             step = event.steps[count - 1]
-            return _done(step, *self._after(mixture, event, count - 1), event)
+            samples, rate = self._after(mixture, event, count - 1)
+            if step.match is not None:
+                to = step.match.to or event.steps[: count - 1]
+                return samples * self._gain_between(mixture, event, step.match.of, to), rate
+            if step.resample_poly is not None:
+                return resampled(samples, rate, step.resample_poly), step.resample_poly
+            return _done(step, samples, rate, event), rate
 
         return self._keep(_event_key(mixture, event, count), make)
+
+    def _gain_between(
+        self, mixture: Mixture, event: Event, of: Sequence[Step], to: Sequence[Step]
+    ) -> float:
+        """Return the gain to the energy of an event after the steps `of`, from that after `to`."""
+        energies = []
+        for steps in (of, to):
+            branch = event.model_copy(update={"steps": list(steps)})
+            samples, _ = self._after(mixture, branch, len(steps))
+            energies.append(np.sum(samples**2))
+        if energies[1] == 0:
+            raise InputError(f"{event.path} is silent, so no gain gives it a level.")
+        return float(np.sqrt(energies[0] / energies[1]))
+
+
+def _events(source: Source) -> Mapping[str, Sequence[Event]]:
+    """Return the events of each file of a source by its name."""
+    own = {source.name: source.events}
+    return own | {file_name(source.name, "dry"): source.dry} if source.dry else own
 
 
 def arithmetic_of(mixture: Mixture) -> Arithmetic:
@@ -196,28 +224,49 @@ def _event_key(mixture: Mixture, event: Event, count: int) -> tuple[object, ...]
     return *excerpt, arithmetic_of(mixture).numbers, *event.steps[:count]
 
 
-def _done(step: Step, samples: Signal, rate: int, event: Event) -> tuple[Signal, int]:
-    """Return samples (channels, time) after a step, and their sample rate in Hz."""
+def _done(step: Step, samples: Signal, rate: int, event: Event) -> Signal:
+    """Return samples (channels, time) at a rate in Hz after a step that leaves the rate."""
     value: Any = step.operation
     match step.name:
         case "channel":
             if value >= len(samples):
                 raise InputError(f"{event.path} has no channel {value}, counted from 0.")
-            return samples[value : value + 1], rate
+            return samples[value : value + 1]
         case "skip":
-            return samples[:, value:], rate
+            return samples[:, value:]
         case "extend":
-            return _extended(samples, value, event), rate
+            return _extended(samples, value, event)
         case "multiply":
-            return samples * value, rate
+            return np.asarray(samples * value)
         case "divide":
-            return samples / value, rate
+            return np.asarray(samples / value)
         case "convert":
-            return samples.astype(value), rate
-        case "resample_poly":
-            return resampled(samples, rate, value), value
-        case _:  # "round_bits"
-            return np.rint(samples * 2.0 ** (value - 1)) / 2.0 ** (value - 1), rate
+            return samples.astype(value)
+        case "round_bits":
+            return _rounded(samples, value)
+        case "pad":
+            return np.pad(samples, ((0, 0), (0, max(0, value - samples.shape[1]))))
+        case _:  # "reverberate"
+            return _reverberated(samples, rate, value)
+
+
+def _rounded(samples: Signal, bits: int) -> Signal:
+    """Round samples to integers of so many bits, which wrap round, and back."""
+    unused = 32 - bits
+    steps = np.rint(samples * 2.0 ** (bits - 1)).astype(np.int32) << unused >> unused
+    return np.asarray(steps / 2.0 ** (bits - 1), samples.dtype)
+
+
+def _reverberated(samples: Signal, rate: int, reverberation: Reverberation) -> Signal:
+    """Return samples (channels, time) at the microphone of a room."""
+    room = ShoeBox(
+        reverberation.size_m,
+        reverberation.absorption,
+        reverberation.source_m,
+        reverberation.microphone_m,
+    )
+    response = shoebox_response(room, reverberation.order, rate, reverberation.taps)
+    return np.stack([fftconvolve(response, channel) for channel in samples])
 
 
 def _extended(samples: Signal, extension: Extension, event: Event) -> Signal:
@@ -270,11 +319,11 @@ def _as_file(
 
 
 def _sum_of_files(
-    files: dict[str, EncodedFile], mixture: Mixture, sample_format: SampleFormat
+    files: Iterable[EncodedFile], mixture: Mixture, sample_format: SampleFormat
 ) -> EncodedFile:
     """Return the file of the mixture whose samples are the sums of those of its stems."""
     total = np.zeros((mixture.channels, mixture.frames), np.int32)
-    for file in files.values():
+    for file in files:
         total += file_steps(file.samples, sample_format)
     highest = 2 ** (sample_format.bits - 1)
     if not -highest <= total.min() <= total.max() < highest:

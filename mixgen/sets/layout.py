@@ -16,7 +16,7 @@ class Layout(Record):
     """A tree of files: paths without suffix, relative to its root, in which keys stand for words.
 
     `{id}` is the id of the mixture and `{file}` the name of the file; `{name}`, `{folder}` and
-    `{type}` are those of the record's `published`.
+    `{type}` are those of the record's `published`, which may call files otherwise.
 
     Attributes:
         name: by which users choose it.
@@ -49,6 +49,7 @@ class Layout(Record):
         if self is not NATIVE:
             published = published_of(mixture)
             words |= {"name": published.name, "folder": published.folder, "type": published.type}
+            words["file"] = published.files.get(file, file)
         return _KEY.sub(lambda key: words[key[1]], self.mixture if file == MIXTURE else self.source)
 
 

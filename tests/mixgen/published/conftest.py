@@ -74,3 +74,37 @@ def wsj0mix(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
     paths = [word for path in lists for word in path.read_text().split()[::2]]
     _write_all(folder, paths, (0.5, 0.9, 0.7))
     return StandIn(lists, {"wsj0": folder, "activlev": shipped / "activlev"})
+
+
+@pytest.fixture(scope="session")
+def wham(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """The list of WHAM! that ships, with talkers of 0.5 to 0.9 s in noise of two channels.
+
+    Talkers begin with the noise, or at an odd sample of it; one noise ends with its talkers. The
+    gains are those of no published set; the first talker of the second mixture exceeds full scale.
+    """
+    folder = tmp_path_factory.mktemp("wham")
+    made = StandIn(
+        sorted((shipped_folder() / "wham").glob("*.csv")),
+        {"wsj0": folder, "noise": folder / "wham_noise"},
+    )
+    rows, random = made.rows(), np.random.default_rng(3)
+    _write_all(folder, [row[f"{name}_path"] for row in rows for name in ("s1", "s2")], (0.5, 0.9))
+    starts = [0, 4003, 6000]
+    for row, start, after in zip(rows, starts, (1000, 0, 2000), strict=True):
+        frames = start + after
+        frames += max(soundfile.info(folder / row[f"s{k}_path"]).frames for k in (1, 2))
+        sides = [speech(f"{row['output_filename']}{side}", 3.0)[:frames] for side in "lr"]
+        write(made.roots["noise"] / "tt" / row["output_filename"], np.stack(sides, axis=1))
+    scales = {
+        "utterance_id": np.array([row["output_filename"] for row in rows], dtype=object),
+        "speech_start_sample_16k": np.array(starts),
+    }
+    for variant in ("16k_max", "16k_min", "8k_max", "8k_min"):
+        scales[f"scaling_wsjmix_{variant}"] = random.uniform(0.5, 1.2, (3, 2))
+        scales[f"scaling_wsjmix_{variant}"][1, 0] = 30.0
+        scales[f"scaling_wham_speech_{variant}"] = random.uniform(0.3, 1.0, 3)
+        scales[f"scaling_wham_noise_{variant}"] = random.uniform(0.1, 1.0, 3)
+    (made.roots["noise"] / "metadata").mkdir()
+    np.savez(made.roots["noise"] / "metadata/scaling_tt.npz", **scales)
+    return made

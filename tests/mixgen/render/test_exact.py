@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from scipy.signal import resample_poly
+from scipy.signal import fftconvolve, resample_poly
 
+from mixgen.acoustics.shoebox import ShoeBox, shoebox_response
 from mixgen.audio.formats import FORMATS
 from mixgen.core.errors import InputError
 from mixgen.core.files import sha256_file
@@ -17,6 +18,9 @@ from mixgen.render.exact import ExactRenderer
 from mixgen.render.mixture import render
 
 RATE = 16000
+RESPONSE = shoebox_response(
+    ShoeBox((5.0, 6.0, 3.0), 0.4, (2.0, 3.0, 1.5), (4.0, 3.0, 1.5)), 3, RATE, 500
+)
 Step = dict[str, Any]
 
 
@@ -98,6 +102,47 @@ def read(folder: Path, name: str) -> np.ndarray:
         (
             [{"multiply": 0.3}, {"round_bits": 8}],
             lambda x: np.round(x * np.float32(0.3) * 128) / 128,
+        ),
+        (
+            [{"multiply": 5.0}, {"round_bits": 8}],
+            lambda x: np.int32(np.round(x * np.float32(5) * 128)).astype(np.int8) / 128,
+        ),
+        (
+            [{"round_bits": 8}, {"multiply": 0.1}],
+            lambda x: np.round(x * 128) / 128 * np.float32(0.1),
+        ),
+        ([{"skip": 2000}, {"pad": 2500}], lambda x: np.append(x[2000:], np.zeros(1000))),
+        ([{"pad": 100}], lambda x: x),
+        (
+            [{"multiply": 0.3}, {"match": {"of": [{"multiply": 0.5}]}}],
+            lambda x: (
+                (x * np.float32(0.3))
+                * np.float32(
+                    np.sqrt(np.sum((x * np.float32(0.5)) ** 2) / np.sum((x * np.float32(0.3)) ** 2))
+                )
+            ),
+        ),
+        (
+            [{"match": {"of": [{"multiply": 0.5}], "to": [{"skip": 1000}]}}],
+            lambda x: (
+                x * np.float32(np.sqrt(np.sum((x * np.float32(0.5)) ** 2) / np.sum(x[1000:] ** 2)))
+            ),
+        ),
+        (
+            [
+                {
+                    "reverberate": {
+                        "engine": "shoebox/1",
+                        "size_m": [5.0, 6.0, 3.0],
+                        "absorption": 0.4,
+                        "source_m": [2.0, 3.0, 1.5],
+                        "microphone_m": [4.0, 3.0, 1.5],
+                        "order": 3,
+                        "taps": 500,
+                    }
+                }
+            ],
+            lambda x: fftconvolve(RESPONSE, x),
         ),
         ([{"multiply": 0.1}, {"divide": 0.3}], lambda x: x * np.float32(0.1) / np.float32(0.3)),
     ],
