@@ -14,7 +14,7 @@ from tests.mixgen.conftest import RunMixgen
 
 REPOSITORY = Path(__file__).parents[3]
 PAGE = (REPOSITORY / "docs" / "export.md").read_text(encoding="utf-8")
-PACKAGES = {"huggingface": "datasets"}
+PACKAGES = {"huggingface": "datasets.features"}  # others have folders called datasets
 BLOCKS = {
     name: (command, code)
     for name, command, code in re.findall(
