@@ -51,7 +51,7 @@ def spectrogram(axes: Axes, samples: Samples, sample_rate: int, title: str) -> N
 
 def median_item(scores: ScoreFolder) -> str:
     """Return the mixture whose improvement is the middle one."""
-    improvements = scores.values("si_sdri")
+    improvements = scores.scored("si_sdri")
     middle = statistics.median_low(improvements.values())
     return next(name for name, value in improvements.items() if value == middle)
 
