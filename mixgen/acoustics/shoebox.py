@@ -98,6 +98,7 @@ class _Axis:
 
     @classmethod
     def of(cls, room: ShoeBox, axis: int, order: int) -> "_Axis":
+        """Return the images of a room's source along an axis, with up to `order` reflections."""
         numbers = np.arange(-order, order + 1)
         size, source = np.float32(room.size_m[axis]), np.float32(room.source_m[axis])
         within = np.where(numbers % 2 == 1, size - source, source)

@@ -54,6 +54,7 @@ def _with_answer(importer: Callable[..., Any]) -> Callable[..., None]:
 
     @functools.wraps(importer)
     def command(**options: Any) -> None:
+        """Import a set, and print what was left out and where the manifest is."""
         imported = importer(**options)
         for name, reason in imported.left_out[:_SHOWN]:
             print_status(f"left out: {name}: {reason}")

@@ -133,6 +133,7 @@ class ExactRenderer:
         """Return the sum of events, each where it begins in the mixture: (channels, frames)."""
 
         def place() -> Signal:
+            """Add up the events, or cut the only one if it covers the mixture."""
             placed = [self._finished(mixture, event) for event in events]
             starts = [round(event.event_time * mixture.sample_rate) for event in events]
             if starts == [0] and placed[0].shape[1] >= mixture.frames:
@@ -167,6 +168,7 @@ class ExactRenderer:
         """Return an event after so many of its steps, and its sample rate then, in Hz."""
 
         def make() -> tuple[Signal, int]:
+            """Read the event, or do the last of the steps."""
             if count == 0:
                 samples, rate = read_event(event, self._roots, self._cache)
                 return samples.astype(arithmetic_of(mixture).numbers), rate
