@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from mixgen.audio.read import audio_info
 from mixgen.core.errors import InputError
@@ -94,14 +95,17 @@ class ListedMixture:
         name: official name of the mixture.
         subset: official name of the split.
         files: source files in the order of the list.
-        gains: the number that the list has for each file.
+        gains: the number that the list has for each file, where it has one.
     """
 
     where: str
     name: str
     subset: str
     files: tuple[FileKey, ...]
-    gains: tuple[float, ...]
+    gains: tuple[float, ...] = ()
+
+
+_Listed = TypeVar("_Listed", bound=ListedMixture)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetImport:
+class SetImport(Generic[_Listed]):
     """What a published set says about an import, and what all imports do.
 
     Attributes:
@@ -124,7 +128,7 @@ class SetImport:
         corpora: of the source files.
         variants: of a mixture, as plain data.
         records: makes a record for each variant of a mixture, from its measured source files.
-        problem: why mixtures cannot be made from their source files; None if they can.
+        problem: why a mixture cannot be made from its source files; None if it can.
     """
 
     header: Import
@@ -133,12 +137,12 @@ class SetImport:
     sample_format: FormatName
     corpora: Sequence[Corpus]
     variants: Sequence[Sequence[str | int]]
-    records: Callable[[ListedMixture, Sequence[SourceFile]], Sequence[Mixture]]
-    problem: Callable[[Sequence[SourceFile]], str | None] = lambda _: None
+    records: Callable[[_Listed, Sequence[SourceFile]], Sequence[Mixture]]
+    problem: Callable[[_Listed, Sequence[SourceFile]], str | None] = lambda *_: None
 
     def write(
         self,
-        mixtures: Sequence[ListedMixture],
+        mixtures: Sequence[_Listed],
         out: Path,
         *,
         sources: Sequence[Path] = (),
@@ -162,7 +166,7 @@ class SetImport:
         files.measure({key for mixture in mixtures for key in mixture.files}, workers)
         kept, left_out = [], []
         for mixture in mixtures:
-            reason = files.problem(mixture) or self.problem(files.of(mixture))
+            reason = files.problem(mixture) or self.problem(mixture, files.of(mixture))
             if reason is None:
                 kept.append(mixture)
             else:
@@ -193,9 +197,7 @@ class SetImport:
             imported=self.header,
         )
 
-    def _all_records(
-        self, mixtures: Sequence[ListedMixture], files: "_SourceFiles"
-    ) -> Iterator[Mixture]:
+    def _all_records(self, mixtures: Sequence[_Listed], files: "_SourceFiles") -> Iterator[Mixture]:
         for mixture in track(mixtures, "importing mixtures"):
             yield from self.records(mixture, files.of(mixture))
 

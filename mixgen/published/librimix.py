@@ -122,7 +122,7 @@ def import_librimix(
         corpora=corpora,
         variants=[dataclasses.astuple(variant) for variant in variants],
         records=lambda mixture, files: _records(mixture, files, variants, noisy=noisy),
-        problem=_problem if noisy else lambda _: None,
+        problem=_problem if noisy else lambda *_: None,
     )
     return plan.write(mixtures, out, sources=sources or (), allow_missing=allow_missing)
 
@@ -158,7 +158,7 @@ def _subset(path: Path) -> str:
     return subset.replace("-clean", "")
 
 
-def _problem(files: Sequence[SourceFile]) -> str | None:
+def _problem(_: ListedMixture, files: Sequence[SourceFile]) -> str | None:
     """Return why the last file cannot be the noise; None if it can."""
     *talkers, noise = files
     if noise.frames <= _CROSSFADE and noise.frames < max(file.frames for file in talkers):
