@@ -11,7 +11,10 @@ from mixgen.core.errors import InputError
 from mixgen.manifest.file import read_manifest
 from mixgen.published.librispeechmix import import_librispeechmix
 from mixgen.published.render import render_in_layout
+from mixgen.recipe.read import shipped_folder
 from mixgen.verify.set import verify_set
+from tests.mixgen.conftest import RunMixgen
+from tests.mixgen.published.conftest import speech, write
 from tests.oracles.compare import differing_samples
 from tests.oracles.corpora import LibriSpeechMixSources, librispeechmix_sources
 from tests.oracles.librispeechmix import librispeechmix
@@ -114,3 +117,22 @@ def test_a_wrong_line_gives_one_sentence(
     (tmp_path / "list.jsonl").write_text("")
     with pytest.raises(InputError, match="has no mixtures"):
         import_librispeechmix([tmp_path / "list.jsonl"], tmp_path, tmp_path / "M.jsonl")
+
+
+def test_the_lists_that_ship(tmp_path: Path, mixgen: RunMixgen) -> None:
+    shipped = sorted((shipped_folder() / "librispeechmix").glob("*.jsonl"))
+    words: list[object] = ["import", "librispeechmix", "--librispeech", tmp_path / "LibriSpeech"]
+    for path in shipped:
+        words += ["--metadata", path]
+        for line in path.read_text().splitlines():
+            for wav in json.loads(line)["wavs"]:
+                write((tmp_path / "LibriSpeech" / wav).with_suffix(".flac"), speech(wav, 0.5))
+        librispeechmix(path, tmp_path / "LibriSpeech", tmp_path / "expected")
+    assert "3 mixtures in" in mixgen(*words, "--out", tmp_path / "M.jsonl").out
+    words = ["render", tmp_path / "M.jsonl", "--out", tmp_path / "out"]
+    assert mixgen(*words, "--layout", "librispeechmix").exit_code == 0
+    differing = differing_samples(tmp_path / "expected", tmp_path / "out")
+    mixtures = [path for path in differing if path.count("/") == 1]
+    assert len(mixtures) == 3
+    assert not any(differing[path] for path in mixtures)
+    assert mixgen("verify", tmp_path / "out", "--deep").exit_code == 0
