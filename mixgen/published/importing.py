@@ -41,6 +41,7 @@ class Corpus:
         option: by which the root was given.
         layout: by which `mixgen index` reads it.
         sample_rate: that all files have to have, in Hz.
+        licence: of files whose licence no sources.csv has; that of the layout if it is empty.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Corpus:
     option: str
     layout: str
     sample_rate: int
+    licence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +244,10 @@ class _SourceFiles:
                 f"{full} has {frames} samples at {rate} Hz, and the set needs some at "
                 f"{corpus.sample_rate} Hz: restore the original file"
             )
-        licence = known.licence if known else get_layout(corpus.layout).licence
-        text = known.text if known else ""
+        licence = corpus.licence or get_layout(corpus.layout).licence
+        text = ""
+        if known is not None:
+            licence, text = known.licence, known.text
         return SourceFile(corpus.name, path, frames, rate, sha256, licence, text)
 
     def problem(self, mixture: ListedMixture) -> str | None:

@@ -30,7 +30,7 @@ def write_tables(rendered: RenderedSet) -> None:
     """
     tables: dict[str, list[_Cells]] = {}
     formats: dict[str, Callable[[float], str]] = {}
-    for mixture, rows in _finished(rendered):
+    for mixture, rows in finished_mixtures(rendered):
         tables.setdefault(_path(mixture, "mixture"), []).append(
             _paths(mixture, rows, rendered.root)
         )
@@ -51,7 +51,7 @@ def write_tables(rendered: RenderedSet) -> None:
         write_csv(full, columns, [*others, *cells])
 
 
-def _finished(rendered: RenderedSet) -> Iterator[tuple[Mixture, _Rows]]:
+def finished_mixtures(rendered: RenderedSet) -> Iterator[tuple[Mixture, _Rows]]:
     """Yield the mixtures that are rendered, with the rows of their files by name."""
     recorded = RowsInOrder(rendered.record)
     for mixture in rendered.manifest_file:

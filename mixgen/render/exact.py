@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mixgen.acoustics.direct_convolution import convolve_directly
 from mixgen.audio.cache import DecodedCache
 from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_samples
 from mixgen.audio.polyphase import resampled
-from mixgen.audio.read import peak
+from mixgen.audio.read import peak, read_audio
 from mixgen.core.errors import InputError
-from mixgen.corpora.roots import Roots
+from mixgen.corpora.roots import Roots, drawn_file
 from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture
-from mixgen.manifest.published import Arithmetic, Extension, Step
+from mixgen.manifest.published import Arithmetic, Convolution, Extension, Step
 from mixgen.render.excerpt import read_event
 from mixgen.render.rendering import Rendering, clip_gain_in_db
 
@@ -30,6 +31,8 @@ Signal = NDArray[Any]  # (channels, time), float32 or float64
 _Kept = TypeVar("_Kept")
 
 _LEAST_POWER = 1e-10  # of ratios, as in the scripts of LibriMix
+_CLOSE = 1e-5  # to the sum of the stems, full scale 1.0, as in the scripts of FUSS
+_CLOSE_TO_LOUD = 1e-4  # of a sample
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,8 @@ class ExactRenderer:
             whole = _sum_of_files(files, mixture, self._format)
         else:
             whole = _as_file(total, divisor, mixture, self._format)
+        if arithmetic.sum_of == "corrected":
+            whole = _corrected(whole, files, mixture, self._format)
         signals[MIXTURE] = total
         return ExactRendering({MIXTURE: whole, **files}, signals, self._format, 1.0 / divisor)
 
@@ -130,11 +135,15 @@ class ExactRenderer:
             if starts == [0] and placed[0].shape[1] >= mixture.frames:
                 return placed[0][:, : mixture.frames]
             shape = mixture.channels, mixture.frames
-            signal = np.zeros(shape, np.result_type(arithmetic_of(mixture).numbers, *placed))
-            for samples, start in zip(placed, starts, strict=True):
+            numbers = np.result_type(arithmetic_of(mixture).numbers, *placed)
+            submixes = {event.submix: np.zeros(shape, numbers) for event in events}
+            for event, samples, start in zip(events, placed, starts, strict=True):
                 fitting = samples[:, : max(0, mixture.frames - start)]
-                signal[:, start : start + fitting.shape[1]] += fitting
-            return signal
+                submixes[event.submix][:, start : start + fitting.shape[1]] += fitting
+            first, *others = submixes.values() or [np.zeros(shape, numbers)]
+            for submix in others:
+                first += submix
+            return first
 
         return self._keep(("placed", *_key(mixture, events)), place)
 
@@ -163,7 +172,16 @@ class ExactRenderer:
                 samples, rate = read_event(event, self._roots, self._cache)
                 return samples.astype(arithmetic_of(mixture).numbers), rate
             step = event.steps[count - 1]
-            return _done(step, *self._after(mixture, event, count - 1), event)
+            samples, rate = self._after(mixture, event, count - 1)
+            if step.convolve is not None:
+                response, response_rate = read_audio(drawn_file(self._roots, step.convolve))
+                if response_rate != rate:
+                    raise InputError(
+                        f"{step.convolve.path} is at {response_rate} Hz, and {event.path} at "
+                        f"{rate} Hz: restore the response of the set."
+                    )
+                return _reverberated(samples, response[0], step.convolve), rate
+            return _done(step, samples, rate, event)
 
         return self._keep(_event_key(mixture, event, count), make)
 
@@ -181,7 +199,7 @@ def arithmetic_of(mixture: Mixture) -> Arithmetic:
 
 def _key(mixture: Mixture, events: Sequence[Event]) -> tuple[object, ...]:
     """Return what decides on the sum of events in a mixture."""
-    parts = [(e.event_time, *_event_key(mixture, e, len(e.steps))) for e in events]
+    parts = [(e.event_time, e.submix, *_event_key(mixture, e, len(e.steps))) for e in events]
     return mixture.sample_rate, mixture.channels, mixture.frames, *parts
 
 
@@ -232,6 +250,21 @@ def _extended(samples: Signal, extension: Extension, event: Event) -> Signal:
     return longer[:, : extension.frames]
 
 
+def _reverberated(samples: Signal, response: Signal, convolution: Convolution) -> Signal:
+    """Convolve samples (channels, time) with a response (taps,), and keep a part of the result."""
+    missing = max(0, convolution.frames - samples.shape[1])
+    padded = np.pad(samples, ((0, 0), (0, missing)))
+    scaled = convolution.gain * response
+    frames, taps = padded.shape[1], len(scaled)
+    if convolution.start == "middle":
+        start, length = (min(frames, taps) - 1) // 2, max(frames, taps)
+    else:
+        start = int(np.argmax(np.abs(scaled))) if convolution.start == "peak" else 0
+        length = frames
+    whole = [convolve_directly(channel, scaled) for channel in padded]
+    return np.stack(whole)[:, start : start + length]
+
+
 def _sum(signals: Sequence[Signal], mixture: Mixture) -> Signal:
     """Add up signals (channels, frames) in their order, in the number format of the first."""
     if not signals:
@@ -259,13 +292,21 @@ def _as_file(
     return EncodedFile(samples, mixture.sample_rate, sample_format)
 
 
+def _total_of(
+    files: dict[str, EncodedFile], mixture: Mixture, sample_format: SampleFormat
+) -> NDArray[np.int32]:
+    """Return the sum of the stems of a mixture in steps of their format: (channels, frames)."""
+    total = np.zeros((mixture.channels, mixture.frames), np.int32)
+    for file in files.values():
+        total += file_steps(file.samples, sample_format)
+    return total
+
+
 def _sum_of_files(
     files: dict[str, EncodedFile], mixture: Mixture, sample_format: SampleFormat
 ) -> EncodedFile:
     """Return the file of the mixture whose samples are the sums of those of its stems."""
-    total = np.zeros((mixture.channels, mixture.frames), np.int32)
-    for file in files.values():
-        total += file_steps(file.samples, sample_format)
+    total = _total_of(files, mixture, sample_format)
     highest = 2 ** (sample_format.bits - 1)
     if not -highest <= total.min() <= total.max() < highest:
         raise InputError(
@@ -273,3 +314,31 @@ def _sum_of_files(
             "their sum: import it without --fixed."
         )
     return EncodedFile(file_samples(total, sample_format), mixture.sample_rate, sample_format)
+
+
+def _corrected(
+    whole: EncodedFile,
+    files: dict[str, EncodedFile],
+    mixture: Mixture,
+    sample_format: SampleFormat,
+) -> EncodedFile:
+    """Return the file of the mixture, or the sum of its stems where it is not close to that."""
+    total = _total_of(files, mixture, sample_format)
+    if is_close_to_sum(file_steps(whole.samples, sample_format), total, sample_format):
+        return whole
+    cut = cut_to_full_scale(total, sample_format)
+    return EncodedFile(file_samples(cut, sample_format), mixture.sample_rate, sample_format)
+
+
+def is_close_to_sum(
+    steps: NDArray[np.int32], total: NDArray[np.integer], sample_format: SampleFormat
+) -> bool:
+    """Return whether no sample is off the sum x of the stems by more than 1e-5 + 1e-4 |x|."""
+    limit = _CLOSE / sample_format.step + _CLOSE_TO_LOUD * np.abs(total)
+    return bool((np.abs(steps - total) <= limit).all())
+
+
+def cut_to_full_scale(total: NDArray[np.integer], sample_format: SampleFormat) -> NDArray[np.int32]:
+    """Return steps of a format without those beyond full scale."""
+    highest = 2 ** (sample_format.bits - 1)
+    return np.asarray(np.clip(total, -highest, highest - 1), np.int32)
