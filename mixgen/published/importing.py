@@ -64,27 +64,42 @@ class SourceFile:
     licence: str
     text: str
 
-    def event(self, steps: Sequence[Step], *, frames: int | None = None, start: int = 0) -> Event:
+    def event(
+        self,
+        steps: Sequence[Step],
+        *,
+        frames: int | None = None,
+        start: int = 0,
+        first: int = 0,
+        submix: int = 0,
+    ) -> Event:
         """Return the event of the file, with its steps.
 
         Args:
             steps: what is done to the samples.
-            frames: how many samples are read from the start of the file; all by default.
+            frames: how many samples of the file are read; all from the first on by default.
             start: the sample of the mixture in which the event begins, at the rate of the file.
+            first: the first sample of the file that is read.
+            submix: of the source, that the event belongs to.
         """
         factor = math.prod(step.multiply for step in steps if step.multiply is not None)
         factor /= math.prod(step.divide for step in steps if step.divide is not None)
+        begin_s, end = seconds_of(first, self.sample_rate), first + (frames or self.frames - first)
+        duration_s = seconds_of(end, self.sample_rate) - begin_s
+        while int((begin_s + duration_s) * self.sample_rate) < end:
+            duration_s = math.nextafter(duration_s, math.inf)
         return Event(
             corpus=self.corpus,
             path=self.path,
             sha256=self.sha256,
-            source_time=0.0,
+            source_time=begin_s,
             event_time=start / self.sample_rate,
-            event_duration=seconds_of(frames or self.frames, self.sample_rate),
+            event_duration=duration_s,
             snr=round(20.0 * math.log10(abs(factor)), 6) if factor else -300.0,
             licence=self.licence,
             text=self.text,
             steps=list(steps),
+            submix=submix,
         )
 
 
