@@ -7,7 +7,7 @@ from mixgen.sets.rendered import RenderedSet
 
 
 def write_tables(rendered: RenderedSet) -> None:
-    """Write the lists of all mixtures of a set; other mixtures in them are kept, and come first.
+    """Write the lists of all mixtures of a set; other mixtures in them are kept, and come last.
 
     Raises:
         InputError: the records of the set cannot be read.
@@ -25,4 +25,4 @@ def write_tables(rendered: RenderedSet) -> None:
         full = rendered.root / path
         earlier = read_lines(full) if full.is_file() else iter(())
         kept = [line for line in earlier if line.partition("\t")[0] not in lines]
-        write_text(full, "".join(f"{line}\n" for line in [*kept, *lines.values()]))
+        write_text(full, "".join(f"{line}\n" for line in [*lines.values(), *kept]))

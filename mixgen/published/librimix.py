@@ -13,8 +13,10 @@ from typing import Annotated
 import typer
 
 from mixgen.core.errors import InputError
+from mixgen.core.progress import print_status
 from mixgen.manifest.file import Import
 from mixgen.published.importing import Corpus, Imported, list_hashes
+from mixgen.published.librimix_noise import make_missing_copies
 from mixgen.published.librimix_tables import write_tables
 from mixgen.published.options import (
     AllowMissing,
@@ -76,6 +78,10 @@ def import_librimix(
     mixtures = [mixture for path in metadata for mixture in kind.listed(path, _subset(path))]
     if not mixtures:
         raise InputError(f"{metadata[0]} has no mixtures: give the list of a set.")
+    if wham_noise is not None and noisy:
+        made = make_missing_copies(wham_noise, (mixture.files[-1][1] for mixture in mixtures))
+        if made:
+            print_status(f"noises: made {made} at other speeds in {wham_noise}.")
     talkers = sorted({len(mixture.files) - noisy for mixture in mixtures})
     header = Import(published="librimix", lists=list_hashes(metadata), script=_SCRIPT)
     plan = kind.plan(header, f"libri{'_'.join(map(str, talkers))}mix")
