@@ -54,6 +54,7 @@ class Event(ExactRecord):
 
     `text` is the transcript of the whole file, where the corpus has one. `steps` are what a
     published set does to the excerpt, in this order; `snr` is then the change of its level by them.
+    Events of one `submix` are added up before those of the next one.
     """
 
     corpus: str
@@ -68,6 +69,7 @@ class Event(ExactRecord):
     licence: str = ""
     text: str = ""
     steps: list[Step] = Field(default_factory=list)
+    submix: int = Field(default=0, ge=0)
 
     @property
     def sounding_s(self) -> float:
@@ -257,11 +259,12 @@ class Mixture(ExactRecord):
     @model_validator(mode="after")
     def _arithmetic_has_all_it_needs(self) -> "Mixture":
         if self.arithmetic is None:
-            steps = any(event.steps for source in self.sources for event in source.events)
+            events = [event for source in self.sources for event in source.events]
+            exact = any(event.steps or event.submix for event in events)
             dry = any(source.dry for source in self.sources)
-            if steps or dry or self.recorded or self.clip.rule != "joint":
+            if exact or dry or self.recorded or self.clip.rule != "joint":
                 raise ValueError(
-                    "`steps`, `dry`, `recorded` and other clip rules need `arithmetic`"
+                    "`steps`, `submix`, `dry`, `recorded` and other clip rules need `arithmetic`"
                 )
             return self
         if self.clip.rule == "joint":

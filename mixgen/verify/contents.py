@@ -14,6 +14,7 @@ from mixgen.audio.read import peak
 from mixgen.core.errors import SuiteError
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import Mixture
+from mixgen.render.exact import cut_to_full_scale, is_close_to_sum
 from mixgen.render.measure import Values, measure, reasons_for_null
 from mixgen.render.rendering import Rendering, clip_gain_in_db
 from mixgen.sets.rendered import FileRow
@@ -45,8 +46,9 @@ class Contents:
         Where the corpora of `roots` lack a room response, what is measured is "unchecked".
         """
         arithmetic = self.mixture.arithmetic
-        if arithmetic is None or arithmetic.sum_of == "files":
-            yield from self._wrong_sum()
+        sum_of = "files" if arithmetic is None else arithmetic.sum_of
+        if sum_of != "signals":
+            yield from self._wrong_sum(corrected=sum_of == "corrected")
         yield from self._wrong_peaks()
         gains = {row.clip_gain_db for row in self.rows.values()}
         if len(gains) > 1 or not self._fits(gain := gains.pop()):
@@ -58,12 +60,18 @@ class Contents:
     def _path(self, name: str) -> str:
         return self.rows[name].path
 
-    def _wrong_sum(self) -> Iterator[Problem]:
+    def _wrong_sum(self, *, corrected: bool) -> Iterator[Problem]:
+        """Compare the mixture with the sum of its sources; a corrected one may only be close."""
         total = np.zeros((self.mixture.channels, self.mixture.frames), np.int64)
         for file in self.mixture.source_files:
             if file.is_in_sum:
                 total += self.steps[file.name]
-        if not np.array_equal(total, self.steps[self.mixture.sum_name]):
+        mixture = self.steps[self.mixture.sum_name]
+        if corrected:
+            if is_close_to_sum(mixture, total, self.sample_format):
+                return
+            total = cut_to_full_scale(total, self.sample_format).astype(np.int64)
+        if not np.array_equal(total, mixture):
             path = self._path(self.mixture.sum_name)
             yield Problem(path, "inconsistent", "it is not the sum of its sources")
 
