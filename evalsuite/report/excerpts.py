@@ -7,20 +7,20 @@ from typing import Literal
 
 from evalsuite.report.examples import Example
 from evalsuite.scoring.records import RUN_FILE
-from evalsuite.scoring.trees import read_tree
 from mixgen.audio.read import audio_info, read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.paths import inside
 from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.report.examples import Excerpt
 from mixgen.sets.rendered import RenderedSet
+from mixgen.sets.trees import read_tree
 
 Key = tuple[Literal["mixture", "reference", "estimate"], str]
 """What a file is, and its name."""
 
 
 class EstimateFolder:
-    """A folder of estimates, with run.json or in any layout of `evalsuite.scoring.trees`.
+    """A folder of estimates, with run.json or in any layout of `mixgen.sets.trees`.
 
     Raises:
         InputError: without run.json there is no audio, or several layouts fit.

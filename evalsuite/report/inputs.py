@@ -81,7 +81,7 @@ def find_audio(
     for rendered in opened:
         if not any(_is_of(rendered, entry) for entry in scores):
             raise InputError(
-                f"{rendered.folder} has the manifest {rendered.manifest.sha256[:12]}, and the "
+                f"{rendered.place} has the manifest {rendered.manifest.sha256[:12]}, and the "
                 f"scores are of {_listed(e.run.manifest_sha256[:12] for e in scores)}: give the "
                 "set that was scored."
             )

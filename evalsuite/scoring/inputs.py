@@ -51,10 +51,10 @@ def check_files(rendered: RenderedSet, mixtures: Sequence[Mixture], rows: FileRo
     def check(row: FileRow) -> None:
         """Raise an error unless the file of a row is whole."""
         if not is_whole(row, rendered.root) and not _has_samples(row, rendered):
+            repair = "restore them" if rendered.is_finished else "`mixgen render` repairs it"
             raise InputError(
-                f"{rendered.root / row.path} does not hold the samples that were rendered: "
-                f"`mixgen verify {rendered.folder}` lists what changed, and `mixgen render` "
-                "repairs it."
+                f"{rendered.root / row.path} does not hold the samples that were recorded: "
+                f"`mixgen verify {rendered.place}` lists what changed, and {repair}."
             )
 
     scored = [rows[key] for key in _scored_files(mixtures)]

@@ -38,7 +38,7 @@ from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
 from mixgen.export.exporter import Export, Exporter
-from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedSet, RowsInOrder
+from mixgen.sets.rendered import FileRow, RenderedSet, RowsInOrder
 
 SCHEMA = "webdataset/1"
 LIST_FILE = "shards.jsonl"
@@ -96,14 +96,14 @@ def export_webdataset(export: Export) -> str:
     rendered, out = _open_set(export), export.out
     header = {
         "schema": SCHEMA,
-        "set_sha256": sha256_file(rendered.folder / RENDERED_FILE),
+        "set_sha256": sha256_file(rendered.record.path),
         "split": export.split,
         "shard_bytes": export.shard_bytes,
     }
     shards = _planned(rendered, export.split, export.shard_bytes)
     first = next(shards, None)
     if first is None:
-        raise InputError(f"{rendered.folder} has no mixture of the split {export.split!r}.")
+        raise InputError(f"{rendered.place} has no mixture of the split {export.split!r}.")
     known = _begin(out, header)
     jobs = (_with_known(shard, out, known) for shard in itertools.chain([first], shards))
     written = track(_written(jobs, rendered, export), "writing tar files")
@@ -116,15 +116,10 @@ def export_webdataset(export: Export) -> str:
 
 
 def _open_set(export: Export) -> RenderedSet:
-    if not export.source.is_dir():
-        raise InputError(
-            f"{export.source} is no rendered set, and webdataset holds audio: run `mixgen render` "
-            "and export the folder that it writes."
-        )
-    rendered = RenderedSet(export.source)
+    rendered = RenderedSet(export.source, export.given_roots)
     if not rendered.manifest_file.has_sha256(rendered.record.header.manifest_sha256):
         raise InputError(
-            f"The manifest in {rendered.folder} is not the one that its files were rendered from: "
+            f"The manifest in {rendered.place} is not the one that its files were rendered from: "
             "run `mixgen render` again."
         )
     return rendered
@@ -144,7 +139,7 @@ def _planned(rendered: RenderedSet, split: str | None, shard_bytes: int) -> Iter
             continue
         if {row.name for row in of_mixture} != set(mixture.file_names):
             raise InputError(
-                f"{RENDERED_FILE} of {rendered.folder} lacks files of mixture {mixture.id}: run "
+                f"{rendered.record.path} lacks files of mixture {mixture.id}: run "
                 "`mixgen render` to finish the set."
             )
         sample = _sample(mixture.as_dict(), of_mixture, rendered.format)
@@ -166,7 +161,7 @@ def _sample(record: dict[str, Any], rows: Iterable[FileRow], form: SampleFormat)
     room = _room(f"{key}.json", len(text.encode()))
     width = 4 if form.subtype == "FLOAT" else form.bits // 8
     for row in rows:
-        files.append(_File(f"{row.name}.{form.extension}", row.path, row.file_sha256))
+        files.append(_File(f"{row.name}{Path(row.path).suffix}", row.path, row.file_sha256))
         samples = row.frames * row.channels * width
         room += _room(f"{key}.{row.name}", int(samples * _LARGEST_RATIO) + _LARGEST_HEADER)
     return _Sample(key, text, files, room)
@@ -210,7 +205,7 @@ def _written(
     if export.executor is None:
         work = functools.partial(_write_shard, rendered.root, export.out)
         return bounded_map(work, shards, workers=export.workers)
-    seen = [rendered.folder.absolute() / RENDERED_FILE, export.out.absolute()]
+    seen = [rendered.record.path.absolute(), export.out.absolute()]
     work = functools.partial(_write_shard, rendered.root.absolute(), export.out.absolute())
     return cluster_map(work, shards, export.executor, folders=seen)
 

@@ -17,6 +17,7 @@ from mixgen.core.paths import check_name
 from mixgen.core.records import ExactRecord, Record, RelativePath, as_value_error
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.degradations import Degradation
+from mixgen.manifest.finished import Finished
 from mixgen.manifest.published import Arithmetic, Published, Step
 
 MIXTURE = "mixture"
@@ -210,7 +211,8 @@ class Mixture(ExactRecord):
     """All that is needed to render one mixture from its source files.
 
     With `arithmetic` it is computed as the scripts of a published set do. Where the mixture of such
-    a set is no sum, `recorded` is what it is read from.
+    a set is no sum, `recorded` is what it is read from. With `finished` nothing is computed: there
+    are no events, and every file exists already.
     """
 
     id: str
@@ -229,6 +231,7 @@ class Mixture(ExactRecord):
     arithmetic: Arithmetic | None = None
     recorded: Event | None = None
     published: Published | None = None
+    finished: Finished | None = None
 
     @field_validator("id")
     @classmethod
@@ -263,6 +266,35 @@ class Mixture(ExactRecord):
         if self.arithmetic.order and sorted(self.arithmetic.order) != names:
             raise ValueError("the `order` of `arithmetic` has to name every source once")
         return self
+
+    @model_validator(mode="after")
+    def _finished_files_are_all_there_is(self) -> "Mixture":
+        if self.finished is None:
+            return self
+        made = self.room or self.degradations or self.arithmetic
+        if made or any(s.events or s.echo or s.enrolment for s in self.sources):
+            raise ValueError(
+                "`finished` files are not made: there are no events, and no room, echo, enrolment, "
+                "degradations or `arithmetic`"
+            )
+        if self.finished.files.keys() != set(self.file_names):
+            raise ValueError("`finished` has to have the mixture and every source")
+        return self
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its samples are those of others: computed as they do, or read from their files.
+
+        Nothing brings such sources to a level, so there is none in the record.
+        """
+        return self.arithmetic is not None or self.finished is not None
+
+    @property
+    def sums_on_disk(self) -> bool:
+        """Whether the record says that the files of the sources sum to the mixture exactly."""
+        if self.finished is not None:
+            return self.finished.sums
+        return self.arithmetic is None or self.arithmetic.sum_of == "files"
 
     @property
     def duration_s(self) -> float:

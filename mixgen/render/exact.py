@@ -17,9 +17,9 @@ from mixgen.audio.cache import DecodedCache
 from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_samples
 from mixgen.audio.polyphase import resampled
-from mixgen.audio.read import peak
+from mixgen.audio.read import peak, read_audio
 from mixgen.core.errors import InputError
-from mixgen.corpora.roots import Roots
+from mixgen.corpora.roots import Roots, drawn_file
 from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture
 from mixgen.manifest.published import Arithmetic, Extension, Step
 from mixgen.render.excerpt import read_event
@@ -166,6 +166,33 @@ class ExactRenderer:
             return _done(step, *self._after(mixture, event, count - 1), event)
 
         return self._keep(_event_key(mixture, event, count), make)
+
+
+def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> ExactRendering:
+    """Read a mixture whose files exist already.
+
+    Raises:
+        InputError: a file is missing, unreadable or not the one of the record.
+    """
+    if mixture.finished is None:
+        raise InputError(f"Mixture {mixture.id} has no `finished` files, as imported folders have.")
+    signals: dict[str, Signal] = {}
+    for name, file in mixture.finished.files.items():
+        signals[name], rate = read_audio(drawn_file(roots, file))
+        size = rate, *signals[name].shape
+        if size != (mixture.sample_rate, mixture.channels, mixture.frames):
+            raise InputError(
+                f"{file.path} does not have the rate, channels and length of mixture {mixture.id}: "
+                "import the folder again."
+            )
+    files = {
+        name: EncodedFile(rounded_samples(signal, sample_format, down=False), rate, sample_format)
+        for name, signal in signals.items()
+    }
+    if mixture.finished.sums:  # also in a format with fewer bits
+        stems = {name: file for name, file in files.items() if name != MIXTURE}
+        files = {MIXTURE: _sum_of_files(stems, mixture, sample_format), **stems}
+    return ExactRendering(files, signals, sample_format, clip_gain=1.0)
 
 
 def arithmetic_of(mixture: Mixture) -> Arithmetic:
