@@ -12,17 +12,13 @@ from mixgen.core.errors import UsageError
 from mixgen.core.options import AsJson, Cache, Dask, Out, RootWords, Workers
 from mixgen.core.registry import names_in
 from mixgen.core.vocabulary import FormatName, Kind
-from mixgen.published.commands import ImportCommands
+from mixgen.published.commands import import_commands
 from mixgen.published.options import Measure, Tree
 
 app = new_app(
     "mixgen", "Build reproducible mixture sets: index, draw, render, verify, report, export."
 )
-app.add_typer(
-    typer.Typer(cls=ImportCommands, no_args_is_help=True, rich_markup_mode=None),
-    name="import",
-    help="Import the official lists of a published set as a manifest.",
-)
+app.add_typer(import_commands(), name="import")
 
 _EXPORTERS = [name for name in names_in("mixgen.export") if name != "exporter"]
 

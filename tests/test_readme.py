@@ -4,6 +4,8 @@ There is one test per command. They share a folder, as the commands of a reader 
 the order of the README.
 """
 
+import csv
+import io
 import itertools
 import re
 import shlex
@@ -90,6 +92,18 @@ def make_programs(folder: Path) -> None:
         tone(folder / f"data/mixtures/{number}.wav", 1.0, 8000, number)
 
 
+def make_published(folder: Path) -> None:
+    """Write the first lines of an official list of LibriMix, and the files that they name."""
+    name = "libri2mix_test-clean.csv"
+    text = (REPOSITORY / "manifests/librimix" / name).read_text(encoding="utf-8")
+    (folder / name).write_text(text, encoding="utf-8")
+    for seed, row in enumerate(csv.DictReader(io.StringIO(text))):
+        for talker in (1, 2):
+            path = folder / "data/LibriSpeech" / row[f"source_{talker}_path"]
+            tone(path, 1.0 + 0.1 * talker, 16000, seed + talker)
+        tone(folder / "data/wham_noise" / row["noise_path"], 0.9, 16000, seed, channels=2)
+
+
 def stand_in_for_the_starter(data: Path) -> None:
     """Index small corpora as the starter corpus; what makes the real one has other tests."""
     for number, split in enumerate(("train", "valid", "test")):
@@ -144,6 +158,8 @@ def test_command_runs(home: Path, line: str) -> None:
         again = "baselines train conv_tasnet:tiny --manifest sets/talkers.jsonl --steps 1"
         words = shlex.split(f"{again} --out checkpoints/conv_tasnet_new --overwrite")
         assert run_command(words) == 0
+    if line.startswith("mixgen import"):
+        make_published(home)
     line = line.replace("/data/", f"{home}/data/").replace(":small", ":tiny")
     line = line.replace("python separate.py", f"{sys.executable} separate.py")
     line = re.sub(r"--minutes \d+", "--steps 2 --batch 1", line)

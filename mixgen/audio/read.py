@@ -180,7 +180,7 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
     if not _holds_integers(file) and samples.size and not math.isfinite(peak(samples)):
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
     if samples.dtype == np.int16:  # numpy is faster than libsndfile at this
-        return np.multiply(samples.T, 2.0**-15, dtype=np.float64, order="C")
+        samples = np.multiply(samples, 2.0**-15, dtype=np.float64)
     return np.ascontiguousarray(samples.T)
 
 

@@ -34,6 +34,11 @@ def write_jams(path: Path, mixture: Mixture, roots: Roots) -> None:
 # What Scaper cannot express: a test of a mixture, the reason, and what can be exported.
 _INEXPRESSIBLE: tuple[tuple[Callable[[Mixture], object], str, str], ...] = (
     (
+        lambda mixture: mixture.arithmetic,
+        "is computed as the script of a published set does",
+        "only drawn mixtures can be exported",
+    ),
+    (
         lambda mixture: any(source.gain.rule != "lufs" for source in mixture.sources),
         "has a level rule other than 'lufs'",
         "only that rule can be exported",

@@ -12,7 +12,21 @@ from mixgen.core.progress import print_status
 _SHOWN = 20
 
 
-class ImportCommands(TyperGroup):
+def import_commands() -> typer.Typer:
+    """Return the group `mixgen import`."""
+    return typer.Typer(
+        cls=_ImportCommands,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help=(
+            "Import the official lists of a published set as a manifest.\n\n"
+            "Example: mixgen import wsj0mix --metadata mix_2_spk_tt.txt --activlev activlev "
+            "--wsj0 corpora --out set.jsonl"
+        ),
+    )
+
+
+class _ImportCommands(TyperGroup):
     """A group whose commands are the published sets, found when one is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - its signature

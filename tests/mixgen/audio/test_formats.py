@@ -18,6 +18,7 @@ from mixgen.audio.formats import (
     format_called,
     from_grid,
     read_file_samples,
+    rounded_samples,
     samples_sha256,
     to_grid,
     write_samples,
@@ -88,3 +89,38 @@ def test_flac_is_encoded_without_callbacks(monkeypatch: pytest.MonkeyPatch, subt
     soundfile.write(stream, samples, 16000, subtype, format="FLAC")
     monkeypatch.delattr(soundfile.SoundFile, "_init_virtual_io")  # creates the callbacks
     assert encode_flac(samples, 16000, subtype) == stream.getvalue()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["wav16", "wav24", "wav_float"])
+def test_rounding_down_is_that_of_soundfile(
+    name: str, dtype: str, compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr("mixgen.audio.formats.kernels", lambda: None)
+    sample_format = FORMATS[name]
+    random = np.random.default_rng(2)
+    whole = random.integers(-(2**15), 2**15, 3000) / 2**15
+    parts = [random.uniform(-1.5, 1.5, 9000), random.normal(0, 1e-9, 3000), whole]
+    parts += [np.nextafter(whole, 9), np.nextafter(whole, -9), whole - 0.5 / 2**31]
+    samples = np.concatenate([*parts, [1, -1, 0, 1 - 2**-25, -1.000001, 1e9, -1e9]]).astype(dtype)
+    soundfile.write(tmp_path / "x.wav", samples, 16000, subtype=sample_format.subtype)
+    found = rounded_samples(samples[None], sample_format, down=True)
+    expected = read_file_samples(tmp_path / "x.wav", sample_format)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_rounding_to_the_nearest_is_that_of_numpy(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr("mixgen.audio.formats.kernels", lambda: None)
+    random = np.random.default_rng(2)
+    halves = (random.integers(-(2**15), 2**15, 3000) + 0.5) / 2**15
+    samples = np.concatenate([random.uniform(-0.99, 0.99, 9000), halves[halves < 0.99]])
+    found = rounded_samples(samples[None], FORMATS["wav16"], down=False)
+    np.testing.assert_array_equal(found[:, 0], np.int16(np.round(2**15 * samples)))
+    beyond = rounded_samples(np.array([[1.0, -1.0, 3.0, -3.0]]), FORMATS["wav16"], down=False)
+    assert beyond[:, 0].tolist() == [32767, -32768, 32767, -32768]
