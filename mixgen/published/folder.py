@@ -4,7 +4,6 @@ Nothing is mixed or copied. Each record points at the files of a mixture, with t
 no events, because nobody knows which recordings they were made of.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,12 @@ from mixgen.core.errors import InputError, UsageError
 from mixgen.core.vocabulary import Kind, Role, Task
 from mixgen.corpora.layout import SPLITS
 from mixgen.published.finishing import FolderMixture, write_finished
-from mixgen.published.importing import Imported
+from mixgen.published.importing import Imported, id_of
 from mixgen.published.options import AllowMissing, Manifest
 from mixgen.published.published_set import PublishedSet
 from mixgen.sets.trees import LAYOUTS, MIXTURE_NAMES, STEMS, read_tree
 
 _SPLIT = "split/"
-_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
 _NOISE = ("noise", "background", "bg")  # sources of these names are no targets
 
 
@@ -86,7 +84,7 @@ def import_folder(
         mixtures,
         folder,
         out,
-        name=name or _id_of(folder.resolve().name),
+        name=name or id_of(folder.resolve().name),
         task=task or by_sources,
         roles=chosen.roles,
         kind=kind or ("music" if is_music else "speech"),
@@ -189,12 +187,7 @@ def _in_split(folder: Path, layout: str, split: str) -> Iterator[_Found]:
             f"{folder} has no files {layout.upper()}, but such as {tree.others[0]}: check --layout."
         )
     for name in sorted(tree.files):
-        yield _Found(_id_of(name), split, tree.files[name])
-
-
-def _id_of(name: str) -> str:
-    """Return a name as the id of a mixture: with `_` for what no file name should have."""
-    return _NOT_IN_IDS.sub("_", name).lstrip(".") or "_"
+        yield _Found(id_of(name), split, tree.files[name])
 
 
 FOLDER = PublishedSet(name="folder", importer=import_folder)

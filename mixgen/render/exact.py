@@ -293,7 +293,8 @@ def _sum_of_files(
     total = np.zeros((mixture.channels, mixture.frames), np.int32)
     for file in files.values():
         total += file_steps(file.samples, sample_format)
-    highest = 2 ** (sample_format.bits - 1)
+    # A file of floats goes on beyond full scale; it holds the steps up to twice of it.
+    highest = 2 ** (sample_format.bits - (sample_format.subtype != "FLOAT"))
     if not -highest <= total.min() <= total.max() < highest:
         raise InputError(
             f"The stems of mixture {mixture.id} sum to more than full scale, so no file holds "
