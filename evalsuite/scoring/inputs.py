@@ -36,8 +36,9 @@ def recorded_files(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> FileRo
 def _scored_files(mixtures: Iterable[Mixture]) -> Iterator[tuple[str, str]]:
     """Yield mixture, references and far ends of each mixture: its id, and the name of the file."""
     for mixture in mixtures:
-        far_ends = (source.name for source in mixture.sources if source.role == "far_end")
-        for name in dict.fromkeys((MIXTURE, *mixture.targets, *far_ends)):
+        echoes = (file for s in mixture.sources if s.role == "far_end" for file in s.files)
+        images = (file.name for file in echoes if file.is_in_sum)
+        for name in dict.fromkeys((MIXTURE, *mixture.targets, *images)):
             yield mixture.id, name
 
 

@@ -9,7 +9,8 @@ class FinishedFile(ExactRecord):
     """A file of a mixture, in the folder that it was imported from.
 
     `sha256` is of the bytes, as in an event, and `samples_sha256` of the samples (see
-    `mixgen.audio.formats.file_samples`).
+    `mixgen.audio.formats.file_samples`). `frames` is its length where that is not the mixture's: a
+    far-end signal may be longer or shorter.
     """
 
     corpus: str
@@ -18,6 +19,7 @@ class FinishedFile(ExactRecord):
     samples_sha256: str
     peak: float = Field(ge=0)
     licence: str = ""
+    frames: int | None = Field(default=None, ge=1)
 
 
 class Finished(ExactRecord):

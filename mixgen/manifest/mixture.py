@@ -135,7 +135,8 @@ class Source(ExactRecord):
 
     `references` are parts of it that get separate files and are not summed. The image of a source
     with an `echo` is the echo of its events, and the far-end signal gets a separate file, as does
-    an `enrolment`: an utterance of the talker that is not in the mixture.
+    an `enrolment`: an utterance of the talker that is not in the mixture. Of a far end whose files
+    exist already, `parts` are those that there are.
     """
 
     name: SourceName
@@ -148,6 +149,7 @@ class Source(ExactRecord):
     references: list[Literal["early", "dry"]] = Field(default_factory=list)
     echo: Echo | None = None
     enrolment: Event | None = None
+    parts: list[Literal["image", "far_end"]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _parts_have_a_cause(self) -> "Source":
@@ -160,7 +162,7 @@ class Source(ExactRecord):
     @property
     def files(self) -> list[SourceFile]:
         """The files that the source is rendered to, the image first."""
-        parts: list[Part] = ["image", *self.references]
+        parts: list[Part] = [*self.parts] or ["image", *self.references]
         if self.echo is not None:
             parts.append("far_end")
         if self.enrolment is not None:
@@ -270,6 +272,8 @@ class Mixture(ExactRecord):
     @model_validator(mode="after")
     def _finished_files_are_all_there_is(self) -> "Mixture":
         if self.finished is None:
+            if any(source.parts for source in self.sources):
+                raise ValueError("`parts` of a source are those of `finished` files")
             return self
         made = self.room or self.degradations or self.arithmetic
         if made or any(s.events or s.echo or s.enrolment for s in self.sources):

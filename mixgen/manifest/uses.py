@@ -51,8 +51,9 @@ def file_uses(mixture: Mixture) -> Iterator[FileUse]:
         if isinstance(source.room, Response):
             yield _file_use("rir", source.room)
         if mixture.finished:
-            file = mixture.finished.files[source.name]
-            yield _file_use(source.kind, file, mixture.duration_s)
+            for own in source.files:
+                file = mixture.finished.files[own.name]
+                yield _file_use(source.kind, file, mixture.duration_s)
 
 
 def _file_use(kind: str, file: Event | Response | FinishedFile, duration_s: float = 0.0) -> FileUse:

@@ -32,41 +32,39 @@ from mixgen.manifest.finished import Finished, FinishedFile
 from mixgen.manifest.mixture import MIXTURE, Gain, Level, Mixture, Source
 from mixgen.published.importing import Imported
 
-_KINDS: Mapping[Role, Kind] = {"noise": "noise", "background": "noise"}
-
 
 @dataclass(frozen=True, slots=True)
-class FolderMixture:
-    """The files of a mixture; None for those that are missing.
+class FinishedMixture:
+    """A mixture whose files exist already.
 
     Attributes:
         id: of the mixture.
         split: of the mixture.
-        mixture: its file.
-        sources: the files of its sources by their names.
+        sources: as the record has them, without events.
+        files: by their names in the record; None for those that are missing.
     """
 
     id: str
     split: str
-    mixture: Path | None
-    sources: Mapping[str, Path | None]
+    sources: Sequence[Source]
+    files: Mapping[str, Path | None]
 
-    @property
-    def files(self) -> dict[str, Path | None]:
-        """All files by name, that of the mixture first."""
-        return {MIXTURE: self.mixture, **self.sources}
+
+def finished_source(name: str, role: Role, kind: Kind, *, label: str = "") -> Source:
+    """Return a source of finished files; its label is its name by default."""
+    gain = Gain(rule="lufs")
+    return Source(name=name, role=role, label=label or name, kind=kind, events=[], gain=gain)
 
 
 def write_finished(
-    mixtures: Sequence[FolderMixture],
+    mixtures: Sequence[FinishedMixture],
     folder: Path,
     out: Path,
     *,
     name: str,
     task: Task,
-    roles: Mapping[str, Role],
-    kind: Kind,
     licence: str,
+    imported: Import,
     chosen: object,
     allow_missing: bool,
 ) -> Imported:
@@ -78,9 +76,8 @@ def write_finished(
         out: the manifest.jsonl; an earlier one is replaced.
         name: of the set, and of its corpus.
         task: of the set.
-        roles: of the sources by their names.
-        kind: of sources that are no noise.
         licence: of all files.
+        imported: what the manifest says of its origin.
         chosen: what was chosen of the folder, as plain data.
         allow_missing: whether mixtures are left out of which a file cannot be used.
 
@@ -89,7 +86,7 @@ def write_finished(
     """
     paths = [path for one in mixtures for path in one.files.values() if path is not None]
     sample_format = _common_format(paths)
-    reader = _Reader(folder, name, sample_format, roles, kind, licence)
+    reader = _Reader(folder, name, sample_format, licence)
     records, left_out = [], []
     with ThreadPoolExecutor(default_workers()) as pool:
         read = bounded_map(reader.read, mixtures, window=64, executor=pool)
@@ -108,12 +105,12 @@ def write_finished(
         name=name,
         task=task,
         format=sample_format.name,
-        recipe_sha256=sha256_bytes(canonical_json(chosen).encode()),
+        recipe_sha256=sha256_bytes(canonical_json([imported.as_dict(), chosen]).encode()),
         sources_sha256=sha256_bytes(canonical_json(hashes).encode()),
         seed=0,
         mixtures=len(records),
         created_by=created_by(),
-        imported=Import(published="folder", lists={}, script=""),
+        imported=imported,
         finished=name,
     )
     write_manifest(out, header, records)
@@ -147,11 +144,9 @@ class _Reader:
     folder: Path
     corpus: str
     sample_format: SampleFormat
-    roles: Mapping[str, Role]
-    kind: Kind
     licence: str
 
-    def read(self, one: FolderMixture) -> Mixture | str:
+    def read(self, one: FinishedMixture) -> Mixture | str:
         """Return the record of a mixture, or why there is none."""
         try:
             return self._record(one)
@@ -160,16 +155,21 @@ class _Reader:
         except ValidationError as error:
             return f"mixture {one.id}: {explain(error)}"
 
-    def _record(self, one: FolderMixture) -> Mixture:
+    def _record(self, one: FinishedMixture) -> Mixture:
         files = {name: self._file(one, name, path) for name, path in one.files.items()}
         mixture = files[MIXTURE]
-        for name, file in files.items():
-            if _size(file) != _size(mixture):
+        parts = [file for source in one.sources for file in source.files]
+        for file in parts:
+            own = files[file.name]
+            if own.sample_rate != mixture.sample_rate or (
+                file.is_mixed and own.samples.shape != mixture.samples.shape
+            ):
                 raise InputError(
-                    f"{one.files[name]} has {_size(file)}, and its mixture {_size(mixture)}: "
+                    f"{one.files[file.name]} has {_size(own)}, and its mixture {_size(mixture)}: "
                     "make them equal"
                 )
         frames, channels = mixture.samples.shape
+        summed = {file.name: files[file.name] for file in parts if file.is_in_sum}
         return Mixture(
             id=one.id,
             split=one.split,
@@ -177,22 +177,19 @@ class _Reader:
             channels=channels,
             frames=frames,
             seed=0,
-            sources=[self._source(name) for name in one.sources],
+            sources=list(one.sources),
             level=Level(reference_db=0.0),
-            targets=[name for name in one.sources if self.roles[name] == "target"],
+            targets=[source.name for source in one.sources if source.role == "target"],
             finished=Finished(
-                files={n: self._finished(one.files[n], file) for n, file in files.items()},
-                sums=_is_sum(files, self.sample_format),
+                files={
+                    name: self._finished(one.files[name], file, frames)
+                    for name, file in files.items()
+                },
+                sums=_is_sum(mixture, summed, self.sample_format),
             ),
         )
 
-    def _source(self, name: str) -> Source:
-        role = self.roles[name]
-        kind = _KINDS.get(role, self.kind)
-        gain = Gain(rule="lufs")
-        return Source(name=name, role=role, label=name, kind=kind, events=[], gain=gain)
-
-    def _file(self, one: FolderMixture, name: str, path: Path | None) -> EncodedFile:
+    def _file(self, one: FinishedMixture, name: str, path: Path | None) -> EncodedFile:
         if path is None:
             raise InputError(f"{self.folder} has no file of {name} of {one.id}: restore it")
         info = audio_info(path)
@@ -203,7 +200,7 @@ class _Reader:
             raise InputError(f"{path} holds NaN or infinite samples: restore it")
         return EncodedFile(samples, info.sample_rate, self.sample_format)
 
-    def _finished(self, path: Path | None, file: EncodedFile) -> FinishedFile:
+    def _finished(self, path: Path | None, file: EncodedFile, frames: int) -> FinishedFile:
         relative = Path(str(path)).relative_to(self.folder).as_posix()
         full = inside(self.folder, relative)
         return FinishedFile(
@@ -213,6 +210,7 @@ class _Reader:
             samples_sha256=file.sha256,
             peak=round(file.peak, 6),
             licence=self.licence,
+            frames=None if len(file.samples) == frames else len(file.samples),
         )
 
 
@@ -221,12 +219,14 @@ def _size(file: EncodedFile) -> str:
     return f"{frames} samples at {file.sample_rate} Hz in {channels} channel(s)"
 
 
-def _is_sum(files: Mapping[str, EncodedFile], sample_format: SampleFormat) -> bool:
-    """Return whether the sources add up to the mixture, exactly and on the grid of the format."""
-    rest = np.zeros(files[MIXTURE].samples.T.shape, np.int64)
-    for name, file in files.items():
+def _is_sum(
+    mixture: EncodedFile, summed: Mapping[str, EncodedFile], sample_format: SampleFormat
+) -> bool:
+    """Return whether files add up to the mixture, exactly and on the grid of the format."""
+    rest = np.zeros(mixture.samples.T.shape, np.int64)
+    for file in (mixture, *summed.values()):
         steps = file_steps(file.samples, sample_format)
         if not np.array_equal(file_samples(steps, sample_format), file.samples):
             return False  # floats between the steps
-        rest += steps if name == MIXTURE else -steps
-    return not rest.any()
+        rest += steps if file is mixture else -steps
+    return bool(summed) and not rest.any()

@@ -14,13 +14,16 @@ import typer
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.vocabulary import Kind, Role, Task
 from mixgen.corpora.layout import SPLITS
-from mixgen.published.finishing import FolderMixture, write_finished
+from mixgen.manifest.file import Import
+from mixgen.manifest.mixture import MIXTURE
+from mixgen.published.finishing import FinishedMixture, finished_source, write_finished
 from mixgen.published.importing import Imported, id_of
 from mixgen.published.options import AllowMissing, Manifest
 from mixgen.published.published_set import PublishedSet
 from mixgen.sets.trees import LAYOUTS, MIXTURE_NAMES, STEMS, read_tree
 
 _SPLIT = "split/"
+_KINDS: Mapping[Role, Kind] = {"noise": "noise", "background": "noise"}
 _NOISE = ("noise", "background", "bg")  # sources of these names are no targets
 
 
@@ -66,16 +69,23 @@ def import_folder(
     found = _find(folder, layout, split)
     sources = {word for one in found for word in one.files}
     chosen = _Names.choose(folder, sources, mixture, roles)
+    is_music = bool(STEMS & chosen.roles.keys())
+    kind = kind or ("music" if is_music else "speech")
     mixtures = [
-        FolderMixture(
+        FinishedMixture(
             id=one.id,
             split=one.split,
-            mixture=one.files.get(chosen.mixture),
-            sources={word: one.files.get(word) for word in chosen.of(one.files)},
+            sources=[
+                finished_source(word, role, _KINDS.get(role, kind))
+                for word, role in chosen.of(one.files).items()
+            ],
+            files={
+                MIXTURE: one.files.get(chosen.mixture),
+                **{word: one.files.get(word) for word in chosen.of(one.files)},
+            },
         )
         for one in found
     ]
-    is_music = bool(STEMS & chosen.roles.keys())
     targets = [word for word, role in chosen.roles.items() if role == "target"]
     by_sources: Task = "music_separation" if is_music else "speech_separation"
     if len(targets) == 1 and not is_music:
@@ -86,9 +96,8 @@ def import_folder(
         out,
         name=name or id_of(folder.resolve().name),
         task=task or by_sources,
-        roles=chosen.roles,
-        kind=kind or ("music" if is_music else "speech"),
         licence=licence,
+        imported=Import(published="folder", lists={}, script=""),
         chosen=[layout.lower(), split, chosen.mixture, sorted(roles.items())],
         allow_missing=allow_missing,
     )
@@ -138,9 +147,9 @@ class _Names:
             raise InputError(f"{folder} has no source beside {mixtures[0]}: check --layout.")
         return cls(mixtures[0], chosen, bool(roles))
 
-    def of(self, files: Mapping[str, Path]) -> list[str]:
+    def of(self, files: Mapping[str, Path]) -> dict[str, Role]:
         """Return the sources of a mixture: all that were given, or those that are there."""
-        return [word for word in self.roles if self.given or word in files]
+        return {word: role for word, role in self.roles.items() if self.given or word in files}
 
 
 def _parse_roles(words: Sequence[str]) -> dict[str, Role]:

@@ -180,7 +180,7 @@ def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -
     for name, file in mixture.finished.files.items():
         signals[name], rate = read_audio(drawn_file(roots, file))
         size = rate, *signals[name].shape
-        if size != (mixture.sample_rate, mixture.channels, mixture.frames):
+        if size != (mixture.sample_rate, mixture.channels, file.frames or mixture.frames):
             raise InputError(
                 f"{file.path} does not have the rate, channels and length of mixture {mixture.id}: "
                 "import the folder again."
@@ -190,8 +190,8 @@ def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -
         for name, signal in signals.items()
     }
     if mixture.finished.sums:  # also in a format with fewer bits
-        stems = {name: file for name, file in files.items() if name != MIXTURE}
-        files = {MIXTURE: _sum_of_files(stems, mixture, sample_format), **stems}
+        stems = {file.name: files[file.name] for file in mixture.source_files if file.is_in_sum}
+        files |= {MIXTURE: _sum_of_files(stems, mixture, sample_format)}
     return ExactRendering(files, signals, sample_format, clip_gain=1.0)
 
 

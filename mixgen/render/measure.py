@@ -43,6 +43,8 @@ def measure(mixture: Mixture, rendering: Rendering, roots: Roots) -> dict[str, P
     active = []
     for source in mixture.sources:
         meter = _SourceMeter(mixture, source, roots, rendering.clip_gain_db)
+        if not any(file.is_in_sum for file in source.files):
+            continue
         steps = rendering.steps[source.name]
         own, others = energies_of_steps(steps, rendering.total, mixture.sample_rate)
         for file in source.files:

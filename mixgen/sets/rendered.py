@@ -191,7 +191,7 @@ class FinishedFiles:
                     id=mixture.id,
                     name=name,
                     path=file.path,
-                    frames=mixture.frames,
+                    frames=file.frames or mixture.frames,
                     sample_rate=mixture.sample_rate,
                     channels=mixture.channels,
                     peak=file.peak,

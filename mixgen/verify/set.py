@@ -248,9 +248,12 @@ def _check_file(
 
 
 def fits(row: FileRow, mixture: Mixture) -> bool:
-    """Return whether a file is recorded with the size of its mixture; enrolments have another."""
-    enrolments = {f.name for f in mixture.source_files if f.part == "enrolment"}
-    other_size = row.name in enrolments
+    """Return whether a file is recorded with the size of its mixture.
+
+    Enrolments have another one, and so may far-end signals that existed already.
+    """
+    free = ("enrolment", "far_end") if mixture.finished else ("enrolment",)
+    other_size = row.name in {f.name for f in mixture.source_files if f.part in free}
     size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
     return row.sample_rate == mixture.sample_rate and (other_size or size_fits)
 

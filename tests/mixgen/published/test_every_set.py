@@ -14,14 +14,13 @@ TREES = sorted(name for name, entry in published_sets().items() if entry.layout)
 
 
 def test_folders_of_finished_files_alone_have_no_tree() -> None:
-    assert set(SETS) - set(TREES) == {"folder"}
+    assert set(SETS) - set(TREES) == {"folder", "aecchallenge"}
 
 
-@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("name", sorted({*SETS} - {"folder"}))
 def test_every_set_has_a_card_and_a_layout_of_its_name(name: str) -> None:
     entry = published_sets()[name]
-    assert entry.layout is not None
-    assert entry.layout.name == entry.name == name
+    assert entry.layout is None or entry.layout.name == entry.name == name
     card = (shipped_folder() / name / "card.md").read_text(encoding="utf-8")
     for word in ("**Paper**", "**Licence**", "**Samples**", "**Pitfalls**", "commit"):
         assert word in card
