@@ -179,9 +179,10 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
         raise InputError(f"{path} is cut short: it holds {len(samples)} of {stop - start} samples.")
     if not _holds_integers(file) and samples.size and not math.isfinite(peak(samples)):
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
+    channels_first = np.ascontiguousarray(samples.T)
     if samples.dtype == np.int16:  # numpy is faster than libsndfile at this
-        samples = np.multiply(samples, 2.0**-15, dtype=np.float64)
-    return np.ascontiguousarray(samples.T)
+        return np.asarray(channels_first * 2.0**-15, dtype=np.float64)
+    return channels_first
 
 
 def _decoding_start(file: soundfile.SoundFile, start: int) -> int:

@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 
 from mixgen.core.errors import InputError
+from mixgen.core.progress import print_status
 from mixgen.corpora.layout import SPLITS
 from mixgen.corpora.tables import read_table
 from mixgen.manifest.file import Import
@@ -35,6 +36,7 @@ from mixgen.published.importing import (
     resampled_frames,
     suffix_of,
 )
+from mixgen.published.librimix_noise import make_missing_copies
 from mixgen.published.librimix_tables import write_tables
 from mixgen.published.options import (
     MODES,
@@ -112,6 +114,10 @@ def import_librimix(
     mixtures = [mixture for path in metadata for mixture in _listed(path, noisy=noisy)]
     if not mixtures:
         raise InputError(f"{metadata[0]} has no mixtures: give the list of a set.")
+    if wham_noise is not None and noisy:
+        made = make_missing_copies(wham_noise, (mixture.files[-1][1] for mixture in mixtures))
+        if made:
+            print_status(f"noises: made {made} at other speeds in {wham_noise}.")
     talkers = sorted({len(mixture.files) - noisy for mixture in mixtures})
     name = f"libri{'_'.join(map(str, talkers))}mix"
     plan = SetImport(

@@ -86,6 +86,7 @@ class _BlockRenderer:
         self._site = site
         self._exact = ExactRenderer(site.roots, site.sample_format, site.cache)
         self._brought: dict[str, str] = {}  # path to hash of files that variants share
+        self._inside: set[str] = set()  # folders that are no links to elsewhere
 
     def render(
         self, mixtures: Iterable[Mixture], known: Mapping[str, list[FileRow]]
@@ -114,12 +115,13 @@ class _BlockRenderer:
         """Render a mixture and write those of its files that are missing or altered."""
         site = self._site
         paths = {name: site.path_of(mixture, name) for name in mixture.file_names}
-        for folder in sorted({path.rpartition("/")[0] for path in paths.values()}):
+        for folder in {path.rpartition("/")[0] for path in paths.values()} - self._inside:
             if leads_out(site.folder, folder):
                 link = site.folder / folder
                 raise InputError(
                     f"{link} is a link that leads out of {site.folder}: remove the link."
                 )
+            self._inside.add(folder)
         rendered = self._rendered(mixture)
         if site.layout is None:
             _remove_stale(site.folder / mixture.id)
@@ -157,7 +159,8 @@ class _BlockRenderer:
         if site.measures:
             values = measure(mixture, rendering.on_grid(), site.roots)
         if site.layout is not None and site.layout.needs_ratios:
-            for name, ratio_db in rendering.energy_ratios_db().items():
+            ratios = self._exact.energy_ratios_db(mixture, rendering)
+            for name, ratio_db in ratios.items():
                 values[name][1]["energy_ratio_db"] = ratio_db
         return _Rendered(rendering.files, values, rendering.clip_gain_db)
 

@@ -6,6 +6,7 @@ float64. A set has several variants of a mixture (rates, lengths, types), which 
 steps; a renderer keeps the results of all steps until it comes to another mixture.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -58,22 +59,6 @@ class ExactRendering:
         steps = {name: file_steps(f.samples, self.sample_format) for name, f in self.files.items()}
         return Rendering(steps, self.sample_format, self.clip_gain)
 
-    def energy_ratios_db(self) -> dict[str, float]:
-        """Return the energy of each source against the rest of the mixture, in dB, by its name.
-
-        That is 10 log10(p / (q + 1e-10) + 1e-10) with the mean powers p of the source and q of the
-        rest, computed in the number format of the signals.
-        """
-        mixture = self.signals[MIXTURE]
-        ratios = {}
-        for name, own in self.signals.items():
-            if name != MIXTURE:
-                rest = mixture - own
-                power, others = np.mean(np.square(own)), np.mean(np.square(rest, out=rest))
-                ratio_db = 10 * np.log10(power / (others + _LEAST_POWER) + _LEAST_POWER)
-                ratios[name] = float(ratio_db)
-        return ratios
-
 
 class ExactRenderer:
     """Renders mixtures one after the other; variants of one that follow each other share work."""
@@ -113,6 +98,26 @@ class ExactRenderer:
             whole = _as_file(total, divisor, mixture, self._format)
         signals[MIXTURE] = total
         return ExactRendering({MIXTURE: whole, **files}, signals, self._format, 1.0 / divisor)
+
+    def energy_ratios_db(self, mixture: Mixture, rendering: ExactRendering) -> dict[str, float]:
+        """Return the energy of each source against the rest of the mixture, in dB, by its name.
+
+        That is 10 log10(p / (q + 1e-10) + 1e-10) with the mean powers p of the source and q of the
+        rest, computed in the number format of the signals.
+
+        Args:
+            mixture: the one that was rendered last.
+            rendering: of the mixture.
+        """
+        ratios = {}
+        for source in mixture.sources:
+            own = rendering.signals[source.name]
+            key = ("power", *_key(mixture, source.events))
+            power = self._keep(key, functools.partial(_mean_power, own))
+            others = _mean_power(rendering.signals[MIXTURE] - own)
+            ratio_db = 10 * np.log10(power / (others + _LEAST_POWER) + _LEAST_POWER)
+            ratios[source.name] = float(ratio_db)
+        return ratios
 
     def _keep(self, key: tuple[object, ...], make: Callable[[], _Kept]) -> _Kept:
         """Return what was made under a key, or make it now."""
@@ -257,6 +262,11 @@ def _extended(samples: Signal, extension: Extension, event: Event) -> Signal:
         seam = longer[:, -overlap:] * falling + samples[:, :overlap] * rising
         longer = np.concatenate((longer[:, :-overlap], seam, samples[:, overlap:]), axis=1)
     return longer[:, : extension.frames]
+
+
+def _mean_power(signal: Signal) -> Any:
+    """Return the mean of the squares, as a number of the signal's format."""
+    return np.mean(np.square(signal))
 
 
 def _sum(signals: Sequence[Signal], mixture: Mixture) -> Signal:

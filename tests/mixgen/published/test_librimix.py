@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import sox
 from scipy.signal import resample_poly
 
 from mixgen.core.errors import InputError, UsageError
@@ -168,7 +169,7 @@ def test_rows_of_other_mixtures_stay_in_a_table(librimix: StandIn, tmp_path: Pat
     table = tmp_path / "out/Libri2Mix/wav8k/min/metadata/mixture_test_mix_both.csv"
     names = [line.partition(",")[0] for line in table.read_text().splitlines()[1:]]
     assert sorted(names) == sorted(row["mixture_ID"] for row in librimix.rows())
-    assert names[-1] == librimix.rows()[0]["mixture_ID"]
+    assert names[0] == librimix.rows()[0]["mixture_ID"]
     assert verify_set(tmp_path / "out") == []
 
 
@@ -261,6 +262,36 @@ def test_noise_that_cannot_be_repeated_is_refused(librimix: StandIn, tmp_path: P
     given = StandIn([tmp_path / "libri2mix_test-clean.csv"], roots)
     with pytest.raises(InputError, match=r"line 2: .* has 8001 samples, and LibriMix needs more"):
         _import(given, tmp_path / "M.jsonl")
+
+
+@pytest.mark.parametrize(("mark", "speed"), [("sp08", 0.8), ("sp12", 1.2)])
+def test_missing_noises_at_other_speeds_are_made(
+    librimix: StandIn, tmp_path: Path, mark: str, speed: float
+) -> None:
+    row = librimix.rows()[0]
+    noise = np.stack([speech("left", 2.5), speech("left", 2.5) // 3], axis=1)
+    write(tmp_path / "noise" / row["noise_path"], noise)
+    lines = librimix.lists[0].read_text().splitlines()[:2]
+    (tmp_path / "libri2mix_train-clean-360.csv").write_text(
+        "\n".join(lines).replace(".wav,", f"{mark}.wav,") + "\n"
+    )
+    roots = librimix.roots | {"noise": tmp_path / "noise"}
+    given = StandIn([tmp_path / "libri2mix_train-clean-360.csv"], roots)
+    _import(given, tmp_path / "M.jsonl", sample_rate=[16000], mode=["max"])
+    made = (tmp_path / "noise" / row["noise_path"]).with_name(
+        Path(row["noise_path"]).stem + f"{mark}.wav"
+    )
+    found, rate = soundfile.read(made, dtype="int16")
+    assert (rate, found.ndim) == (16000, 1)
+    transformer = sox.Transformer()
+    transformer.speed(speed)
+    expected = transformer.build_array(input_array=noise[:, 0], sample_rate_in=44100)
+    assert abs(len(found) - len(noise) / speed) <= 1
+    np.testing.assert_allclose(found, expected, atol=2)
+    before = made.stat().st_mtime_ns
+    _import(given, tmp_path / "M.jsonl", sample_rate=[16000], mode=["max"])
+    assert made.stat().st_mtime_ns == before
+    assert read_manifest(tmp_path / "M.jsonl").mixtures[0].split == "train"
 
 
 def test_bad_input_gives_one_sentence(librimix: StandIn, tmp_path: Path) -> None:
