@@ -1,5 +1,6 @@
 """From files that exist already to a manifest of finished files."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from mixgen.audio.formats import (
     file_steps,
     read_file_samples,
 )
-from mixgen.audio.read import audio_info
+from mixgen.audio.read import audio_info, is_cut_short
 from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, sha256_bytes, sha256_file
 from mixgen.core.paths import inside
@@ -87,14 +88,17 @@ def write_finished(
     paths = [path for one in mixtures for path in one.files.values() if path is not None]
     sample_format = _common_format(paths)
     reader = _Reader(folder, name, sample_format, licence)
-    records, left_out = [], []
+    records, left_out, ids = [], [], set()
     with ThreadPoolExecutor(default_workers()) as pool:
         read = bounded_map(reader.read, mixtures, window=64, executor=pool)
         for one, record in track(read, "reading files", len(mixtures)):
-            if isinstance(record, Mixture):
-                records.append(record)
-            else:
+            if isinstance(record, str):
                 left_out.append((one.id, record))
+            elif one.id.lower() in ids:
+                left_out.append((one.id, f"{folder} has two mixtures {one.id}: rename one"))
+            else:
+                records.append(record)
+                ids.add(one.id.lower())
     if left_out and not allow_missing:
         more = f" (and {len(left_out) - 1} more mixtures)" if len(left_out) > 1 else ""
         raise InputError(f"{left_out[0][1]}{more}, or leave them out with --allow-missing.")
@@ -119,16 +123,12 @@ def write_finished(
 
 
 def _common_format(paths: Sequence[Path]) -> SampleFormat:
-    """Return the format that holds the samples of all files without a change.
-
-    Raises:
-        InputError: a file is no audio.
-    """
+    """Return the format that holds the samples of all files without a change."""
     kinds: set[tuple[str, str]] = set()
     for path in paths:
-        audio_info(path)  # says what is wrong with it
-        info = soundfile.info(path)
-        kinds.add((info.format, info.subtype))
+        with contextlib.suppress(soundfile.LibsndfileError):  # reading says what is wrong with it
+            info = soundfile.info(path)
+            kinds.add((info.format, info.subtype))
     subtypes = {subtype for _, subtype in kinds}
     bits = 16 if subtypes <= {"PCM_16"} else 24 if subtypes <= {"PCM_16", "PCM_24"} else None
     if bits is None:
@@ -193,7 +193,12 @@ class _Reader:
         if path is None:
             raise InputError(f"{self.folder} has no file of {name} of {one.id}: restore it")
         info = audio_info(path)
-        samples = read_file_samples(path, self.sample_format)
+        if is_cut_short(path):
+            raise InputError(f"{path} is cut short: restore it")
+        try:
+            samples = read_file_samples(path, self.sample_format)
+        except RuntimeError as error:
+            raise InputError(f"{path} cannot be decoded ({error}): restore it") from None
         if len(samples) != info.frames or not len(samples):
             raise InputError(f"{path} holds {len(samples)} of {info.frames} samples: restore it")
         if samples.dtype.kind == "f" and not np.isfinite(samples).all():

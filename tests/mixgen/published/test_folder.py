@@ -269,6 +269,24 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, mixgen: RunMixgen) -> None
     assert "no file of s1 of utt_2" in mixgen(*words, "--source", "s1=target").err
 
 
+def test_broken_files_are_left_out(tmp_path: Path, mixgen: RunMixgen) -> None:
+    folder = tmp_path / "audio"
+    for i in ("cut", "empty", "good", "a b", "a_b"):
+        for name, samples in stems(i).items():
+            (folder / i).mkdir(parents=True, exist_ok=True)
+            soundfile.write(folder / i / f"{name}.wav", samples, RATE)
+    content = (folder / "cut" / "s1.wav").read_bytes()
+    (folder / "cut" / "s1.wav").write_bytes(content[:-100])
+    (folder / "empty" / "mix.wav").write_bytes(b"")
+    words = ("import", "folder", folder, "--layout", "ID/SOURCE", "--out", tmp_path / "M.jsonl")
+    answer = mixgen(*words, "--allow-missing")
+    assert answer.out == f"2 mixtures in {tmp_path / 'M.jsonl'}, 3 left out.\n"
+    assert "cut/s1.wav is cut short: restore it" in answer.err
+    assert "empty/mix.wav is not audio that can be read" in answer.err
+    assert "has two mixtures a_b: rename one" in answer.err
+    assert verify_set(tmp_path / "M.jsonl", deep=True) == []
+
+
 @pytest.mark.parametrize(
     ("words", "exit_code", "sentence"),
     [
