@@ -5,6 +5,7 @@ once, and the records that the set makes of them are written.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from mixgen.manifest.file import Header, Import, write_manifest
 from mixgen.manifest.mixture import Event, Mixture
 from mixgen.manifest.published import Step
 from mixgen.scenes.draws import seconds_of
+
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
 
 FileKey = tuple[str, str]
 """(corpus, path relative to its root)"""
@@ -300,6 +303,11 @@ def resampled_frames(frames: int, from_rate: int, to_rate: int) -> int:
 def suffix_of(sample_rate: int, *words: str) -> str:
     """Return what the variant of a mixture is called: `8k_min_both`."""
     return "_".join((f"{sample_rate // 1000}k", *words))
+
+
+def id_of(name: str) -> str:
+    """Return a name as the id of a mixture: with `_` for what no file name should have."""
+    return _NOT_IN_IDS.sub("_", name).lstrip(".") or "_"
 
 
 def list_hashes(lists: Sequence[Path]) -> dict[str, str]:

@@ -220,6 +220,33 @@ def _events(source: Source) -> Mapping[str, Sequence[Event]]:
     return own | {file_name(source.name, "dry"): source.dry} if source.dry else own
 
 
+def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> ExactRendering:
+    """Read a mixture whose files exist already.
+
+    Raises:
+        InputError: a file is missing, unreadable or not the one of the record.
+    """
+    if mixture.finished is None:
+        raise InputError(f"Mixture {mixture.id} has no `finished` files, as imported folders have.")
+    signals: dict[str, Signal] = {}
+    for name, file in mixture.finished.files.items():
+        signals[name], rate = read_audio(drawn_file(roots, file))
+        size = rate, *signals[name].shape
+        if size != (mixture.sample_rate, mixture.channels, file.frames or mixture.frames):
+            raise InputError(
+                f"{file.path} does not have the rate, channels and length of mixture {mixture.id}: "
+                "import the folder again."
+            )
+    files = {
+        name: EncodedFile(rounded_samples(signal, sample_format, down=False), rate, sample_format)
+        for name, signal in signals.items()
+    }
+    if mixture.finished.sums:  # also in a format with fewer bits
+        stems = [files[file.name] for file in mixture.source_files if file.is_in_sum]
+        files |= {MIXTURE: _sum_of_files(stems, mixture, sample_format)}
+    return ExactRendering(files, signals, sample_format, clip_gain=1.0)
+
+
 def arithmetic_of(mixture: Mixture) -> Arithmetic:
     """Return the arithmetic of a mixture of a published set.
 
@@ -290,7 +317,8 @@ def _sum_of_files(
 ) -> EncodedFile:
     """Return the file of the mixture whose samples are the sums of those of its stems."""
     total = _total_of(files, mixture, sample_format)
-    highest = 2 ** (sample_format.bits - 1)
+    # A file of floats goes on beyond full scale; it holds the steps up to twice of it.
+    highest = 2 ** (sample_format.bits - (sample_format.subtype != "FLOAT"))
     if not -highest <= total.min() <= total.max() < highest:
         raise InputError(
             f"The stems of mixture {mixture.id} sum to more than full scale, so no file holds "

@@ -241,7 +241,7 @@ def test_a_wrong_mixture_is_found(given: FussSources, tmp_path: Path) -> None:
     render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "native")
     contents = read_manifest(tmp_path / "out/manifest.jsonl").mixtures[1]
     rows = {row.name: row for row in open_rendered(tmp_path / "out") if row.id == contents.id}
-    read = read_contents(tmp_path / "out", contents, rows, FORMATS["wav16"])
+    read = read_contents(tmp_path / "out", contents, rows, FORMATS["wav16"], any_format=False)
     assert isinstance(read, Contents)
     assert list(read.problems({})) == []
     read.steps["mixture"][0, 80000] += 1
