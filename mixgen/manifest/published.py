@@ -5,6 +5,7 @@ others and round the result. Their order and number formats decide on the last b
 a record has them all: `steps` of every event, and the `arithmetic` of the mixture.
 """
 
+import functools
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
@@ -131,6 +132,11 @@ class Step(ExactRecord):
     def operation(self) -> object:
         """The value of the key that is set."""
         return getattr(self, self.name)
+
+    @functools.cached_property
+    def spelling(self) -> str:
+        """The step in one line, by which equal steps are known."""
+        return self.model_dump_json(exclude_unset=True)
 
 
 class Arithmetic(ExactRecord):

@@ -21,6 +21,7 @@ from mixgen.audio.polyphase import resampled
 from mixgen.audio.read import peak, read_audio
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots, drawn_file
+from mixgen.manifest.finished import Finished
 from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture, Source, file_name
 from mixgen.manifest.published import Arithmetic, Convolution, Step
 from mixgen.render.excerpt import read_event
@@ -74,12 +75,14 @@ class ExactRenderer:
         self._kept: dict[tuple[object, ...], Any] = {}
 
     def render(self, mixture: Mixture) -> ExactRendering:
-        """Render a mixture of a published set.
+        """Render a mixture of a published set, or read one whose files exist already.
 
         Raises:
             InputError: a source file is missing, unreadable or not the one of the record; or it has
                 other channels than the mixture, or its steps cannot be done.
         """
+        if mixture.finished is not None:
+            return _read_finished(mixture, mixture.finished, self._roots, self._format)
         if mixture.common_name != self._name:
             self._name, self._kept = mixture.common_name, {}
         arithmetic = arithmetic_of(mixture)
@@ -118,7 +121,8 @@ class ExactRenderer:
             own = rendering.signals[source.name]
             key = ("power", *_key(mixture, source.events))
             power = self._keep(key, functools.partial(_mean_power, own))
-            others = _mean_power(rendering.signals[MIXTURE] - own)
+            rest = rendering.signals[MIXTURE] - own
+            others = np.mean(np.square(rest, out=rest))
             ratio_db = 10 * np.log10(power / (others + _LEAST_POWER) + _LEAST_POWER)
             ratios[source.name] = float(ratio_db)
         return ratios
@@ -220,16 +224,16 @@ def _events(source: Source) -> Mapping[str, Sequence[Event]]:
     return own | {file_name(source.name, "dry"): source.dry} if source.dry else own
 
 
-def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> ExactRendering:
+def _read_finished(
+    mixture: Mixture, finished: Finished, roots: Roots, sample_format: SampleFormat
+) -> ExactRendering:
     """Read a mixture whose files exist already.
 
     Raises:
         InputError: a file is missing, unreadable or not the one of the record.
     """
-    if mixture.finished is None:
-        raise InputError(f"Mixture {mixture.id} has no `finished` files, as imported folders have.")
     signals: dict[str, Signal] = {}
-    for name, file in mixture.finished.files.items():
+    for name, file in finished.files.items():
         signals[name], rate = read_audio(drawn_file(roots, file))
         size = rate, *signals[name].shape
         if size != (mixture.sample_rate, mixture.channels, file.frames or mixture.frames):
@@ -241,7 +245,7 @@ def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -
         name: EncodedFile(rounded_samples(signal, sample_format, down=False), rate, sample_format)
         for name, signal in signals.items()
     }
-    if mixture.finished.sums:  # also in a format with fewer bits
+    if finished.sums:  # also in a format with fewer bits
         stems = [files[file.name] for file in mixture.source_files if file.is_in_sum]
         files |= {MIXTURE: _sum_of_files(stems, mixture, sample_format)}
     return ExactRendering(files, signals, sample_format, clip_gain=1.0)
@@ -267,7 +271,8 @@ def _key(mixture: Mixture, events: Sequence[Event]) -> tuple[object, ...]:
 def _event_key(mixture: Mixture, event: Event, count: int) -> tuple[object, ...]:
     """Return what decides on an event after so many of its steps."""
     excerpt = event.corpus, event.path, event.source_time, event.event_duration
-    return *excerpt, arithmetic_of(mixture).numbers, *event.steps[:count]
+    steps = [step.spelling for step in event.steps[:count]]
+    return *excerpt, arithmetic_of(mixture).numbers, *steps
 
 
 def _mean_power(signal: Signal) -> Any:
