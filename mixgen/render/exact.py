@@ -179,8 +179,8 @@ class ExactRenderer:
         def make() -> tuple[Signal, int]:
             """Read the event, or do the last of the steps."""
             if count == 0:
-                samples, rate = read_event(event, self._roots, self._cache)
-                return samples.astype(arithmetic_of(mixture).numbers), rate
+                numbers = arithmetic_of(mixture).numbers
+                return read_event(event, self._roots, self._cache, numbers=numbers)
             step = event.steps[count - 1]
             samples, rate = self._after(mixture, event, count - 1)
             if step.match is not None:
