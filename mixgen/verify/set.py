@@ -250,11 +250,13 @@ def _check_file(
 def fits(row: FileRow, mixture: Mixture) -> bool:
     """Return whether a file is recorded with the size of its mixture.
 
-    Enrolments have another one, and so may far-end signals that existed already.
+    Enrolments have another one, and so may far-end signals that existed already. A dry reference
+    may have one channel.
     """
     free = ("enrolment", "far_end") if mixture.finished else ("enrolment",)
     other_size = row.name in {f.name for f in mixture.source_files if f.part in free}
-    size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
+    is_mono = row.name in {f.name for f in mixture.source_files if f.is_mono}
+    size_fits = (row.frames, row.channels) == (mixture.frames, 1 if is_mono else mixture.channels)
     return row.sample_rate == mixture.sample_rate and (other_size or size_fits)
 
 

@@ -1,7 +1,8 @@
 """Stand-in corpora for the official lists that ship: noise with pauses under the official names."""
 
 import csv
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -108,3 +109,52 @@ def wham(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
     (made.roots["noise"] / "metadata").mkdir()
     np.savez(made.roots["noise"] / "metadata/scaling_tt.npz", **scales)
     return made
+
+
+@dataclass(frozen=True)
+class SmsWsj:
+    """The database of SMS-WSJ that ships, and the folders of its utterances and responses."""
+
+    database: Path
+    wsj: Path
+    rirs: Path
+
+
+def write_smswsj(root: Path, speech: Callable[[str, int], np.ndarray]) -> SmsWsj:
+    """Write utterances at 8 kHz from a function of name and length, and noise that decays.
+
+    The first arrivals of the responses are between 20 and 60 samples late, other at every
+    microphone, after quieter samples.
+    """
+    given = SmsWsj(
+        shipped_folder() / "smswsj/sms_wsj.json", root / "wsj_8k_zeromean", root / "rirs"
+    )
+    database = json.loads(given.database.read_text())["datasets"]
+    for entry in (entry for subset in database.values() for entry in subset.values()):
+        paths = entry["audio_path"]
+        lengths = entry["num_samples"]["original_source"]
+        for name, frames in zip(paths["original_source"], lengths, strict=True):
+            path = given.wsj / name.split("wsj_8k_zeromean/")[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, speech(name, frames), 8000, subtype="FLOAT")
+        for name in paths["rir"]:
+            random = np.random.default_rng(crc32(name.encode()))
+            taps = random.standard_normal((8192, 6)) * np.exp(-np.arange(8192) / 500)[:, None]
+            for channel in range(6):
+                first = int(random.integers(20, 60))
+                taps[:first, channel] *= 1e-3
+                taps[first, channel] = 4.0
+            path = given.rirs / name.split("rirs/")[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, 0.01 * taps, 8000, subtype="DOUBLE")
+    return given
+
+
+@pytest.fixture(scope="session")
+def smswsj(tmp_path_factory: pytest.TempPathFactory) -> SmsWsj:
+    """The database of SMS-WSJ that ships, with stand-ins for its utterances and responses."""
+
+    def talker(name: str, frames: int) -> np.ndarray:
+        return speech(name, frames / RATE)[:frames] / 2.0**15
+
+    return write_smswsj(tmp_path_factory.mktemp("smswsj"), talker)
