@@ -69,12 +69,14 @@ def test_a_killed_run_is_finished_without_doing_anything_again(
 ) -> None:
     monkeypatch.setattr("mixgen.render.journal.BLOCK", 1)
     out = tmp_path / "out"
+    tree_of_files = out / "Libri2Mix"  # without the scratch folder, whose files come and go
     words = ["mixgen", "render", manifest, "--out", out, "--layout", "librimix"]
     code, _ = signalled(
-        words, signal.SIGKILL, to_all=True, when=lambda: next(out.rglob("*.wav"), None)
+        words, signal.SIGKILL, to_all=True, when=lambda: next(tree_of_files.rglob("*.wav"), None)
     )
     assert code == -signal.SIGKILL
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.wav")}
+    before = {path: path.stat().st_mtime_ns for path in tree_of_files.rglob("*.wav")}
+    assert before
     (records,) = (out / ".sets").iterdir()
     (records / ".scratch.1-of-1").mkdir(exist_ok=True)
     (records / ".scratch.1-of-1/.tmp.123.a.wav").write_bytes(b"half a file")
