@@ -31,7 +31,7 @@ from mixgen.core.files import read_json
 from mixgen.core.paths import inside
 from mixgen.core.progress import track
 from mixgen.core.records import Record, parse_record
-from mixgen.corpora.layout import SPLITS
+from mixgen.corpora.layout import split_called
 from mixgen.corpora.tables import look_up
 from mixgen.manifest.file import Import
 from mixgen.manifest.mixture import Clip, Event, Gain, Level, Mixture, Source, file_name
@@ -274,7 +274,7 @@ def _record(example: _Example, files: Sequence[SourceFile], rooms: _Rooms, targe
     part: Literal["image", "early"] = "early" if target == "early" else "image"
     return Mixture(
         id=id_of(example.name),
-        split=SPLITS[example.subset.partition("_")[0]],
+        split=split_called(example.subset),
         sample_rate=RATE,
         channels=arrivals[0][1],
         frames=entry.num_samples.observation,

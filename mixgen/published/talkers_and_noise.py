@@ -19,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from mixgen.corpora.layout import SPLITS
+from mixgen.corpora.layout import split_called
 from mixgen.corpora.tables import read_table
 from mixgen.manifest.file import Import
 from mixgen.manifest.mixture import Clip, Gain, Level, Mixture, Source
@@ -204,10 +204,9 @@ class TalkersAndNoise:
         talkers = len(mixture.files) - (self.noise is not None)
         tree = f"{self.tree.format(talkers)}{'_fixed' if variant.fixed else ''}"
         folder = f"{tree}/wav{variant.rate // 1000}k/{variant.mode}/{mixture.subset}"
-        split = SPLITS.get(mixture.subset.partition("-")[0], mixture.subset)  # train of train-100
         return Mixture(
             id=f"{mixture.name}__{variant.suffix}",
-            split=self.split or split,
+            split=self.split or split_called(mixture.subset),
             sample_rate=variant.rate,
             channels=1,
             frames=resampled_frames(frames[variant.mode], RATE, variant.rate),

@@ -111,6 +111,81 @@ def wham(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
     return made
 
 
+@pytest.fixture(scope="session")
+def vctk2mix(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """The list of VCTK-2mix that ships, with talkers of 0.5 s and noise of 0.4 s."""
+    folder = tmp_path_factory.mktemp("vctk2mix")
+    made = StandIn(
+        [shipped_folder() / "vctk2mix/VCTK2mix_VCTK_md.csv"],
+        {"vctk": folder / "VCTK", "noise": folder / "wham_noise"},
+    )
+    for row in made.rows():
+        _write_all(made.roots["vctk"], [row["source_1_path"], row["source_2_path"]], (0.5,))
+        _write_all(made.roots["noise"], [row["noise_path"]], (0.4,))
+    return made
+
+
+@pytest.fixture(scope="session")
+def librispeechmix(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """The lists of LibriSpeechMix that ship, with talkers of 0.5 s."""
+    folder = tmp_path_factory.mktemp("librispeechmix")
+    lists = sorted((shipped_folder() / "librispeechmix").glob("*.jsonl"))
+    for path in lists:
+        for line in path.read_text().splitlines():
+            for wav in json.loads(line)["wavs"]:
+                write((folder / wav).with_suffix(".flac"), speech(wav, 0.5))
+    return StandIn(lists, {"librispeech": folder})
+
+
+def write_song(folder: Path, frames: int, *, loudest: int = 12000) -> None:
+    """Write stems of 16 bits, whose sum may be beyond full scale, and the mixture cut off there."""
+    rng, names = np.random.default_rng(frames), ("vocals", "bass", "drums", "other")
+    stems = {name: rng.integers(-loudest, loudest, (frames, 2)) for name in names}
+    total = np.clip(sum(stems.values()) + rng.integers(-1, 2, (frames, 2)), -32768, 32767)
+    folder.mkdir(parents=True)
+    for name, samples in {**stems, "mixture": total}.items():
+        soundfile.write(folder / f"{name}.wav", samples.astype(np.int16), 44100)
+
+
+@pytest.fixture(scope="session")
+def musdb(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """Three songs in the folders of MUSDB18-HQ, none of which is for validation."""
+    folder = tmp_path_factory.mktemp("musdb") / "musdb18hq"
+    for name, frames in (("train/A - B (Live!)", 5000), ("train/C - D", 4000), ("test/Ä", 3000)):
+        write_song(folder / name, frames)
+    return StandIn([], {"musdb": folder})
+
+
+@pytest.fixture(scope="session")
+def dnr(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """The table of Divide and Remaster that ships, with sounds of 4 s at 16 kHz called 44.1 kHz."""
+    folder = tmp_path_factory.mktemp("dnr")
+    classes = ("music", "speech", "sfx", "background")
+    made = StandIn([shipped_folder() / "dnr/tt"], {name: folder / name for name in classes})
+    for line in (made.lists[0] / "1002/annots.csv").read_text().splitlines()[1:]:
+        file, kind = line.split(",")[1:3]
+        path = made.roots[kind] / file.partition("/")[2]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, speech(file, 4.0), 44100)
+    return made
+
+
+@pytest.fixture(scope="session")
+def fuss(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    """The example list of FUSS that ships, with sounds of 10 s and responses of 0.1 s."""
+    folder, shipped = tmp_path_factory.mktemp("fuss"), shipped_folder() / "fuss"
+    made = StandIn(
+        [shipped / "eval_example_list.txt"],
+        {"ssdata": folder / "ssdata", "rir_data": folder / "rir_data"},
+    )
+    for name in made.lists[0].read_text().split():
+        write(made.roots["ssdata"] / name, speech(name, 10.1)[:160000])
+    for name in (shipped / "rir_list.txt").read_text().split():
+        if name.endswith(".wav"):
+            write(made.roots["rir_data"] / name, speech(name, 0.1))
+    return made
+
+
 @dataclass(frozen=True)
 class SmsWsj:
     """The database of SMS-WSJ that ships, and the folders of its utterances and responses."""

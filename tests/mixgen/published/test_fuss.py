@@ -11,12 +11,11 @@ from mixgen.core.errors import InputError, UsageError
 from mixgen.manifest.file import read_manifest
 from mixgen.published.fuss import import_fuss
 from mixgen.published.render import render_in_layout
-from mixgen.recipe.read import shipped_folder
 from mixgen.sets.rendered import open_rendered
 from mixgen.verify.contents import Contents, read_contents
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import RunMixgen
-from tests.mixgen.published.conftest import speech, write
+from tests.mixgen.published.conftest import StandIn
 from tests.oracles.compare import differing_samples
 from tests.oracles.further_corpora import FussSources, fuss_sources
 from tests.oracles.fuss import fuss_dry, fuss_reverberant
@@ -205,17 +204,12 @@ def test_bad_input_gives_one_sentence(given: FussSources, tmp_path: Path) -> Non
         import_fuss([tmp_path / "train_example_list.txt"], given.ssdata, out)
 
 
-def test_the_lists_that_ship(tmp_path: Path, mixgen: RunMixgen) -> None:
+def test_the_lists_that_ship(fuss: StandIn, tmp_path: Path, mixgen: RunMixgen) -> None:
     """The rooms of `mix_info.txt` are those that the script draws from `rir_list.txt`."""
-    shipped = shipped_folder() / "fuss"
-    examples = (shipped / "eval_example_list.txt").read_text().split()
-    for path in examples:
-        write(tmp_path / "ssdata" / path, speech(path, 10.1)[:160000])
-    for path in (shipped / "rir_list.txt").read_text().split():
-        if path.endswith(".wav"):
-            write(tmp_path / "rir_data" / path, speech(path, 0.1))
-    words = ["import", "fuss", "--metadata", shipped / "eval_example_list.txt"]
-    words += ["--ssdata", tmp_path / "ssdata", "--rir-data", tmp_path / "rir_data"]
+    (examples,), roots = fuss.lists, fuss.roots
+    shipped = examples.parent
+    words = ["import", "fuss", "--metadata", examples]
+    words += ["--ssdata", roots["ssdata"], "--rir-data", roots["rir_data"]]
     manifests = []
     for rirs in ("mix_info.txt", "rir_list.txt"):
         out = tmp_path / f"{rirs}.jsonl"
@@ -225,10 +219,8 @@ def test_the_lists_that_ship(tmp_path: Path, mixgen: RunMixgen) -> None:
     rendered = ["render", out, "--out", tmp_path / "out", "--layout", "fuss"]
     assert mixgen(*rendered).exit_code == 0
     dry, reverberant = tmp_path / "expected/ssdata", tmp_path / "expected/ssdata_reverb"
-    fuss_dry(shipped / "eval_example_list.txt", tmp_path / "ssdata", dry)
-    fuss_reverberant(
-        shipped / "mix_info.txt", tmp_path / "ssdata", tmp_path / "rir_data", reverberant
-    )
+    fuss_dry(examples, roots["ssdata"], dry)
+    fuss_reverberant(shipped / "mix_info.txt", roots["ssdata"], roots["rir_data"], reverberant)
     differing = differing_samples(tmp_path / "expected", tmp_path / "out")
     assert len(differing) == 2 * 5
     assert not any(differing.values())
