@@ -20,6 +20,12 @@ from tests.oracles.compare import differing_samples
 from tests.oracles.further_corpora import FussSources, fuss_sources
 from tests.oracles.fuss import fuss_dry, fuss_reverberant
 
+TREES = {
+    "causal": "ssdata_reverb",
+    "align_sources": "ssdata_reverb_align_sources",
+    "same": "ssdata_reverb_same",
+}
+
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> FussSources:
@@ -39,9 +45,18 @@ def test_every_reverberant_sample_is_that_of_the_reference(
     fuss_reverberant(given.mix_info, given.ssdata, given.rir_data, expected, align=align)
     _import(given, tmp_path / "M.jsonl", types=["reverb"], align=align)
     render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "fuss")
-    differing = differing_samples(expected, tmp_path / "out/ssdata_reverb")
+    differing = differing_samples(expected, tmp_path / "out" / TREES[align])
     assert len(differing) == 3 + 1 + 3 + 4
     assert not any(differing.values())
+    assert verify_set(tmp_path / "out", deep=True) == []
+
+
+def test_all_alignments_are_in_one_tree(given: FussSources, tmp_path: Path) -> None:
+    for align, tree in TREES.items():
+        _import(given, tmp_path / f"{align}.jsonl", align=align)
+        render_in_layout(tmp_path / f"{align}.jsonl", tmp_path / "out", "fuss")
+        listed = tmp_path / "out" / tree / "train_example_list.txt"
+        assert listed.read_text() == given.example_list.read_text()
     assert verify_set(tmp_path / "out", deep=True) == []
 
 
@@ -138,7 +153,7 @@ def test_sources_that_are_shorter_than_their_responses(tmp_path: Path, align: st
     render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "fuss")
     expected = tmp_path / "expected"
     fuss_reverberant(given.mix_info, given.ssdata, given.rir_data, expected, align=align)
-    differing = differing_samples(expected, tmp_path / "out/ssdata_reverb")
+    differing = differing_samples(expected, tmp_path / "out" / TREES[align])
     assert len(differing) == 3
     assert not any(differing.values())
 
