@@ -173,10 +173,16 @@ def _find(
     folder: Path, layout: str, mixture: str | None, split: str
 ) -> tuple[list[_Found], str | None]:
     """Return the mixtures of a folder in the order of splits and ids, and the mixture's source."""
-    files = PathPattern.parse(layout, "--layout", ID, SOURCE).find(folder)
+    pattern = PathPattern.parse(layout, "--layout", ID, SOURCE)
+    files = pattern.find(folder)
     if mixture is not None and PathPattern.is_one(mixture):
-        mixtures = PathPattern.parse(mixture, "--mixture", ID).find(folder)
-        files, mixture = with_mixtures(files, mixtures, MIXTURE), MIXTURE
+        of_mixtures = PathPattern.parse(mixture, "--mixture", ID)
+        if of_mixtures.has_splits != pattern.has_splits:
+            raise UsageError(
+                f"--layout {layout} and --mixture {mixture} need SPLIT both or neither."
+            )
+        files = with_mixtures(files, of_mixtures.find(folder), MIXTURE)
+        mixture = MIXTURE
     found = [
         _Found(id_of(name), split_called(subset) if subset else split, own)
         for (subset, name), own in files.items()

@@ -44,6 +44,11 @@ class PathPattern:
             )
         return cls(text, option)
 
+    @property
+    def has_splits(self) -> bool:
+        """Whether the paths name the splits."""
+        return SPLIT in _WORD.findall(self.text)
+
     @classmethod
     def is_one(cls, text: str) -> bool:
         """Return whether a text is a pattern of mixtures, and no name."""

@@ -66,6 +66,9 @@ _DIVISOR = 71.0
 _SNR_DB = (20, 30)
 _UTTERANCE_PARTS, _RESPONSE_PARTS = 5, 3  # of the paths in the JSON, below their folders
 _MOST_CHANNELS = 8
+_LONGEST = 3600 * RATE
+
+_Decibels = Annotated[float, Field(ge=-300, le=300)]
 
 
 class _Paths(Record):
@@ -83,7 +86,7 @@ class _Lengths(Record):
     model_config = ConfigDict(extra="ignore")
 
     original_source: list[int]
-    observation: int = Field(ge=1)
+    observation: int = Field(ge=1, le=_LONGEST)
 
 
 class _Entry(Room):
@@ -91,11 +94,11 @@ class _Entry(Room):
 
     speaker_id: list[str]
     kaldi_transcription: list[str]
-    log_weights: list[float]
+    log_weights: list[_Decibels]
     offset: list[Annotated[int, Field(ge=0)]]
     num_samples: _Lengths
     audio_path: _Paths
-    snr: float | None = None
+    snr: _Decibels | None = None
 
     @field_validator("num_samples", "audio_path", mode="before")
     @classmethod
@@ -198,9 +201,12 @@ def _responses(example: _Example) -> Sequence[tuple[str, str]]:
 
 def _examples(path: Path, database: Any, subset: str) -> Iterator[_Example]:
     """Yield the mixtures of a subset of a database, which was read from a path."""
-    listed = look_up(database, path, subset) if subset in database else {}
-    for name, data in track(listed.items(), f"reading {subset}", len(listed)):
+    listed = database.get(subset) if isinstance(database, dict) else None
+    entries = listed if isinstance(listed, dict) else {}
+    for name, data in track(entries.items(), f"reading {subset}", len(entries)):
         where = f"{path} {subset} {name}"
+        if id_of(name) != name:
+            raise InputError(f"{where} is not the name of a mixture: restore the original JSON.")
         entry: _Entry = parse_record(_Entry, data, where)
         utterances = (_last_parts(p, _UTTERANCE_PARTS) for p in entry.audio_path.original_source)
         responses = (_last_parts(p, _RESPONSE_PARTS) for p in entry.audio_path.rir)
@@ -256,6 +262,10 @@ def _record(example: _Example, files: Sequence[SourceFile], rooms: _Rooms, targe
     entry = example.entry
     pairs = list(zip(files[: example.talkers], files[example.talkers :], strict=True))
     arrivals = [rooms.arrival(response) for _, response in pairs]
+    if len({channels for _, channels in arrivals}) > 1:
+        raise InputError(
+            f"{example.where}: its responses have other numbers of channels: restore them."
+        )
     talkers = [
         _talker(entry, index, *pair, arrival, rooms)
         for index, (pair, (arrival, _)) in enumerate(zip(pairs, arrivals, strict=True))

@@ -328,6 +328,7 @@ def test_broken_files_are_left_out(tmp_path: Path, mixgen: RunMixgen) -> None:
         (("--layout", "SOURCE/x/ID/ID"), 2, "such as SPLIT/SOURCE/ID, not 'SOURCE/x/ID/ID'"),
         (("--layout", "../SOURCE/ID"), 2, "not '../SOURCE/ID'"),
         (("--mixture", "mix/ID/SOURCE"), 2, "--mixture takes a path with ID, and SPLIT where"),
+        (("--mixture", "SPLIT/ID"), 2, "and --mixture SPLIT/ID need SPLIT both or neither"),
         (("--mixture", "mixes/ID"), 3, "has no files mixes/ID, but such as"),
     ],
 )

@@ -1,6 +1,7 @@
 """SMS-WSJ: every sample against the slow reference, its rooms, and what may be wrong with it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,9 @@ def test_older_databases_have_another_key(smswsj: SmsWsj, tmp_path: Path) -> Non
             "cv_dev93/7/h_0.wav is not in .*: check --rirs",
         ),
         (lambda e: e["room_dimensions"].pop(), "room_dimensions"),
+        (lambda e: e["log_weights"].__setitem__(0, 1e6), "log_weights.0: Input should be less"),
+        (lambda e: e.update(snr=400.0), "snr: Input should be less than or equal to 300"),
+        (lambda e: e["num_samples"].update(observation=10**12), "observation: Input should be"),
     ],
 )
 def test_wrong_entries_are_one_sentence(
@@ -201,6 +205,28 @@ def test_wrong_entries_are_one_sentence(
     path.write_text(json.dumps(database))
     with pytest.raises(InputError, match=problem):
         import_smswsj(path, smswsj.wsj, tmp_path / "M.jsonl", rirs=smswsj.rirs)
+
+
+@pytest.mark.parametrize("datasets", [3, [], {"cv_dev93": 3}, {"cv_dev93": {}}])
+def test_a_database_without_mixtures(smswsj: SmsWsj, tmp_path: Path, datasets: object) -> None:
+    path = tmp_path / "sms_wsj.json"
+    path.write_text(json.dumps({"datasets": datasets}))
+    with pytest.raises(InputError, match="has no mixtures of train_si284, cv_dev93, test_eval92"):
+        import_smswsj(path, smswsj.wsj, tmp_path / "M.jsonl", rirs=smswsj.rirs)
+
+
+def test_names_and_channels_are_checked(smswsj: SmsWsj, tmp_path: Path) -> None:
+    path, rirs = tmp_path / "sms_wsj.json", tmp_path / "rirs"
+    path.write_text(smswsj.database.read_text().replace(f'"{NAME}": {{', '"../x": {'))
+    with pytest.raises(InputError, match=r"cv_dev93 ../x is not the name of a mixture"):
+        import_smswsj(path, smswsj.wsj, tmp_path / "M.jsonl", rirs=smswsj.rirs)
+    shutil.copytree(smswsj.rirs, rirs)
+    soundfile.write(rirs / "cv_dev93/0/h_1.wav", np.eye(3), 8000)
+    with pytest.raises(InputError, match="its responses have other numbers of channels"):
+        _import(smswsj, tmp_path / "M.jsonl", rirs=rirs)
+    soundfile.write(rirs / "cv_dev93/0/h_0.wav", np.eye(9), 8000)
+    with pytest.raises(InputError, match=r"h_0\.wav has 9 channels, and a mixture at most 8"):
+        _import(smswsj, tmp_path / "M.jsonl", rirs=rirs)
 
 
 def test_wrong_words(smswsj: SmsWsj, tmp_path: Path) -> None:
