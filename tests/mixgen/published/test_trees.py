@@ -218,9 +218,9 @@ def test_sources_are_read_once_for_all_variants(
     read: list[str] = []
     original = mixgen.render.exact.read_event
 
-    def counted(event, *rest):  # type: ignore[no-untyped-def]
+    def counted(event, *rest, **options):  # type: ignore[no-untyped-def]
         read.append(event.path)
-        return original(event, *rest)
+        return original(event, *rest, **options)
 
     monkeypatch.setattr("mixgen.render.exact.read_event", counted)
     render_in_layout(manifest, tmp_path / "out", "librimix")
