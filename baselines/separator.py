@@ -7,12 +7,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
+from baselines.layers.activity import relative_levels_db
+from baselines.layers.permutation import references_of
+from baselines.losses import fuss_loss
 from mixgen.core.errors import UsageError
 
 STEMS = ("vocals", "drums", "bass", "other")
 """The stems of MUSDB18, which most music systems estimate."""
+
+ACTIVE_ABOVE_DB = -20.0
+"""Level against the mixture above which an estimate is active, until training tunes it: FUSS's loss
+tolerates this level in estimates without a source."""
+
+# Configurations of versions without these fields keep their hash.
+_OMITTED_IF_NONE = ("fewest", "window_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +38,10 @@ class Hyperparameters:
     channels: int = 1
     source_names: tuple[str, ...] | None = None
     """Stem names in the order of the estimates; None if the estimates come in any order."""
+    fewest: int | None = None
+    """Fewest sources of a mixture, where their number varies up to n_src; None: always n_src."""
+    window_s: float | None = None
+    """Seconds of a window of a long recording, in which up to n_src sources sound; None: 20 s."""
 
     def __post_init__(self) -> None:
         for name in ("n_src", "sample_rate", "channels"):
@@ -39,6 +54,18 @@ class Hyperparameters:
                 len(self.source_names) == self.n_src,
                 f"{len(self.source_names)} source names for n_src={self.n_src}; give one each.",
             )
+        require(
+            self.fewest is None or 0 <= self.fewest <= self.n_src,
+            f"fewest is {self.fewest}; it can be 0 to n_src={self.n_src}.",
+        )
+        require(
+            self.fewest is None or self.source_names is None,
+            "Named stems are never fewer: leave out fewest, or the names.",
+        )
+        require(
+            self.window_s is None or self.window_s > 0,
+            f"window_s is {self.window_s}, must be above 0.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +119,8 @@ class Separator(nn.Module):
     def __init__(self, hyperparameters: Hyperparameters) -> None:
         super().__init__()
         self.hyperparameters = hyperparameters
+        if self.counts_vary:  # a buffer: the hash of a checkpoint covers its rule
+            self.register_buffer("active_above_db", torch.tensor(ACTIVE_ABOVE_DB))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -115,6 +144,7 @@ class Separator(nn.Module):
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self.hyperparameters).items()
+            if value is not None or name not in _OMITTED_IF_NONE
         }
 
     @property
@@ -136,6 +166,11 @@ class Separator(nn.Module):
     def source_names(self) -> tuple[str, ...] | None:
         """Stem names in the order of the estimates, or None if the order means nothing."""
         return self.hyperparameters.source_names
+
+    @property
+    def counts_vary(self) -> bool:
+        """Whether mixtures have fewer sources than estimates, and the separator tells how many."""
+        return self.hyperparameters.fewest is not None
 
     @property
     def parameters_per_source(self) -> int | None:
@@ -171,6 +206,40 @@ class Separator(nn.Module):
         raise UsageError(
             f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
         )
+
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the scalar loss that a run minimises.
+
+        It is `training_loss`; where the number of sources varies, FUSS's loss of the estimates.
+
+        Args:
+            batch: as for `training_loss`; where the number of sources varies, references may be
+                fewer than n_src, and silent, and those of meetings are utterances on streams
+                (batch, groups, n_src, channels, time).
+        """
+        if not self.counts_vary:
+            return self.training_loss(batch)
+        estimates = self(batch["mixture"])
+        references = references_of(batch["references"], estimates)
+        return fuss_loss(references=references, estimates=estimates, mixture=batch["mixture"])
+
+    def levels_db(self, mixture: Tensor, estimates: Tensor) -> Tensor:
+        """Return the levels (batch, n_src) by which `active` decides, in dB against the mixture.
+
+        Args:
+            mixture: shape (batch, channels, time).
+            estimates: that `forward` returned, shape (batch, n_src, channels, time).
+        """
+        return relative_levels_db(mixture, estimates)
+
+    def active(self, mixture: Tensor, estimates: Tensor) -> Tensor:
+        """Return which estimates hold a source, (batch, n_src), by the level in the checkpoint.
+
+        All of them do where the number of sources does not vary.
+        """
+        if not self.counts_vary:
+            return torch.ones(estimates.shape[:2], dtype=torch.bool, device=estimates.device)
+        return self.levels_db(mixture, estimates) > self.get_buffer("active_above_db")
 
     def check_mixture(self, mixture: Tensor) -> None:
         """Check that the mixture is (batch, channels, time) with this model's channels.

@@ -224,7 +224,10 @@ def _with_shared_estimates(step: Step, out: Path, split: str) -> Step:
     }
     own = step.estimates
     for plan in [own / PLAN_FILE, *sorted(out.glob(f"*/*/{ESTIMATES}/{PLAN_FILE}"))]:
-        if plan.is_file() and wanted.items() <= read_json(plan).items():
+        if not plan.is_file():
+            continue
+        found = read_json(plan)
+        if wanted.items() <= found.items() and "count" not in found:
             return step if plan.parent == own else replace(step, shared=plan.parent)
     return step
 

@@ -3,6 +3,11 @@
 Chunks are separated independently. If the sources have no names, each chunk's estimates are put in
 the order that correlates best with the previous chunk in their overlap, where one chunk then fades
 into the next.
+
+For a separator with a window this is continuous separation (Chen et al., ICASSP 2020, arXiv
+2001.11482): its estimates are streams, which hold any number of talkers as long as no more of them
+talk at a time in a window. The paper keeps the middle of each window; here windows overlap by half
+and fade into each other.
 """
 
 import torch
@@ -12,6 +17,9 @@ from baselines.layers.permutation import in_order_of
 from baselines.separator import Separator
 from mixgen.core.errors import UsageError
 
+CHUNK_S = 20.0
+OVERLAP_S = 4.0
+
 
 @torch.no_grad()
 def separate_long(
@@ -19,8 +27,8 @@ def separate_long(
     mixture: Tensor,
     references: Tensor | None = None,
     *,
-    chunk_s: float = 20.0,
-    overlap_s: float = 4.0,
+    chunk_s: float | None = None,
+    overlap_s: float | None = None,
 ) -> Tensor:
     """Separate mixture (batch, channels, time) into (batch, n_src, channels, time) chunk by chunk.
 
@@ -31,12 +39,17 @@ def separate_long(
         separator: in evaluation mode.
         mixture: shape (batch, channels, time).
         references: for oracles, shape (batch, sources of this mixture, channels, time).
-        chunk_s: length of a chunk in seconds.
-        overlap_s: shortest overlap of two chunks in seconds.
+        chunk_s: length of a chunk in seconds; by default the separator's window, or 20 s.
+        overlap_s: shortest overlap of two chunks in seconds; by default half of the separator's
+            window, or 4 s.
 
     Raises:
         UsageError: `overlap_s` is not above 0 or is more than half of `chunk_s`.
     """
+    window_s = separator.hyperparameters.window_s
+    chunk_s = chunk_s or window_s or CHUNK_S
+    if overlap_s is None:
+        overlap_s = OVERLAP_S if window_s is None else window_s / 2
     chunk = round(chunk_s * separator.sample_rate)
     overlap = round(overlap_s * separator.sample_rate)
     if not 0 < overlap <= chunk // 2:

@@ -4,7 +4,7 @@ import gc
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from baselines.checkpoint import (
 )
 from baselines.compatibility import build_for, check_compatible, stem_names
 from baselines.inference.costs import COSTS, RunStatistics
+from baselines.inference.counted import TRUE, silence_inactive, split_count
 from baselines.inference.device import choose_device, set_threads
 from baselines.inference.external import (
     declared_latency_s,
@@ -57,17 +58,29 @@ class LoadedSystem:
     checkpoint_sha256: str | None = None
     configuration_sha256: str | None = None
     seed: int | None = None
+    count: str | None = None
+    """How many estimates of a mixture are kept, see `baselines.inference.counted`."""
 
 
 def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem:
     """Load a checkpoint folder, or build a system without parameters by its name.
 
-    If a checkpoint folder has the name of a system, the checkpoint is loaded.
+    If a checkpoint folder has the name of a system, the checkpoint is loaded. A count may stand in
+    front, see `baselines.inference.counted`.
 
     Raises:
         InputError: the checkpoint is incomplete or altered, or does not fit the mixtures.
         UsageError: the name is unknown, or the system has to be trained first.
     """
+    count, counted = split_count(str(system))
+    if count is not None:
+        opened = open_system(counted, mixtures)
+        if _EstimateNames(opened.separator, mixtures).named:
+            raise UsageError(
+                f"{counted} names its estimates, and a count is for those without names: leave out "
+                f"count:{count}:."
+            )
+        return replace(opened, model=f"count:{count}:{opened.model}", count=count)
     if str(system) in names() and not is_checkpoint(Path(system)):
         separator = build_for(str(system), mixtures).eval()
         if separator.trainable:
@@ -147,6 +160,9 @@ def separate_set(
         "sample_rate": separator.sample_rate,
         # A program that declares another latency gives other estimates.
         **({"latency_s": separator.latency_s} if separator.external else {}),
+        # The system tells which estimates hold a source: the others are silent.
+        **({"counted": True} if separator.counts_vary or opened.count is not None else {}),
+        **({} if opened.count is None else {"count": opened.count}),
     }
     previous = _begin(out, plan, overwrite=overwrite)
     # A file is written whole or not at all.
@@ -155,7 +171,7 @@ def separate_set(
         for mixture in mixtures
     }
     pending = [m for m in mixtures if not all(path.is_file() for path in paths_of[m.id])]
-    statistics = _separate_all(separator, rendered, pending, paths_of)
+    statistics = _separate_all(separator, rendered, pending, paths_of, opened.count)
     written = (path for paths in paths_of.values() for path in paths if path.is_file())
     statistics.largest_peak = _largest_peak(written)
     cost = _measure_costs(separator, statistics, used_threads)
@@ -234,12 +250,13 @@ def _separate_all(
     rendered: RenderedSet,
     mixtures: list[Mixture],
     paths_of: dict[str, list[Path]],
+    count: str | None,
 ) -> RunStatistics:
     statistics = RunStatistics()
     _warm_up(separator)
     for mixture in track(mixtures, "separate"):
         try:
-            estimates = _separate_mixture(separator, rendered, mixture, statistics)
+            estimates = _separate_mixture(separator, rendered, mixture, statistics, count)
         except (SuiteError, RuntimeError, MemoryError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             statistics.failures.append({"id": mixture.id, "reason": reason})
@@ -266,15 +283,20 @@ def _device(separator: Separator) -> torch.device:
 
 
 def _separate_mixture(
-    separator: Separator, rendered: RenderedSet, mixture: Mixture, statistics: RunStatistics
+    separator: Separator,
+    rendered: RenderedSet,
+    mixture: Mixture,
+    statistics: RunStatistics,
+    count: str | None,
 ) -> NDArray[np.float32]:
     """Return the estimates (n_src, channels, time); raises InputError if they are not finite."""
     samples = _tensor(rendered.load_mixture(mixture.id), separator)
     references = None
     if separator.uses_references:
         references = _tensor(rendered.load_references(mixture.id), separator)
+    kept = None if count is None else len(mixture.targets) if count == TRUE else int(count)
     started = time.perf_counter()
-    estimates = _finite_estimates(separator, samples, references)
+    estimates = _finite_estimates(separator, samples, references, kept)
     statistics.busy_s += time.perf_counter() - started
     statistics.audio_s += mixture.duration_s
     return estimates
@@ -286,9 +308,14 @@ def _tensor(samples: NDArray[np.float64], separator: Separator) -> Tensor:
 
 
 def _finite_estimates(
-    separator: Separator, mixture: Tensor, references: Tensor | None = None
+    separator: Separator,
+    mixture: Tensor,
+    references: Tensor | None = None,
+    count: int | None = None,
 ) -> NDArray[np.float32]:
-    estimates = separate_long(separator, mixture, references)[0].cpu().numpy()
+    separated = separate_long(separator, mixture, references)
+    silence_inactive(separator, mixture, separated, count)
+    estimates = separated[0].cpu().numpy()
     if not np.isfinite(estimates).all():
         raise InputError(
             "The estimates hold NaN or infinite samples: check the mixture and the training of "

@@ -16,19 +16,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from baselines.training.streams import on_streams, utterances_of
 from mixgen.audio.cache import open_cache
 from mixgen.audio.formats import FORMATS
 from mixgen.audio.read import read_audio
 from mixgen.corpora.roots import Roots
 from mixgen.dataset import rendered_item
 from mixgen.manifest.file import Manifest
-from mixgen.manifest.mixture import MIXTURE
+from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.sets.rendered import RenderedSet
 
 Signal = NDArray[np.float32]
 TrainingExample = tuple[Signal, Signal]
-"""Mixture (channels, time) and references (n_src, channels, time)."""
+"""Mixture (channels, time) and references (n_src, channels, time), those of meetings on streams:
+(groups, streams, channels, time). Their number may differ from example to example."""
 Batch = dict[str, Tensor]
+
+MEETINGS = "meetings"
+"""The task of sets whose talkers are laid onto streams."""
 
 _BATCHES_AHEAD = 4
 _EXAMPLE_STREAM, _ORDER_STREAM = 0, 1
@@ -38,7 +43,7 @@ class ExampleSource(Protocol):
     """An endless sequence of training examples; an index always gives the same example."""
 
     def example(self, index: int) -> TrainingExample:
-        """Return mixture (channels, time) and references (n_src, channels, time), float32."""
+        """Return a mixture and its references, float32."""
 
 
 def example_rng(seed: int, index: int, stream: int = _EXAMPLE_STREAM) -> np.random.Generator:
@@ -60,6 +65,7 @@ class RenderedExamples:
         self.mixtures = rendered.mixtures(split)
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
+        self.streams = rendered.manifest.header.task == MEETINGS
 
     def example(self, index: int) -> TrainingExample:
         """Read a segment of a mixture and its references.
@@ -71,7 +77,7 @@ class RenderedExamples:
         start = _segment_start(self.seed, index, mixture.frames, self.frames)
         names = [MIXTURE, *mixture.targets]
         signals = np.stack([self._read(mixture.id, name, start, mixture.frames) for name in names])
-        return signals[0], signals[1:]
+        return signals[0], _laid(mixture, signals[1:], start, self.streams)
 
     def _read(self, mixture_id: str, name: str, start: int, available: int) -> Signal:
         frames = min(self.frames, available - start)
@@ -97,6 +103,7 @@ class RecordExamples:
         self.sample_format = FORMATS[manifest.header.format]
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
+        self.streams = manifest.header.task == MEETINGS
 
     def example(self, index: int) -> TrainingExample:
         """Render a mixture and return a segment of it and its references.
@@ -107,12 +114,18 @@ class RecordExamples:
         record = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
         whole = rendered_item(record, self.roots, self.sample_format, self.cache)
         start = _segment_start(self.seed, index, record.frames, self.frames)
-        return self._segment(whole.mixture, start), self._segment(whole.references, start)
+        references = self._segment(whole.references, start)
+        return self._segment(whole.mixture, start), _laid(record, references, start, self.streams)
 
     def _segment(self, signal: Signal, start: int) -> Signal:
         segment = signal[..., start : start + self.frames]
         missing = self.frames - segment.shape[-1]
         return np.pad(segment, [(0, 0)] * (segment.ndim - 1) + [(0, missing)])
+
+
+def _laid(mixture: Mixture, references: Signal, start: int, streams: bool) -> Signal:
+    """Return the references of a segment, those of a meeting on streams."""
+    return on_streams(utterances_of(mixture), references, start) if streams else references
 
 
 def _mixture_index(seed: int, index: int, mixtures: int) -> int:
@@ -131,13 +144,23 @@ def _segment_start(seed: int, index: int, available: int, frames: int) -> int:
 
 
 def make_batch(examples: ExampleSource, step: int, batch_size: int) -> Batch:
-    """Return the batch of a training step: `mixture` and `references`, float32."""
+    """Return the batch of a training step: `mixture` and `references`, float32.
+
+    Examples with fewer references than others get silent ones.
+    """
     indices = range(step * batch_size, (step + 1) * batch_size)
     mixtures, references = zip(*(examples.example(index) for index in indices), strict=True)
+    most = max(map(len, references))
+    equal = [_with_silence(signals, most) for signals in references]
     return {
         "mixture": torch.from_numpy(np.stack(mixtures)),  # (batch, channels, time)
-        "references": torch.from_numpy(np.stack(references)),  # (batch, n_src, channels, time)
+        "references": torch.from_numpy(np.stack(equal)),  # (batch, n_src, channels, time)
     }
+
+
+def _with_silence(references: Signal, count: int) -> Signal:
+    """Return references (count, ...) of which the last ones are silent."""
+    return np.pad(references, [(0, count - len(references))] + [(0, 0)] * (references.ndim - 1))
 
 
 def batches(

@@ -119,8 +119,11 @@ class DynamicMixing:
             level_db = record.level.reference_db + source.events[0].snr + spread_db
             gain = np.float32(10 ** ((level_db - recording.level_db) / 20))
             signals[source.name] = excerpt * gain
-        mixture: Signal = np.stack(list(signals.values())).sum(axis=0, dtype=np.float32)
-        return mixture, np.stack([signals[name] for name in record.targets])
+        shape = (len(signals), record.channels, self.frames)
+        stacked = np.reshape(list(signals.values()), shape).astype(np.float32)
+        names = list(signals)
+        mixture: Signal = stacked.sum(axis=0, dtype=np.float32)
+        return mixture, stacked[[names.index(name) for name in record.targets]]
 
     def _random_record(self, rng: np.random.Generator) -> Mixture:
         return self.mixtures[int(rng.integers(len(self.mixtures)))]
@@ -206,23 +209,32 @@ def _file_key(source: Source, event: Event) -> FileKey:
 def allows_dynamic_mixing(mixtures: Sequence[Mixture]) -> bool:
     """Return whether new excerpts would give mixtures of the records' kind.
 
-    All records must have the same sources, each one unaltered excerpt of one file, without room,
-    echo or degradation; and levels, which records of published sets do not have.
+    Every source must be one unaltered excerpt of one file, without room, echo or degradation, and
+    have a level, which those of published sets do not have. Records may differ in the number of
+    their talkers, and in nothing else.
     """
-    expected = [source.name for source in mixtures[0].sources]
-    return all(
-        [source.name for source in mixture.sources] == expected
-        and not mixture.degradations
-        and mixture.arithmetic is None
-        for mixture in mixtures
-    ) and all(
-        source.room is None
-        and source.echo is None
-        and len(source.events) == 1
-        and source.events[0].pitch_shift is None
-        and source.events[0].time_stretch is None
-        for mixture in mixtures
-        for source in mixture.sources
+    kinds = {(source.name, source.role, source.kind) for m in mixtures for source in m.sources}
+    same_pools = len({name for name, _, _ in kinds}) == len(kinds)
+    others = [[s.name for s in m.sources if s.name not in m.targets] for m in mixtures]
+    varies = len({len(mixture.targets) for mixture in mixtures}) > 1
+    return (
+        all(
+            (varies or mixture.targets == mixtures[0].targets)
+            and other == others[0]
+            and not mixture.degradations
+            and mixture.arithmetic is None
+            for mixture, other in zip(mixtures, others, strict=True)
+        )
+        and same_pools
+        and all(
+            source.room is None
+            and source.echo is None
+            and len(source.events) == 1
+            and source.events[0].pitch_shift is None
+            and source.events[0].time_stretch is None
+            for mixture in mixtures
+            for source in mixture.sources
+        )
     )
 
 
@@ -230,8 +242,8 @@ def _require_dynamic_mixing(mixtures: Sequence[Mixture]) -> None:
     if not allows_dynamic_mixing(mixtures):
         raise InputError(
             "These records do not allow dynamic mixing, because their sources differ from record "
-            "to record, have several events, or have a room, an echo or a degradation, or because "
-            "they are of a published set: use RecordExamples."
+            "to record in more than the number of talkers, have several events, or have a room, an "
+            "echo or a degradation, or because they are of a published set: use RecordExamples."
         )
 
 

@@ -30,11 +30,13 @@ from baselines.checkpoint import (
     versions,
     with_prefix,
 )
-from baselines.compatibility import build_for
+from baselines.compatibility import build_for, build_for_streams
 from baselines.inference.device import choose_device, set_threads
 from baselines.separator import Separator
 from baselines.training.config import TrainingConfig
+from baselines.training.counting import CountedValidation
 from baselines.training.data import (
+    MEETINGS,
     Batch,
     ExampleSource,
     RecordExamples,
@@ -82,7 +84,7 @@ class Feed:
 
     manifest: Manifest
     examples: ExampleSource
-    validation: Validation | None
+    validation: Validation | CountedValidation | None
     separator: Separator
 
 
@@ -136,8 +138,7 @@ def load_feed(config: TrainingConfig) -> Feed:
         load = from_sources(manifest, roots)
         separator = _build(config, manifest)
         examples = _examples_of(config, manifest, roots)
-    named = separator.source_names is not None
-    validation = load_validation(manifest, load, count=config.valid_items, named=named)
+    validation = load_validation(manifest, load, separator, count=config.valid_items)
     return Feed(manifest, examples, validation, separator)
 
 
@@ -146,8 +147,9 @@ def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> Ex
     mixtures = manifest.of_split(config.split)
     if not allows_dynamic_mixing(mixtures):
         print_status(
-            "Dynamic mixing is off: the records differ in their sources, or have several events, "
-            "rooms, echo or degradations, or are of a published set. Each is rendered as recorded."
+            "Dynamic mixing is off: the records differ in more than their number of talkers, or "
+            "have several events, rooms, echo or degradations, or are of a published set. Each is "
+            "rendered as recorded."
         )
         return RecordExamples(
             manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed
@@ -165,7 +167,11 @@ def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> Ex
 
 
 def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
-    separator = build_for(config.model, manifest.of_split(config.split))
+    mixtures = manifest.of_split(config.split)
+    if manifest.header.task == MEETINGS:
+        separator = build_for_streams(config.model, mixtures, window_s=config.segment_s)
+    else:
+        separator = build_for(config.model, mixtures)
     if not separator.trainable:
         raise UsageError(
             f"{config.model} has no parameters to train: use it with `baselines separate`."
@@ -263,7 +269,7 @@ class Trainer:
         self.separator.zero_grad()
         lower = self.config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-            loss = self.separator.training_loss(batch)
+            loss = self.separator.loss(batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
         finite = bool(torch.isfinite(norm))
@@ -316,10 +322,12 @@ class Trainer:
         }
         self.losses.clear()
         if self.feed.validation is not None:
-            score_db = self.feed.validation.si_sdr_db(self.average)
-            row["valid_si_sdr_db"] = score_db
-            row["valid_si_sdri_db"] = score_db - self.feed.validation.mixture_si_sdr_db
-            self._keep_if_best(score_db)
+            measured = self.feed.validation.measure(self.average)
+            if self.separator.counts_vary:  # else the average would move away from what was chosen
+                chosen = self.average.get_buffer("active_above_db")
+                self.separator.get_buffer("active_above_db").copy_(chosen)
+            row |= measured
+            self._keep_if_best(next(iter(measured.values())))
         self.history.append(row)
 
     def _keep_if_best(self, score_db: float) -> None:
@@ -376,21 +384,22 @@ class Trainer:
         )
 
     def _progress_line(self) -> str:
-        last = self.history[-1].get("valid_si_sdri_db") if self.history else None
+        validation = self.feed.validation
         elapsed_s = self.progress.elapsed_s
         return (
             f"step {self.progress.step}  {100 * self.fraction:.0f} %  {elapsed_s:.0f} s  "
             f"loss {self._recent_loss() or 0:.2f}  lr {self.learning_rate:.1e}  "
             f"waiting for data {100 * self.waiting_s / max(elapsed_s, 1e-9):.1f} %"
-            + ("" if last is None else f"  valid SI-SDRi {last:.2f} dB")
+            + (f"  {validation.summary(self.history[-1])}" if validation and self.history else "")
         )
 
     def _last_line(self) -> str:
         steps = f"{self.progress.step} steps in {self.progress.elapsed_s:.0f} s"
-        if self.progress.best_db is None or self.feed.validation is None:
+        best = [row for row in self.history if row["step"] == self.progress.best_step]
+        if not best or self.feed.validation is None:
             return steps
-        improvement = self.progress.best_db - self.feed.validation.mixture_si_sdr_db
-        return f"{steps}; kept step {self.progress.best_step}, valid SI-SDRi {improvement:.2f} dB"
+        kept = self.feed.validation.summary(best[-1])
+        return f"{steps}; kept step {self.progress.best_step}, {kept}"
 
     def _recent_loss(self) -> float | None:
         """Return the mean loss since the last validation; the last mean if no step followed it."""

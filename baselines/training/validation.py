@@ -12,6 +12,9 @@ from torch import Tensor
 
 from baselines.losses import si_sdr_loss
 from baselines.separator import Separator
+from baselines.training.counting import CountedValidation
+from baselines.training.data import MEETINGS
+from baselines.training.streams import on_streams, utterances_of
 from mixgen.audio.formats import FORMATS
 from mixgen.corpora.roots import Roots
 from mixgen.dataset import rendered_item
@@ -33,6 +36,18 @@ class Validation:
 
     examples: list[tuple[Tensor, Tensor]]
     named: bool
+
+    def measure(self, separator: Separator) -> dict[str, float]:
+        """Return what a row of the history has of the separator, first its mean SI-SDR in dB."""
+        score_db = self.si_sdr_db(separator)
+        return {
+            "valid_si_sdr_db": score_db,
+            "valid_si_sdri_db": score_db - self.mixture_si_sdr_db,
+        }
+
+    def summary(self, row: dict[str, float]) -> str:
+        """Return what a row of the history says, for a line on the terminal."""
+        return f"valid SI-SDRi {row['valid_si_sdri_db']:.2f} dB"
 
     @torch.no_grad()
     def si_sdr_db(self, separator: Separator) -> float:
@@ -62,8 +77,8 @@ class Validation:
 
 
 def load_validation(
-    manifest: Manifest, load: Loader, *, count: int, named: bool
-) -> Validation | None:
+    manifest: Manifest, load: Loader, separator: Separator, *, count: int
+) -> Validation | CountedValidation | None:
     """Load `count` mixtures spread evenly over the split, of long mixtures the middle.
 
     Returns None if the manifest has no split `valid` or `count` is 0.
@@ -72,7 +87,22 @@ def load_validation(
     if not mixtures or not count:
         return None
     chosen = mixtures[:: max(1, len(mixtures) // count)][:count]
-    return Validation([_middle(*load(mixture), mixture.sample_rate) for mixture in chosen], named)
+    if manifest.header.task == MEETINGS:
+        load = _onto_streams(load)
+    examples = [_middle(*load(mixture), mixture.sample_rate) for mixture in chosen]
+    if separator.counts_vary:
+        return CountedValidation(examples)
+    return Validation(examples, named=separator.source_names is not None)
+
+
+def _onto_streams(load: Loader) -> Loader:
+    """Return a loader of references on streams, (groups, streams, channels, time)."""
+
+    def load_streams(mixture: Mixture) -> tuple[Samples, Samples]:
+        samples, references = load(mixture)
+        return samples, on_streams(utterances_of(mixture), references.astype(np.float32), 0)
+
+    return load_streams
 
 
 def from_files(rendered: RenderedSet) -> Loader:

@@ -35,6 +35,8 @@ class ScoringItem:
             the signals come from elsewhere.
         read: returns another file of the mixture by its name (a far-end signal, an enrolment),
             shape (channels, time).
+        counted: whether every estimate that is not silent counts as found, because the system
+            tells itself how many sources there are.
         notes: what a metric did differently from its definition.
     """
 
@@ -44,6 +46,7 @@ class ScoringItem:
     has_mixture: bool = True
     record: Mixture | None = None
     read: Callable[[str], Array] | None = None
+    counted: bool = False
     notes: dict[str, str] = field(default_factory=dict)
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
@@ -65,6 +68,7 @@ class ScoringItem:
         sample_rate: int,
         record: Mixture | None = None,
         read: Callable[[str], Array] | None = None,
+        counted: bool = False,
     ) -> "ScoringItem":
         """Build an item from arrays or torch tensors of any real type.
 
@@ -79,6 +83,7 @@ class ScoringItem:
             mixture is not None,
             record,
             read,
+            counted,
         )
         _check(item)
         return item

@@ -73,7 +73,12 @@ class Plan:
     def job(self) -> ScoringJob:
         """The part that is the same for all mixtures."""
         names = tuple(metric.name for metric in self.metrics)
-        return ScoringJob(named=self.estimates.named, task=self.task, metrics=names)
+        return ScoringJob(
+            named=self.estimates.named,
+            task=self.task,
+            metrics=names,
+            counted=self.estimates.counted,
+        )
 
 
 def plan_score(

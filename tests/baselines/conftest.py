@@ -146,6 +146,12 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
 
 
 @pytest.fixture(scope="session")
+def counts(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """A tiny set of none, one, two, ... talkers in noise by turns; do not alter it."""
+    return counts_set(tmp_path_factory.mktemp("counts"))
+
+
+@pytest.fixture(scope="session")
 def speech_at_16k(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     """The tiny set of talkers at twice the rate; do not alter it."""
     return speech_set(tmp_path_factory.mktemp("speech16"), sample_rate=16000)
@@ -211,12 +217,24 @@ def checkpoint(trained: Path, tmp_path: Path) -> Path:
 # Tiny corpora and their sets, drawn and rendered as real ones are, half a second per mixture.
 def speech_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
     """Two of four talkers per mixture (a tone each) over a background noise, mono."""
+    _write_talkers(folder, sample_rate)
+    return _make(folder, "speech_separation", sample_rate, 1, _talkers)
+
+
+def counts_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
+    """None, one or two of four talkers over a background noise, in turn, mono."""
+    _write_talkers(folder, sample_rate)
+    return _make(
+        folder, "speech_separation", sample_rate, 1, lambda f, i: _talkers(f, i)[2 - i % 3 :]
+    )
+
+
+def _write_talkers(folder: Path, sample_rate: int) -> None:
     for number in range(4):
         _write_tone(
             folder / f"corpus/talker{number}.wav", 300.0 * (number + 1), 1.0, sample_rate, 1
         )
     _write_noise(folder / "corpus/hum.wav", 0.3, sample_rate)
-    return _make(folder, "speech_separation", sample_rate, 1, _talkers)
 
 
 def stem_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:

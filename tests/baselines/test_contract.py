@@ -123,6 +123,32 @@ def test_segments_with_silent_references_train_without_nan(
     assert all(grad.isfinite().all() for grad in gradients if grad is not None)
 
 
+UNORDERED = [name for name in TINY if build(name).source_names is None]
+
+
+@pytest.mark.parametrize("name", UNORDERED)
+def test_sets_of_varying_counts_train_without_nan(
+    name: str, references_for: MakeReferences
+) -> None:
+    """No, one and two sources of up to three; the gradient reaches the estimates of all."""
+    if build(name).assigns_whole_bins:
+        return
+    separator = build(name, n_src=3, fewest=0)
+    references = references_for(separator, 4200, batch=3)[:, :2]
+    references[0] = 0
+    references[1, 1] = 0
+    noise = 0.01 * torch.randn(references[:, 0].shape)
+    batch = {"mixture": references.sum(1) + noise, "references": references}
+    separator.loss(batch).backward()
+    gradients = [p.grad for p in separator.parameters() if p.grad is not None]
+    assert gradients
+    assert all(grad.isfinite().all() for grad in gradients)
+    separator.eval()
+    with torch.no_grad():
+        estimates = separator(batch["mixture"])
+    assert separator.active(batch["mixture"], estimates).shape == (3, 3)
+
+
 @pytest.mark.parametrize("name", UNTRAINED)
 def test_training_a_separator_without_parameters_is_refused(separator: Separator) -> None:
     with pytest.raises(UsageError, match="no parameters to train"):

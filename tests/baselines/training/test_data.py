@@ -233,3 +233,26 @@ def test_a_truncated_rendered_file_is_an_error(
 def test_streams_seeds_and_indices_give_other_numbers() -> None:
     assert example_rng(1, 2, 0).random() != example_rng(1, 2, 1).random()
     assert example_rng(1, 2).random() != example_rng(2, 1).random()
+
+
+def test_batches_complete_the_references_with_silence(counts: TinySet) -> None:
+    rendered = RenderedSet(counts.rendered)
+    examples = RenderedExamples(rendered, "train", segment_s=0.25, seed=3)
+    batch = make_batch(examples, 0, 4)
+    assert batch["references"].shape == (4, 2, 1, 2000)
+    targets = [len(mixture.targets) for mixture in rendered.mixtures("train")]
+    sounding = batch["references"].abs().amax((-1, -2)) > 0
+    assert sorted(sounding.sum(1).tolist()) == sorted(targets) == [0, 0, 1, 2]
+
+
+def test_records_of_varying_counts_are_mixed_dynamically(counts: TinySet) -> None:
+    mixtures = read_manifest(counts.manifest).of_split("train")
+    assert allows_dynamic_mixing(mixtures)
+    mixing = dynamic(counts)
+    drawn = [mixing.example(index) for index in range(12)]
+    assert {len(references) for _, references in drawn} == {0, 1, 2}
+    for mixture, references in drawn:
+        assert mixture.shape == (1, 2000)
+        assert references.shape[1:] == (1, 2000)
+        rest = mixture - references.sum(0)
+        assert 0 < np.square(rest).mean() < 1e-3  # the noise
