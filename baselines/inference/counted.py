@@ -23,20 +23,19 @@ def split_count(system: str) -> tuple[str | None, str]:
     return (found[1], found[2]) if found else (None, system)
 
 
-def silence_inactive(
-    separator: Separator, mixture: Tensor, estimates: Tensor, count: int | None
-) -> None:
+def silence_inactive(separator: Separator, mixture: Tensor, estimates: Tensor) -> None:
     """Set estimates to zero that hold no source, in place.
+
+    If the separator was told a count, the loudest estimates are kept, else it decides.
 
     Args:
         separator: that made the estimates.
         mixture: shape (batch, channels, time).
         estimates: shape (batch, n_src, channels, time).
-        count: number of estimates to keep, the loudest ones; by default the separator decides.
     """
-    if count is not None:
+    if separator.count is not None:
         levels_db = separator.levels_db(mixture, estimates)
-        kept = loudest(levels_db, torch.tensor([count], device=mixture.device))
+        kept = loudest(levels_db, torch.tensor([separator.count], device=mixture.device))
         estimates[~kept] = 0
     elif separator.counts_vary:
         estimates[~separator.active(mixture, estimates)] = 0

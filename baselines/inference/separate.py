@@ -255,8 +255,10 @@ def _separate_all(
     statistics = RunStatistics()
     _warm_up(separator)
     for mixture in track(mixtures, "separate"):
+        if count is not None:
+            separator.count = len(mixture.targets) if count == TRUE else int(count)
         try:
-            estimates = _separate_mixture(separator, rendered, mixture, statistics, count)
+            estimates = _separate_mixture(separator, rendered, mixture, statistics)
         except (SuiteError, RuntimeError, MemoryError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             statistics.failures.append({"id": mixture.id, "reason": reason})
@@ -283,20 +285,15 @@ def _device(separator: Separator) -> torch.device:
 
 
 def _separate_mixture(
-    separator: Separator,
-    rendered: RenderedSet,
-    mixture: Mixture,
-    statistics: RunStatistics,
-    count: str | None,
+    separator: Separator, rendered: RenderedSet, mixture: Mixture, statistics: RunStatistics
 ) -> NDArray[np.float32]:
     """Return the estimates (n_src, channels, time); raises InputError if they are not finite."""
     samples = _tensor(rendered.load_mixture(mixture.id), separator)
     references = None
     if separator.uses_references:
         references = _tensor(rendered.load_references(mixture.id), separator)
-    kept = None if count is None else len(mixture.targets) if count == TRUE else int(count)
     started = time.perf_counter()
-    estimates = _finite_estimates(separator, samples, references, kept)
+    estimates = _finite_estimates(separator, samples, references)
     statistics.busy_s += time.perf_counter() - started
     statistics.audio_s += mixture.duration_s
     return estimates
@@ -308,13 +305,10 @@ def _tensor(samples: NDArray[np.float64], separator: Separator) -> Tensor:
 
 
 def _finite_estimates(
-    separator: Separator,
-    mixture: Tensor,
-    references: Tensor | None = None,
-    count: int | None = None,
+    separator: Separator, mixture: Tensor, references: Tensor | None = None
 ) -> NDArray[np.float32]:
     separated = separate_long(separator, mixture, references)
-    silence_inactive(separator, mixture, separated, count)
+    silence_inactive(separator, mixture, separated)
     estimates = separated[0].cpu().numpy()
     if not np.isfinite(estimates).all():
         raise InputError(

@@ -57,10 +57,13 @@ class LearnedBasis(nn.Module):
         w: Tensor = self.encoder(functional.pad(signal, self.framing(signal.shape[-1])))
         return w.relu() if self.relu else w
 
-    def decode(self, d: Tensor, time: int) -> Tensor:
-        """Return the signals (b, n_src, channels, time) of weights (b, n_src, N, k)."""
+    def decode(self, d: Tensor, time: int, decoder: nn.Module | None = None) -> Tensor:
+        """Return the signals (b, n_src, channels, time) of weights (b, n_src, N, k).
+
+        `decoder` replaces the decoder of this basis.
+        """
         front, _ = self.framing(time)
         axes = (1, 2) if self.joint else (0, 1)
-        decoded = self.decoder(d.flatten(*axes))[..., front : front + time]
+        decoded = (decoder or self.decoder)(d.flatten(*axes))[..., front : front + time]
         signals: Tensor = decoded.reshape(*d.shape[:2], -1, time)
         return signals
