@@ -145,11 +145,11 @@ def load_feed(config: TrainingConfig) -> Feed:
 def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> ExampleSource:
     """Return dynamically mixed examples if the records allow it, else those of the records."""
     mixtures = manifest.of_split(config.split)
-    if not allows_dynamic_mixing(mixtures):
+    if manifest.header.task == MEETINGS or not allows_dynamic_mixing(mixtures):
         print_status(
-            "Dynamic mixing is off: the records differ in more than their number of talkers, or "
-            "have several events, rooms, echo or degradations, or are of a published set. Each is "
-            "rendered as recorded."
+            "Dynamic mixing is off: the records are meetings, or differ in more than their number "
+            "of talkers, or have several events, rooms, echo or degradations, or are of a "
+            "published set. Each is rendered as recorded."
         )
         return RecordExamples(
             manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed

@@ -152,6 +152,12 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
 
 
 @pytest.fixture(scope="session")
+def meetings(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """A tiny set of meetings of three talkers, of whom two talk at a time; do not alter it."""
+    return meetings_set(tmp_path_factory.mktemp("meetings"))
+
+
+@pytest.fixture(scope="session")
 def speech_at_16k(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     """The tiny set of talkers at twice the rate; do not alter it."""
     return speech_set(tmp_path_factory.mktemp("speech16"), sample_rate=16000)
@@ -227,6 +233,32 @@ def counts_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
     return _make(
         folder, "speech_separation", sample_rate, 1, lambda f, i: _talkers(f, i)[2 - i % 3 :]
     )
+
+
+# Of each talker in a meeting, in seconds: the first two overlap, and so do the last two.
+UTTERANCES_S = {"s1": [(0.0, 0.12), (0.32, 0.4)], "s2": [(0.08, 0.2)], "s3": [(0.36, 0.48)]}
+
+
+def meetings_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
+    """Three of four talkers over a background noise, who say what `UTTERANCES_S` has, mono."""
+    _write_talkers(folder, sample_rate)
+    return _make(folder, "meetings", sample_rate, 1, _meeting)
+
+
+def _meeting(folder: Path, index: int) -> list[Source]:
+    noise = _talkers(folder, index)[-1]
+    talkers = []
+    for number, (name, spans) in enumerate(UTTERANCES_S.items()):
+        talker = f"talker{(index + number) % 4}"
+        whole = _source(folder, name, talker, "speech", "target", f"{talker}.wav", 3.0)
+        events = [
+            whole.events[0].model_copy(
+                update={"event_time": start_s, "event_duration": stop_s - start_s}
+            )
+            for start_s, stop_s in spans
+        ]
+        talkers.append(whole.model_copy(update={"events": events}))
+    return [*talkers, noise]
 
 
 def _write_talkers(folder: Path, sample_rate: int) -> None:
