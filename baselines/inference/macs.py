@@ -45,12 +45,19 @@ def _layers(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def macs_per_second(separator: Separator) -> float:
-    """Return the MACs per second of audio, measured on one second at the model's rate."""
+    """Return the MACs per second of audio, measured on one second at the model's rate.
+
+    A separator that finds the number of sources is told the largest.
+    """
     parameter = next(separator.parameters(), None)
     if parameter is None:
         return 0.0
     shape = (1, separator.channels, separator.sample_rate)
-    return float(count_macs(separator, torch.zeros(shape, device=parameter.device)))
+    told, separator.count = separator.count, separator.n_src
+    try:
+        return float(count_macs(separator, torch.zeros(shape, device=parameter.device)))
+    finally:
+        separator.count = told
 
 
 @singledispatch

@@ -174,17 +174,21 @@ class MultiDecoderDPRNN(Separator):
         self.check_mixture(mixture)
         w = self.basis.encode(mixture)  # (b, N, k)
         chunks = self.trunk(w)[-1]
-        counts = self.h.counts[0] + self.scores(chunks).argmax(1)  # (b,)
-        if self.count is not None:
-            nearest = min(max(self.count, self.h.counts[0]), self.n_src)
-            counts = torch.full_like(counts, nearest)
+        counts = self.counts_of(chunks)
         estimates = mixture.new_zeros(len(mixture), self.n_src, *mixture.shape[1:])
-        for count in counts.unique().tolist():
-            if count:
-                of = counts == count
-                found = self.decode(chunks[of], w[of], count, mixture.shape[-1])
-                estimates[of, :count] = fit_level(mixture[of], found)
+        for count in set(counts) - {0}:
+            of = [item for item, number in enumerate(counts) if number == count]
+            found = self.decode(chunks[of], w[of], count, mixture.shape[-1])
+            estimates[of, :count] = fit_level(mixture[of], found)
         return estimates
+
+    def counts_of(self, chunks: Tensor) -> list[int]:
+        """Return the number of sources of each mixture: the one that it is told, or the head's."""
+        if self.count is not None:
+            return [min(max(self.count, self.h.counts[0]), self.n_src)] * len(chunks)
+        if len(self.h.counts) == 1:
+            return [self.n_src] * len(chunks)
+        return [self.h.counts[0] + index for index in self.scores(chunks).argmax(1).tolist()]
 
     def levels_db(self, mixture: Tensor, estimates: Tensor) -> Tensor:
         """Return the mixture's level for what the count includes, and that of silence."""

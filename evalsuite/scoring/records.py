@@ -189,6 +189,7 @@ class ScoresRun(RunRecord):
     split: str | None
     task: str
     named: bool
+    counted: bool = False
     sample_rate: int
     metric_spec_sha256: str
     inputs_sha256: str
