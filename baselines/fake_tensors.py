@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 
@@ -14,6 +15,11 @@ def without_data() -> Iterator[None]:
     """Make every tensor that is created here a fake one, which takes no memory and no time."""
     with FakeTensorMode(), _InverseStft():
         yield
+
+
+def has_data(tensor: Tensor) -> bool:
+    """Return whether the values of a tensor can be looked at; those of a fake one cannot."""
+    return not isinstance(tensor, FakeTensor)
 
 
 class _InverseStft(TorchFunctionMode):
