@@ -133,7 +133,12 @@ def evaluate(
         UsageError: the task or a metric does not exist, or the names do not fit the references.
     """
     item = ScoringItem.checked(
-        references=references, mixture=mixture, sample_rate=sample_rate, record=record, read=read
+        references=references,
+        mixture=mixture,
+        sample_rate=sample_rate,
+        record=record,
+        read=read,
+        named=names is not None,
     )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     labels = _labels(item, names)

@@ -35,6 +35,7 @@ class ScoringItem:
             the signals come from elsewhere.
         read: returns another file of the mixture by its name (a far-end signal, an enrolment),
             shape (channels, time).
+        named: whether each estimate was made for one of the references, so that none is permuted.
         notes: what a metric did differently from its definition.
     """
 
@@ -44,6 +45,7 @@ class ScoringItem:
     has_mixture: bool = True
     record: Mixture | None = None
     read: Callable[[str], Array] | None = None
+    named: bool = False
     notes: dict[str, str] = field(default_factory=dict)
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
@@ -65,6 +67,7 @@ class ScoringItem:
         sample_rate: int,
         record: Mixture | None = None,
         read: Callable[[str], Array] | None = None,
+        named: bool = False,
     ) -> "ScoringItem":
         """Build an item from arrays or torch tensors of any real type.
 
@@ -79,6 +82,7 @@ class ScoringItem:
             mixture is not None,
             record,
             read,
+            named,
         )
         _check(item)
         return item
