@@ -51,7 +51,7 @@ def build_for(name: str, mixtures: Sequence[Mixture]) -> Separator:
         channels=first.channels,
         source_names=stem_names(mixtures),
     )
-    if len(counts) > 1 and separator.trainable:
+    if len(counts) > 1 and separator.trainable and not separator.learns_silence:
         raise InputError(
             f"The mixtures have {min(counts)} to {max(counts)} targets, and {name} learns from "
             "mixtures of one number: make a set for each."

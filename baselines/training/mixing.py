@@ -109,7 +109,7 @@ class DynamicMixing:
         }
 
     def example(self, index: int) -> TrainingExample:
-        """Return a mixture (channels, time) and references (n_src, channels, time), float32."""
+        """Return the signals of a new mixture, float32."""
         rng = example_rng(self.seed, index)
         record = self._random_record(rng)
         excerpts = self._stems(rng, record) if self.named else self._talkers(rng, record)
@@ -120,7 +120,8 @@ class DynamicMixing:
             gain = np.float32(10 ** ((level_db - recording.level_db) / 20))
             signals[source.name] = excerpt * gain
         mixture: Signal = np.stack(list(signals.values())).sum(axis=0, dtype=np.float32)
-        return mixture, np.stack([signals[name] for name in record.targets])
+        references = np.stack([signals[name] for name in record.targets])
+        return {"mixture": mixture, "references": references}
 
     def _random_record(self, rng: np.random.Generator) -> Mixture:
         return self.mixtures[int(rng.integers(len(self.mixtures)))]

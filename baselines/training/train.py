@@ -7,7 +7,7 @@ was interrupted: examples, their order and dropout depend on the seed and the st
 import copy
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from baselines.checkpoint import (
 )
 from baselines.compatibility import build_for
 from baselines.inference.device import choose_device, set_threads
+from baselines.inputs import check_inputs
 from baselines.separator import Separator
 from baselines.training.config import TrainingConfig
 from baselines.training.data import (
@@ -125,32 +126,46 @@ def load_feed(config: TrainingConfig) -> Feed:
     """Open the data of a configuration, and build the separator that fits it."""
     if config.rendered is not None:
         rendered = RenderedSet(Path(config.rendered))
-        manifest, load = rendered.manifest, from_files(rendered)
+        manifest = rendered.manifest
         separator = _build(config, manifest)
+        load = from_files(rendered)
         examples: ExampleSource = RenderedExamples(
-            rendered, config.split, segment_s=config.segment_s, seed=config.seed
+            rendered,
+            config.split,
+            segment_s=config.segment_s,
+            seed=config.seed,
+            inputs=separator.inputs,
         )
     else:
         path = Path(str(config.manifest))
         manifest, roots = read_manifest(path), find_roots([path], parse_roots(config.roots))
         load = from_sources(manifest, roots)
         separator = _build(config, manifest)
-        examples = _examples_of(config, manifest, roots)
-    named = separator.source_names is not None
-    validation = load_validation(manifest, load, count=config.valid_items, named=named)
+        examples = _examples_of(config, manifest, roots, separator.inputs)
+    validation = load_validation(manifest, load, separator, count=config.valid_items)
     return Feed(manifest, examples, validation, separator)
 
 
-def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> ExampleSource:
-    """Return dynamically mixed examples if the records allow it, else those of the records."""
+def _examples_of(
+    config: TrainingConfig, manifest: Manifest, roots: Roots, inputs: Sequence[str]
+) -> ExampleSource:
+    """Return dynamically mixed examples if records and inputs allow it, else those of records."""
     mixtures = manifest.of_split(config.split)
-    if not allows_dynamic_mixing(mixtures):
+    if inputs or not allows_dynamic_mixing(mixtures):
         print_status(
-            "Dynamic mixing is off: the records differ in their sources, or have several events, "
-            "rooms, echo or degradations, or are of a published set. Each is rendered as recorded."
+            f"Dynamic mixing is off: {config.model} gets the {' and '.join(inputs)} of each record."
+            if inputs
+            else "Dynamic mixing is off: the records differ in their sources, or have several "
+            "events, rooms, echo or degradations, or are of a published set. Each is rendered as "
+            "recorded."
         )
         return RecordExamples(
-            manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed
+            manifest,
+            roots,
+            config.split,
+            segment_s=config.segment_s,
+            seed=config.seed,
+            inputs=inputs,
         )
     return DynamicMixing(
         mixtures,
@@ -170,6 +185,7 @@ def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
         raise UsageError(
             f"{config.model} has no parameters to train: use it with `baselines separate`."
         )
+    check_inputs(separator, manifest, config.split)
     return separator
 
 

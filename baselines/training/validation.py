@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from baselines.inputs import cut_inputs, inputs_of
 from baselines.losses import si_sdr_loss
 from baselines.separator import Separator
 from mixgen.audio.formats import FORMATS
 from mixgen.corpora.roots import Roots
-from mixgen.dataset import rendered_item
+from mixgen.dataset import MixtureItem, item_of_set, rendered_item
 from mixgen.manifest.file import Manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet
@@ -22,16 +22,23 @@ from mixgen.sets.rendered import RenderedSet
 SPLIT = "valid"
 _LONGEST_S = 10.0
 
-Samples = NDArray[np.floating[Any]]
-Loader = Callable[[Mixture], tuple[Samples, Samples]]
-"""Returns a mixture (channels, time) and its references (n_src, channels, time)."""
+Loader = Callable[[Mixture], MixtureItem]
+
+
+@dataclass(frozen=True)
+class ValidationExample:
+    """A mixture (channels, time), its references (n_src, channels, time), and the inputs."""
+
+    mixture: Tensor
+    references: Tensor
+    inputs: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Mixtures (channels, time) with their references (n_src, channels, time), in memory."""
+    """Mixtures with their references, in memory."""
 
-    examples: list[tuple[Tensor, Tensor]]
+    examples: list[ValidationExample]
     named: bool
 
     @torch.no_grad()
@@ -41,8 +48,14 @@ class Validation:
         was_training = separator.training
         separator.eval()
         scores = [
-            self._score(separator(mixture[None].to(device)), references.to(device))
-            for mixture, references in self.examples
+            self._score(
+                separator(
+                    example.mixture[None].to(device),
+                    **{name: signal[None].to(device) for name, signal in example.inputs.items()},
+                ),
+                example.references.to(device),
+            )
+            for example in self.examples
         ]
         separator.train(was_training)
         return sum(scores) / len(scores)
@@ -51,8 +64,8 @@ class Validation:
     def mixture_si_sdr_db(self) -> float:
         """Mean SI-SDR of the unseparated mixtures in dB, from which improvement is measured."""
         scores = [
-            self._score(mixture.expand_as(references)[None], references)
-            for mixture, references in self.examples
+            self._score(example.mixture.expand_as(example.references)[None], example.references)
+            for example in self.examples
         ]
         return sum(scores) / len(scores)
 
@@ -62,43 +75,44 @@ class Validation:
 
 
 def load_validation(
-    manifest: Manifest, load: Loader, *, count: int, named: bool
+    manifest: Manifest, load: Loader, separator: Separator, *, count: int
 ) -> Validation | None:
     """Load `count` mixtures spread evenly over the split, of long mixtures the middle.
 
-    Returns None if the manifest has no split `valid` or `count` is 0.
+    Mixtures without a target, which have no SI-SDR, are left out. Returns None if the split `valid`
+    has no other or `count` is 0.
     """
-    mixtures = [mixture for mixture in manifest.mixtures if mixture.split == SPLIT]
+    mixtures = [m for m in manifest.mixtures if m.split == SPLIT and m.targets]
     if not mixtures or not count:
         return None
     chosen = mixtures[:: max(1, len(mixtures) // count)][:count]
-    return Validation([_middle(*load(mixture), mixture.sample_rate) for mixture in chosen], named)
+    examples = [_middle(load(mixture), separator.inputs) for mixture in chosen]
+    return Validation(examples, separator.named)
 
 
 def from_files(rendered: RenderedSet) -> Loader:
     """Return a loader of the mixtures of a rendered set."""
-
-    def load(mixture: Mixture) -> tuple[Samples, Samples]:
-        return rendered.load_mixture(mixture.id), rendered.load_references(mixture.id)
-
-    return load
+    return lambda mixture: item_of_set(rendered, mixture)
 
 
 def from_sources(manifest: Manifest, roots: Roots) -> Loader:
     """Return a loader that renders mixtures in memory from their source files."""
-
-    def load(mixture: Mixture) -> tuple[Samples, Samples]:
-        item = rendered_item(mixture, roots, FORMATS[manifest.header.format])
-        return item.mixture, item.references
-
-    return load
+    sample_format = FORMATS[manifest.header.format]
+    return lambda mixture: rendered_item(mixture, roots, sample_format)
 
 
-def _middle(mixture: Samples, references: Samples, sample_rate: int) -> tuple[Tensor, Tensor]:
-    frames = min(mixture.shape[-1], round(_LONGEST_S * sample_rate))
-    start = (mixture.shape[-1] - frames) // 2
+def _middle(item: MixtureItem, inputs: tuple[str, ...]) -> ValidationExample:
+    whole = item.mixture.shape[-1]
+    frames = min(whole, round(_LONGEST_S * item.record.sample_rate))
+    start = (whole - frames) // 2
     kept = slice(start, start + frames)
-    return (
-        torch.from_numpy(mixture[..., kept].astype(np.float32)),
-        torch.from_numpy(references[..., kept].astype(np.float32)),
+
+    def tensor(signal: Any) -> Tensor:
+        return torch.from_numpy(signal.astype(np.float32))
+
+    beside = {name: tensor(signal) for name, signal in inputs_of(inputs, item).items()}
+    return ValidationExample(
+        tensor(item.mixture[..., kept]),
+        tensor(item.references[..., kept]),
+        cut_inputs(beside, kept),
     )
