@@ -63,7 +63,8 @@ def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
     """Check that the separator can separate the mixtures of a set.
 
     Where the mixtures differ in their number of targets, or have none, the separator has to return
-    as many estimates as the mixture with most of them has, or more.
+    as many estimates as the mixture with most of them has, or more. One that is told what to
+    estimate returns that, whatever it was built for.
 
     Raises:
         InputError: they differ in sample rate, channels, number or names of sources; the message
@@ -71,7 +72,7 @@ def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
     """
     counts = {len(mixture.targets) for mixture in mixtures}
     may_be_fewer = len(counts) > 1 or counts == {0}
-    enough = may_be_fewer and separator.n_src >= max(counts)
+    enough = separator.estimates_targets or (may_be_fewer and separator.n_src >= max(counts))
     for mixture in mixtures:
         _compare("sample rate", separator.sample_rate, mixture.sample_rate, mixture.id)
         _compare("number of channels", separator.channels, mixture.channels, mixture.id)

@@ -3,8 +3,8 @@
 - references (batch, n_src, channels, time): for oracles;
 - far_end (batch, channels, time): the sum of what the loudspeakers play, whose echoes are in the
   mixture; silence where no far end talks;
-- enrolment (batch, n_src, channels, time_e): another recording of each target, not as long as the
-  mixture. The estimates are in the order of the targets.
+- enrolment (batch, n_src, channels, time_e): another recording of each target, as long as it may
+  be; shorter ones are followed by zeros. The estimates are in the order of the targets.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -94,13 +94,19 @@ def enrolments_of(item: MixtureItem) -> list[Samples]:
 def side_by_side(signals: Sequence[Samples], channels: int) -> Samples:
     """Return recordings (channels, time) in one array (n_src, channels, time), as long as any.
 
-    Shorter ones start again at their end, which leaves their means over time as they are.
+    Shorter ones are followed by zeros: what a system makes of one then depends on no other.
     """
     longest = max((signal.shape[-1] for signal in signals), default=0)
-    shape = (len(signals), channels, longest)
-    return np.array(
-        [looped(to_channels(np.asarray(s, np.float64), channels), 0, longest) for s in signals]
-    ).reshape(shape)
+    together = np.zeros((len(signals), channels, longest))
+    for row, signal in zip(together, signals, strict=True):
+        row[:, : signal.shape[-1]] = to_channels(np.asarray(signal, np.float64), channels)
+    return together
+
+
+def unpadded(recording: Samples) -> Samples:
+    """Return a recording (channels, time) without the zeros at its end; of silence, one sample."""
+    sounding = np.flatnonzero(recording.any(axis=0))
+    return recording[:, : sounding[-1] + 1 if len(sounding) else 1]
 
 
 def looped(signal: Samples, start: int, frames: int) -> Samples:

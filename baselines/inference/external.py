@@ -42,6 +42,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from baselines.inputs import unpadded
 from baselines.separator import Hyperparameters, Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import sha256_file
@@ -190,7 +191,9 @@ class CommandCall:
         files = {"mixture": mixture, **inputs}
         if enrolment is None:
             return self._estimates(files, sample_rate)
-        return [self._of_one({**files, "enrolment": one}, sample_rate) for one in enrolment]
+        return [
+            self._of_one({**files, "enrolment": unpadded(one)}, sample_rate) for one in enrolment
+        ]
 
     def _of_one(self, files: Mapping[str, Signal], sample_rate: int) -> Signal:
         found = list(self._estimates(files, sample_rate).values())

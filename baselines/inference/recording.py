@@ -66,6 +66,12 @@ def separate(
         inputs["far_end"] = _as_long(convert(far_end, "far end"), converted.shape[1])
     if enrolment is not None:
         signals = [convert(signal, "enrolment") for signal in _one_each(enrolment)]
+        for number, signal in enumerate(signals, start=1):
+            require(
+                bool(signal.any()),
+                f"Enrolment {number} is silent and names nobody: give a recording in which the "
+                "talker speaks.",
+            )
         inputs["enrolment"] = side_by_side(signals, separator.channels)
     estimates = finite_estimates(separator, converted, inputs)
     if separator.sample_rate == sample_rate:

@@ -93,6 +93,7 @@ class SpeakerBeam(Separator):
 
     hyperparameters_class = SpeakerBeamHyperparameters
     inputs = ("enrolment",)
+    learns_silence = True
 
     def __init__(self, hyperparameters: SpeakerBeamHyperparameters) -> None:
         super().__init__(hyperparameters)
@@ -124,11 +125,13 @@ class SpeakerBeam(Separator):
             UsageError: the mixture or the enrolments have another shape.
         """
         self.check_mixture(mixture)
-        shape = tuple(enrolment.shape)
+        shape, batch = tuple(enrolment.shape), len(mixture)
+        if shape[:2] == (batch, 0):  # nobody to extract
+            return mixture.new_zeros(batch, 0, *mixture.shape[1:])
         require(
-            enrolment.ndim == 4 and shape[0] == len(mixture) and 0 not in shape,
-            f"The enrolments have shape {shape}; {len(mixture)} mixtures take ({len(mixture)}, "
-            "n_src, channels, time) with at least one target and one sample.",
+            enrolment.ndim == 4 and shape[0] == batch and 0 not in shape,
+            f"The enrolments have shape {shape}; {batch} mixtures take ({batch}, n_src, channels, "
+            "time) with at least one sample.",
         )
         sounding = enrolment.any(-1).any(-1)[..., None, None]  # (b, n_src, 1, 1)
         estimates = self.network(mixture, enrolment)

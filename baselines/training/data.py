@@ -40,7 +40,7 @@ beside the mixture, by the names in `baselines.inputs`."""
 Batch = dict[str, Tensor]
 
 _BATCHES_AHEAD = 4
-_EXAMPLE_STREAM, _ORDER_STREAM, _ENROLMENT_STREAM = 0, 1, 2
+_EXAMPLE_STREAM, _ORDER_STREAM, ENROLMENT_STREAM = 0, 1, 2
 
 
 class ExampleSource(Protocol):
@@ -99,7 +99,8 @@ class RenderedExamples:
         if "enrolment" in self.inputs:
             names = enrolment_files(mixture)
             whole = [self.rendered.load_source(mixture.id, name) for name in names]
-            example["enrolment"] = _enrolment(whole, mixture, self.frames, self.seed, index)
+            segments = _enrolment(whole, mixture, self.frames, self.seed, index)
+            example["enrolment"] = _with_silence(segments, self.n_src)
         return example
 
     def _read(self, mixture: Mixture, name: str, start: int) -> Signal:
@@ -153,7 +154,8 @@ class RecordExamples:
             example["far_end"] = self._segment(far_end, start)
         if "enrolment" in self.inputs:
             signals = enrolments_of(whole)
-            example["enrolment"] = _enrolment(signals, record, self.frames, self.seed, index)
+            segments = _enrolment(signals, record, self.frames, self.seed, index)
+            example["enrolment"] = _with_silence(segments, self.n_src)
         return example
 
     def _segment(self, signal: Signal, start: int) -> Signal:
@@ -166,9 +168,9 @@ def _most_targets(mixtures: Sequence[Mixture]) -> int:
     return max(len(mixture.targets) for mixture in mixtures)
 
 
-def _with_silence(references: Signal, n_src: int) -> Signal:
-    """Return references (sources, channels, time), followed by silent ones up to `n_src`."""
-    return np.pad(references, ((0, n_src - len(references)), (0, 0), (0, 0)))
+def _with_silence(signals: Signal, n_src: int) -> Signal:
+    """Return signals (sources, channels, time), followed by silent ones up to `n_src`."""
+    return np.pad(signals, ((0, n_src - len(signals)), (0, 0), (0, 0)))
 
 
 def _enrolment(
@@ -178,7 +180,7 @@ def _enrolment(
 
     One that is shorter than the segment starts again at its end.
     """
-    rng = example_rng(seed, index, _ENROLMENT_STREAM)
+    rng = example_rng(seed, index, ENROLMENT_STREAM)
     segments = [
         looped(signal, int(rng.integers(max(signal.shape[1] - frames, 0) + 1)), frames)
         for signal in signals

@@ -151,10 +151,11 @@ def _examples_of(
 ) -> ExampleSource:
     """Return dynamically mixed examples if records and inputs allow it, else those of records."""
     mixtures = manifest.of_split(config.split)
-    if inputs or not allows_dynamic_mixing(mixtures):
+    recorded = [name.replace("_", " ") for name in inputs if name != "enrolment"]
+    if recorded or not allows_dynamic_mixing(mixtures):
         print_status(
-            f"Dynamic mixing is off: {config.model} gets the {' and '.join(inputs)} of each record."
-            if inputs
+            f"Dynamic mixing is off: {config.model} gets the {' and '.join(recorded)} of records."
+            if recorded
             else "Dynamic mixing is off: the records differ in their sources, or have several "
             "events, rooms, echo or degradations, or are of a published set. Each is rendered as "
             "recorded."
@@ -172,6 +173,7 @@ def _examples_of(
         roots,
         segment_s=config.segment_s,
         seed=config.seed,
+        inputs=inputs,
         speed_range=(config.slowest, config.fastest),
         gain_spread_db=config.gain_spread_db,
         coherent=config.coherent,

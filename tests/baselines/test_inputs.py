@@ -14,10 +14,11 @@ import baselines
 from baselines.inference.long import separate_long
 from baselines.inference.recording import separate_file
 from baselines.inference.separate import separate_set
-from baselines.inputs import check_inputs, inputs_of, load_inputs, looped, side_by_side
+from baselines.inputs import check_inputs, inputs_of, load_inputs, looped, side_by_side, unpadded
 from baselines.separator import Hyperparameters, Separator
 from baselines.training.config import training_config
 from baselines.training.data import RecordExamples, RenderedExamples, make_batch
+from baselines.training.mixing import DynamicMixing
 from baselines.training.train import _examples_of
 from baselines.training.validation import from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
@@ -57,12 +58,12 @@ class Canceller(Separator):
 
 
 class Extractor(Separator):
-    """Returns the enrolments' mean squares as constant signals."""
+    """Returns the squares of the enrolments' peaks as constant signals."""
 
     inputs = ("enrolment",)
 
     def forward(self, mixture: Tensor, enrolment: Tensor) -> Tensor:  # type: ignore[override]
-        power = enrolment.square().mean(-1, keepdim=True)
+        power = enrolment.square().amax(-1, keepdim=True)
         return power + 0 * mixture[:, None]
 
 
@@ -107,7 +108,7 @@ def test_far_ends_of_datasets(echoes: TinySet) -> None:
 
 
 def test_enrolments_are_in_the_order_of_the_targets(enrolled: TinySet) -> None:
-    """The second is shorter and starts again."""
+    """The second is shorter and followed by zeros."""
     rendered = RenderedSet(enrolled.rendered)
     mixture = rendered.mixtures("test")[0]
     turned = mixture.model_copy(update={"targets": mixture.targets[::-1]})
@@ -116,13 +117,15 @@ def test_enrolments_are_in_the_order_of_the_targets(enrolled: TinySet) -> None:
     found = load_inputs(["enrolment"], rendered, turned)["enrolment"]
     assert found.shape == (2, 1, 4000)
     np.testing.assert_array_equal(found[1], first)
-    np.testing.assert_array_equal(found[0], np.concatenate([second, second], axis=1)[:, :4000])
+    np.testing.assert_array_equal(found[0], np.pad(second, ((0, 0), (0, 1600))))
+    np.testing.assert_array_equal(unpadded(found[0]), second)
     item = ManifestDataset(enrolled.manifest, "test", roots=enrolled.roots)[0]
     np.testing.assert_array_equal(inputs_of(["enrolment"], item)["enrolment"], found[::-1])
 
 
 def test_no_recording_is_no_long_one() -> None:
     assert side_by_side([], 2).shape == (0, 2, 0)
+    assert unpadded(np.zeros((2, 9))).shape == (2, 1)
     np.testing.assert_array_equal(looped(np.arange(3.0)[None], 2, 5), [[2, 0, 1, 2, 0]])
 
 
@@ -170,15 +173,18 @@ def test_mixtures_without_a_target_have_silent_references(echoes: TinySet) -> No
     assert sorted(silent) == [False, False, False, True]
 
 
-def test_dynamic_mixing_is_off_for_systems_with_inputs(
+def test_dynamic_mixing_is_off_for_what_only_records_have(
     enrolled: TinySet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = training_config("conv_tasnet:tiny", manifest=str(enrolled.manifest), steps=1)
     manifest = read_manifest(enrolled.manifest)
-    assert not isinstance(_examples_of(config, manifest, enrolled.roots, ()), RecordExamples)
-    examples = _examples_of(config, manifest, enrolled.roots, ("enrolment",))
+    for inputs in ((), ("enrolment",)):
+        examples = _examples_of(config, manifest, enrolled.roots, inputs)
+        assert isinstance(examples, DynamicMixing)
+        assert set(examples.example(0)) == {"mixture", "references", *inputs}
+    examples = _examples_of(config, manifest, enrolled.roots, ("far_end",))
     assert isinstance(examples, RecordExamples)
-    assert "off: conv_tasnet:tiny gets the enrolment of each record" in capsys.readouterr().err
+    assert "off: conv_tasnet:tiny gets the far end of records" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("from_records", [False, True])
@@ -263,7 +269,7 @@ def test_enrolments_of_long_mixtures_are_whole() -> None:
     estimates = separate_long(
         extractor, torch.randn(1, 1, 20000), {"enrolment": enrolment}, chunk_s=1.0, overlap_s=0.2
     )
-    expected = enrolment.square().mean(-1, keepdim=True).expand_as(estimates)
+    expected = enrolment.square().amax(-1, keepdim=True).expand_as(estimates)
     torch.testing.assert_close(estimates, expected)
 
 
@@ -301,6 +307,13 @@ def test_what_a_recording_lacks_or_has_too_much_is_a_sentence() -> None:
         baselines.separate(Canceller(Hyperparameters(n_src=1)), mixture, sample_rate=8000)
     with pytest.raises(UsageError, match="has no use for a far end"):
         baselines.separate(baselines.build("mixture"), mixture, sample_rate=8000, far_end=mixture)
+    with pytest.raises(UsageError, match="Enrolment 2 is silent and names nobody"):
+        baselines.separate(
+            Extractor(Hyperparameters()),
+            mixture,
+            sample_rate=8000,
+            enrolment=[mixture + 1, mixture],
+        )
     with pytest.raises(UsageError, match=r"The far end has shape \(0,\)"):
         baselines.separate(
             Canceller(Hyperparameters(n_src=1)), mixture, sample_rate=8000, far_end=np.zeros(0)

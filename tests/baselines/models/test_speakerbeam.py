@@ -129,7 +129,11 @@ def test_channels_of_an_enrolment_are_averaged() -> None:
     torch.testing.assert_close(separator(mixture, enrolment), expected)
 
 
-@pytest.mark.parametrize("shape", [(2, 1, 1, 9), (1, 1, 9), (1, 0, 1, 9), (1, 1, 1, 0)])
+def test_a_mixture_without_targets_has_no_estimates() -> None:
+    assert tiny()(torch.randn(2, 1, 50), torch.ones(2, 0, 1, 0)).shape == (2, 0, 1, 50)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1, 9), (1, 1, 9), (1, 1, 0, 9), (1, 1, 1, 0)])
 def test_enrolments_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match="The enrolments have shape"):
         tiny()(torch.randn(1, 1, 50), torch.ones(shape))
