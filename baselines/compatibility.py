@@ -18,7 +18,7 @@ def stem_names(mixtures: Sequence[Mixture]) -> tuple[str, ...] | None:
     if not targets:
         return None
     for mixture in mixtures:
-        source_of = {file.name: source for source in mixture.sources for file in source.files}
+        source_of = mixture.source_of
         if mixture.targets != targets:
             return None
         if any(source_of[name].name != source_of[name].label for name in targets):

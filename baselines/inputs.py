@@ -27,8 +27,8 @@ Samples = NDArray[np.floating[Any]]
 
 def enrolment_files(mixture: Mixture) -> list[str]:
     """Return the name of the enrolment of each target, in their order, whether it exists or not."""
-    source_of = {file.name: source.name for source in mixture.sources for file in source.files}
-    return [file_name(source_of[target], "enrolment") for target in mixture.targets]
+    source_of = mixture.source_of
+    return [file_name(source_of[target].name, "enrolment") for target in mixture.targets]
 
 
 def check_inputs(separator: Separator, manifest: Manifest, split: str | None) -> None:

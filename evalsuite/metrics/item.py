@@ -98,7 +98,7 @@ class ScoringItem:
 def _sources(item: ScoringItem) -> list[Source | None]:
     if item.record is None:
         return [None] * len(item.references)
-    source_of = {file.name: source for source in item.record.sources for file in source.files}
+    source_of = item.record.source_of
     return [source_of.get(name) for name in item.record.targets]
 
 

@@ -189,10 +189,8 @@ def echoes(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
 
 @pytest.fixture(scope="session")
 def enrolled(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
-    """A tiny set of two talkers with enrolments of 0.5 s and 0.3 s; do not alter it."""
-    folder = tmp_path_factory.mktemp("enrolled")
-    _write_talkers(folder, SAMPLE_RATE)
-    return _make(folder, "target_speaker", SAMPLE_RATE, 1, _enrolled_talkers)
+    """A tiny set of two talkers with enrolments; do not alter it."""
+    return enrolled_set(tmp_path_factory.mktemp("enrolled"))
 
 
 @pytest.fixture(scope="session")
@@ -279,6 +277,12 @@ def _talkers(folder: Path, index: int) -> list[Source]:
         ),
         _source(folder, "noise", "hum", "noise", "background", "hum.wav", -10.0),
     ]
+
+
+def enrolled_set(folder: Path) -> TinySet:
+    """Two talkers, a tone each, over a noise, with enrolments of 0.5 s and 0.3 s, mono."""
+    _write_talkers(folder, SAMPLE_RATE)
+    return _make(folder, "target_speaker", SAMPLE_RATE, 1, _enrolled_talkers)
 
 
 def _both_ends(folder: Path, index: int) -> list[Source]:
