@@ -9,51 +9,28 @@ from evalsuite.metrics import ItemScores, evaluate
 from evalsuite.metrics.extraction import wrong_talker
 from evalsuite.metrics.outcome import Missing, Reason
 from mixgen.core.vocabulary import Role
-from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+from mixgen.manifest.mixture import Mixture
+from tests.evalsuite.conftest import FRAMES, RATE, record_of
 from tests.evalsuite.metrics.conftest import Array
 
-RATE = 8000
-TALKERS = np.random.default_rng(0).standard_normal((3, 1, 4000))
-NOBODY = np.random.default_rng(1).standard_normal((1, 4000))
+TALKERS = np.random.default_rng(0).standard_normal((3, 1, FRAMES))
+NOBODY = np.random.default_rng(1).standard_normal((1, FRAMES))
 
 
-def source(name: str, role: Role, *, enrolled: bool) -> Source:
-    event = Event(
-        corpus="c",
-        path=f"{name}.wav",
-        sha256="0" * 64,
-        source_time=0.0,
-        event_time=0.0,
-        event_duration=0.5,
-        snr=0.0,
-    )
-    return Source(
-        name=name,
-        role=role,
-        label=name,
-        kind="speech",
-        events=[event],
-        gain=Gain(rule="energy"),
-        enrolment=event if enrolled else None,
-    )
-
-
-def record_of(roles: Sequence[Role], *, enrolled: bool = True) -> Mixture:
+def roles_of(roles: Sequence[Role], *, enrolled: bool) -> Mixture:
+    """The record of talkers s1, s2, ... in these roles, the targets with an enrolment."""
+    record = record_of("m", "test", {f"s{n}": "speech" for n in range(1, len(roles) + 1)})
     sources = [
-        source(f"s{n}", role, enrolled=enrolled and role == "target")
-        for n, role in enumerate(roles, start=1)
+        source.model_copy(
+            update={
+                "role": role,
+                "enrolment": source.events[0] if enrolled and role == "target" else None,
+            }
+        )
+        for source, role in zip(record.sources, roles, strict=True)
     ]
-    return Mixture(
-        id="m",
-        split="test",
-        sample_rate=RATE,
-        channels=1,
-        frames=4000,
-        seed=1,
-        sources=sources,
-        level=Level(reference_db=-30.0),
-        targets=[source.name for source in sources if source.role == "target"],
-    )
+    targets = [source.name for source in sources if source.role == "target"]
+    return record.model_copy(update={"sources": sources, "targets": targets})
 
 
 def scored(
@@ -64,7 +41,7 @@ def scored(
     enrolled: bool = True,
 ) -> ItemScores:
     """Score estimates of the targets; talker number n is the source sn."""
-    record = record_of(roles, enrolled=enrolled)
+    record = roles_of(roles, enrolled=enrolled)
     signal_of = {f"s{n + 1}": talker for n, talker in enumerate(TALKERS[: len(roles)])}
     return evaluate(
         references=[signal_of[name] for name in record.targets],
@@ -127,7 +104,7 @@ def test_failures_count_as_the_wrong_talker() -> None:
     """By the floor of the metric: silence and missing estimates are failures."""
     found = reasons(scored([0 * TALKERS[0], None]))
     assert found == ["silent_estimate", "missing_estimate"]
-    constant = wrong_talker(talkers=TALKERS, asked=0, estimate=np.full((1, 4000), 0.3))
+    constant = wrong_talker(talkers=TALKERS, asked=0, estimate=np.full((1, FRAMES), 0.3))
     assert constant == Missing(Reason.SILENT_ESTIMATE)
 
 
