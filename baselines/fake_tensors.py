@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
@@ -15,11 +14,6 @@ def without_data() -> Iterator[None]:
     """Make every tensor that is created here a fake one, which takes no memory and no time."""
     with FakeTensorMode(), _InverseStft():
         yield
-
-
-def has_data(tensor: Tensor) -> bool:
-    """Return whether the values of a tensor can be looked at; those of a fake one cannot."""
-    return not isinstance(tensor, FakeTensor)
 
 
 class _InverseStft(TorchFunctionMode):
@@ -37,3 +31,8 @@ class _InverseStft(TorchFunctionMode):
             spectrum = arguments[0]  # (batch, bins, frames)
             return spectrum.real.new_empty(len(spectrum), options["length"])
         return function(*arguments, **options)
+
+
+def has_data(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has values, which those made in `without_data` have not."""
+    return not isinstance(tensor, FakeTensor)

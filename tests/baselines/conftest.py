@@ -109,9 +109,11 @@ def references_for() -> MakeReferences:
 def inputs_for(separator: Separator, references: Tensor) -> dict[str, Tensor]:
     """What a separator gets beside the sum of references: the same for as long as they are.
 
-    The far end is noise, which no mixture has an echo of; enrolments are the starts of references.
+    The far end is noise in the first 2000 samples, which no mixture has an echo of; enrolments are
+    the starts of references.
     """
     noise = 0.1 * np.random.default_rng(5).standard_normal(references.shape[-1])
+    noise[2000:] = 0
     signals = {
         "references": references,
         "far_end": torch.as_tensor(noise, dtype=references.dtype).expand_as(references[:, 0]),
