@@ -21,7 +21,7 @@ def stem_names(mixtures: Sequence[Mixture]) -> tuple[str, ...] | None:
     if not targets:
         return None
     for mixture in mixtures:
-        source_of = {file.name: source for source in mixture.sources for file in source.files}
+        source_of = mixture.source_of
         if mixture.targets != targets:
             return None
         if any(source_of[name].name != source_of[name].label for name in targets):
@@ -42,12 +42,13 @@ def build_for(name: str, mixtures: Sequence[Mixture]) -> Separator:
     """
     rate, channels = _rate_and_channels(mixtures)
     counts = {len(mixture.targets) for mixture in mixtures}
-    has_parameters = model_spec(name).tiny is not None
+    spec = model_spec(name)
+    learns_count = spec.tiny is not None and not spec.separator.learns_silence
     separator = build(
         name,
         n_src=max(*counts, 1),
         source_names=stem_names(mixtures),
-        fewest=min(counts) if len(counts) > 1 and has_parameters else None,
+        fewest=min(counts) if len(counts) > 1 and learns_count else None,
         sample_rate=rate,
         channels=channels,
     )
@@ -99,8 +100,9 @@ def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
     """Check that the separator can separate the mixtures of a set.
 
     One that has learnt to tell the number of sources takes mixtures of any number: those beyond its
-    estimates are missed. Others, where the mixtures differ in their number of targets or have none,
-    have to return as many estimates as the mixture with most of them has, or more.
+    estimates are missed. One that is told what to estimate returns that, whatever it was built for.
+    Others, where the mixtures differ in their number of targets or have none, have to return as
+    many estimates as the mixture with most of them has, or more.
 
     Raises:
         InputError: they differ in sample rate, channels, number or names of sources; the message
@@ -108,7 +110,11 @@ def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
     """
     counts = {len(mixture.targets) for mixture in mixtures}
     may_be_fewer = len(counts) > 1 or counts == {0}
-    any_number = separator.counts_vary or (may_be_fewer and separator.n_src >= max(counts))
+    any_number = (
+        separator.counts_vary
+        or separator.estimates_targets
+        or (may_be_fewer and separator.n_src >= max(counts))
+    )
     for mixture in mixtures:
         _compare("sample rate", separator.sample_rate, mixture.sample_rate, mixture.id)
         _compare("number of channels", separator.channels, mixture.channels, mixture.id)

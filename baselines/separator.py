@@ -92,8 +92,15 @@ class Separator(nn.Module):
     """
 
     hyperparameters_class: ClassVar[type[Hyperparameters]] = Hyperparameters
-    uses_references: ClassVar[bool] = False
-    """True for oracles, whose `forward` also takes the references."""
+    inputs: tuple[str, ...] = ()
+    """The signals beside the mixture that `forward` takes by keyword, of those in
+    `baselines.inputs`: "references" (of oracles), "far_end", "enrolment"."""
+    learns_silence: ClassVar[bool] = False
+    """True if `training_loss` takes silent references: mixtures may then differ in their number of
+    targets."""
+    adapts: ClassVar[bool] = False
+    """True if an estimate depends on all that came before it, as that of an adaptive filter: a long
+    mixture is then separated whole."""
     one_network_per_source: ClassVar[bool] = False
     """True if equal networks, one per source, share no parameter."""
     assigns_whole_bins: ClassVar[bool] = False
@@ -175,6 +182,16 @@ class Separator(nn.Module):
         return self.hyperparameters.fewest is not None
 
     @property
+    def estimates_targets(self) -> bool:
+        """Whether the estimates are in the order of the targets of the mixture at hand."""
+        return not {"references", "enrolment"}.isdisjoint(self.inputs)
+
+    @property
+    def named(self) -> bool:
+        """Whether it is known which estimate is of which source."""
+        return self.source_names is not None or self.estimates_targets
+
+    @property
     def parameters_per_source(self) -> int | None:
         """Number of trained values of one source's network; None if the sources share one."""
         if not self.one_network_per_source:
@@ -192,15 +209,18 @@ class Separator(nn.Module):
         return any(parameter.requires_grad for parameter in self.parameters())
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time)."""
+        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time).
+
+        The signals in `inputs` follow by keyword.
+        """
         raise NotImplementedError
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
         """Return the scalar loss of a batch.
 
         Args:
-            batch: `mixture` (batch, channels, time) and `references`
-                (batch, n_src, channels, time).
+            batch: `mixture` (batch, channels, time), `references`
+                (batch, n_src, channels, time), and the signals in `inputs`.
 
         Raises:
             UsageError: the separator has no parameters to train.

@@ -50,6 +50,7 @@ def _facts(name: str, separator: Separator) -> dict[str, Any]:
     return {
         "title": entry.title,
         "task": entry.task or ANY_TASK,
+        "inputs": list(separator.inputs),
         "parameters": count_parameters(separator),
         "parameters_per_source": separator.parameters_per_source,
         "macs_per_second": macs_per_second(separator),

@@ -10,9 +10,12 @@ talk at a time in a window. The paper keeps the middle of each window; here wind
 and fade into each other.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from baselines.inputs import cut_inputs
 from baselines.layers.permutation import in_order_of
 from baselines.separator import Separator
 from mixgen.core.errors import UsageError
@@ -25,7 +28,7 @@ OVERLAP_S = 4.0
 def separate_long(
     separator: Separator,
     mixture: Tensor,
-    references: Tensor | None = None,
+    inputs: Mapping[str, Tensor] | None = None,
     *,
     chunk_s: float | None = None,
     overlap_s: float | None = None,
@@ -33,12 +36,12 @@ def separate_long(
     """Separate mixture (batch, channels, time) into (batch, n_src, channels, time) chunk by chunk.
 
     Memory is bounded by the chunk and the output. A mixture that fits in one chunk is separated
-    whole.
+    whole, as is any mixture by a program of others or a system that adapts.
 
     Args:
         separator: in evaluation mode.
         mixture: shape (batch, channels, time).
-        references: for oracles, shape (batch, sources of this mixture, channels, time).
+        inputs: the signals that the separator names in `inputs`.
         chunk_s: length of a chunk in seconds; by default the separator's window, or 20 s.
         overlap_s: shortest overlap of two chunks in seconds; by default half of the separator's
             window, or 4 s.
@@ -57,19 +60,18 @@ def separate_long(
             f"The overlap is {overlap_s} s of a {chunk_s} s chunk; it must be above 0 and at most "
             "half the chunk."
         )
-    if separator.external:
-        return separator(mixture)
+    beside = inputs or {}
     time = mixture.shape[-1]
-    n_src = separator.n_src if references is None else references.shape[1]
-    named = references is not None or separator.source_names is not None
-    estimates = mixture.new_empty(mixture.shape[0], n_src, *mixture.shape[1:])
+    if separator.external or separator.adapts or time <= chunk:
+        return separator(mixture, **beside)
     written = 0
     for start in chunk_starts(time, chunk=chunk, overlap=overlap):
-        stop = min(start + chunk, time)
-        inputs = (mixture,) if references is None else (mixture, references)
-        piece = separator(*(signal[..., start:stop] for signal in inputs))
-        if start > 0:
-            piece = _join(estimates[..., start:written], piece, named=named)
+        stop = start + chunk
+        piece = separator(mixture[..., start:stop], **cut_inputs(beside, slice(start, stop)))
+        if start == 0:
+            estimates = piece.new_empty(*piece.shape[:-1], time)
+        else:
+            piece = _join(estimates[..., start:written], piece, named=separator.named)
         estimates[..., start:stop] = piece
         written = stop
     return estimates

@@ -7,7 +7,7 @@ was interrupted: examples, their order and dropout depend on the seed and the st
 import copy
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from baselines.checkpoint import (
 )
 from baselines.compatibility import build_for, build_for_streams
 from baselines.inference.device import choose_device, set_threads
+from baselines.inputs import check_inputs
 from baselines.separator import Separator
 from baselines.training.config import TrainingConfig
 from baselines.training.counting import CountedValidation
@@ -127,38 +128,57 @@ def load_feed(config: TrainingConfig) -> Feed:
     """Open the data of a configuration, and build the separator that fits it."""
     if config.rendered is not None:
         rendered = RenderedSet(Path(config.rendered))
-        manifest, load = rendered.manifest, from_files(rendered)
+        manifest = rendered.manifest
         separator = _build(config, manifest)
+        load = from_files(rendered)
         examples: ExampleSource = RenderedExamples(
-            rendered, config.split, segment_s=config.segment_s, seed=config.seed
+            rendered,
+            config.split,
+            segment_s=config.segment_s,
+            seed=config.seed,
+            inputs=separator.inputs,
         )
     else:
         path = Path(str(config.manifest))
         manifest, roots = read_manifest(path), find_roots([path], parse_roots(config.roots))
         load = from_sources(manifest, roots)
         separator = _build(config, manifest)
-        examples = _examples_of(config, manifest, roots)
+        examples = _examples_of(config, manifest, roots, separator.inputs)
     validation = load_validation(manifest, load, separator, count=config.valid_items)
     return Feed(manifest, examples, validation, separator)
 
 
-def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> ExampleSource:
-    """Return dynamically mixed examples if the records allow it, else those of the records."""
+def _examples_of(
+    config: TrainingConfig, manifest: Manifest, roots: Roots, inputs: Sequence[str]
+) -> ExampleSource:
+    """Return dynamically mixed examples if records and inputs allow it, else those of records."""
     mixtures = manifest.of_split(config.split)
-    if manifest.header.task == MEETINGS or not allows_dynamic_mixing(mixtures):
+    recorded = [name.replace("_", " ") for name in inputs if name != "enrolment"]
+    meetings = manifest.header.task == MEETINGS
+    varies = len({len(mixture.targets) for mixture in mixtures}) > 1
+    # Enrolments of a batch correspond to references in number.
+    if recorded or meetings or (inputs and varies) or not allows_dynamic_mixing(mixtures):
         print_status(
-            "Dynamic mixing is off: the records are meetings, or differ in more than their number "
-            "of talkers, or have several events, rooms, echo or degradations, or are of a "
+            f"Dynamic mixing is off: {config.model} gets the {' and '.join(recorded)} of records."
+            if recorded
+            else "Dynamic mixing is off: the records are meetings, or differ in more than their "
+            "number of talkers, or have several events, rooms, echo or degradations, or are of a "
             "published set. Each is rendered as recorded."
         )
         return RecordExamples(
-            manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed
+            manifest,
+            roots,
+            config.split,
+            segment_s=config.segment_s,
+            seed=config.seed,
+            inputs=inputs,
         )
     return DynamicMixing(
         mixtures,
         roots,
         segment_s=config.segment_s,
         seed=config.seed,
+        inputs=inputs,
         speed_range=(config.slowest, config.fastest),
         gain_spread_db=config.gain_spread_db,
         coherent=config.coherent,
@@ -176,6 +196,7 @@ def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
         raise UsageError(
             f"{config.model} has no parameters to train: use it with `baselines separate`."
         )
+    check_inputs(separator, manifest, config.split)
     return separator
 
 

@@ -141,6 +141,7 @@ def evaluate(
         sample_rate=sample_rate,
         record=record,
         read=read,
+        named=names is not None,
         counted=counted,
     )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)

@@ -18,7 +18,13 @@ from baselines.registry import build, model_spec, models, names
 from baselines.registry import variant as find_variant
 from baselines.separator import Separator
 from mixgen.core.errors import UsageError
-from tests.baselines.conftest import GetBuilt, MakeReferences, Separate
+from tests.baselines.conftest import (
+    GetBuilt,
+    MakeReferences,
+    Separate,
+    batch_of,
+    inputs_for,
+)
 
 TINY = [f"{name}:tiny" for name, model in models().items() if model.tiny]
 UNTRAINED = [name for name in names() if model_spec(name).tiny is None]
@@ -100,7 +106,7 @@ def test_evaluation_is_deterministic(
 def test_every_parameter_is_trained(name: str, references_for: MakeReferences) -> None:
     separator = build(name).train()
     references = references_for(separator, 4200)
-    loss = separator.training_loss({"mixture": references.sum(1), "references": references})
+    loss = separator.training_loss(batch_of(separator, references))
     assert loss.ndim == 0
     loss.backward()
     gradients = {key: parameter.grad for key, parameter in separator.named_parameters()}
@@ -118,7 +124,7 @@ def test_segments_with_silent_references_train_without_nan(
     references = references_for(separator, 4200)
     references[0, 0] = 0
     references[1] = 0
-    separator.training_loss({"mixture": references.sum(1), "references": references}).backward()
+    separator.training_loss(batch_of(separator, references)).backward()
     gradients = [parameter.grad for parameter in separator.parameters()]
     assert all(grad.isfinite().all() for grad in gradients if grad is not None)
 
@@ -232,7 +238,7 @@ def test_other_precisions_agree(
     """
     separator = build(name).eval()
     references = references_for(separator, 3000)
-    batch = {"mixture": references.sum(1), "references": references}
+    batch = batch_of(separator, references)
     estimates = separate(separator, batch["mixture"], references)
     loss = separator.training_loss(batch)
     with torch.autocast("cpu", torch.bfloat16):
@@ -251,7 +257,7 @@ def _steps(separator: Separator, references: Tensor, count: int, rate: float = 1
     """Train on one batch for some steps."""
     separator.train()
     optimizer = torch.optim.Adam(separator.parameters(), rate)
-    batch = {"mixture": references.sum(1), "references": references}
+    batch = batch_of(separator, references)
     for _ in range(count):
         optimizer.zero_grad()
         separator.training_loss(batch).backward()
@@ -390,7 +396,7 @@ def test_a_short_recording_is_separated_whole(
 ) -> None:
     references = references_for(separator, 3001, batch=1)
     mixture = references.sum(1)
-    given = references if separator.uses_references else None
+    given = inputs_for(separator, references)
     whole = separate(separator, mixture, references)
     assert torch.equal(separate_long(separator, mixture, given, chunk_s=1.0, overlap_s=0.2), whole)
 

@@ -84,7 +84,8 @@ def test_a_local_mask_is_the_same_in_chunks(references_for: MakeReferences) -> N
     references = references_for(separator, 40000)
     mixture = references.sum(1)
     whole = separator(mixture, references)
-    chunks = separate_long(separator, mixture, references, chunk_s=1.6, overlap_s=0.8)
+    inputs = {"references": references}
+    chunks = separate_long(separator, mixture, inputs, chunk_s=1.6, overlap_s=0.8)
     error = (whole - chunks).square().mean() / whole.square().mean()
     assert 10 * torch.log10(error) < -30
 
