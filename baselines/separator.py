@@ -3,13 +3,16 @@
 Axes: batch, n_src (estimates), channels, time (samples).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
 from mixgen.core.errors import UsageError
+
+SEPARATOR = "separator"
+"""Name of the parameters that are trained by the separator's own loss."""
 
 STEMS = ("vocals", "drums", "bass", "other")
 """The stems of MUSDB18, which most music systems estimate."""
@@ -71,6 +74,9 @@ class Separator(nn.Module):
     """True if equal networks, one per source, share no parameter."""
     assigns_whole_bins: ClassVar[bool] = False
     """True if a bin of the spectrogram goes to one source or another, so that estimates jump."""
+
+    opponents: ClassVar[tuple[str, ...]] = ()
+    """Modules that take part in training alone, each with a loss and an optimizer of its own."""
 
     external: ClassVar[bool] = False
     """True for a program of others: it gets whole mixtures, and its MACs are not known."""
@@ -171,6 +177,27 @@ class Separator(nn.Module):
         raise UsageError(
             f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
         )
+
+    def training_losses(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield the losses of a batch, each with the name of the parameters that it trains.
+
+        The parameters are updated before the next loss is computed. Names are those of
+        `parameter_groups`.
+
+        Args:
+            batch: as in `training_loss`.
+
+        Raises:
+            UsageError: the separator has no parameters to train.
+        """
+        yield SEPARATOR, self.training_loss(batch)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters by the loss that trains them: the separator's, each opponent's."""
+        apart = {name: list(self.get_submodule(name).parameters()) for name in self.opponents}
+        taken = {id(parameter) for group in apart.values() for parameter in group}
+        own = [parameter for parameter in self.parameters() if id(parameter) not in taken]
+        return {SEPARATOR: own, **apart}
 
     def check_mixture(self, mixture: Tensor) -> None:
         """Check that the mixture is (batch, channels, time) with this model's channels.

@@ -43,11 +43,7 @@ from baselines.training.data import (
 )
 from baselines.training.interrupt import stop_requests
 from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
-from baselines.training.optimizer import (
-    make_optimizers,
-    optimizer_tensors,
-    restore_optimizers,
-)
+from baselines.training.optimizer import Updates, optimizer_tensors, restore_optimizers
 from baselines.training.validation import Validation, from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import print_status
@@ -183,7 +179,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.separator = feed.separator.to(self.device).train()
         self.average = copy.deepcopy(self.separator).eval()
-        self.optimizers = make_optimizers(config, self.separator)
+        self.updates = Updates(config, self.separator)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.history: list[dict[str, Any]] = []
@@ -250,30 +246,34 @@ class Trainer:
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
     def step(self, batch: Batch) -> None:
-        """Train on one batch: gradient, clipping, update, moving average.
+        """Train on one batch: one update for each of the separator's losses, moving average.
 
         Raises:
             InputError: the gradient was not finite in too many steps in a row.
         """
         # With this seed dropout, too, depends on the run's seed and the step alone.
         torch.manual_seed((self.config.seed << 32) + self.progress.step)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate
-        self.separator.zero_grad()
-        lower = self.config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-            loss = self.separator.training_loss(batch)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
-        finite = bool(torch.isfinite(norm))
+        self.updates.set_rate(self.learning_rate)
+        losses, finite = [], True
+        for group, loss in self._losses(batch):
+            finite = self.updates.apply(group, loss) and finite
+            losses.append(loss.detach())
         if finite:
-            for optimizer in self.optimizers:
-                optimizer.step()
-            self.losses.append(loss.detach())
+            self.losses.append(torch.stack(losses).sum())
         self._count_broken_steps(finite)
         self.progress.step += 1
         self._move_average()
+
+    def _losses(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        """Yield the losses of a batch, computed in the configured precision."""
+        lower = self.config.precision == "bfloat16"
+        losses = self.separator.training_losses(batch)
+        while True:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+                following = next(losses, None)
+            if following is None:
+                return
+            yield following
 
     def _count_broken_steps(self, finite: bool) -> None:
         self.progress.broken_steps = 0 if finite else self.progress.broken_steps + 1
@@ -349,7 +349,7 @@ class Trainer:
         state = {
             **with_prefix("weights", self.separator.state_dict()),
             **with_prefix("average", self.average.state_dict()),
-            **with_prefix("optimizer", optimizer_tensors(self.optimizers)),
+            **with_prefix("optimizer", optimizer_tensors(self.updates.all_optimizers)),
         }
         weights = self.best or self.average.state_dict()
         save_checkpoint(self.out, meta, weights, state=state, history=self.history)
@@ -360,7 +360,7 @@ class Trainer:
         state = load_state(self.out)
         assign_weights(self.separator, tensors_under("weights", state), self.out)
         assign_weights(self.average, tensors_under("average", state), self.out)
-        restore_optimizers(self.optimizers, tensors_under("optimizer", state))
+        restore_optimizers(self.updates.all_optimizers, tensors_under("optimizer", state))
         self.progress = Progress(**meta.progress)
         self.history = load_history(self.out)
         if self.progress.best_db is not None:
