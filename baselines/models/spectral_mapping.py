@@ -263,12 +263,18 @@ SMALL: dict[str, Any] = {
     "window_s": 0.032,
     "hop_s": 0.016,
     "network": "residual_lstm",
-    "context": 1,
+    "context": 3,
     "layers": 2,
     "hidden_size": 320,
     "phase_iterations": 0,
 }
-SMALL_TRAINING = SMALL_SPEECH | {"batch_size": 8, "learning_rate": 1e-3}
+# One validation: SI-SDR, which hears the phase alone improve, is not what chooses the weights.
+SMALL_TRAINING = SMALL_SPEECH | {
+    "batch_size": 8,
+    "optimizer": "muon",
+    "learning_rate": 4e-3,
+    "validations": 1,
+}
 
 
 @SPECTRAL_MAPPING.variant(parameters=8_216_161)

@@ -26,6 +26,9 @@ from baselines.separator import Hyperparameters, Separator, require
 
 # Of the largest power in a bin; below it, lambda stays at it.
 FLOOR = 1e-10
+# Of a matrix of correlation coefficients; below it, a channel repeats others.
+SMALLEST_PIVOT = 1e-12
+BINS_AT_A_TIME = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +66,18 @@ class Wpe(Separator):
         """Return the dereverberated mixture (b, channels, time) as (b, n_src, channels, time)."""
         self.check_mixture(mixture)
         spectrum = self.stft.analyse(mixture.double())  # (b, channels, bins, frames)
-        # One bin at a time: the stacked frames of all bins would take taps times the memory.
-        bins = [
+        # Not all bins at a time: their stacked frames would take taps times the memory.
+        blocks = [
             dereverberated(y, taps=self.h.taps, delay=self.h.delay, iterations=self.h.iterations)
-            for y in spectrum.unbind(2)
+            for y in spectrum.transpose(1, 2).split(BINS_AT_A_TIME, dim=1)
         ]
-        estimate = self.stft.synthesise(torch.stack(bins, 2), mixture.shape[-1])
+        estimated = torch.cat(blocks, 1).transpose(1, 2)  # (b, channels, bins, frames)
+        estimate = self.stft.synthesise(estimated, mixture.shape[-1])
         return estimate.to(mixture.dtype)[:, None].repeat(1, self.n_src, 1, 1)
 
 
 def dereverberated(y: Tensor, *, taps: int, delay: int, iterations: int) -> Tensor:
-    """Return a bin without its late reverberation, of the shape of y.
+    """Return bins without their late reverberation, each for itself, of the shape of y.
 
     Args:
         y: complex, shape (..., channels, frames).
@@ -104,13 +108,22 @@ def delayed_frames(y: Tensor, *, taps: int, delay: int) -> Tensor:
 
 
 def solve(R: Tensor, P: Tensor) -> Tensor:
-    """Return R^-1 P, of singular matrices the least squares solution of least norm."""
-    G: Tensor
-    G, singular = torch.linalg.solve_ex(R, P)
-    if not singular.any():
-        return G
-    least = torch.linalg.pinv(R, hermitian=True) @ P
-    return torch.where((singular != 0)[..., None, None], least, G)
+    """Return R^-1 P of Hermitian R, or the solution of least norm where channels are redundant.
+
+    R (..., K, K) and P (..., K, channels) are scaled by the diagonal of R first. A channel that
+    repeats others leaves next to nothing on the diagonal of the Cholesky factor.
+    """
+    scale = R.diagonal(dim1=-2, dim2=-1).real.sqrt()[..., None]  # (..., K, 1)
+    scale = torch.where(scale > 0, scale, 1)
+    R, P = R / (scale * scale.mT), P / scale
+    L, failed = torch.linalg.cholesky_ex(R)
+    pivots = L.diagonal(dim1=-2, dim2=-1).real.square()
+    redundant = (failed != 0) | (pivots.amin(-1) < SMALLEST_PIVOT)
+    G = torch.cholesky_solve(P, L)
+    if redundant.any():
+        least = torch.linalg.pinv(R, hermitian=True, rtol=SMALLEST_PIVOT) @ P
+        G = torch.where(redundant[..., None, None], least, G)
+    return G / scale
 
 
 WPE = ModelSpec(
