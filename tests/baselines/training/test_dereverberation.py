@@ -28,7 +28,7 @@ RATE = 8000
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[SourceRow], Roots]:
-    """Two talkers, who are bursts of noise with pauses, and a room whose response decays by 60 dB in 0.4 s."""
+    """Two talkers (noise in bursts) and a room whose response decays by 60 dB in 0.4 s."""
     folder = tmp_path_factory.mktemp("corpora")
     rng = np.random.default_rng(0)
     for talker in ("a", "b"):
