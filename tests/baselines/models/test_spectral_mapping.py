@@ -74,6 +74,16 @@ def test_perfect_log_spectra_have_the_magnitudes_of_the_references() -> None:
     torch.testing.assert_close(estimates, references, rtol=0, atol=1e-4)
 
 
+def test_a_mask_makes_no_bin_louder() -> None:
+    separator = tiny(n_src=1)
+    mixture = torch.randn(1, 1, 4000)
+    spectrum = separator.stft.analyse(mixture)
+    louder = separator.resynthesised(3 * spectrum.abs(), spectrum, 4000)
+    torch.testing.assert_close(louder, mixture, rtol=0, atol=1e-5)
+    softer = separator.resynthesised(0.5 * spectrum.abs(), spectrum, 4000)
+    torch.testing.assert_close(softer, 0.5 * mixture, rtol=0, atol=1e-5)
+
+
 def inconsistency(separator: SpectralMapping, magnitude: Tensor, signal: Tensor) -> float:
     """Return by how much magnitudes of the spectrogram of a signal differ from wanted ones."""
     found = separator.stft.analyse(signal).abs()
