@@ -3,7 +3,7 @@
 Axes: batch, n_src (estimates), channels, time (samples).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -14,6 +14,9 @@ from baselines.layers.activity import relative_levels_db
 from baselines.layers.permutation import references_of
 from baselines.losses import fuss_loss
 from mixgen.core.errors import UsageError
+
+SEPARATOR = "separator"
+"""Name of the parameters that are trained by the separator's own loss."""
 
 STEMS = ("vocals", "drums", "bass", "other")
 """The stems of MUSDB18, which most music systems estimate."""
@@ -105,6 +108,9 @@ class Separator(nn.Module):
     """True if equal networks, one per source, share no parameter."""
     assigns_whole_bins: ClassVar[bool] = False
     """True if a bin of the spectrogram goes to one source or another, so that estimates jump."""
+
+    opponents: ClassVar[tuple[str, ...]] = ()
+    """Modules that take part in training alone, each with a loss and an optimizer of its own."""
 
     external: ClassVar[bool] = False
     """True for a program of others: it gets whole mixtures, and its MACs are not known."""
@@ -229,7 +235,7 @@ class Separator(nn.Module):
             f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
         )
 
-    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def objective(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the scalar loss that a run minimises.
 
         It is `training_loss`; where the number of sources varies, FUSS's loss of the estimates.
@@ -262,6 +268,27 @@ class Separator(nn.Module):
         if not self.counts_vary:
             return torch.ones(estimates.shape[:2], dtype=torch.bool, device=estimates.device)
         return self.levels_db(mixture, estimates) > self.get_buffer("active_above_db")
+
+    def training_losses(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield the losses of a batch, each with the name of the parameters that it trains.
+
+        The parameters are updated before the next loss is computed. Names are those of
+        `parameter_groups`.
+
+        Args:
+            batch: as in `objective`.
+
+        Raises:
+            UsageError: the separator has no parameters to train.
+        """
+        yield SEPARATOR, self.objective(batch)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters by the loss that trains them: the separator's, each opponent's."""
+        apart = {name: list(self.get_submodule(name).parameters()) for name in self.opponents}
+        taken = {id(parameter) for group in apart.values() for parameter in group}
+        own = [parameter for parameter in self.parameters() if id(parameter) not in taken]
+        return {SEPARATOR: own, **apart}
 
     def check_mixture(self, mixture: Tensor) -> None:
         """Check that the mixture is (batch, channels, time) with this model's channels.

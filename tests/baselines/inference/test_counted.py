@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from baselines.checkpoint import Meta, count_parameters, save_checkpoint
 from baselines.inference.counted import split_count
-from baselines.inference.separate import separate, separate_file, separate_set
+from baselines.inference.recording import separate, separate_file
+from baselines.inference.separate import separate_set
 from baselines.registry import build
 from baselines.separator import Separator
 from evalsuite.run import run

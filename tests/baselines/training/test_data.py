@@ -257,7 +257,7 @@ def test_records_of_varying_counts_are_mixed_dynamically(counts: TinySet) -> Non
     mixtures = read_manifest(counts.manifest).of_split("train")
     assert allows_dynamic_mixing(mixtures)
     mixing = dynamic(counts)
-    drawn = [mixing.example(index) for index in range(12)]
+    drawn = [pair(mixing.example(index)) for index in range(12)]
     assert {len(references) for _, references in drawn} == {0, 1, 2}
     for mixture, references in drawn:
         assert mixture.shape == (1, 2000)
