@@ -209,7 +209,7 @@ class Separator(nn.Module):
             f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
         )
 
-    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def objective(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the scalar loss that a run minimises.
 
         It is `training_loss`; where the number of sources varies, FUSS's loss of the estimates.

@@ -195,7 +195,7 @@ class MultiDecoderDPRNN(Separator):
         found = super().levels_db(mixture, estimates) > SILENT_DB
         return torch.where(found, 0.0, SILENT_DB)
 
-    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def objective(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the sum of the losses of all blocks; scalar."""
         mixture, references = batch["mixture"], batch["references"]
         require(
@@ -223,7 +223,7 @@ class MultiDecoderDPRNN(Separator):
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the sum of the losses of all blocks; scalar."""
-        return self.loss(batch)
+        return self.objective(batch)
 
 
 def _first(references: Tensor, sounding: Tensor, count: int) -> Tensor:

@@ -81,7 +81,7 @@ class ORPIT(FittedSeparator):
         """Return the levels in dB by which the recursion stops: the lowest of all splits so far."""
         return super().levels_db(mixture, estimates).cummin(1).values
 
-    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def objective(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the mean loss of all splits; scalar."""
         mixture, references = batch["mixture"], batch["references"]
         require(
@@ -103,7 +103,7 @@ class ORPIT(FittedSeparator):
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the mean loss of all splits; scalar."""
-        return self.loss(batch)
+        return self.objective(batch)
 
 
 @in_full_precision

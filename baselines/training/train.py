@@ -269,7 +269,7 @@ class Trainer:
         self.separator.zero_grad()
         lower = self.config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-            loss = self.separator.loss(batch)
+            loss = self.separator.objective(batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
         finite = bool(torch.isfinite(norm))
@@ -370,6 +370,9 @@ class Trainer:
         assign_weights(self.average, tensors_under("average", state), self.out)
         restore_optimizers(self.optimizers, tensors_under("optimizer", state))
         self.progress = Progress(**meta.progress)
+        # A run that is extended has validated more often than a run of its new length would have.
+        due = math.floor(self.fraction * self.config.validations)
+        self.progress.validations = min(self.progress.validations, due)
         self.history = load_history(self.out)
         if self.progress.best_db is not None:
             self.best = load_weights(self.out)

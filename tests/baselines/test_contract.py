@@ -139,7 +139,7 @@ def test_sets_of_varying_counts_train_without_nan(
     references[1, 1] = 0
     noise = 0.01 * torch.randn(references[:, 0].shape)
     batch = {"mixture": references.sum(1) + noise, "references": references}
-    separator.loss(batch).backward()
+    separator.objective(batch).backward()
     gradients = [p.grad for p in separator.parameters() if p.grad is not None]
     assert gradients
     assert all(grad.isfinite().all() for grad in gradients)

@@ -113,7 +113,7 @@ def test_sources_with_names_and_streams_are_refused() -> None:
     streams: Separator = build("or_pit:tiny", fewest=0)
     batch = {"mixture": torch.zeros(1, 1, 90), "references": torch.zeros(1, 1, 2, 1, 90)}
     with pytest.raises(UsageError, match="are on streams"):
-        streams.loss(batch)
+        streams.objective(batch)
 
 
 def test_three_talkers_are_learned(train_on_tones: TrainOnTones) -> None:
