@@ -90,9 +90,8 @@ def test_silent_references_come_last(separator: MultiDecoderDPRNN) -> None:
     for places in ([0, 1], [2, 0]):
         references = torch.zeros(1, 3, 1, 900)
         references[0, places] = signals
-        losses.append(
-            separator.objective({"mixture": signals.sum(0)[None], "references": references})
-        )
+        batch = {"mixture": signals.sum(0)[None], "references": references}
+        losses.append(separator.objective(batch))
     torch.testing.assert_close(losses[0], losses[1])
 
 
