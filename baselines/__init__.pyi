@@ -1,5 +1,5 @@
 from .checkpoint import load as load
-from .inference.separate import separate as separate
+from .inference.recording import separate as separate
 from .registry import build as build
 from .registry import names as names
 from .separator import Separator as Separator

@@ -68,6 +68,7 @@ _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "receptive field": lambda row: _seconds(row, "receptive_field_samples"),
     "causal": lambda row: _cell(row["causal"]),
     "look-ahead": lambda row: _seconds(row, "look_ahead_samples"),
+    "inputs": lambda row: ", ".join(row["inputs"]) or "-",
     "paper": lambda row: str(row["paper"]),
 }
 
@@ -199,9 +200,17 @@ def import_peer(
 
 @app.command()
 def separate(
-    system: Annotated[str, typer.Argument(help="A checkpoint folder, oracle:MASK or mixture.")],
+    system: Annotated[
+        str, typer.Argument(help="A checkpoint folder, or a separator that needs no training.")
+    ],
     audio: Annotated[Path, typer.Argument(help="A rendered set, or one audio file.")],
     out: Annotated[Path, typer.Option(help="Folder of the estimates.")],
+    far_end: Annotated[
+        Path | None, typer.Option(help="Audio file: what the loudspeaker played meanwhile.")
+    ] = None,
+    enrolment: Annotated[
+        list[Path] | None, typer.Option(help="Audio file of a talker to extract; one per talker.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Split of the set.")] = "test",
     device: Device = "auto",
     threads: Threads = None,
@@ -213,12 +222,26 @@ def separate(
     Example: baselines separate checkpoints/conv_tasnet sets/starter_2mix
     --out estimates/conv_tasnet
     """
-    from baselines.inference.separate import separate_file, separate_set
+    from baselines.inference.recording import separate_file
+    from baselines.inference.separate import separate_set
 
     if audio.is_file():
-        paths = separate_file(Path(system), audio, out, device=device, threads=threads)
+        paths = separate_file(
+            Path(system),
+            audio,
+            out,
+            far_end=far_end,
+            enrolment=enrolment or (),
+            device=device,
+            threads=threads,
+        )
         result: Any = [str(path) for path in paths]
     else:
+        if far_end is not None or enrolment:
+            raise UsageError(
+                f"{audio} is a set, which has the far ends and enrolments of its mixtures: leave "
+                "--far-end and --enrolment out."
+            )
         result = separate_set(
             system,
             audio,

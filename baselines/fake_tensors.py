@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 
@@ -31,3 +31,8 @@ class _InverseStft(TorchFunctionMode):
             spectrum = arguments[0]  # (batch, bins, frames)
             return spectrum.real.new_empty(len(spectrum), options["length"])
         return function(*arguments, **options)
+
+
+def has_data(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has values, which those made in `without_data` have not."""
+    return not isinstance(tensor, FakeTensor)

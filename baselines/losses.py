@@ -10,12 +10,17 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from baselines.layers.permutation import assigned_cost
+from baselines.layers.permutation import assigned_cost, best_permutation
 
 # Keeps logarithms and divisions finite; 60 dB below a one-second signal at -80 dB full scale.
 EPSILON = 1e-10
 # Energy of an error that the SNR ignores, relative to the reference: -30 dB.
 TOLERATED = 1e-3
+# Of FUSS's loss: what an estimate without a source may keep of the mixture's energy (-20 dB), the
+# energy that keeps its logarithms finite, and the RMS up to which a reference is silent.
+TOLERATED_OF_MIXTURE = 1e-2
+FUSS_EPSILON = 1e-8
+FUSS_SILENT_RMS = 1e-8
 
 
 def in_full_precision(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -102,6 +107,39 @@ def snr_loss(*, references: Tensor, estimates: Tensor, named: bool) -> Tensor:
     sounding = energy > EPSILON
     chosen = assigned_cost(torch.where(sounding, cost, torch.zeros_like(cost)), named=named)
     return chosen.sum() / sounding.sum().clamp(min=1)
+
+
+@in_full_precision
+def fuss_loss(
+    *, references: Tensor, estimates: Tensor, mixture: Tensor, named: bool = False
+) -> Tensor:
+    """Return the loss in dB of FUSS's baseline, for mixtures of up to n_src sources; scalar.
+
+    Wisdom et al., "What's all the FUSS about free universal sound separation data?", ICASSP 2021
+    (arXiv 2011.00803). The estimates are assigned so that the log energies of the errors have the
+    least sum. Then an estimate y of a source s costs 10 log10(|s - y|^2 + 10^-3 |s|^2), and one
+    without a source, of the mixture x, 10 log10(|y|^2 + 10^-2 |x|^2). The energies are sums, so
+    the value depends on length and level.
+
+    Args:
+        references: shape (batch, n_src, channels, time), zeros where there are fewer sources.
+        estimates: shape (batch, n_src, channels, time).
+        mixture: shape (batch, channels, time).
+        named: whether estimate i is of reference i; otherwise they are assigned.
+    """
+    error = (references[:, :, None] - estimates[:, None]).square().sum((-1, -2))
+    if named:
+        chosen = error.diagonal(dim1=1, dim2=2)
+    else:
+        order = best_permutation((error.detach() + FUSS_EPSILON).log10())  # (batch, n_src)
+        chosen = error.gather(2, order[:, :, None])[:, :, 0]
+    sounding = references.square().mean((-1, -2)).sqrt() > FUSS_SILENT_RMS
+    tolerated = torch.where(
+        sounding,
+        TOLERATED * references.square().sum((-1, -2)),
+        TOLERATED_OF_MIXTURE * mixture.square().sum((-1, -2))[:, None],
+    )
+    return 10 * torch.log10(chosen + tolerated + FUSS_EPSILON).mean()
 
 
 @in_full_precision

@@ -49,6 +49,8 @@ def build(
     sample_rate: int | None = None,
     channels: int | None = None,
     source_names: tuple[str, ...] | None = None,
+    fewest: int | None = None,
+    window_s: float | None = None,
 ) -> Separator:
     """Build an untrained separator, adapted to a set by the arguments that are given.
 
@@ -63,6 +65,8 @@ def build(
         "sample_rate": sample_rate,
         "channels": channels,
         "source_names": source_names,
+        "fewest": fewest,
+        "window_s": window_s,
     }
     changes = {key: value for key, value in given.items() if value is not None}
     return model.separator(replace(found.build(), **changes))

@@ -3,16 +3,30 @@
 Axes: batch, n_src (estimates), channels, time (samples).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
+from baselines.layers.activity import relative_levels_db
+from baselines.layers.permutation import references_of
+from baselines.losses import fuss_loss
 from mixgen.core.errors import UsageError
+
+SEPARATOR = "separator"
+"""Name of the parameters that are trained by the separator's own loss."""
 
 STEMS = ("vocals", "drums", "bass", "other")
 """The stems of MUSDB18, which most music systems estimate."""
+
+ACTIVE_ABOVE_DB = -20.0
+"""Level against the mixture above which an estimate is active, until training tunes it: FUSS's loss
+tolerates this level in estimates without a source."""
+
+# Configurations of versions without these fields keep their hash.
+_OMITTED_IF_NONE = ("fewest", "window_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +41,10 @@ class Hyperparameters:
     channels: int = 1
     source_names: tuple[str, ...] | None = None
     """Stem names in the order of the estimates; None if the estimates come in any order."""
+    fewest: int | None = None
+    """Fewest sources of a mixture, where their number varies up to n_src; None: always n_src."""
+    window_s: float | None = None
+    """Seconds of a window of a long recording, in which up to n_src sources sound; None: 20 s."""
 
     def __post_init__(self) -> None:
         for name in ("n_src", "sample_rate", "channels"):
@@ -39,6 +57,18 @@ class Hyperparameters:
                 len(self.source_names) == self.n_src,
                 f"{len(self.source_names)} source names for n_src={self.n_src}; give one each.",
             )
+        require(
+            self.fewest is None or 0 <= self.fewest <= self.n_src,
+            f"fewest is {self.fewest}; it can be 0 to n_src={self.n_src}.",
+        )
+        require(
+            self.fewest is None or self.source_names is None,
+            "Named stems are never fewer: leave out fewest, or the names.",
+        )
+        require(
+            self.window_s is None or self.window_s > 0,
+            f"window_s is {self.window_s}, must be above 0.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +95,22 @@ class Separator(nn.Module):
     """
 
     hyperparameters_class: ClassVar[type[Hyperparameters]] = Hyperparameters
-    uses_references: ClassVar[bool] = False
-    """True for oracles, whose `forward` also takes the references."""
+    inputs: tuple[str, ...] = ()
+    """The signals beside the mixture that `forward` takes by keyword, of those in
+    `baselines.inputs`: "references" (of oracles), "far_end", "enrolment"."""
+    learns_silence: ClassVar[bool] = False
+    """True if `training_loss` takes silent references: mixtures may then differ in their number of
+    targets."""
+    adapts: ClassVar[bool] = False
+    """True if an estimate depends on all that came before it, as that of an adaptive filter: a long
+    mixture is then separated whole."""
     one_network_per_source: ClassVar[bool] = False
     """True if equal networks, one per source, share no parameter."""
     assigns_whole_bins: ClassVar[bool] = False
     """True if a bin of the spectrogram goes to one source or another, so that estimates jump."""
+
+    opponents: ClassVar[tuple[str, ...]] = ()
+    """Modules that take part in training alone, each with a loss and an optimizer of its own."""
 
     external: ClassVar[bool] = False
     """True for a program of others: it gets whole mixtures, and its MACs are not known."""
@@ -84,6 +124,8 @@ class Separator(nn.Module):
     silence_tolerance: float = 0.0
     """Largest change of an estimate, relative to its peak, when silence follows the mixture. It is
     above 0 for what reads the whole signal: recurrence, attention and norms over time."""
+    count: int | None = None
+    """Number of sources that the separator is told; None: it knows or finds it."""
     idle_parameters: tuple[str, ...] = ()
     """Parameters that the published layout contains and no output depends on."""
 
@@ -92,6 +134,8 @@ class Separator(nn.Module):
     def __init__(self, hyperparameters: Hyperparameters) -> None:
         super().__init__()
         self.hyperparameters = hyperparameters
+        if self.counts_vary:  # a buffer: the hash of a checkpoint covers its rule
+            self.register_buffer("active_above_db", torch.tensor(ACTIVE_ABOVE_DB))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -115,6 +159,7 @@ class Separator(nn.Module):
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self.hyperparameters).items()
+            if value is not None or name not in _OMITTED_IF_NONE
         }
 
     @property
@@ -138,6 +183,21 @@ class Separator(nn.Module):
         return self.hyperparameters.source_names
 
     @property
+    def counts_vary(self) -> bool:
+        """Whether mixtures have fewer sources than estimates, and the separator tells how many."""
+        return self.hyperparameters.fewest is not None
+
+    @property
+    def estimates_targets(self) -> bool:
+        """Whether the estimates are in the order of the targets of the mixture at hand."""
+        return not {"references", "enrolment"}.isdisjoint(self.inputs)
+
+    @property
+    def named(self) -> bool:
+        """Whether it is known which estimate is of which source."""
+        return self.source_names is not None or self.estimates_targets
+
+    @property
     def parameters_per_source(self) -> int | None:
         """Number of trained values of one source's network; None if the sources share one."""
         if not self.one_network_per_source:
@@ -155,15 +215,18 @@ class Separator(nn.Module):
         return any(parameter.requires_grad for parameter in self.parameters())
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time)."""
+        """Separate mixture (batch, channels, time) into (batch, n_src, channels, time).
+
+        The signals in `inputs` follow by keyword.
+        """
         raise NotImplementedError
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
         """Return the scalar loss of a batch.
 
         Args:
-            batch: `mixture` (batch, channels, time) and `references`
-                (batch, n_src, channels, time).
+            batch: `mixture` (batch, channels, time), `references`
+                (batch, n_src, channels, time), and the signals in `inputs`.
 
         Raises:
             UsageError: the separator has no parameters to train.
@@ -171,6 +234,61 @@ class Separator(nn.Module):
         raise UsageError(
             f"{type(self).__name__} has no parameters to train; use it with `baselines separate`."
         )
+
+    def objective(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the scalar loss that a run minimises.
+
+        It is `training_loss`; where the number of sources varies, FUSS's loss of the estimates.
+
+        Args:
+            batch: as for `training_loss`; where the number of sources varies, references may be
+                fewer than n_src, and silent, and those of meetings are utterances on streams
+                (batch, groups, n_src, channels, time).
+        """
+        if not self.counts_vary:
+            return self.training_loss(batch)
+        estimates = self(batch["mixture"])
+        references = references_of(batch["references"], estimates)
+        return fuss_loss(references=references, estimates=estimates, mixture=batch["mixture"])
+
+    def levels_db(self, mixture: Tensor, estimates: Tensor) -> Tensor:
+        """Return the levels (batch, n_src) by which `active` decides, in dB against the mixture.
+
+        Args:
+            mixture: shape (batch, channels, time).
+            estimates: that `forward` returned, shape (batch, n_src, channels, time).
+        """
+        return relative_levels_db(mixture, estimates)
+
+    def active(self, mixture: Tensor, estimates: Tensor) -> Tensor:
+        """Return which estimates hold a source, (batch, n_src), by the level in the checkpoint.
+
+        All of them do where the number of sources does not vary.
+        """
+        if not self.counts_vary:
+            return torch.ones(estimates.shape[:2], dtype=torch.bool, device=estimates.device)
+        return self.levels_db(mixture, estimates) > self.get_buffer("active_above_db")
+
+    def training_losses(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield the losses of a batch, each with the name of the parameters that it trains.
+
+        The parameters are updated before the next loss is computed. Names are those of
+        `parameter_groups`.
+
+        Args:
+            batch: as in `objective`.
+
+        Raises:
+            UsageError: the separator has no parameters to train.
+        """
+        yield SEPARATOR, self.objective(batch)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters by the loss that trains them: the separator's, each opponent's."""
+        apart = {name: list(self.get_submodule(name).parameters()) for name in self.opponents}
+        taken = {id(parameter) for group in apart.values() for parameter in group}
+        own = [parameter for parameter in self.parameters() if id(parameter) not in taken]
+        return {SEPARATOR: own, **apart}
 
     def check_mixture(self, mixture: Tensor) -> None:
         """Check that the mixture is (batch, channels, time) with this model's channels.

@@ -56,13 +56,19 @@ def make_sources(task: str, work: Path) -> Path:
     if task == "music":
         command("mixgen", "starter", "--out", work / "starter")
         return work / "starter" / "sources.csv"
+    root = data_folder() / "speech" / "librispeech-resemblyzer"
+    sources = work / "sources.csv"
+    command("mixgen", "index", "librispeech", root, "--corpus", "librispeech", "--out", sources)
+    return sources
+
+
+def data_folder() -> Path:
+    """Return the folder of real audio; stops where there is no speech in it."""
     data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
     root = data / "speech" / "librispeech-resemblyzer"
     if not root.is_dir():
         raise SystemExit(f"No real speech in {root}: set SEPARATION_DATA to the folder of audio.")
-    sources = work / "sources.csv"
-    command("mixgen", "index", "librispeech", root, "--corpus", "librispeech", "--out", sources)
-    return sources
+    return data
 
 
 def train(name: str, work: Path, minutes: float, threads: int) -> Path:

@@ -145,6 +145,7 @@ def _fitting_steps(
     from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
     from baselines.inference.external import declared_latency_s, split_name
     from baselines.inference.separate import open_system
+    from baselines.inputs import check_inputs
     from baselines.registry import names
 
     set_of = _by_folder_name(sets)
@@ -159,7 +160,7 @@ def _fitting_steps(
             checkpoint_sha256(folder)  # a broken checkpoint is an error and not skipped
     for name, set_folder in set_of.items():
         set_name = name if split == "test" else f"{name}-{split}"
-        mixtures = RenderedSet(set_folder).mixtures(split)
+        manifest = RenderedSet(set_folder).manifest
         for system_name, system in system_of.items():
             step = Step(system, set_folder, out / set_name / system_name)
             given = given_of.get(system)
@@ -173,7 +174,8 @@ def _fitting_steps(
                 yield replace(step, given=given, name=None if own_name == system else own_name)
                 continue
             try:
-                open_system(system, mixtures)
+                opened = open_system(system, manifest.of_split(split))
+                check_inputs(opened.separator, manifest, split)
             except InputError as error:
                 skipped.append(f"{system} does not fit {set_name}: {error}")
                 print_status(f"skipped: {skipped[-1]}")
@@ -224,7 +226,10 @@ def _with_shared_estimates(step: Step, out: Path, split: str) -> Step:
     }
     own = step.estimates
     for plan in [own / PLAN_FILE, *sorted(out.glob(f"*/*/{ESTIMATES}/{PLAN_FILE}"))]:
-        if plan.is_file() and wanted.items() <= read_json(plan).items():
+        if not plan.is_file():
+            continue
+        found = read_json(plan)
+        if wanted.items() <= found.items() and "count" not in found:
             return step if plan.parent == own else replace(step, shared=plan.parent)
     return step
 

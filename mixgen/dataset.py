@@ -34,7 +34,7 @@ from mixgen.recipe.read import open_recipe
 from mixgen.recipe.schema import Recipe
 from mixgen.render.exact import ExactRenderer
 from mixgen.render.mixture import render
-from mixgen.sets.rendered import load_set
+from mixgen.sets.rendered import RenderedSet, load_set
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,12 +48,14 @@ class MixtureItem:
 
     Every sample of every format is a float32 without error. References are in the order of the
     record's `targets`, as are `enrolments`, each (1, time), where the recipe asks for them.
+    `far_end` (channels, time) is the sum of the signals that echoes are of; None without an echo.
     """
 
     mixture: Signal
     references: Signal
     record: Mixture
     enrolments: Sequence[Signal] = ()
+    far_end: Signal | None = None
 
     @property
     def id(self) -> str:
@@ -251,13 +253,22 @@ class RenderedDataset:
         return len(self._records)
 
     def __getitem__(self, index: int) -> MixtureItem:
-        record = self._records[index]
-        mixture = self._rendered.load_mixture(record.id)
-        references = self._rendered.load_references(record.id)
-        enrolments = [e.astype(np.float32) for e in self._rendered.load_enrolments(record.id)]
-        return MixtureItem(
-            mixture.astype(np.float32), references.astype(np.float32), record, enrolments
-        )
+        return item_of_set(self._rendered, self._records[index])
+
+
+def item_of_set(rendered: RenderedSet, record: Mixture) -> MixtureItem:
+    """Read a mixture of a rendered set from its files.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    mixture = rendered.load_mixture(record.id)
+    references = rendered.load_references(record.id)
+    enrolments = [e.astype(np.float32) for e in rendered.load_enrolments(record.id)]
+    far_end = rendered.load_far_end(record.id).astype(np.float32) if record.far_end_files else None
+    return MixtureItem(
+        mixture.astype(np.float32), references.astype(np.float32), record, enrolments, far_end
+    )
 
 
 def rendered_item(
@@ -289,7 +300,9 @@ def rendered_item(
         for file in record.source_files
         if file.part == "enrolment"
     ]
-    return MixtureItem(mixture, references, record, enrolments)
+    far_ends = [_samples_of(steps[name], sample_format) for name in record.far_end_files]
+    far_end = np.asarray(sum(far_ends)) if far_ends else None
+    return MixtureItem(mixture, references, record, enrolments, far_end)
 
 
 def _samples_in(file: EncodedFile) -> Signal:
@@ -317,6 +330,7 @@ class Batch(TypedDict):
     `mixture` is (batch, channels, time), `references` (batch, n_src, channels, time). `frames` and
     `n_src` hold the length in samples and the number of references of each item, shape (batch,).
     `enrolments` is (batch, n_src, time) and `enrolment_frames` (batch, n_src); without any, 0 long.
+    `far_end` is (batch, channels, time), silence in items without an echo; without any, 0 long.
     """
 
     id: list[str]
@@ -326,6 +340,7 @@ class Batch(TypedDict):
     n_src: "Tensor"
     enrolments: "Tensor"
     enrolment_frames: "Tensor"
+    far_end: "Tensor"
 
 
 def collate(items: Sequence[MixtureItem]) -> Batch:
@@ -341,6 +356,11 @@ def collate(items: Sequence[MixtureItem]) -> Batch:
         _fill(mixture[index].numpy(), item.mixture)
         _fill(references[index].numpy(), item.references)
     enrolments, enrolment_frames = _side_by_side([item.enrolments for item in items], max(n_src))
+    any_echo = any(item.far_end is not None for item in items)
+    far_end = _new_tensor(len(items), channels, longest if any_echo else 0).zero_()
+    for index, item in enumerate(items):
+        if item.far_end is not None:
+            _fill(far_end[index].numpy(), item.far_end)
     return Batch(
         id=[item.id for item in items],
         mixture=mixture,
@@ -349,6 +369,7 @@ def collate(items: Sequence[MixtureItem]) -> Batch:
         n_src=torch.tensor(n_src),
         enrolments=enrolments,
         enrolment_frames=enrolment_frames,
+        far_end=far_end,
     )
 
 

@@ -29,6 +29,8 @@ def describe_checkpoint(folder: Path) -> dict[str, Any]:
     """Return the facts of a checkpoint, after checking its files; raises InputError as `load`."""
     meta = read_meta(folder)
     load(folder)
+    # Where the number of sources varies, the score that a run keeps the best of is another one.
+    score = "valid_p_si_snr_db" if "fewest" in meta.config else "valid_si_sdr_db"
     with without_data():
         facts = _facts(meta.model, model_spec(meta.model).separator.from_config(meta.config))
     return {
@@ -36,7 +38,7 @@ def describe_checkpoint(folder: Path) -> dict[str, Any]:
         "checkpoint_sha256": checkpoint_sha256(folder),
         "manifest_sha256": meta.manifest_sha256,
         "step": meta.step,
-        "valid_si_sdr_db": meta.progress.get("best_db"),
+        score: meta.progress.get("best_db"),
         **facts,
         "training": meta.training,
         "versions": meta.versions,
@@ -48,6 +50,7 @@ def _facts(name: str, separator: Separator) -> dict[str, Any]:
     return {
         "title": entry.title,
         "task": entry.task or ANY_TASK,
+        "inputs": list(separator.inputs),
         "parameters": count_parameters(separator),
         "parameters_per_source": separator.parameters_per_source,
         "macs_per_second": macs_per_second(separator),

@@ -1,6 +1,7 @@
 """The device that computes, and the number of CPU threads."""
 
 import torch
+from torch import nn
 
 from mixgen.core.errors import MachineError, UsageError
 
@@ -25,6 +26,12 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise MachineError(f"This machine has no device {name!r}: use --device auto.") from None
     return device
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return the device of a module's parameters and buffers; the CPU if it has none."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return tensors[0].device if tensors else torch.device("cpu")
 
 
 def set_threads(threads: int | None) -> int:

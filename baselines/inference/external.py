@@ -8,6 +8,11 @@
 - a command line with `{mixture}`, the WAV file to read, and `{out}`, the folder to write one WAV
   file per source to: its name is that of the stem, or any.
 
+What a program gets beside the mixture, of the `far_end` and the `enrolment` (`baselines.inputs`),
+its own words say: a function and the `forward` of a class by the names of their arguments, an ONNX
+model by those of its inputs, a command by `{far_end}` and `{enrolment}`, WAV files too. A command
+with `{enrolment}` runs once for each target, and writes one file.
+
 Each gets one whole mixture at a time. Estimates that lack, beside the sources of the set, are
 silent. `NAME=` in front gives a system another name in tables.
 
@@ -27,7 +32,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,38 +42,49 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from baselines.inputs import unpadded
 from baselines.separator import Hyperparameters, Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import sha256_file
 
 Signal = NDArray[np.float32]
 Answer = Mapping[str, Any] | Sequence[Any] | NDArray[Any]
-Call = Callable[[Signal, int], Answer]
+Call = Callable[..., Answer]
+"""Takes the mixture, its sample rate, and by keyword what stands beside it in `inputs`."""
 
 _NAMED = re.compile(r"([\w.-]+)(?:@(\d+\.?\d*)s)?=(.+)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_BESIDE = ("far_end", "enrolment")
 
 
 class External(Separator):
     """A separator whose work another program does.
 
-    Its estimates come `latency_s` late; None declares nothing.
+    Its estimates come `latency_s` late; None declares nothing. `words` are those by which a program
+    names what it takes.
     """
 
     external = True
 
     def __init__(
-        self, hyperparameters: Hyperparameters, call: Call, latency_s: float | None = None
+        self,
+        hyperparameters: Hyperparameters,
+        call: Call,
+        words: Collection[str] = (),
+        latency_s: float | None = None,
     ) -> None:
         super().__init__(hyperparameters)
         self.call = call
+        self.inputs = tuple(name for name in _BESIDE if name in words)
         if latency_s is not None:
             self.look_ahead = round(latency_s * self.sample_rate)
         # The parameters of a torch module count as those of the system.
         self.module = call.module if isinstance(call, TorchCall) else None
 
-    def forward(self, mixture: Tensor) -> Tensor:
+    def forward(self, mixture: Tensor, **inputs: Tensor) -> Tensor:
         """Separate mixture (1, channels, time) into (1, n_src, channels, time).
+
+        Inputs have a batch of one, too.
 
         Raises:
             InputError: the program failed, or returned something else than signals of this shape.
@@ -76,15 +92,20 @@ class External(Separator):
         self.check_mixture(mixture)
         late = self.look_ahead or 0
         samples = np.pad(mixture[0].cpu().numpy(), ((0, 0), (0, late)))
+        beside = {name: signal[0].cpu().numpy() for name, signal in inputs.items()}
+        if "far_end" in beside:
+            beside["far_end"] = np.pad(beside["far_end"], ((0, 0), (0, late)))
         try:
-            estimates = self._stacked(self.call(samples, self.sample_rate), samples.shape)
+            answer = self.call(samples, self.sample_rate, **beside)
+            n_src = len(beside["enrolment"]) if "enrolment" in beside else self.n_src
+            estimates = self._stacked(answer, n_src, samples.shape)
         except SuiteError:
             raise
         except Exception as error:  # whatever the program of others raises
             raise InputError(f"{type(error).__name__}: {error}") from error
         return torch.from_numpy(estimates[..., late:])[None].to(mixture.device)
 
-    def _stacked(self, answer: Answer, shape: tuple[int, ...]) -> Signal:
+    def _stacked(self, answer: Answer, n_src: int, shape: tuple[int, ...]) -> Signal:
         """Return the estimates of an answer, (n_src, channels, time)."""
         if isinstance(answer, Mapping):
             answer = self._in_order(answer)
@@ -94,9 +115,9 @@ class External(Separator):
         wrong = next((s.shape for s in signals if s.shape != shape), None)
         if wrong is not None:
             raise InputError(f"an estimate has shape {wrong}, the mixture {shape} (channels, time)")
-        if len(signals) > self.n_src:
-            raise InputError(f"{len(signals)} estimates, and the set has {self.n_src} sources")
-        silence = [np.zeros(shape, np.float32)] * (self.n_src - len(signals))
+        if len(signals) > n_src:
+            raise InputError(f"{len(signals)} estimates, and the set has {n_src} sources")
+        silence = [np.zeros(shape, np.float32)] * (n_src - len(signals))
         return np.stack([*signals, *silence])
 
     def _in_order(self, answer: Mapping[str, Any]) -> list[Any]:
@@ -114,9 +135,10 @@ class TorchCall:
     def __init__(self, module: nn.Module) -> None:
         self.module = module.eval()
 
-    def __call__(self, mixture: Signal, _sample_rate: int) -> Answer:
+    def __call__(self, mixture: Signal, _sample_rate: int, **inputs: Signal) -> Answer:
         """Return the estimates of one mixture."""
-        estimates: Tensor = self.module(torch.from_numpy(mixture)[None])
+        beside = {name: torch.from_numpy(signal)[None] for name, signal in inputs.items()}
+        estimates: Tensor = self.module(torch.from_numpy(mixture)[None], **beside)
         return estimates[0].numpy()
 
 
@@ -139,11 +161,13 @@ class OnnxCall:
         except Exception as error:  # onnxruntime has its own errors, without a common base
             reason = " ".join(str(error).split())
             raise InputError(f"{path} is no ONNX model that can be run ({reason}).") from None
-        self.input = self.session.get_inputs()[0].name
+        self.inputs = [given.name for given in self.session.get_inputs()]
 
-    def __call__(self, mixture: Signal, _sample_rate: int) -> Answer:
-        """Return the estimates of one mixture."""
-        estimates: NDArray[Any] = self.session.run(None, {self.input: mixture[None]})[0][0]
+    def __call__(self, mixture: Signal, _sample_rate: int, **inputs: Signal) -> Answer:
+        """Return the estimates of one mixture, which is the model's first input."""
+        beside = {name: signal[None] for name, signal in inputs.items()}
+        given = {self.inputs[0]: mixture[None], **beside}
+        estimates: NDArray[Any] = self.session.run(None, given)[0][0]
         return estimates
 
 
@@ -155,14 +179,37 @@ class CommandCall:
         if shutil.which(self.words[0]) is None:
             raise UsageError(f"There is no program {self.words[0]}: check the command line.")
 
-    def __call__(self, mixture: Signal, sample_rate: int) -> Answer:
-        """Return the estimates of one mixture: by name, sorted."""
+    def __call__(
+        self,
+        mixture: Signal,
+        sample_rate: int,
+        *,
+        enrolment: Signal | None = None,
+        **inputs: Signal,
+    ) -> Answer:
+        """Return the estimates of one mixture: by name, sorted, or in the order of enrolments."""
+        files = {"mixture": mixture, **inputs}
+        if enrolment is None:
+            return self._estimates(files, sample_rate)
+        return [
+            self._of_one({**files, "enrolment": unpadded(one)}, sample_rate) for one in enrolment
+        ]
+
+    def _of_one(self, files: Mapping[str, Signal], sample_rate: int) -> Signal:
+        found = list(self._estimates(files, sample_rate).values())
+        if len(found) != 1:
+            raise InputError(f"{len(found)} estimates for one enrolment")
+        return found[0]
+
+    def _estimates(self, files: Mapping[str, Signal], sample_rate: int) -> dict[str, Signal]:
         with tempfile.TemporaryDirectory(prefix="separation-") as folder:
-            path, out = Path(folder, "mixture.wav"), Path(folder, "out")
+            out = Path(folder, "out")
             out.mkdir()
-            soundfile.write(path, mixture.T, sample_rate, subtype="FLOAT")
-            words = (word.replace("{mixture}", str(path)) for word in self.words)
-            self._run([word.replace("{out}", str(out)) for word in words])
+            path_of = {"out": out}
+            for name, signal in files.items():
+                path_of[name] = Path(folder, f"{name}.wav")
+                soundfile.write(path_of[name], signal.T, sample_rate, subtype="FLOAT")
+            self._run([_filled_in(word, path_of) for word in self.words])
             return {file.stem: _read(file, sample_rate) for file in sorted(out.glob("*.wav"))}
 
     def _run(self, words: Sequence[str]) -> None:
@@ -170,6 +217,12 @@ class CommandCall:
         if ended.returncode:
             last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(f"{words[0]} ended with code {ended.returncode}: {last}")
+
+
+def _filled_in(word: str, path_of: Mapping[str, Path]) -> str:
+    for name, path in path_of.items():
+        word = word.replace(f"{{{name}}}", str(path))
+    return word
 
 
 def _read(path: Path, sample_rate: int) -> Signal:
@@ -217,12 +270,14 @@ def open_external(
         InputError: the ONNX file cannot be read.
     """
     if "{mixture}" in system:
-        return External(hyperparameters, CommandCall(system), latency_s), None
+        words = re.findall(r"\{(\w+)\}", system)
+        return External(hyperparameters, CommandCall(system), words, latency_s), None
     if system.endswith(".onnx"):
         path = Path(system)
         if not path.is_file():
             raise UsageError(f"There is no ONNX file {path}: check the path.")
-        return External(hyperparameters, OnnxCall(path), latency_s), sha256_file(path)
+        onnx = OnnxCall(path)
+        return External(hyperparameters, onnx, onnx.inputs, latency_s), sha256_file(path)
     found = _attribute(system)
     source = inspect.getsourcefile(found) if callable(found) else None
     sha256 = None if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
@@ -232,8 +287,18 @@ def open_external(
         raise UsageError(f"{system} is neither a function nor a torch module.")
     if latency_s is None:
         latency_s = _latency_of(found, system)
-    call = TorchCall(found) if isinstance(found, nn.Module) else found
-    return External(hyperparameters, call, latency_s), sha256
+    call, taking = found, found
+    if isinstance(found, nn.Module):
+        call, taking = TorchCall(found), found.forward
+    return External(hyperparameters, call, _arguments_of(taking), latency_s), sha256
+
+
+def _arguments_of(function: Callable[..., Any]) -> Collection[str]:
+    """Return the names of a function's arguments; none where they cannot be known."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some compiled functions do not tell
+        return ()
 
 
 def _latency_of(found: Any, system: str) -> float | None:

@@ -3,40 +3,56 @@
 Chunks are separated independently. If the sources have no names, each chunk's estimates are put in
 the order that correlates best with the previous chunk in their overlap, where one chunk then fades
 into the next.
+
+For a separator with a window this is continuous separation (Chen et al., ICASSP 2020, arXiv
+2001.11482): its estimates are streams, which hold any number of talkers as long as no more of them
+talk at a time in a window. The paper keeps the middle of each window; here windows overlap by half
+and fade into each other.
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from baselines.inputs import cut_inputs
 from baselines.layers.permutation import in_order_of
 from baselines.separator import Separator
 from mixgen.core.errors import UsageError
+
+CHUNK_S = 20.0
+OVERLAP_S = 4.0
 
 
 @torch.no_grad()
 def separate_long(
     separator: Separator,
     mixture: Tensor,
-    references: Tensor | None = None,
+    inputs: Mapping[str, Tensor] | None = None,
     *,
-    chunk_s: float = 20.0,
-    overlap_s: float = 4.0,
+    chunk_s: float | None = None,
+    overlap_s: float | None = None,
 ) -> Tensor:
     """Separate mixture (batch, channels, time) into (batch, n_src, channels, time) chunk by chunk.
 
     Memory is bounded by the chunk and the output. A mixture that fits in one chunk is separated
-    whole.
+    whole, as is any mixture by a program of others or a system that adapts.
 
     Args:
         separator: in evaluation mode.
         mixture: shape (batch, channels, time).
-        references: for oracles, shape (batch, sources of this mixture, channels, time).
-        chunk_s: length of a chunk in seconds.
-        overlap_s: shortest overlap of two chunks in seconds.
+        inputs: the signals that the separator names in `inputs`.
+        chunk_s: length of a chunk in seconds; by default the separator's window, or 20 s.
+        overlap_s: shortest overlap of two chunks in seconds; by default half of the separator's
+            window, or 4 s.
 
     Raises:
         UsageError: `overlap_s` is not above 0 or is more than half of `chunk_s`.
     """
+    window_s = separator.hyperparameters.window_s
+    chunk_s = chunk_s or window_s or CHUNK_S
+    if overlap_s is None:
+        overlap_s = OVERLAP_S if window_s is None else window_s / 2
     chunk = round(chunk_s * separator.sample_rate)
     overlap = round(overlap_s * separator.sample_rate)
     if not 0 < overlap <= chunk // 2:
@@ -44,19 +60,18 @@ def separate_long(
             f"The overlap is {overlap_s} s of a {chunk_s} s chunk; it must be above 0 and at most "
             "half the chunk."
         )
-    if separator.external:
-        return separator(mixture)
+    beside = inputs or {}
     time = mixture.shape[-1]
-    n_src = separator.n_src if references is None else references.shape[1]
-    named = references is not None or separator.source_names is not None
-    estimates = mixture.new_empty(mixture.shape[0], n_src, *mixture.shape[1:])
+    if separator.external or separator.adapts or time <= chunk:
+        return separator(mixture, **beside)
     written = 0
     for start in chunk_starts(time, chunk=chunk, overlap=overlap):
-        stop = min(start + chunk, time)
-        inputs = (mixture,) if references is None else (mixture, references)
-        piece = separator(*(signal[..., start:stop] for signal in inputs))
-        if start > 0:
-            piece = _join(estimates[..., start:written], piece, named=named)
+        stop = start + chunk
+        piece = separator(mixture[..., start:stop], **cut_inputs(beside, slice(start, stop)))
+        if start == 0:
+            estimates = piece.new_empty(*piece.shape[:-1], time)
+        else:
+            piece = _join(estimates[..., start:written], piece, named=separator.named)
         estimates[..., start:stop] = piece
         written = stop
     return estimates

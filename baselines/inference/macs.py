@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from baselines.inference.device import device_of
+from baselines.inputs import silent_inputs
 from baselines.separator import Separator
 
 
-def count_macs(module: nn.Module, *inputs: Tensor) -> int:
-    """Return the MACs of `module(*inputs)` in evaluation mode."""
+def count_macs(module: nn.Module, *inputs: Tensor, **named: Tensor) -> int:
+    """Return the MACs of `module(*inputs, **named)` in evaluation mode."""
     total = 0
 
     def add(layer: nn.Module, given: tuple[Tensor, ...], output: Any) -> None:
@@ -28,7 +30,7 @@ def count_macs(module: nn.Module, *inputs: Tensor) -> int:
     was_training = module.training
     try:
         with torch.no_grad():
-            module.eval()(*inputs)
+            module.eval()(*inputs, **named)
     finally:
         module.train(was_training)
         for hook in hooks:
@@ -45,12 +47,17 @@ def _layers(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def macs_per_second(separator: Separator) -> float:
-    """Return the MACs per second of audio, measured on one second at the model's rate."""
-    parameter = next(separator.parameters(), None)
-    if parameter is None:
-        return 0.0
+    """Return the MACs per second of audio, measured on one second at the model's rate.
+
+    A separator that finds the number of sources is told the largest.
+    """
     shape = (1, separator.channels, separator.sample_rate)
-    return float(count_macs(separator, torch.zeros(shape, device=parameter.device)))
+    mixture = torch.zeros(shape, device=device_of(separator))
+    told, separator.count = separator.count, separator.n_src
+    try:
+        return float(count_macs(separator, mixture, **silent_inputs(separator, mixture)))
+    finally:
+        separator.count = told
 
 
 @singledispatch

@@ -1,17 +1,16 @@
-"""Separating a rendered set or one recording, with a checkpoint or an untrained system."""
+"""Separating a rendered set with a checkpoint, an untrained system or a program of others."""
 
 import gc
 import shutil
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from numpy.typing import NDArray
 
 from baselines.checkpoint import (
     checkpoint_sha256,
@@ -22,7 +21,9 @@ from baselines.checkpoint import (
 )
 from baselines.compatibility import build_for, check_compatible, stem_names
 from baselines.inference.costs import COSTS, RunStatistics
-from baselines.inference.device import choose_device, set_threads
+from baselines.inference.counted import TRUE, split_count
+from baselines.inference.device import choose_device, device_of, set_threads
+from baselines.inference.estimates import FORMAT, finite_estimates, largest_peak, numbered_names
 from baselines.inference.external import (
     declared_latency_s,
     is_external,
@@ -30,11 +31,11 @@ from baselines.inference.external import (
     split_name,
 )
 from baselines.inference.long import separate_long
+from baselines.inputs import check_inputs, load_inputs, silent_inputs
 from baselines.registry import names
 from baselines.separator import Hyperparameters, Separator
-from mixgen.audio.formats import FORMATS, write_samples
-from mixgen.audio.read import read_audio, resample, to_channels
-from mixgen.core.errors import InputError, PartialFailure, SuiteError, UsageError
+from mixgen.audio.formats import write_samples
+from mixgen.core.errors import PartialFailure, SuiteError, UsageError
 from mixgen.core.files import machine_errors, read_json, write_json
 from mixgen.core.progress import print_status, track
 from mixgen.manifest.mixture import Mixture
@@ -44,8 +45,6 @@ SCHEMA = "estimates/1"
 RUN_FILE = "run.json"
 # Written before any estimate: identifies the system and the set of a run that was interrupted.
 PLAN_FILE = "plan.json"
-
-_FORMAT = FORMATS["wav_float"]
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,29 @@ class LoadedSystem:
     checkpoint_sha256: str | None = None
     configuration_sha256: str | None = None
     seed: int | None = None
+    count: str | None = None
+    """How many estimates of a mixture are kept, see `baselines.inference.counted`."""
 
 
 def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem:
     """Load a checkpoint folder, or build a system without parameters by its name.
 
-    If a checkpoint folder has the name of a system, the checkpoint is loaded.
+    If a checkpoint folder has the name of a system, the checkpoint is loaded. A count may stand in
+    front, see `baselines.inference.counted`.
 
     Raises:
         InputError: the checkpoint is incomplete or altered, or does not fit the mixtures.
         UsageError: the name is unknown, or the system has to be trained first.
     """
+    count, counted = split_count(str(system))
+    if count is not None:
+        opened = open_system(counted, mixtures)
+        if _EstimateNames(opened.separator, mixtures).named:
+            raise UsageError(
+                f"{counted} names its estimates, and a count is for those without names: leave out "
+                f"count:{count}:."
+            )
+        return replace(opened, model=f"count:{count}:{opened.model}", count=count)
     if str(system) in names() and not is_checkpoint(Path(system)):
         separator = build_for(str(system), mixtures).eval()
         if separator.trainable:
@@ -133,6 +144,7 @@ def separate_set(
     used_threads = set_threads(threads)
     opened = open_system(system, mixtures)
     separator = opened.separator.to(choose_device(device))
+    check_inputs(separator, rendered.manifest, split)
     names_of = _EstimateNames(separator, mixtures)
     plan = {
         "schema": SCHEMA,
@@ -147,17 +159,20 @@ def separate_set(
         "sample_rate": separator.sample_rate,
         # A program that declares another latency gives other estimates.
         **({"latency_s": separator.latency_s} if separator.external else {}),
+        # The system tells which estimates hold a source: the others are silent.
+        **({"counted": True} if separator.counts_vary or opened.count is not None else {}),
+        **({} if opened.count is None else {"count": opened.count}),
     }
     previous = _begin(out, plan, overwrite=overwrite)
     # A file is written whole or not at all.
     paths_of = {
-        mixture.id: [out / mixture.id / f"{name}.{_FORMAT.extension}" for name in names_of(mixture)]
+        mixture.id: [out / mixture.id / f"{name}.{FORMAT.extension}" for name in names_of(mixture)]
         for mixture in mixtures
     }
     pending = [m for m in mixtures if not all(path.is_file() for path in paths_of[m.id])]
-    statistics = _separate_all(separator, rendered, pending, paths_of)
+    statistics = _separate_all(separator, rendered, pending, paths_of, opened.count)
     written = (path for paths in paths_of.values() for path in paths if path.is_file())
-    statistics.largest_peak = _largest_peak(written)
+    statistics.largest_peak = largest_peak(written)
     cost = _measure_costs(separator, statistics, used_threads)
     run = {**plan, **cost, "failures": statistics.failures}
     if not pending and previous is not None:
@@ -176,33 +191,16 @@ class _EstimateNames:
     """
 
     def __init__(self, separator: Separator, mixtures: Sequence[Mixture]) -> None:
-        self._of_targets = separator.uses_references and separator.source_names is None
-        self.named = separator.source_names is not None or separator.uses_references
+        self._of_targets = separator.estimates_targets and separator.source_names is None
+        self.named = separator.named
         if self._of_targets:
             self.all = list(dict.fromkeys(name for m in mixtures for name in m.targets))
         else:
-            self.all = list(separator.source_names or _numbered_names(separator))
+            self.all = list(separator.source_names or numbered_names(separator.n_src))
 
     def __call__(self, mixture: Mixture) -> list[str]:
         """Return the names of the estimates of one mixture, in their order."""
         return list(mixture.targets) if self._of_targets else self.all
-
-
-def _numbered_names(separator: Separator) -> list[str]:
-    return [f"est{number}" for number in range(1, separator.n_src + 1)]
-
-
-def _largest_peak(paths: Iterable[Path]) -> float:
-    """Return the largest sample of the estimates, where 1 is full scale; report what clips."""
-    peaks = {path: float(np.abs(read_audio(path)[0]).max()) for path in paths}
-    clipping = [path for path, peak in peaks.items() if peak > 1]
-    if clipping:
-        loudest = max(clipping, key=peaks.__getitem__)
-        print_status(
-            f"{len(clipping)} of {len(peaks)} estimates go beyond full scale, which players clip: "
-            f"{loudest} peaks at {peaks[loudest]:.2f}. The files hold all of it (32-bit float)."
-        )
-    return max(peaks.values(), default=0.0)
 
 
 def _begin(out: Path, plan: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
@@ -234,10 +232,13 @@ def _separate_all(
     rendered: RenderedSet,
     mixtures: list[Mixture],
     paths_of: dict[str, list[Path]],
+    count: str | None,
 ) -> RunStatistics:
     statistics = RunStatistics()
     _warm_up(separator)
     for mixture in track(mixtures, "separate"):
+        if count is not None:
+            separator.count = len(mixture.targets) if count == TRUE else int(count)
         try:
             estimates = _separate_mixture(separator, rendered, mixture, statistics)
         except (SuiteError, RuntimeError, MemoryError) as error:
@@ -246,7 +247,7 @@ def _separate_all(
             gc.collect()
             continue
         for path, estimate in zip(paths_of[mixture.id], estimates, strict=True):
-            write_samples(path, estimate.T, mixture.sample_rate, _FORMAT)
+            write_samples(path, estimate.T, mixture.sample_rate, FORMAT)
     return statistics
 
 
@@ -255,50 +256,25 @@ def _warm_up(separator: Separator) -> None:
     """Separate one second of silence, so that one-time costs are not measured."""
     if separator.external:
         return
-    mixture = torch.zeros(1, separator.channels, separator.sample_rate, device=_device(separator))
-    silence = torch.zeros(1, separator.n_src, *mixture.shape[1:], device=mixture.device)
-    separate_long(separator, mixture, silence if separator.uses_references else None)
-
-
-def _device(separator: Separator) -> torch.device:
-    tensors = [*separator.parameters(), *separator.buffers()]
-    return tensors[0].device if tensors else torch.device("cpu")
+    mixture = torch.zeros(1, separator.channels, separator.sample_rate, device=device_of(separator))
+    separate_long(separator, mixture, silent_inputs(separator, mixture))
 
 
 def _separate_mixture(
     separator: Separator, rendered: RenderedSet, mixture: Mixture, statistics: RunStatistics
 ) -> NDArray[np.float32]:
     """Return the estimates (n_src, channels, time); raises InputError if they are not finite."""
-    samples = _tensor(rendered.load_mixture(mixture.id), separator)
-    references = None
-    if separator.uses_references:
-        references = _tensor(rendered.load_references(mixture.id), separator)
+    samples = rendered.load_mixture(mixture.id)
+    inputs = load_inputs(separator.inputs, rendered, mixture)
     started = time.perf_counter()
-    estimates = _finite_estimates(separator, samples, references)
+    estimates = finite_estimates(separator, samples, inputs)
     statistics.busy_s += time.perf_counter() - started
     statistics.audio_s += mixture.duration_s
     return estimates
 
 
-def _tensor(samples: NDArray[np.float64], separator: Separator) -> Tensor:
-    """Return a batch of one on the separator's device."""
-    return torch.from_numpy(samples.astype(np.float32))[None].to(_device(separator))
-
-
-def _finite_estimates(
-    separator: Separator, mixture: Tensor, references: Tensor | None = None
-) -> NDArray[np.float32]:
-    estimates = separate_long(separator, mixture, references)[0].cpu().numpy()
-    if not np.isfinite(estimates).all():
-        raise InputError(
-            "The estimates hold NaN or infinite samples: check the mixture and the training of "
-            "the separator."
-        )
-    return estimates
-
-
 def _measure_costs(separator: Separator, statistics: RunStatistics, threads: int) -> dict[str, Any]:
-    device = _device(separator)
+    device = device_of(separator)
     return {
         **{cost.name: cost.measure(separator, statistics, device) for cost in COSTS},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
@@ -314,81 +290,4 @@ def _report_failures(statistics: RunStatistics, mixtures: int) -> None:
         raise PartialFailure(
             f"{len(statistics.failures)} of {mixtures} mixtures could not be separated; the "
             f"reasons are above and in {RUN_FILE}."
-        )
-
-
-def separate(separator: Separator, mixture: ArrayLike, *, sample_rate: int) -> NDArray[np.float32]:
-    """Separate one mixture of any length in memory.
-
-    The mixture is converted to the separator's sample rate and channels, and the estimates are
-    converted back to the mixture's sample rate and length.
-
-    Args:
-        separator: as `load` or `build` returns it.
-        mixture: shape (channels, time) or (time,).
-        sample_rate: of the mixture and the estimates, in Hz.
-
-    Returns:
-        The estimates, shape (n_src, channels of the separator, time).
-
-    Raises:
-        UsageError: the mixture has another shape, or the separator is an oracle.
-        InputError: the estimates are not finite.
-    """
-    samples = np.atleast_2d(np.asarray(mixture, np.float64))
-    if samples.ndim != 2 or samples.shape[1] == 0:
-        raise UsageError(
-            f"The mixture has shape {np.shape(mixture)}: give (channels, time) with at least one "
-            "sample."
-        )
-    if separator.uses_references:
-        raise UsageError("An oracle needs references, which a recording does not have.")
-    model_rate, frames = separator.sample_rate, samples.shape[1]
-    converted = resample(to_channels(samples, separator.channels), sample_rate, model_rate)
-    estimates = _finite_estimates(separator, _tensor(converted, separator))
-    if model_rate == sample_rate:
-        return estimates
-    resampled = np.stack(
-        [resample(estimate.astype(np.float64), model_rate, sample_rate) for estimate in estimates]
-    )[..., :frames]
-    # Resampling there and back can end a few samples early.
-    missing = frames - resampled.shape[-1]
-    return np.pad(resampled, ((0, 0), (0, 0), (0, missing))).astype(np.float32)
-
-
-def separate_file(
-    checkpoint: Path, audio: Path, out: Path, *, device: str = "auto", threads: int | None = None
-) -> list[Path]:
-    """Separate one recording of any length into the folder `out`, and return the files written.
-
-    The estimates have the recording's sample rate and length, and the checkpoint's channels.
-
-    Raises:
-        InputError: the checkpoint or the recording cannot be read, or the estimates are not finite.
-    """
-    set_threads(threads)
-    separator = load(checkpoint).to(choose_device(device))
-    samples, rate = read_audio(audio)
-    if samples.shape[1] == 0:
-        raise InputError(f"{audio} holds no samples: give a recording.")
-    _report_conversions(separator, rate, len(samples))
-    paths = []
-    estimate_names = separator.source_names or _numbered_names(separator)
-    estimates = separate(separator, samples, sample_rate=rate)
-    for name, estimate in zip(estimate_names, estimates, strict=True):
-        path = Path(out) / f"{name}.{_FORMAT.extension}"
-        write_samples(path, estimate.T.astype("<f4"), rate, _FORMAT)
-        paths.append(path)
-    _largest_peak(paths)
-    return paths
-
-
-def _report_conversions(separator: Separator, rate: int, channels: int) -> None:
-    if rate != separator.sample_rate:
-        print_status(
-            f"The recording has {rate} Hz: separated at {separator.sample_rate} Hz and back."
-        )
-    if channels != separator.channels:
-        print_status(
-            f"The recording has {channels} channel(s): separated with {separator.channels}."
         )

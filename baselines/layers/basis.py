@@ -14,12 +14,46 @@ from torch.nn import functional
 PADDINGS = ("both", "end")
 
 
-class LearnedBasis(nn.Module):
-    """N basis signals of L samples, one frame every S samples, for analysis and for synthesis.
+class LearnedAnalysis(nn.Module):
+    """N basis signals of L samples, one frame every S samples, that analyse a signal.
 
-    For several channels, each basis signal has one filter per channel. The sources share a decoder
-    unless `n_src` is given: then one decoder reads the weights of all of them, or, with as many
-    `groups`, each source has one.
+    For several channels, each basis signal has one filter per channel.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        N: int,
+        L: int,
+        S: int,
+        padding: str = "both",
+        bias: bool = False,
+        relu: bool = False,
+    ) -> None:
+        super().__init__()
+        self.L, self.S = L, S
+        self.padding = padding
+        self.relu = relu
+        self.encoder = nn.Conv1d(channels, N, L, S, bias=bias)
+
+    def framing(self, time: int) -> tuple[int, int]:
+        """Return how many zeros before and after a signal of `time` samples give whole frames."""
+        front = self.L - self.S if self.padding == "both" else 0
+        strides = -(-max(front + time + front - self.L, 0) // self.S)  # rounded up
+        return front, strides * self.S + self.L - front - time
+
+    def encode(self, signal: Tensor) -> Tensor:
+        """Return the weights (b, N, k) of a signal (b, channels, time)."""
+        w: Tensor = self.encoder(functional.pad(signal, self.framing(signal.shape[-1])))
+        return w.relu() if self.relu else w
+
+
+class LearnedBasis(LearnedAnalysis):
+    """The same for analysis and for synthesis.
+
+    The sources share a decoder unless `n_src` is given: then one decoder reads the weights of all
+    of them, or, with as many `groups`, each source has one.
     """
 
     def __init__(
@@ -35,32 +69,20 @@ class LearnedBasis(nn.Module):
         n_src: int | None = None,
         groups: int = 1,
     ) -> None:
-        super().__init__()
-        self.L, self.S = L, S
-        self.padding = padding
-        self.relu = relu
-        self.encoder = nn.Conv1d(channels, N, L, S, bias=bias)
+        super().__init__(channels=channels, N=N, L=L, S=S, padding=padding, bias=bias, relu=relu)
         self.joint = n_src is not None
         sources = n_src or 1
         self.decoder = nn.ConvTranspose1d(
             sources * N, sources * channels, L, S, groups=groups, bias=bias
         )
 
-    def framing(self, time: int) -> tuple[int, int]:
-        """Return how many zeros before and after a signal of `time` samples give whole frames."""
-        front = self.L - self.S if self.padding == "both" else 0
-        strides = -(-max(front + time + front - self.L, 0) // self.S)  # rounded up
-        return front, strides * self.S + self.L - front - time
+    def decode(self, d: Tensor, time: int, decoder: nn.Module | None = None) -> Tensor:
+        """Return the signals (b, n_src, channels, time) of weights (b, n_src, N, k).
 
-    def encode(self, signal: Tensor) -> Tensor:
-        """Return the weights (b, N, k) of a signal (b, channels, time)."""
-        w: Tensor = self.encoder(functional.pad(signal, self.framing(signal.shape[-1])))
-        return w.relu() if self.relu else w
-
-    def decode(self, d: Tensor, time: int) -> Tensor:
-        """Return the signals (b, n_src, channels, time) of weights (b, n_src, N, k)."""
+        `decoder` replaces the decoder of this basis.
+        """
         front, _ = self.framing(time)
         axes = (1, 2) if self.joint else (0, 1)
-        decoded = self.decoder(d.flatten(*axes))[..., front : front + time]
+        decoded = (decoder or self.decoder)(d.flatten(*axes))[..., front : front + time]
         signals: Tensor = decoded.reshape(*d.shape[:2], -1, time)
         return signals

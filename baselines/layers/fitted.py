@@ -16,7 +16,8 @@ class FittedSeparator(Separator):
     plain SI-SDR. A causal system is fitted at each sample over the past alone.
 
     Attributes:
-        fitted: False if another loss, which determines the level, trains the network.
+        fitted: False if another loss, which determines the level, trains the network. Where the
+            number of sources varies, that is so whatever the value.
     """
 
     fitted = True
@@ -29,7 +30,7 @@ class FittedSeparator(Separator):
         """Separate mixture (b, channels, time) into (b, n_src, channels, time)."""
         self.check_mixture(mixture)
         estimates = self.network(mixture)
-        if not self.fitted:
+        if self.counts_vary or not self.fitted:
             return estimates
         fit = fit_level_causally if self.causal else fit_level
         return fit(mixture, estimates)

@@ -5,6 +5,7 @@ from itertools import permutations
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+from torch.nn import functional
 
 # Up to this number all permutations are compared; above it the Hungarian algorithm is faster.
 EXHAUSTIVE_SOURCES = 3
@@ -54,3 +55,38 @@ def in_order_of(before: Tensor, estimates: Tensor) -> Tensor:
     order = best_permutation(-products)  # (batch, n_src)
     rows = torch.arange(len(order), device=estimates.device)[:, None]
     return estimates[rows, order]
+
+
+def references_of(references: Tensor, estimates: Tensor) -> Tensor:
+    """Return references that correspond in number to estimates (batch, n_src, channels, time).
+
+    Args:
+        references: shape (batch, up to n_src, channels, time), to which silent ones are added; or
+            utterances of meetings on streams, (batch, groups, n_src, channels, time), which
+            `on_best_streams` lays together.
+        estimates: shape (batch, n_src, channels, time).
+    """
+    if references.ndim == estimates.ndim + 1:
+        return on_best_streams(references, estimates)
+    missing = estimates.shape[1] - references.shape[1]
+    return functional.pad(references, (0, 0, 0, 0, 0, missing))
+
+
+def on_best_streams(groups: Tensor, estimates: Tensor) -> Tensor:
+    """Return streams (batch, n_src, channels, time) of utterances in the order that fits estimates.
+
+    A group holds utterances that overlap, laid onto n_src streams so that none overlap on a stream.
+    As groups do not overlap in time, each may have its streams in any order: it takes the order
+    that gives the least energy of the error. With two streams this is the minimum over all ways to
+    lay the utterances (Graph-PIT: von Neumann et al., Interspeech 2021, arXiv 2107.14446).
+
+    Args:
+        groups: shape (batch, groups, n_src, channels, time).
+        estimates: shape (batch, n_src, channels, time).
+    """
+    products = torch.einsum("bgict,bjct->bgij", groups, estimates.detach())
+    order = best_permutation(-products.transpose(-1, -2).flatten(0, 1)).unflatten(
+        0, products.shape[:2]
+    )  # the stream of a group for each estimate: (batch, groups, n_src)
+    chosen = groups.take_along_dim(order[..., None, None], dim=2)
+    return chosen.sum(1)

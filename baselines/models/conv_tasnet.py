@@ -12,7 +12,7 @@ What the paper leaves open:
   combine them, a causal network would read the whole signal, and is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,12 @@ class ConvTasNetHyperparameters(Hyperparameters):
         return self.S or self.L // 2
 
 
+def learned_basis(h: ConvTasNetHyperparameters) -> LearnedBasis:
+    """Return the encoder and the decoder of these sizes."""
+    relu = h.encoder == "relu"
+    return LearnedBasis(channels=h.channels, N=h.N, L=h.L, S=h.stride, padding=h.padding, relu=relu)
+
+
 class CumulativeLayerNorm(nn.Module):
     """cLN of the paper: mean and variance over the channels of this and all earlier frames."""
 
@@ -125,34 +131,55 @@ class ConvolutionalBlock(nn.Module):
         return self.residual(y), self.skip(y)
 
 
-class Separation(nn.Module):
-    """Figure 1(B): bottleneck, R repeats of X blocks, and one mask per source."""
+def pass_blocks(blocks: Iterable[nn.Module], x: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the residual path x (b, B, k) and the sum of skips (b, Sc, k) after some blocks."""
+    for block in blocks:
+        residual, skip = block(x)
+        x = x + residual
+        total = total + skip
+    return x, total
 
-    def __init__(self, h: ConvTasNetHyperparameters) -> None:
+
+class TemporalConvolutions(nn.Module):
+    """Figure 1(B) without its masks: bottleneck, R repeats of X blocks, and the output's 1x1."""
+
+    def __init__(self, h: ConvTasNetHyperparameters, outputs: int) -> None:
         super().__init__()
-        self.n_src = h.n_src
-        self.mask = h.mask
         self.norm = normalisation(h.norm, h.N)
         self.bottleneck = nn.Conv1d(h.N, h.B, 1)
         self.blocks = nn.ModuleList(
             ConvolutionalBlock(h, dilation=2**x) for _ in range(h.R) for x in range(h.X)
         )
         self.output_prelu = nn.PReLU()
-        self.output = nn.Conv1d(h.Sc, h.n_src * h.N, 1)
+        self.output = nn.Conv1d(h.Sc, outputs, 1)
+
+    def begin(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the first block gets for weights w (b, N, k): its input, no skips yet."""
+        return self.bottleneck(self.norm(w)), w.new_zeros(())
+
+    def end(self, total: Tensor) -> Tensor:
+        """Return (b, outputs, k) for the sum of all skips (b, Sc, k)."""
+        scores: Tensor = self.output(self.output_prelu(total))
+        return scores
 
     def forward(self, w: Tensor) -> Tensor:
-        """Return masks (b, n_src, N, k) for the mixture's weights w (b, N, k)."""
-        x = self.bottleneck(self.norm(w))  # (b, B, k)
-        total: Tensor | int = 0
-        for block in self.blocks:
-            residual, skip = block(x)
-            x = x + residual
-            total = total + skip
-        scores: Tensor = self.output(self.output_prelu(total))  # (b, n_src * N, k)
-        scores = scores.unflatten(1, (self.n_src, -1))  # (b, n_src, N, k)
-        if self.mask == "softmax":
-            return scores.softmax(1)
-        return scores.sigmoid() if self.mask == "sigmoid" else scores.relu()
+        """Return (b, outputs, k) for weights w (b, N, k)."""
+        return self.end(pass_blocks(self.blocks, *self.begin(w))[1])
+
+    def idle_parameters(self, name: str) -> tuple[str, ...]:
+        """Return the parameters of the last residual convolution, whose output nothing reads.
+
+        `name` is that of this module in the separator.
+        """
+        last = f"{name}.blocks.{len(self.blocks) - 1}.residual"
+        return f"{last}.weight", f"{last}.bias"
+
+
+def as_masks(scores: Tensor, kind: str) -> Tensor:
+    """Return masks for unlimited scores (b, n_src, N, k) by one of the functions of `CHOICES`."""
+    if kind == "softmax":
+        return scores.softmax(1)
+    return scores.sigmoid() if kind == "sigmoid" else scores.relu()
 
 
 class ConvTasNet(FittedSeparator):
@@ -167,23 +194,15 @@ class ConvTasNet(FittedSeparator):
         self.causal = h.causal
         self.look_ahead = h.L - 1 if h.causal else None
         self.silence_tolerance = 0.0 if h.causal else 0.5
-        # In the published layout the last block's residual convolution has an unused output.
-        last = f"separation.blocks.{h.R * h.X - 1}.residual"
-        self.idle_parameters = (f"{last}.weight", f"{last}.bias")
-        self.basis = LearnedBasis(
-            channels=h.channels,
-            N=h.N,
-            L=h.L,
-            S=h.stride,
-            padding=h.padding,
-            relu=h.encoder == "relu",
-        )
-        self.separation = Separation(h)
+        self.basis = learned_basis(h)
+        self.separation = TemporalConvolutions(h, outputs=h.n_src * h.N)
+        self.idle_parameters = self.separation.idle_parameters("separation")
 
     def network(self, mixture: Tensor) -> Tensor:
         """Return estimates (b, n_src, channels, time) at the level of the network's output."""
         w = self.basis.encode(mixture)  # (b, N, k)
-        d = w[:, None] * self.separation(w)  # (b, n_src, N, k)
+        scores = self.separation(w).unflatten(1, (self.n_src, -1))  # (b, n_src, N, k)
+        d = w[:, None] * as_masks(scores, self.h.mask)
         return self.basis.decode(d, mixture.shape[-1])
 
 

@@ -44,14 +44,14 @@ class Oracle(Separator):
     """Estimates from the mixture and its references: an upper bound, not a real system."""
 
     hyperparameters_class = OracleHyperparameters
-    uses_references = True
+    inputs = ("references",)
 
     def __init__(self, hyperparameters: OracleHyperparameters) -> None:
         super().__init__(hyperparameters)
         self.mask = hyperparameters.mask
         self.stft = Stft(hyperparameters.n_fft, hyperparameters.n_fft // 4)
 
-    # `uses_references` announces the second argument to callers.
+    # `inputs` announces the second argument to callers.
     def forward(self, mixture: Tensor, references: Tensor) -> Tensor:  # type: ignore[override]
         """Return estimates of the shape of the references, (batch, sources, channels, time).
 

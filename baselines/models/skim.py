@@ -338,7 +338,7 @@ class SkimStream:
     def _fitted(self, decoded: Tensor) -> Tensor:
         """Return the decoded samples at the level of the mixture."""
         mixture, self.unfitted = self.unfitted.tensor_split([decoded.shape[-1]], -1)
-        return self.fit(mixture, decoded)
+        return decoded if self.separator.counts_vary else self.fit(mixture, decoded)
 
 
 SKIM = ModelSpec(

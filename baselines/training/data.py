@@ -5,7 +5,7 @@ time.
 """
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
@@ -16,29 +16,43 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from baselines.inputs import (
+    Samples,
+    enrolment_files,
+    enrolments_of,
+    inputs_of,
+    looped,
+    side_by_side,
+)
+from baselines.training.streams import on_streams, utterances_of
 from mixgen.audio.cache import open_cache
 from mixgen.audio.formats import FORMATS
 from mixgen.audio.read import read_audio
 from mixgen.corpora.roots import Roots
 from mixgen.dataset import rendered_item
 from mixgen.manifest.file import Manifest
-from mixgen.manifest.mixture import MIXTURE
+from mixgen.manifest.mixture import MIXTURE, Mixture
 from mixgen.sets.rendered import RenderedSet
 
 Signal = NDArray[np.float32]
-TrainingExample = tuple[Signal, Signal]
-"""Mixture (channels, time) and references (n_src, channels, time)."""
+TrainingExample = dict[str, Signal]
+"""`mixture` (channels, time), `references` (n_src, channels, time), and what a separator gets
+beside the mixture, by the names in `baselines.inputs`. References of meetings are on streams,
+(groups, streams, channels, time)."""
 Batch = dict[str, Tensor]
 
+MEETINGS = "meetings"
+"""The task of sets whose talkers are laid onto streams."""
+
 _BATCHES_AHEAD = 4
-_EXAMPLE_STREAM, _ORDER_STREAM = 0, 1
+_EXAMPLE_STREAM, _ORDER_STREAM, ENROLMENT_STREAM = 0, 1, 2
 
 
 class ExampleSource(Protocol):
     """An endless sequence of training examples; an index always gives the same example."""
 
     def example(self, index: int) -> TrainingExample:
-        """Return mixture (channels, time) and references (n_src, channels, time), float32."""
+        """Return the signals of an example by their names, float32."""
 
 
 def example_rng(seed: int, index: int, stream: int = _EXAMPLE_STREAM) -> np.random.Generator:
@@ -52,17 +66,30 @@ def example_rng(seed: int, index: int, stream: int = _EXAMPLE_STREAM) -> np.rand
 class RenderedExamples:
     """Segments of a rendered split at random offsets, every mixture once per pass over the split.
 
-    A mixture that is shorter than the segment is followed by silence.
+    A mixture that is shorter than the segment is followed by silence; one with fewer targets than
+    others has silent references at the end. Of the `inputs`, a far end is cut as the mixture is,
+    and an enrolment is a segment of its own.
     """
 
-    def __init__(self, rendered: RenderedSet, split: str, *, segment_s: float, seed: int) -> None:
+    def __init__(
+        self,
+        rendered: RenderedSet,
+        split: str,
+        *,
+        segment_s: float,
+        seed: int,
+        inputs: Sequence[str] = (),
+    ) -> None:
         self.rendered = rendered
         self.mixtures = rendered.mixtures(split)
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
+        self.inputs = inputs
+        self.n_src = _most_targets(self.mixtures)
+        self.streams = rendered.manifest.header.task == MEETINGS
 
     def example(self, index: int) -> TrainingExample:
-        """Read a segment of a mixture and its references.
+        """Read a segment of a mixture, of its references and of the far end.
 
         Raises:
             InputError: a file cannot be read.
@@ -70,12 +97,24 @@ class RenderedExamples:
         mixture = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
         start = _segment_start(self.seed, index, mixture.frames, self.frames)
         names = [MIXTURE, *mixture.targets]
-        signals = np.stack([self._read(mixture.id, name, start, mixture.frames) for name in names])
-        return signals[0], signals[1:]
+        signals = np.stack([self._read(mixture, name, start) for name in names])
+        references = _with_silence(signals[1:], self.n_src)
+        if self.streams:
+            references = on_streams(utterances_of(mixture), signals[1:], start)
+        example = {"mixture": signals[0], "references": references}
+        if "far_end" in self.inputs:
+            far_ends = [self._read(mixture, name, start) for name in mixture.far_end_files]
+            example["far_end"] = sum(far_ends, np.zeros_like(signals[0]))
+        if "enrolment" in self.inputs:
+            names = enrolment_files(mixture)
+            whole = [self.rendered.load_source(mixture.id, name) for name in names]
+            segments = _enrolment(whole, mixture, self.frames, self.seed, index)
+            example["enrolment"] = _with_silence(segments, self.n_src)
+        return example
 
-    def _read(self, mixture_id: str, name: str, start: int, available: int) -> Signal:
-        frames = min(self.frames, available - start)
-        path = self.rendered.reference_path(mixture_id, name)
+    def _read(self, mixture: Mixture, name: str, start: int) -> Signal:
+        frames = min(self.frames, mixture.frames - start)
+        path = self.rendered.reference_path(mixture.id, name)
         samples = read_audio(path, start, frames)[0]
         return np.pad(samples, ((0, 0), (0, self.frames - frames))).astype(np.float32)
 
@@ -83,13 +122,19 @@ class RenderedExamples:
 class RecordExamples:
     """Segments of a manifest's mixtures, each rendered in memory as its record describes it.
 
-    The segments are those of the rendered set: every mixture once per pass, at random offsets,
-    followed by silence if it is shorter than the segment. With MIXGEN_CACHE, source files are
-    decoded once.
+    The examples are those of the rendered set (`RenderedExamples`). With MIXGEN_CACHE, source files
+    are decoded once.
     """
 
     def __init__(
-        self, manifest: Manifest, roots: Roots, split: str, *, segment_s: float, seed: int
+        self,
+        manifest: Manifest,
+        roots: Roots,
+        split: str,
+        *,
+        segment_s: float,
+        seed: int,
+        inputs: Sequence[str] = (),
     ) -> None:
         self.mixtures = manifest.of_split(split)
         self.roots = roots
@@ -97,9 +142,12 @@ class RecordExamples:
         self.sample_format = FORMATS[manifest.header.format]
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
+        self.inputs = inputs
+        self.n_src = _most_targets(self.mixtures)
+        self.streams = manifest.header.task == MEETINGS
 
     def example(self, index: int) -> TrainingExample:
-        """Render a mixture and return a segment of it and its references.
+        """Render a mixture and return a segment of it, of its references and of the far end.
 
         Raises:
             InputError: a source file cannot be read.
@@ -107,12 +155,49 @@ class RecordExamples:
         record = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
         whole = rendered_item(record, self.roots, self.sample_format, self.cache)
         start = _segment_start(self.seed, index, record.frames, self.frames)
-        return self._segment(whole.mixture, start), self._segment(whole.references, start)
+        references = self._segment(whole.references, start)
+        if self.streams:
+            references = on_streams(utterances_of(record), references, start)
+        else:
+            references = _with_silence(references, self.n_src)
+        example = {"mixture": self._segment(whole.mixture, start), "references": references}
+        if "far_end" in self.inputs:
+            far_end = inputs_of(["far_end"], whole)["far_end"]
+            example["far_end"] = self._segment(far_end, start)
+        if "enrolment" in self.inputs:
+            signals = enrolments_of(whole)
+            segments = _enrolment(signals, record, self.frames, self.seed, index)
+            example["enrolment"] = _with_silence(segments, self.n_src)
+        return example
 
     def _segment(self, signal: Signal, start: int) -> Signal:
         segment = signal[..., start : start + self.frames]
         missing = self.frames - segment.shape[-1]
         return np.pad(segment, [(0, 0)] * (segment.ndim - 1) + [(0, missing)])
+
+
+def _most_targets(mixtures: Sequence[Mixture]) -> int:
+    return max(len(mixture.targets) for mixture in mixtures)
+
+
+def _with_silence(signals: Signal, n_src: int) -> Signal:
+    """Return signals (sources, ..., time), followed by silent ones up to `n_src`."""
+    return np.pad(signals, [(0, n_src - len(signals))] + [(0, 0)] * (signals.ndim - 1))
+
+
+def _enrolment(
+    signals: Sequence[Samples], mixture: Mixture, frames: int, seed: int, index: int
+) -> Signal:
+    """Return a segment (n_src, channels, time) of each enrolment at a random offset.
+
+    One that is shorter than the segment starts again at its end.
+    """
+    rng = example_rng(seed, index, ENROLMENT_STREAM)
+    segments = [
+        looped(signal, int(rng.integers(max(signal.shape[1] - frames, 0) + 1)), frames)
+        for signal in signals
+    ]
+    return side_by_side(segments, mixture.channels).astype(np.float32)
 
 
 def _mixture_index(seed: int, index: int, mixtures: int) -> int:
@@ -131,12 +216,18 @@ def _segment_start(seed: int, index: int, available: int, frames: int) -> int:
 
 
 def make_batch(examples: ExampleSource, step: int, batch_size: int) -> Batch:
-    """Return the batch of a training step: `mixture` and `references`, float32."""
+    """Return the batch of a training step: the signals of examples by name, (batch, ...) each.
+
+    Examples with fewer references, or groups of them, than others get silent ones.
+    """
     indices = range(step * batch_size, (step + 1) * batch_size)
-    mixtures, references = zip(*(examples.example(index) for index in indices), strict=True)
+    chosen = [examples.example(index) for index in indices]
+    most = max(len(example["references"]) for example in chosen)
+    for example in chosen:
+        example["references"] = _with_silence(example["references"], most)
     return {
-        "mixture": torch.from_numpy(np.stack(mixtures)),  # (batch, channels, time)
-        "references": torch.from_numpy(np.stack(references)),  # (batch, n_src, channels, time)
+        name: torch.from_numpy(np.stack([example[name] for example in chosen]))
+        for name in chosen[0]
     }
 
 

@@ -1,10 +1,10 @@
 """The optimizers of a training run, and their state in its checkpoint."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.separator import Separator
 from baselines.training.config import TrainingConfig
@@ -40,12 +40,14 @@ class Muon(torch.optim.Muon):
         return super().step(closure)  # type: ignore[no-untyped-call]
 
 
-def make_optimizers(config: TrainingConfig, separator: Separator) -> list[torch.optim.Optimizer]:
-    """Return the optimizers that together update all parameters of a separator.
+def make_optimizers(
+    config: TrainingConfig, weights: Iterable[nn.Parameter]
+) -> list[torch.optim.Optimizer]:
+    """Return the optimizers that together update parameters by the gradient of one loss.
 
     With `muon`, AdamW updates what is no matrix: biases, gains, kernels of single channels.
     """
-    parameters, rate = list(separator.parameters()), config.learning_rate
+    parameters, rate = list(weights), config.learning_rate
     decay = config.weight_decay
     if config.optimizer == "sgd":
         return [torch.optim.SGD(parameters, rate, momentum=config.beta1, weight_decay=decay)]
@@ -59,6 +61,45 @@ def make_optimizers(config: TrainingConfig, separator: Separator) -> list[torch.
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     betas = (config.beta1, config.beta2)
     return [*optimizers, kind(parameters, rate, betas=betas, weight_decay=decay, fused=True)]
+
+
+class Updates:
+    """The updates of a separator: each of its losses has its own parameters and optimizers."""
+
+    def __init__(self, config: TrainingConfig, separator: Separator) -> None:
+        self.separator = separator
+        self.clip_norm = config.clip_norm
+        self.parameters = separator.parameter_groups()
+        self.optimizers = {
+            group: make_optimizers(config, parameters)
+            for group, parameters in self.parameters.items()
+        }
+
+    @property
+    def all_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Those of all groups, the separator's own first."""
+        return [optimizer for group in self.optimizers.values() for optimizer in group]
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of the next updates."""
+        for optimizer in self.all_optimizers:
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = rate
+
+    def apply(self, group: str, loss: Tensor) -> bool:
+        """Update the parameters of a group by the clipped gradient of a loss.
+
+        Returns:
+            Whether the gradient was finite; the parameters stay as they are if it was not.
+        """
+        self.separator.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters[group], self.clip_norm)
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            for optimizer in self.optimizers[group]:
+                optimizer.step()
+        return finite
 
 
 def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:

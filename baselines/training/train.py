@@ -30,31 +30,18 @@ from baselines.checkpoint import (
     versions,
     with_prefix,
 )
-from baselines.compatibility import build_for
 from baselines.inference.device import choose_device, set_threads
-from baselines.separator import Separator
 from baselines.training.config import TrainingConfig
 from baselines.training.data import (
     Batch,
-    ExampleSource,
-    RecordExamples,
-    RenderedExamples,
     batches,
 )
+from baselines.training.feed import Feed, load_feed
 from baselines.training.interrupt import stop_requests
-from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
-from baselines.training.optimizer import (
-    make_optimizers,
-    optimizer_tensors,
-    restore_optimizers,
-)
-from baselines.training.validation import Validation, from_files, from_sources, load_validation
-from mixgen.core.errors import InputError, UsageError
+from baselines.training.optimizer import Updates, optimizer_tensors, restore_optimizers
+from mixgen.core.errors import InputError
 from mixgen.core.progress import print_status
 from mixgen.core.records import parse_record
-from mixgen.corpora.roots import Roots, find_roots, parse_roots
-from mixgen.manifest.file import Manifest, read_manifest
-from mixgen.sets.rendered import RenderedSet
 
 _SECONDS_BETWEEN_LINES = 5.0
 _BROKEN_STEPS_ALLOWED = 100
@@ -74,16 +61,6 @@ class Progress:
     validations_since_best: int = 0
     decays: int = 0
     broken_steps: int = 0  # consecutive steps whose gradient was not finite
-
-
-@dataclass(frozen=True)
-class Feed:
-    """The data of a run, and the separator that fits it."""
-
-    manifest: Manifest
-    examples: ExampleSource
-    validation: Validation | None
-    separator: Separator
 
 
 def train(config: TrainingConfig, out: Path, *, overwrite: bool = False) -> Meta:
@@ -121,58 +98,6 @@ def resume(out: Path, *, steps: int | None = None, minutes: float | None = None)
     return trainer.run()
 
 
-def load_feed(config: TrainingConfig) -> Feed:
-    """Open the data of a configuration, and build the separator that fits it."""
-    if config.rendered is not None:
-        rendered = RenderedSet(Path(config.rendered))
-        manifest, load = rendered.manifest, from_files(rendered)
-        separator = _build(config, manifest)
-        examples: ExampleSource = RenderedExamples(
-            rendered, config.split, segment_s=config.segment_s, seed=config.seed
-        )
-    else:
-        path = Path(str(config.manifest))
-        manifest, roots = read_manifest(path), find_roots([path], parse_roots(config.roots))
-        load = from_sources(manifest, roots)
-        separator = _build(config, manifest)
-        examples = _examples_of(config, manifest, roots)
-    named = separator.source_names is not None
-    validation = load_validation(manifest, load, count=config.valid_items, named=named)
-    return Feed(manifest, examples, validation, separator)
-
-
-def _examples_of(config: TrainingConfig, manifest: Manifest, roots: Roots) -> ExampleSource:
-    """Return dynamically mixed examples if the records allow it, else those of the records."""
-    mixtures = manifest.of_split(config.split)
-    if not allows_dynamic_mixing(mixtures):
-        print_status(
-            "Dynamic mixing is off: the records differ in their sources, or have several events, "
-            "rooms, echo or degradations, or are of a published set. Each is rendered as recorded."
-        )
-        return RecordExamples(
-            manifest, roots, config.split, segment_s=config.segment_s, seed=config.seed
-        )
-    return DynamicMixing(
-        mixtures,
-        roots,
-        segment_s=config.segment_s,
-        seed=config.seed,
-        speed_range=(config.slowest, config.fastest),
-        gain_spread_db=config.gain_spread_db,
-        coherent=config.coherent,
-        memory_gb=config.memory_gb,
-    )
-
-
-def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
-    separator = build_for(config.model, manifest.of_split(config.split))
-    if not separator.trainable:
-        raise UsageError(
-            f"{config.model} has no parameters to train: use it with `baselines separate`."
-        )
-    return separator
-
-
 class Trainer:
     """One run: a separator, the moving average of its weights, the optimizers and the progress."""
 
@@ -183,7 +108,7 @@ class Trainer:
         self.device = choose_device(config.device)
         self.separator = feed.separator.to(self.device).train()
         self.average = copy.deepcopy(self.separator).eval()
-        self.optimizers = make_optimizers(config, self.separator)
+        self.updates = Updates(config, self.separator)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.history: list[dict[str, Any]] = []
@@ -250,30 +175,34 @@ class Trainer:
         return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
     def step(self, batch: Batch) -> None:
-        """Train on one batch: gradient, clipping, update, moving average.
+        """Train on one batch: one update for each of the separator's losses, moving average.
 
         Raises:
             InputError: the gradient was not finite in too many steps in a row.
         """
         # With this seed dropout, too, depends on the run's seed and the step alone.
         torch.manual_seed((self.config.seed << 32) + self.progress.step)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate
-        self.separator.zero_grad()
-        lower = self.config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
-            loss = self.separator.training_loss(batch)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.separator.parameters(), self.config.clip_norm)
-        finite = bool(torch.isfinite(norm))
+        self.updates.set_rate(self.learning_rate)
+        losses, finite = [], True
+        for group, loss in self._losses(batch):
+            finite = self.updates.apply(group, loss) and finite
+            losses.append(loss.detach())
         if finite:
-            for optimizer in self.optimizers:
-                optimizer.step()
-            self.losses.append(loss.detach())
+            self.losses.append(torch.stack(losses).sum())
         self._count_broken_steps(finite)
         self.progress.step += 1
         self._move_average()
+
+    def _losses(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        """Yield the losses of a batch, computed in the configured precision."""
+        lower = self.config.precision == "bfloat16"
+        losses = self.separator.training_losses(batch)
+        while True:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+                following = next(losses, None)
+            if following is None:
+                return
+            yield following
 
     def _count_broken_steps(self, finite: bool) -> None:
         self.progress.broken_steps = 0 if finite else self.progress.broken_steps + 1
@@ -316,10 +245,12 @@ class Trainer:
         }
         self.losses.clear()
         if self.feed.validation is not None:
-            score_db = self.feed.validation.si_sdr_db(self.average)
-            row["valid_si_sdr_db"] = score_db
-            row["valid_si_sdri_db"] = score_db - self.feed.validation.mixture_si_sdr_db
-            self._keep_if_best(score_db)
+            measured = self.feed.validation.measure(self.average)
+            if self.separator.counts_vary:  # else the average would move away from what was chosen
+                chosen = self.average.get_buffer("active_above_db")
+                self.separator.get_buffer("active_above_db").copy_(chosen)
+            row |= measured
+            self._keep_if_best(next(iter(measured.values())))
         self.history.append(row)
 
     def _keep_if_best(self, score_db: float) -> None:
@@ -349,7 +280,7 @@ class Trainer:
         state = {
             **with_prefix("weights", self.separator.state_dict()),
             **with_prefix("average", self.average.state_dict()),
-            **with_prefix("optimizer", optimizer_tensors(self.optimizers)),
+            **with_prefix("optimizer", optimizer_tensors(self.updates.all_optimizers)),
         }
         weights = self.best or self.average.state_dict()
         save_checkpoint(self.out, meta, weights, state=state, history=self.history)
@@ -360,8 +291,11 @@ class Trainer:
         state = load_state(self.out)
         assign_weights(self.separator, tensors_under("weights", state), self.out)
         assign_weights(self.average, tensors_under("average", state), self.out)
-        restore_optimizers(self.optimizers, tensors_under("optimizer", state))
+        restore_optimizers(self.updates.all_optimizers, tensors_under("optimizer", state))
         self.progress = Progress(**meta.progress)
+        # A run that is extended has validated more often than a run of its new length would have.
+        due = math.floor(self.fraction * self.config.validations)
+        self.progress.validations = min(self.progress.validations, due)
         self.history = load_history(self.out)
         if self.progress.best_db is not None:
             self.best = load_weights(self.out)
@@ -376,21 +310,22 @@ class Trainer:
         )
 
     def _progress_line(self) -> str:
-        last = self.history[-1].get("valid_si_sdri_db") if self.history else None
+        validation = self.feed.validation
         elapsed_s = self.progress.elapsed_s
         return (
             f"step {self.progress.step}  {100 * self.fraction:.0f} %  {elapsed_s:.0f} s  "
             f"loss {self._recent_loss() or 0:.2f}  lr {self.learning_rate:.1e}  "
             f"waiting for data {100 * self.waiting_s / max(elapsed_s, 1e-9):.1f} %"
-            + ("" if last is None else f"  valid SI-SDRi {last:.2f} dB")
+            + (f"  {validation.summary(self.history[-1])}" if validation and self.history else "")
         )
 
     def _last_line(self) -> str:
         steps = f"{self.progress.step} steps in {self.progress.elapsed_s:.0f} s"
-        if self.progress.best_db is None or self.feed.validation is None:
+        best = [row for row in self.history if row["step"] == self.progress.best_step]
+        if not best or self.feed.validation is None:
             return steps
-        improvement = self.progress.best_db - self.feed.validation.mixture_si_sdr_db
-        return f"{steps}; kept step {self.progress.best_step}, valid SI-SDRi {improvement:.2f} dB"
+        kept = self.feed.validation.summary(best[-1])
+        return f"{steps}; kept step {self.progress.best_step}, {kept}"
 
     def _recent_loss(self) -> float | None:
         """Return the mean loss since the last validation; the last mean if no step followed it."""

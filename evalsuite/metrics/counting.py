@@ -20,7 +20,8 @@ from evalsuite.metrics.si_sdr import FLOOR_DB, si_sdr
 from mixgen.core.vocabulary import SOUND_TASKS, SPEECH_TASKS
 
 # An estimate is active if its energy is above that of the quietest active reference, in an empty
-# scene that of the mixture, less this.
+# scene that of the mixture, less this. Where the system itself tells which of its estimates hold a
+# source, all that are not silent are active.
 ACTIVE_RANGE_DB = 20.0
 PENALTY_DB = 30.0
 
@@ -32,10 +33,12 @@ def active_references(item: ScoringItem) -> list[Array]:
 
 def active_estimates(item: ScoringItem, estimates: Sequence[Array | None]) -> list[Array]:
     """Return the estimates, each (channels, time), in which a source was found."""
+    sounding = [e for e in estimates if e is not None and e.any()]
+    if item.counted:
+        return sounding
     signals = active_references(item) or [item.mixture]
     levels_db = [energy_db(signal) for signal in signals if signal.any()]
     threshold_db = min(levels_db, default=-math.inf) - ACTIVE_RANGE_DB
-    sounding = (e for e in estimates if e is not None and e.any())
     return [estimate for estimate in sounding if energy_db(estimate) > threshold_db]
 
 

@@ -109,6 +109,7 @@ def evaluate(
     baseline: Sequence[ReferenceScores] | None = None,
     record: Mixture | None = None,
     read: Callable[[str], Array] | None = None,
+    counted: bool = False,
 ) -> ItemScores:
     """Score the estimates of one mixture with every metric, under one permutation.
 
@@ -126,6 +127,8 @@ def evaluate(
         baseline: `evaluate_mixture` of the same item; computed here by default.
         record: of the mixture in its manifest, for metrics that need more than signals.
         read: returns another file of the mixture by its name.
+        counted: whether the system tells how many sources there are, so that every estimate that is
+            not silent counts as found.
 
     Raises:
         InputError: references or mixture have a wrong shape, or hold NaN or infinity. Bad
@@ -133,7 +136,13 @@ def evaluate(
         UsageError: the task or a metric does not exist, or the names do not fit the references.
     """
     item = ScoringItem.checked(
-        references=references, mixture=mixture, sample_rate=sample_rate, record=record, read=read
+        references=references,
+        mixture=mixture,
+        sample_rate=sample_rate,
+        record=record,
+        read=read,
+        named=names is not None,
+        counted=counted,
     )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     labels = _labels(item, names)

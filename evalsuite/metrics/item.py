@@ -35,6 +35,9 @@ class ScoringItem:
             the signals come from elsewhere.
         read: returns another file of the mixture by its name (a far-end signal, an enrolment),
             shape (channels, time).
+        named: whether each estimate was made for one of the references, so that none is permuted.
+        counted: whether every estimate that is not silent counts as found, because the system
+            tells itself how many sources there are.
         notes: what a metric did differently from its definition.
     """
 
@@ -44,6 +47,8 @@ class ScoringItem:
     has_mixture: bool = True
     record: Mixture | None = None
     read: Callable[[str], Array] | None = None
+    named: bool = False
+    counted: bool = False
     notes: dict[str, str] = field(default_factory=dict)
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
@@ -65,6 +70,8 @@ class ScoringItem:
         sample_rate: int,
         record: Mixture | None = None,
         read: Callable[[str], Array] | None = None,
+        named: bool = False,
+        counted: bool = False,
     ) -> "ScoringItem":
         """Build an item from arrays or torch tensors of any real type.
 
@@ -79,6 +86,8 @@ class ScoringItem:
             mixture is not None,
             record,
             read,
+            named,
+            counted,
         )
         _check(item)
         return item
@@ -94,7 +103,7 @@ class ScoringItem:
 def _sources(item: ScoringItem) -> list[Source | None]:
     if item.record is None:
         return [None] * len(item.references)
-    source_of = {file.name: source for source in item.record.sources for file in source.files}
+    source_of = item.record.source_of
     return [source_of.get(name) for name in item.record.targets]
 
 

@@ -74,7 +74,7 @@ def conditions_of(mixture: Mixture, rows: FileRows) -> dict[str | None, dict[str
     """
     of_mixture = {"overlap": rows[mixture.id, MIXTURE].measured.get("overlap")}
     found: dict[str | None, dict[str, float | None]] = {None: of_mixture}
-    source_of = {file.name: source.name for source in mixture.sources for file in source.files}
+    source_of = {file: source.name for file, source in mixture.source_of.items()}
     for target in mixture.targets:
         row = rows.get((mixture.id, source_of.get(target, target)))
         measured = {} if row is None else row.measured
@@ -88,7 +88,7 @@ def conditions_of(mixture: Mixture, rows: FileRows) -> dict[str | None, dict[str
 
 def labels_of(mixture: Mixture) -> dict[str, str]:
     """Return target to talker, stem or class, where the target is a source or a part of one."""
-    label_of = {file.name: s.label for s in mixture.sources for file in s.files}
+    label_of = {file: source.label for file, source in mixture.source_of.items()}
     return {target: label_of[target] for target in mixture.targets if target in label_of}
 
 

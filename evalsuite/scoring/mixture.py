@@ -20,6 +20,8 @@ from evalsuite.scoring.scene import Scene
 
 Baseline = tuple[ReferenceScores, ...]
 
+_MISSED = {Reason.SILENT_ESTIMATE, Reason.MISSING_ESTIMATE}
+
 
 @dataclass(frozen=True)
 class ScoringJob:
@@ -29,11 +31,13 @@ class ScoringJob:
         named: the estimates carry the names of the targets and are not permuted.
         task: of the set.
         metrics: names of metrics.
+        counted: every estimate that is not silent counts as found.
     """
 
     named: bool
     task: str
     metrics: tuple[str, ...]
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class _MixtureScorer:
             baseline=self._known_baseline,
             record=scene.record,
             read=scene.read,
+            counted=self._job.counted,
         )
 
     def _item(self) -> ScoringItem:
@@ -225,7 +230,10 @@ class _MixtureScorer:
         notes: dict[str, str] | None = None,
         tallies: dict[str, float] | None = None,
     ) -> ItemRow:
-        failures = (text for text in reasons.values() if reason_of(text).is_failure)
+        # A system that tells how many sources there are misses one; it does not fail.
+        missed = _MISSED if self._job.counted else set()
+        found = ((reason_of(text), text) for text in reasons.values())
+        failures = (text for code, text in found if code.is_failure and code not in missed)
         reason = reason or next(failures, None)
         return ItemRow(
             id=self._scene.id,

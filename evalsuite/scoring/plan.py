@@ -73,7 +73,12 @@ class Plan:
     def job(self) -> ScoringJob:
         """The part that is the same for all mixtures."""
         names = tuple(metric.name for metric in self.metrics)
-        return ScoringJob(named=self.estimates.named, task=self.task, metrics=names)
+        return ScoringJob(
+            named=self.estimates.named,
+            task=self.task,
+            metrics=names,
+            counted=self.estimates.counted,
+        )
 
 
 def plan_score(
@@ -199,7 +204,9 @@ def _unrecorded(
             f"mixture of {rendered.place}, such as {min(ids)}."
         )
     stems = mixtures[0].targets
-    named = carry_names(tree.sources, stems) and all(m.targets == stems for m in mixtures)
+    enrolled = all(_is_enrolled(mixture) for mixture in mixtures)
+    known = set(stems) <= set(tree.sources) if enrolled else carry_names(tree.sources, stems)
+    named = known and all(mixture.targets == stems for mixture in mixtures)
     for path in tree.others:
         print_status(f"unmatched: {path} fits no layout")
     others = tree.files.keys() - ids
@@ -217,6 +224,13 @@ def _unrecorded(
         estimates=list(stems) if named else tree.sources,
         sample_rate=mixtures[0].sample_rate,
     )
+
+
+def _is_enrolled(mixture: Mixture) -> bool:
+    """Return whether every target has an enrolment, which tells a system whom to extract."""
+    source_of = mixture.source_of
+    sources = [source_of.get(target) for target in mixture.targets]
+    return all(source is not None and source.enrolment is not None for source in sources)
 
 
 def _others(rendered: RenderedSet, mixture: Mixture) -> Mapping[str, Path]:

@@ -53,7 +53,8 @@ class RunRecord(Record):
 class EstimatesRun(RunRecord):
     """EST/run.json: which system made the estimates, for which manifest, under which names.
 
-    With `named` the estimates carry the names of the targets and are not permuted.
+    With `named` the estimates carry the names of the targets and are not permuted. With `counted`
+    the system tells how many sources there are: every estimate that is not silent counts as found.
     """
 
     schema_: Literal["estimates/1"] = Field(alias="schema")
@@ -64,6 +65,7 @@ class EstimatesRun(RunRecord):
     manifest_sha256: str
     split: str | None = None
     named: bool
+    counted: bool = False
     estimates: list[str]
     sample_rate: int
     device: str | None = None
@@ -187,6 +189,7 @@ class ScoresRun(RunRecord):
     split: str | None
     task: str
     named: bool
+    counted: bool = False
     sample_rate: int
     metric_spec_sha256: str
     inputs_sha256: str

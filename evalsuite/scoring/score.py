@@ -114,6 +114,7 @@ def _run_record(plan: Plan, rows: list[ItemRow], items_sha256: str, workers: int
         split=plan.split,
         task=plan.task,
         named=estimates.named,
+        counted=estimates.counted,
         sample_rate=estimates.sample_rate,
         metric_spec_sha256=spec_sha256(plan.metrics),
         inputs_sha256=plan.inputs_sha256,

@@ -218,3 +218,42 @@ def decimate(
             samples = phases[index % len(phases), first : first + len(some)]
             for place in range(len(some)):
                 some[place] += samples[place] * tap
+
+
+@_compiled("void(float64[::1], float64[::1], float64[::1], int64, float64[::1], float64[::1])")
+def normalised_lms(
+    regressors: _Floats,
+    desired: _Floats,
+    steps: _Floats,
+    hop: int,
+    weights: _Floats,
+    errors: _Floats,
+) -> None:
+    """Adapt a filter sample by sample; see `baselines.models.nlms.nlms`.
+
+    Four sums side by side add up a product, so the last bits differ from those of another order.
+
+    Args:
+        regressors: of which that at time n begins at n * hop.
+        desired: shape (time,).
+        steps: that the gradient of each sample is multiplied with, shape (time,).
+        hop: samples from one regressor to the next.
+        weights: shape (taps,); altered.
+        errors: shape (time,); filled in.
+    """
+    taps = len(weights)
+    whole = taps - taps % 4
+    for n in range(len(desired)):
+        regressor = regressors[n * hop : n * hop + taps]
+        s0 = s1 = s2 = s3 = 0.0
+        for i in range(0, whole, 4):
+            s0 += weights[i] * regressor[i]
+            s1 += weights[i + 1] * regressor[i + 1]
+            s2 += weights[i + 2] * regressor[i + 2]
+            s3 += weights[i + 3] * regressor[i + 3]
+        for i in range(whole, taps):
+            s0 += weights[i] * regressor[i]
+        errors[n] = desired[n] - ((s0 + s1) + (s2 + s3))
+        gain = steps[n] * errors[n]
+        for i in range(taps):
+            weights[i] += gain * regressor[i]

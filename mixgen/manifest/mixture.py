@@ -353,6 +353,16 @@ class Mixture(ExactRecord):
         return [file for source in self.sources for file in source.files]
 
     @property
+    def source_of(self) -> dict[str, Source]:
+        """The source that each file is of, by the file's name."""
+        return {file.name: source for source in self.sources for file in source.files}
+
+    @property
+    def far_end_files(self) -> list[str]:
+        """Names of the files with the signals that the echoes are of."""
+        return [file.name for file in self.source_files if file.part == "far_end"]
+
+    @property
     def file_names(self) -> list[str]:
         """Names of the files that the mixture is rendered to, without extension."""
         sums = [MIXTURE, UNDEGRADED] if self.degradations else [MIXTURE]

@@ -353,16 +353,24 @@ class RenderedSet:
         mixture = self.manifest.by_id[mixture_id]
         references = np.empty((len(mixture.targets), mixture.channels, mixture.frames))
         for index, name in enumerate(mixture.targets):
-            references[index] = read_audio(self.reference_path(mixture_id, name))[0]
+            references[index] = self.load_source(mixture_id, name)
         return references
+
+    def load_source(self, mixture_id: str, name: str) -> Samples:
+        """Return the samples of any file of a mixture, shape (channels, time)."""
+        return read_audio(self.reference_path(mixture_id, name))[0]
+
+    def load_far_end(self, mixture_id: str) -> Samples:
+        """Return the sum of the far-end signals, shape (channels, time); silence without any."""
+        mixture = self.manifest.by_id[mixture_id]
+        signals = [self.load_source(mixture_id, name) for name in mixture.far_end_files]
+        return sum(signals, np.zeros((mixture.channels, mixture.frames)))
 
     def load_enrolments(self, mixture_id: str) -> list[Samples]:
         """Return a mixture's enrolment utterances in the order of its sources, each (1, time)."""
         files = self.manifest.by_id[mixture_id].source_files
         return [
-            read_audio(self.reference_path(mixture_id, file.name))[0]
-            for file in files
-            if file.part == "enrolment"
+            self.load_source(mixture_id, file.name) for file in files if file.part == "enrolment"
         ]
 
 

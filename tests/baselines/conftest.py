@@ -18,6 +18,7 @@ from baselines.registry import build
 from baselines.separator import Separator
 from baselines.training.config import TrainingConfig, training_config
 from baselines.training.train import train
+from mixgen.acoustics.echo_path import Echo
 from mixgen.core.files import sha256_file
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.corpora.roots import Roots
@@ -105,15 +106,35 @@ def references_for() -> MakeReferences:
     return make
 
 
+def inputs_for(separator: Separator, references: Tensor) -> dict[str, Tensor]:
+    """What a separator gets beside the sum of references: the same for as long as they are.
+
+    The far end is noise in the first 2000 samples, which no mixture has an echo of; enrolments are
+    the starts of references.
+    """
+    noise = 0.1 * np.random.default_rng(5).standard_normal(references.shape[-1])
+    noise[2000:] = 0
+    signals = {
+        "references": references,
+        "far_end": torch.as_tensor(noise, dtype=references.dtype).expand_as(references[:, 0]),
+        "enrolment": references[..., :1000],
+    }
+    return {name: signals[name] for name in separator.inputs}
+
+
+def batch_of(separator: Separator, references: Tensor) -> dict[str, Tensor]:
+    """A training batch whose mixtures are the sums of references."""
+    inputs = inputs_for(separator, references)
+    return {"mixture": references.sum(1), "references": references, **inputs}
+
+
 @pytest.fixture
 def separate() -> Separate:
-    """Call a separator without gradients, an oracle with its references."""
+    """Call a separator without gradients, with its inputs."""
 
     def call(separator: Separator, mixture: Tensor, references: Tensor) -> Tensor:
         with torch.no_grad():
-            if separator.uses_references:
-                return separator(mixture, references)
-            return separator(mixture)
+            return separator(mixture, **inputs_for(separator, references))
 
     return call
 
@@ -128,7 +149,7 @@ def train_on_tones() -> TrainOnTones:
         losses = []
         for frequencies in tones_hz:
             references = torch.sin(2 * torch.pi * frequencies[:, :, None, None] * time_s)
-            batch = {"mixture": references.sum(1), "references": references}
+            batch = batch_of(separator, references)
             optimizer.zero_grad()
             loss = separator.training_loss(batch)
             loss.backward()
@@ -146,6 +167,18 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
 
 
 @pytest.fixture(scope="session")
+def counts(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """A tiny set of none, one, two, ... talkers in noise by turns; do not alter it."""
+    return counts_set(tmp_path_factory.mktemp("counts"))
+
+
+@pytest.fixture(scope="session")
+def meetings(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """A tiny set of meetings of three talkers, of whom two talk at a time; do not alter it."""
+    return meetings_set(tmp_path_factory.mktemp("meetings"))
+
+
+@pytest.fixture(scope="session")
 def speech_at_16k(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     """The tiny set of talkers at twice the rate; do not alter it."""
     return speech_set(tmp_path_factory.mktemp("speech16"), sample_rate=16000)
@@ -155,6 +188,23 @@ def speech_at_16k(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
 def stems(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     """A tiny set of two named stems in stereo; do not alter it."""
     return stem_set(tmp_path_factory.mktemp("stems"))
+
+
+@pytest.fixture(scope="session")
+def echoes(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """A tiny set of a talker, two far ends and a noise; do not alter it.
+
+    Of each three mixtures, the first has both ends, the second no near end, the third no far end.
+    """
+    folder = tmp_path_factory.mktemp("echoes")
+    _write_talkers(folder, SAMPLE_RATE)
+    return _make(folder, "echo_cancellation", SAMPLE_RATE, 1, _both_ends)
+
+
+@pytest.fixture(scope="session")
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """A tiny set of two talkers with enrolments; do not alter it."""
+    return enrolled_set(tmp_path_factory.mktemp("enrolled"))
 
 
 @pytest.fixture(scope="session")
@@ -211,12 +261,50 @@ def checkpoint(trained: Path, tmp_path: Path) -> Path:
 # Tiny corpora and their sets, drawn and rendered as real ones are, half a second per mixture.
 def speech_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
     """Two of four talkers per mixture (a tone each) over a background noise, mono."""
+    _write_talkers(folder, sample_rate)
+    return _make(folder, "speech_separation", sample_rate, 1, _talkers)
+
+
+def counts_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
+    """None, one or two of four talkers over a background noise, in turn, mono."""
+    _write_talkers(folder, sample_rate)
+    return _make(
+        folder, "speech_separation", sample_rate, 1, lambda f, i: _talkers(f, i)[2 - i % 3 :]
+    )
+
+
+# Of each talker in a meeting, in seconds: the first two overlap, and so do the last two.
+UTTERANCES_S = {"s1": [(0.0, 0.12), (0.32, 0.4)], "s2": [(0.08, 0.2)], "s3": [(0.36, 0.48)]}
+
+
+def meetings_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
+    """Three of four talkers over a background noise, who say what `UTTERANCES_S` has, mono."""
+    _write_talkers(folder, sample_rate)
+    return _make(folder, "meetings", sample_rate, 1, _meeting)
+
+
+def _meeting(folder: Path, index: int) -> list[Source]:
+    noise = _talkers(folder, index)[-1]
+    talkers = []
+    for number, (name, spans) in enumerate(UTTERANCES_S.items()):
+        talker = f"talker{(index + number) % 4}"
+        whole = _source(folder, name, talker, "speech", "target", f"{talker}.wav", 3.0)
+        events = [
+            whole.events[0].model_copy(
+                update={"event_time": start_s, "event_duration": stop_s - start_s}
+            )
+            for start_s, stop_s in spans
+        ]
+        talkers.append(whole.model_copy(update={"events": events}))
+    return [*talkers, noise]
+
+
+def _write_talkers(folder: Path, sample_rate: int) -> None:
     for number in range(4):
         _write_tone(
             folder / f"corpus/talker{number}.wav", 300.0 * (number + 1), 1.0, sample_rate, 1
         )
     _write_noise(folder / "corpus/hum.wav", 0.3, sample_rate)
-    return _make(folder, "speech_separation", sample_rate, 1, _talkers)
 
 
 def stem_set(folder: Path, sample_rate: int = SAMPLE_RATE) -> TinySet:
@@ -237,6 +325,34 @@ def _talkers(folder: Path, index: int) -> list[Source]:
         ),
         _source(folder, "noise", "hum", "noise", "background", "hum.wav", -10.0),
     ]
+
+
+def enrolled_set(folder: Path) -> TinySet:
+    """Two talkers, a tone each, over a noise, with enrolments of 0.5 s and 0.3 s, mono."""
+    _write_talkers(folder, SAMPLE_RATE)
+    return _make(folder, "target_speaker", SAMPLE_RATE, 1, _enrolled_talkers)
+
+
+def _both_ends(folder: Path, index: int) -> list[Source]:
+    near = _source(folder, "near", "talker0", "speech", "target", "talker0.wav", 0.0)
+    far = [
+        _source(folder, f"echo{n}", f"talker{n}", "speech", "far_end", f"talker{n}.wav", -3.0)
+        for n in (1, 2)
+    ]
+    path = Echo(delay_s=0.01, far_end_db=-25.0)
+    far = [source.model_copy(update={"echo": path}) for source in far]
+    noise = _source(folder, "noise", "hum", "noise", "background", "hum.wav", -20.0)
+    return [*([near] if index % 3 != 1 else []), *(far if index % 3 != 2 else []), noise]
+
+
+def _enrolled_talkers(folder: Path, index: int) -> list[Source]:
+    talkers = _talkers(folder, index)
+    lengths_s = (0.5, 0.3)
+    for number, (source, length_s) in enumerate(zip(talkers, lengths_s, strict=False)):
+        (event,) = source.events
+        enrolment = event.model_copy(update={"source_time": 0.5, "event_duration": length_s})
+        talkers[number] = source.model_copy(update={"enrolment": enrolment})
+    return talkers
 
 
 def _stems(folder: Path, index: int) -> list[Source]:

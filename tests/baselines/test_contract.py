@@ -18,7 +18,13 @@ from baselines.registry import build, model_spec, models, names
 from baselines.registry import variant as find_variant
 from baselines.separator import Separator
 from mixgen.core.errors import UsageError
-from tests.baselines.conftest import GetBuilt, MakeReferences, Separate
+from tests.baselines.conftest import (
+    GetBuilt,
+    MakeReferences,
+    Separate,
+    batch_of,
+    inputs_for,
+)
 
 TINY = [f"{name}:tiny" for name, model in models().items() if model.tiny]
 UNTRAINED = [name for name in names() if model_spec(name).tiny is None]
@@ -100,7 +106,7 @@ def test_evaluation_is_deterministic(
 def test_every_parameter_is_trained(name: str, references_for: MakeReferences) -> None:
     separator = build(name).train()
     references = references_for(separator, 4200)
-    loss = separator.training_loss({"mixture": references.sum(1), "references": references})
+    loss = separator.training_loss(batch_of(separator, references))
     assert loss.ndim == 0
     loss.backward()
     gradients = {key: parameter.grad for key, parameter in separator.named_parameters()}
@@ -118,9 +124,35 @@ def test_segments_with_silent_references_train_without_nan(
     references = references_for(separator, 4200)
     references[0, 0] = 0
     references[1] = 0
-    separator.training_loss({"mixture": references.sum(1), "references": references}).backward()
+    separator.training_loss(batch_of(separator, references)).backward()
     gradients = [parameter.grad for parameter in separator.parameters()]
     assert all(grad.isfinite().all() for grad in gradients if grad is not None)
+
+
+UNORDERED = [name for name in TINY if build(name).source_names is None and not build(name).inputs]
+
+
+@pytest.mark.parametrize("name", UNORDERED)
+def test_sets_of_varying_counts_train_without_nan(
+    name: str, references_for: MakeReferences
+) -> None:
+    """No, one and two sources of up to three; the gradient reaches the estimates of all."""
+    if build(name).assigns_whole_bins:
+        return
+    separator = build(name, n_src=3, fewest=0)
+    references = references_for(separator, 4200, batch=3)[:, :2]
+    references[0] = 0
+    references[1, 1] = 0
+    noise = 0.01 * torch.randn(references[:, 0].shape)
+    batch = {"mixture": references.sum(1) + noise, "references": references}
+    separator.objective(batch).backward()
+    gradients = [p.grad for p in separator.parameters() if p.grad is not None]
+    assert gradients
+    assert all(grad.isfinite().all() for grad in gradients)
+    separator.eval()
+    with torch.no_grad():
+        estimates = separator(batch["mixture"])
+    assert separator.active(batch["mixture"], estimates).shape == (3, 3)
 
 
 @pytest.mark.parametrize("name", UNTRAINED)
@@ -206,7 +238,7 @@ def test_other_precisions_agree(
     """
     separator = build(name).eval()
     references = references_for(separator, 3000)
-    batch = {"mixture": references.sum(1), "references": references}
+    batch = batch_of(separator, references)
     estimates = separate(separator, batch["mixture"], references)
     loss = separator.training_loss(batch)
     with torch.autocast("cpu", torch.bfloat16):
@@ -225,7 +257,7 @@ def _steps(separator: Separator, references: Tensor, count: int, rate: float = 1
     """Train on one batch for some steps."""
     separator.train()
     optimizer = torch.optim.Adam(separator.parameters(), rate)
-    batch = {"mixture": references.sum(1), "references": references}
+    batch = batch_of(separator, references)
     for _ in range(count):
         optimizer.zero_grad()
         separator.training_loss(batch).backward()
@@ -262,7 +294,7 @@ def test_estimates_have_the_level_of_the_sources(name: str, separate: Separate) 
 
     Where a loss is blind to level and offset, the fit to the mixture has to find them. The SNR may
     be 1 dB below that of the best gain per estimate where the SI-SDR is 6 dB or more, 3.1 dB below
-    elsewhere.
+    elsewhere. Beyond 30 dB a level tells little of what a listener hears.
     """
     torch.manual_seed(2)
     separator = build(name)
@@ -281,7 +313,8 @@ def test_estimates_have_the_level_of_the_sources(name: str, separate: Separate) 
     gain = (references * estimates).sum((-1, -2)) / estimates.square().sum((-1, -2))
     snr_db = _snr_db(references, estimates)
     best_db = _snr_db(references, gain[..., None, None] * estimates)
-    assert (snr_db >= best_db - torch.where(best_db >= 6, 1.0, 3.1)).all(), (snr_db, best_db)
+    wanted_db = best_db.clamp(max=30) - torch.where(best_db >= 6, 1.0, 3.1)
+    assert (snr_db >= wanted_db).all(), (snr_db, best_db)
 
 
 def _snr_db(references: Tensor, estimates: Tensor) -> Tensor:
@@ -363,7 +396,7 @@ def test_a_short_recording_is_separated_whole(
 ) -> None:
     references = references_for(separator, 3001, batch=1)
     mixture = references.sum(1)
-    given = references if separator.uses_references else None
+    given = inputs_for(separator, references)
     whole = separate(separator, mixture, references)
     assert torch.equal(separate_long(separator, mixture, given, chunk_s=1.0, overlap_s=0.2), whole)
 

@@ -1,5 +1,6 @@
 """SI-SDR compared with another implementation, permutations, and segments with silence."""
 
+import math
 from itertools import permutations
 
 import fast_bss_eval
@@ -7,7 +8,13 @@ import pytest
 import torch
 
 from baselines.layers.permutation import assigned_cost, best_permutation
-from baselines.losses import magnitude_l1_loss, pairwise_si_sdr_db, si_sdr_loss, snr_loss
+from baselines.losses import (
+    fuss_loss,
+    magnitude_l1_loss,
+    pairwise_si_sdr_db,
+    si_sdr_loss,
+    snr_loss,
+)
 
 
 def signals(n_src: int, time: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
@@ -97,3 +104,44 @@ def test_a_silent_reference_adds_nothing_to_the_snr() -> None:
     estimates = 0.9 * references + torch.tensor([0.0, 1.0])[:, None, None]
     loss = snr_loss(references=references, estimates=estimates, named=True)
     assert loss.item() == pytest.approx(-19.59, abs=0.01)
+
+
+ONES = torch.ones(1, 1, 16000)
+
+
+@pytest.mark.parametrize(
+    ("reference", "estimate", "expected_db"),
+    [(1.0, 1.0, 12.0412), (1.0, 0.0, 42.0455), (0.0, 0.0, 22.0412)],
+)
+def test_fuss_loss_has_the_values_of_the_published_code(
+    reference: float, estimate: float, expected_db: float
+) -> None:
+    """16,000 ones as the mixture; a sounding reference and a silent one have other thresholds."""
+    loss = fuss_loss(
+        references=reference * ONES[:, None], estimates=estimate * ONES[:, None], mixture=ONES
+    )
+    assert float(loss) == pytest.approx(expected_db, abs=1e-3)
+
+
+def test_fuss_loss_assigns_by_errors_without_thresholds() -> None:
+    """One sample of 16,001 differs; the thresholds alone would prefer the other order."""
+
+    def with_last(*values: float) -> torch.Tensor:
+        return torch.stack([torch.cat([ONES[0], torch.tensor([[v]])], -1) for v in values])[None]
+
+    references, estimates = with_last(0.0, -1.0), with_last(0.125, 4.0)
+    loss = fuss_loss(references=references, estimates=estimates, mixture=references.sum(1))
+    in_order = [0.125**2 + 16.0, 25.0 + 16.001]
+    swapped = [16.0 + 16.0, 1.125**2 + 16.001]
+    assert math.prod(in_order) > math.prod(swapped)
+    expected_db = sum(10 * math.log10(error) for error in in_order) / 2
+    assert float(loss) == pytest.approx(expected_db, abs=1e-4)
+
+
+def test_fuss_loss_of_silence_has_a_gradient_without_nan() -> None:
+    estimates = torch.zeros(1, 3, 1, 100, requires_grad=True)
+    fuss_loss(
+        references=torch.zeros(1, 3, 1, 100), estimates=estimates, mixture=torch.zeros(1, 1, 100)
+    ).backward()
+    assert estimates.grad is not None
+    assert estimates.grad.isfinite().all()

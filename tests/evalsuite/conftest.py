@@ -97,7 +97,7 @@ def make_set(tmp_path: Path) -> MakeSet:
         kind_of = list(zip_longest(names, kinds))
         splits = [split] * n if isinstance(split, str) else split
         mixtures = [
-            _mixture(f"{splits[i]}_{i:03d}", splits[i], dict(kind_of[: (counts or [None] * n)[i]]))
+            record_of(f"{splits[i]}_{i:03d}", splits[i], dict(kind_of[: (counts or [None] * n)[i]]))
             for i in range(n)
         ]
         header = Header(
@@ -121,7 +121,8 @@ def make_set(tmp_path: Path) -> MakeSet:
     return make
 
 
-def _mixture(mixture_id: str, split: str, kind_of: Mapping[str, Any]) -> Mixture:
+def record_of(mixture_id: str, split: str, kind_of: Mapping[str, Any]) -> Mixture:
+    """The record of a mixture of noises, each with the name and the kind of a target."""
     return Mixture(
         id=mixture_id,
         split=split,

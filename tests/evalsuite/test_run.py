@@ -60,6 +60,18 @@ def test_a_changed_set_is_separated_and_scored_again(make_set: MakeSet, tmp_path
     assert mean_score(0) != mean_score(1)
 
 
+def test_a_program_that_needs_a_far_end_is_skipped_on_a_set_without(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "canceller_module.py").write_text("def cancel(mixture, rate, far_end): ...")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    systems = ["mixture", "canceller_module:cancel"]
+    result = run(sets=[make_set(n=1)], systems=systems, out=tmp_path / "o", metrics=METRICS)
+    assert [row["model"] for row in result.rows] == ["mixture"]
+    assert "does not fit tiny: The separator needs the far end" in result.skipped[0]
+
+
 @pytest.fixture
 def speech_checkpoint(tmp_path: Path) -> Path:
     """A checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz."""

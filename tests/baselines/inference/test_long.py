@@ -46,6 +46,16 @@ def test_order_is_kept_across_seams(seconds: float) -> None:
     assert 10 * torch.log10(references.square().mean() / error) > 25
 
 
+def test_a_window_decides_the_chunks_that_overlap_by_half() -> None:
+    """Continuous separation: the window is a part of the separator."""
+    references = tones(36000)
+    separator = Shuffling(Shuffling.hyperparameters_class(window_s=1.0))
+    estimates = separate_long(separator, references.sum(1))
+    assert separator.calls == len(chunk_starts(36000, chunk=8000, overlap=4000)) == 8
+    error = (estimates - references)[..., 400:-400].square().mean()
+    assert 10 * torch.log10(references.square().mean() / error) > 25
+
+
 def test_order_is_found_for_each_mixture_of_a_batch() -> None:
     references = torch.cat([tones(20000), tones(20000).flip(1)])
     separator = Shuffling(Shuffling.hyperparameters_class())
@@ -74,7 +84,8 @@ def test_a_local_mask_is_the_same_in_chunks(references_for: MakeReferences) -> N
     references = references_for(separator, 40000)
     mixture = references.sum(1)
     whole = separator(mixture, references)
-    chunks = separate_long(separator, mixture, references, chunk_s=1.6, overlap_s=0.8)
+    inputs = {"references": references}
+    chunks = separate_long(separator, mixture, inputs, chunk_s=1.6, overlap_s=0.8)
     error = (whole - chunks).square().mean() / whole.square().mean()
     assert 10 * torch.log10(error) < -30
 

@@ -106,3 +106,14 @@ def test_open_unmix_is_as_large_as_published(built: GetBuilt) -> None:
 
 def test_a_separator_without_parameters_costs_nothing(built: GetBuilt) -> None:
     assert macs_per_second(built("oracle:irm")) == 0
+
+
+def test_a_system_that_counts_is_measured_with_most_sources() -> None:
+    """The decoder of three does more than that of two, whatever the head finds in silence."""
+    macs = {
+        n: macs_per_second(build("multi_decoder_dprnn:tiny", n_src=n, fewest=1)) for n in (2, 3)
+    }
+    assert macs[3] > macs[2] > 0
+    separator = build("multi_decoder_dprnn:tiny", n_src=2, fewest=1)
+    macs_per_second(separator)
+    assert separator.count is None

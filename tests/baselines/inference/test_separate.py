@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from baselines.checkpoint import load, read_meta, save_checkpoint
-from baselines.inference import separate as module
+from baselines.inference import recording as module
 from baselines.inference.long import separate_long
-from baselines.inference.separate import separate_file, separate_set
+from baselines.inference.recording import separate_file
+from baselines.inference.separate import separate_set
 from mixgen.core.errors import InputError, MachineError, PartialFailure, UsageError
 from mixgen.sets.rendered import RenderedSet
 from tests.baselines.conftest import TinySet

@@ -9,6 +9,7 @@ from baselines.models.conv_tasnet import (
     ConvTasNet,
     ConvTasNetHyperparameters,
     CumulativeLayerNorm,
+    as_masks,
 )
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import TrainOnTones
@@ -80,7 +81,8 @@ def test_options_give_finite_estimates(mask: str, encoder: str) -> None:
 
 def test_softmax_masks_sum_to_one() -> None:
     separator = tiny(mask="softmax")
-    masks = separator.separation(torch.randn(1, 24, 30))
+    scores = separator.separation(torch.randn(1, 24, 30)).unflatten(1, (2, 24))
+    masks = as_masks(scores, "softmax")
     torch.testing.assert_close(masks.sum(1), torch.ones(1, 24, 30))
 
 

@@ -128,6 +128,18 @@ def test_cached_generation_equals_uncached(kernel: int) -> None:
     assert torch.equal(drawn[0][:, :5], levels)
 
 
+def test_the_published_model_generates_the_same_samples_cached_and_uncached() -> None:
+    """After more samples than its widest layer reaches back, so that all layers remember."""
+    model = AutoregressiveWaveNet(WaveNetHyperparameters()).double()
+    levels = torch.randint(256, (1, 530))
+    drawn = [
+        model.generate(levels, 4, cached=cached, generator=torch.Generator().manual_seed(1))
+        for cached in (True, False)
+    ]
+    assert drawn[0].shape == (1, 534)
+    assert torch.equal(drawn[0], drawn[1])
+
+
 def test_pieces_of_any_length_equal_the_whole() -> None:
     network = randomised(AutoregressiveWaveNet(sizes())).network
     levels = torch.randint(16, (2, 1, 30))

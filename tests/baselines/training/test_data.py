@@ -14,6 +14,7 @@ from baselines.training.data import (
     RecordExamples,
     RenderedExamples,
     Signal,
+    TrainingExample,
     batches,
     example_rng,
     make_batch,
@@ -29,6 +30,10 @@ from tests.baselines.conftest import TinySet
 def dynamic(tiny: TinySet, **options: Any) -> DynamicMixing:
     mixtures = read_manifest(tiny.manifest).of_split("train")
     return DynamicMixing(mixtures, tiny.roots, **({"segment_s": 0.25, "seed": 3} | options))
+
+
+def pair(example: TrainingExample) -> tuple[Signal, Signal]:
+    return example["mixture"], example["references"]
 
 
 def loudest_hz(signal: Signal, sample_rate: int = 8000) -> float:
@@ -47,13 +52,13 @@ def test_an_example_depends_on_seed_and_index_alone(examples: ExampleSource) -> 
     reverse_order = [examples.example(index) for index in (7, 2)]
     in_order = [examples.example(index) for index in (2, 7)]
     for ours, theirs in zip(reverse_order, reversed(in_order), strict=True):
-        np.testing.assert_array_equal(ours[0], theirs[0])
-        np.testing.assert_array_equal(ours[1], theirs[1])
-    assert not np.array_equal(in_order[0][0], in_order[1][0])
+        np.testing.assert_array_equal(ours["mixture"], theirs["mixture"])
+        np.testing.assert_array_equal(ours["references"], theirs["references"])
+    assert not np.array_equal(in_order[0]["mixture"], in_order[1]["mixture"])
 
 
 def test_examples_are_float32_segments(examples: ExampleSource) -> None:
-    mixture, references = examples.example(0)
+    mixture, references = pair(examples.example(0))
     assert mixture.shape == (1, 2000)
     assert references.shape == (2, 1, 2000)
     assert mixture.dtype == references.dtype == np.float32
@@ -72,14 +77,15 @@ def test_workers_and_the_first_step_change_no_batch(examples: ExampleSource, wor
 def test_every_rendered_mixture_comes_once_in_a_pass(speech: TinySet) -> None:
     rendered = RenderedSet(speech.rendered)
     examples = RenderedExamples(rendered, "train", segment_s=0.5, seed=0)
-    seen = sorted(examples.example(index)[0].tobytes() for index in range(4))
+    seen = sorted(examples.example(index)["mixture"].tobytes() for index in range(4))
     files = [rendered.load_mixture(m.id).astype(np.float32) for m in rendered.mixtures("train")]
     assert seen == sorted(samples.tobytes() for samples in files)
 
 
 def test_a_rendered_segment_is_a_part_of_its_files(speech: TinySet) -> None:
     rendered = RenderedSet(speech.rendered)
-    mixture, references = RenderedExamples(rendered, "train", segment_s=0.25, seed=0).example(1)
+    examples = RenderedExamples(rendered, "train", segment_s=0.25, seed=0)
+    mixture, references = pair(examples.example(1))
     for record in rendered.mixtures("train"):
         whole = rendered.load_mixture(record.id)[0].astype(np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(whole, 2000)
@@ -93,7 +99,7 @@ def test_a_rendered_segment_is_a_part_of_its_files(speech: TinySet) -> None:
 
 def test_short_rendered_mixtures_are_followed_by_silence(speech: TinySet) -> None:
     examples = RenderedExamples(RenderedSet(speech.rendered), "train", segment_s=0.75, seed=0)
-    mixture, references = examples.example(0)
+    mixture, references = pair(examples.example(0))
     assert mixture.shape == (1, 6000)
     assert not mixture[:, 4000:].any()
     assert not references[..., 4000:].any()
@@ -103,7 +109,7 @@ def test_short_rendered_mixtures_are_followed_by_silence(speech: TinySet) -> Non
 def test_talkers_of_an_example_differ_and_the_noise_is_no_reference(speech: TinySet) -> None:
     examples = dynamic(speech)
     for index in range(12):
-        mixture, references = examples.example(index)
+        mixture, references = pair(examples.example(index))
         tones = {300 * round(loudest_hz(reference[0]) / 300) for reference in references}
         assert len(tones) == 2
         noise = mixture - references.sum(0)
@@ -113,7 +119,7 @@ def test_talkers_of_an_example_differ_and_the_noise_is_no_reference(speech: Tiny
 def test_levels_are_those_of_the_records(speech: TinySet) -> None:
     """Reference -30 dB; s1 stands 3 dB and s2 6 dB above it, the noise 10 dB below."""
     examples = dynamic(speech, segment_s=0.9)
-    mixture, references = examples.example(0)
+    mixture, references = pair(examples.example(0))
     powers = np.square([*references, mixture - references.sum(0)]).mean(axis=(1, 2))
     np.testing.assert_allclose(10 * np.log10(powers), [-27, -24, -40], atol=0.6)
 
@@ -121,7 +127,7 @@ def test_levels_are_those_of_the_records(speech: TinySet) -> None:
 def test_gain_spread_moves_every_source(speech: TinySet) -> None:
     plain, spread = dynamic(speech, segment_s=0.9), dynamic(speech, segment_s=0.9, gain_spread_db=6)
     levels_db = [
-        10 * np.log10(np.square(examples.example(index)[1]).mean(axis=(1, 2)))
+        10 * np.log10(np.square(examples.example(index)["references"]).mean(axis=(1, 2)))
         for examples in (plain, spread)
         for index in range(20)
     ]
@@ -133,7 +139,7 @@ def test_speed_changes_the_pitch_within_its_range(speech: TinySet) -> None:
     examples = dynamic(speech, speed_range=(0.8, 1.25))
     ratios = []
     for index in range(30):
-        for reference in examples.example(index)[1]:
+        for reference in examples.example(index)["references"]:
             tone = loudest_hz(reference[0])
             ratios.append(min((tone / f for f in (300, 600, 900, 1200)), key=lambda r: abs(r - 1)))
     assert min(ratios) >= 0.79
@@ -146,7 +152,7 @@ def test_coherent_stems_come_from_one_song(stems: TinySet) -> None:
     coherent, independent = dynamic(stems, coherent=1.0), dynamic(stems, coherent=0.0)
 
     def ratio(examples: DynamicMixing, index: int) -> float:
-        vocals, drums = examples.example(index)[1]
+        vocals, drums = examples.example(index)["references"]
         return loudest_hz(drums[0]) / loudest_hz(vocals[0])
 
     assert all(abs(ratio(coherent, index) - 4) < 0.1 for index in range(10))
@@ -155,9 +161,9 @@ def test_coherent_stems_come_from_one_song(stems: TinySet) -> None:
 
 def test_a_short_recording_has_a_random_offset(speech: TinySet) -> None:
     examples = dynamic(speech, segment_s=1.5)
-    starts = {int(np.flatnonzero(examples.example(index)[1][0, 0])[0]) for index in range(10)}
-    assert len(starts) > 5
-    assert all(np.count_nonzero(examples.example(index)[1][0, 0]) < 8010 for index in range(3))
+    firsts = [examples.example(index)["references"][0, 0] for index in range(10)]
+    assert len({int(np.flatnonzero(first)[0]) for first in firsts}) > 5
+    assert all(np.count_nonzero(first) < 8010 for first in firsts[:3])
 
 
 def test_too_little_memory_is_an_error_before_loading(speech: TinySet) -> None:
@@ -185,15 +191,17 @@ def test_records_give_the_segments_of_their_rendered_set(speech: TinySet) -> Non
     written = RenderedExamples(rendered, "train", segment_s=0.25, seed=3)
     mixed = RecordExamples(manifest, speech.roots, "train", segment_s=0.25, seed=3)
     for index in range(6):
-        for ours, theirs in zip(mixed.example(index), written.example(index), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+        ours, theirs = mixed.example(index), written.example(index)
+        assert list(ours) == list(theirs) == ["mixture", "references"]
+        for name, signal in ours.items():
+            np.testing.assert_array_equal(signal, theirs[name])
 
 
 def test_short_records_are_followed_by_silence(speech: TinySet) -> None:
     examples = RecordExamples(
         read_manifest(speech.manifest), speech.roots, "train", segment_s=0.75, seed=3
     )
-    mixture, references = examples.example(0)
+    mixture, references = pair(examples.example(0))
     assert mixture.shape == (1, 6000)
     assert references.shape == (2, 1, 6000)
     assert not mixture[:, 4000:].any()
@@ -233,3 +241,26 @@ def test_a_truncated_rendered_file_is_an_error(
 def test_streams_seeds_and_indices_give_other_numbers() -> None:
     assert example_rng(1, 2, 0).random() != example_rng(1, 2, 1).random()
     assert example_rng(1, 2).random() != example_rng(2, 1).random()
+
+
+def test_batches_complete_the_references_with_silence(counts: TinySet) -> None:
+    rendered = RenderedSet(counts.rendered)
+    examples = RenderedExamples(rendered, "train", segment_s=0.25, seed=3)
+    batch = make_batch(examples, 0, 4)
+    assert batch["references"].shape == (4, 2, 1, 2000)
+    targets = [len(mixture.targets) for mixture in rendered.mixtures("train")]
+    sounding = batch["references"].abs().amax((-1, -2)) > 0
+    assert sorted(sounding.sum(1).tolist()) == sorted(targets) == [0, 0, 1, 2]
+
+
+def test_records_of_varying_counts_are_mixed_dynamically(counts: TinySet) -> None:
+    mixtures = read_manifest(counts.manifest).of_split("train")
+    assert allows_dynamic_mixing(mixtures)
+    mixing = dynamic(counts)
+    drawn = [pair(mixing.example(index)) for index in range(12)]
+    assert {len(references) for _, references in drawn} == {0, 1, 2}
+    for mixture, references in drawn:
+        assert mixture.shape == (1, 2000)
+        assert references.shape[1:] == (1, 2000)
+        rest = mixture - references.sum(0)
+        assert 0 < np.square(rest).mean() < 1e-3  # the noise

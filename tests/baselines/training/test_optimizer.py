@@ -34,7 +34,7 @@ def test_muon_takes_what_mixes_features_and_adamw_the_rest() -> None:
     config = training_config("conv_tasnet:tiny", rendered="set", steps=1, optimizer="muon")
     separator = build("conv_tasnet:tiny")
     before = {name: value.clone() for name, value in separator.named_parameters()}
-    muon, adamw = make_optimizers(config, separator)
+    muon, adamw = make_optimizers(config, separator.parameters())
     assert isinstance(muon, Muon)
     assert isinstance(adamw, torch.optim.AdamW)
     for value in separator.parameters():

@@ -213,6 +213,13 @@ def test_a_missing_device_is_an_error(brief: MakeConfig, tmp_path: Path) -> None
         train(brief(device="toaster"), tmp_path / "run")
 
 
+def test_an_extended_run_goes_on_to_validate(brief: MakeConfig, tmp_path: Path) -> None:
+    """As often as a run of the new length does from that share of it on."""
+    train(brief(steps=4, validations=2), tmp_path / "run")
+    resume(tmp_path / "run", steps=8)
+    assert [row["step"] for row in load_history(tmp_path / "run")] == [2, 4, 8]
+
+
 def test_resuming_on_another_manifest_is_refused(
     brief: MakeConfig, tmp_path: Path, stems: TinySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

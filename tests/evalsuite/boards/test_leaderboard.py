@@ -96,6 +96,22 @@ def test_music_is_ranked_by_the_median_over_songs_and_has_columns_per_stem(
     assert row["sdr_v4_med_median_ci_lo"] < row["sdr_v4_med_median"]
 
 
+@pytest.mark.parametrize(
+    ("metrics", "headline"),
+    [(["pesq_nb8k", "si_sdr"], "pesq_nb8k_mean"), (["si_sdr", "snr"], "si_sdri_mean")],
+)
+def test_dereverberation_is_ranked_by_pesq_where_it_was_scored(
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
+    metrics: list[str],
+    headline: str,
+) -> None:
+    folder = make_set(n=2, task="dereverberation")
+    (row,) = rank([make_scores(folder, make_estimates(folder), metrics=metrics)])
+    assert row["headline"] == headline
+
+
 def test_every_manifest_and_definition_is_a_group(
     make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:

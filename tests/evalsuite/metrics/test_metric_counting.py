@@ -91,3 +91,19 @@ def test_an_empty_scene_is_scored() -> None:
     wrong = counted(nothing, [mixture], mixture)
     assert (wrong["count_right"], wrong["n_extra"], wrong["p_si_snr"]) == (0, 1, -30.0)
     assert wrong["extra_leak_db"] == pytest.approx(0.0)
+
+
+def test_a_system_that_counts_has_found_what_is_not_silent(references: Array) -> None:
+    """Also far below the quietest reference, where another system would have found nothing."""
+    first, second = noisy(references)
+    quiet, mixture = 1e-3 * second, references.sum(axis=0)
+    for counted, right in ((False, 0.0), (True, 1.0)):
+        scores = evaluate(
+            references=references,
+            estimates=[first, quiet, 0 * first],
+            mixture=mixture,
+            sample_rate=8000,
+            metrics=METRICS,
+            counted=counted,
+        )
+        assert scores.mixture.values["count_right"] == right

@@ -150,7 +150,8 @@ def test_training_examples_use_the_cache_of_the_environment(
     monkeypatch.delenv("MIXGEN_CACHE", raising=False)
     plain = RecordExamples(drawn[1], corpus.roots, "train", segment_s=0.5, seed=0)
     assert plain.cache is None
-    for index, pairs in enumerate(zip(first, again, strict=True)):
-        for mixture, references in pairs:
-            assert (mixture == plain.example(index)[0]).all()
-            assert (references == plain.example(index)[1]).all()
+    for index, examples_of_index in enumerate(zip(first, again, strict=True)):
+        expected = plain.example(index)
+        for example in examples_of_index:
+            assert (example["mixture"] == expected["mixture"]).all()
+            assert (example["references"] == expected["references"]).all()
