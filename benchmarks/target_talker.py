@@ -7,8 +7,8 @@ The recipe `librispeech_2mix_enrolment` over the excerpts of LibriSpeech in SEPA
 which is cut into pieces of 4 s or more that stand for utterances; the six test talkers, of
 test-other, have ten utterances each and are in no training mixture. `speakerbeam:small` trains for
 `--steps` on one thread (500 took seven minutes of processor time) and is scored beside the same
-network without training, the mixture and the ideal ratio mask. The script can be stopped and started
-again. Writes target_talker.csv in benchmarks/results.
+network without training, the mixture and the ideal ratio mask. The script can be stopped and
+started again. Writes target_talker.csv in benchmarks/results.
 """
 
 import argparse
