@@ -14,28 +14,30 @@ python of an environment that has pyaec and pywebrtc-audio, Speex and WebRTC AEC
 The script can be stopped and started again. Writes echo.csv in benchmarks/results.
 """
 
+import argparse
+import csv
 import os
 from pathlib import Path
 from typing import Any
 
 import yaml
-from small_models import command
+from small_models import RESULTS, command
 from speech_scenes import REPOSITORY
 
 from baselines.checkpoint import is_checkpoint, read_meta
+from evalsuite.run import run
 from mixgen.corpora.sources import SourceRow, read_sources, write_sources
 from mixgen.recipe.read import find_recipe
 
 LEARNED = "residual_echo:small"
 UNTRAINED = ("mixture", "nlms", "pbfdaf", "echo_postfilter")
 # Their lags, measured by the cross-correlation of what they let through with its source.
-PEERS = {"speex": (0.0, "speex_aec.py"), "webrtc_aec3": (0.0, "webrtc_aec3.py")}
+PEERS = {"speex@0.000625s": "speex_aec.py", "webrtc_aec3@0.008s": "webrtc_aec3.py"}
+METRICS = ("erle", "si_sdr_dt")
 COLUMNS = {
     "erle_db": "erle_db_mean",
     "si_sdr_dt": "si_sdr_dt_mean",
     "si_sdr_dti": "si_sdr_dti_mean",
-    "pesq_wb": "pesq_wb_mean",
-    "estoi": "estoi_mean",
     "n": "n",
     "real_time_factor": "real_time_factor",
     "latency_s": "latency_s",
@@ -136,3 +138,48 @@ def sets(work: Path, mixtures: int) -> tuple[Path, dict[str, Path]]:
         rendered[path] = work / path / "set"
         command("mixgen", "render", drawn, "--out", rendered[path])
     return manifest, rendered
+
+
+def rows(rendered: dict[str, Path], systems: list[str], work: Path) -> list[dict[str, Any]]:
+    """Separate and score every system on every path and kind of talk; return the results."""
+    found = []
+    for path, folder in rendered.items():
+        for talk in TEST:
+            out = work / "results" / path / talk
+            result = run(sets=[folder], systems=systems, out=out, split=talk, metrics=METRICS)
+            for row in result.rows:
+                values = {column: row.get(source) for column, source in COLUMNS.items()}
+                found.append({"path": path, "talk": talk, "system": row["model"], **values})
+    return found
+
+
+def main() -> None:
+    """Make the sets, train the learned row, and measure all of them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, required=True, help="Folder of data and results.")
+    parser.add_argument("--minutes", type=float, default=30.0, help="Training; 0 leaves it out.")
+    parser.add_argument("--mixtures", type=int, default=40, help="Of each kind of talk.")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peers", type=Path, help="Python that has pyaec and pywebrtc-audio.")
+    options = parser.parse_args()
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    manifest, rendered = sets(work, options.mixtures)
+    systems = list(UNTRAINED)
+    if options.minutes:
+        systems.append(str(train(manifest, work, options.minutes, options.threads)))
+    if options.peers:
+        scripts = Path(__file__).with_name("rows")
+        systems += [
+            f"{name}={options.peers} {scripts / script} {{mixture}} {{far_end}} {{out}}"
+            for name, script in PEERS.items()
+        ]
+    results = rows(rendered, systems, work)
+    with (RESULTS / "echo.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(results[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(results)
+
+
+if __name__ == "__main__":
+    main()
