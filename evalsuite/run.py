@@ -11,12 +11,14 @@ from evalsuite.boards.counts import write_counts
 from evalsuite.boards.leaderboard import Row, identity_of, rank, write_leaderboard
 from evalsuite.boards.seeds import write_seeds
 from evalsuite.boards.slices import Slicing, write_slices
+from evalsuite.metrics.table import table
 from evalsuite.scoring.folder import ScoreFolder, SystemScores
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.files import read_json
 from mixgen.core.progress import print_status
+from mixgen.core.registry import choose
 from mixgen.sets.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
@@ -96,9 +98,11 @@ def run(
         workers: processes that score.
 
     Raises:
-        UsageError: a system does not exist or is not trained, or two would share a folder.
+        UsageError: a system does not exist or is not trained, two would share a folder, or none of
+            the metrics ranks systems.
         InputError: a set or checkpoint cannot be read, or no system fits any set.
     """
+    _check_that_something_ranks(metrics)
     result = RunResult()
     # The list checks every system on every set before the first step starts.
     for planned in list(_fitting_steps(sets, systems, out, split, result.skipped)):
@@ -118,6 +122,16 @@ def run(
         raise InputError(f"No system fits any set. {' '.join(result.skipped)}")
     result.rows = write_boards(out / LEADERBOARD_FILE, _with_earlier(result.scores, out))
     return result
+
+
+def _check_that_something_ranks(metrics: Sequence[str] | None) -> None:
+    """Check, before hours of separation, that a leaderboard can be made of the metrics."""
+    chosen = [choose(table(), name, "metric") for name in metrics or ()]
+    if chosen and not any(m.scope != "set" and m.columns + m.improvement_columns for m in chosen):
+        raise UsageError(
+            f"A leaderboard cannot be ranked by {', '.join(m.name for m in chosen)} alone: give a "
+            "metric that ranks systems beside it, such as si_sdr, or si_sdr_dt for echo cancellers."
+        )
 
 
 def write_boards(

@@ -31,6 +31,8 @@ from baselines.separator import Hyperparameters, require
 Spectrum = NDArray[np.complex128]
 
 _TINY = 1e-12
+_KEPT = 0.85  # of the smoothed powers, from block to block
+_DIVERGED = 4.0  # times the power of the mixture
 _LEAST_POWER = 1e-9
 
 
@@ -113,16 +115,22 @@ class PartitionedFilter:
         self.delta = h.partitions * self.n_fft * 10 ** (h.delta_db / 10)
         self.heard = 0  # blocks in which the far end talked
         self.delay = 0
+        self._powers = np.zeros(2)  # of mixture and error, smoothed
+        self._share = 1.0  # of the estimated echo that is subtracted
 
     def move(self, delay: int) -> None:
-        """Keep the echo path where it is, behind another bulk delay."""
+        """Keep the echo path where it is, behind another bulk delay; start again if it is lost."""
         taps = fft.irfft(self.weights, axis=1)[:, : self.h.block].ravel()
         moved = shifted(taps, delay - self.delay).reshape(-1, self.h.block)
         self.weights = fft.rfft(moved, self.n_fft, axis=1)
+        if 2 * abs(delay - self.delay) > len(taps):
+            self.heard = 0
         self.delay = delay
 
     def cancel(self, spectra: Spectrum, desired: Signal) -> Signal:
         """Return the error (block,) of a block, and adapt.
+
+        While the filter adds more than it takes away, the error is the mixture.
 
         Args:
             spectra: of the far end, (partitions, bins), the latest first.
@@ -133,7 +141,21 @@ class PartitionedFilter:
         error: Signal = desired - echo
         power = np.square(spectra.real) + np.square(spectra.imag)
         self._adapt(spectra, power, self._spectrum(error), self._spectrum(echo))
-        return error
+        before, self._share = self._share, self._helpful(desired, error)
+        share = np.linspace(before, self._share, block) if self._share else 0.0
+        left: Signal = desired - share * echo
+        return left
+
+    def _helpful(self, desired: Signal, error: Signal) -> float:
+        """Return 1 if the filter attenuates the mixture, else 0; forget one that diverges."""
+        powers = np.array([desired @ desired, error @ error])
+        self._powers = _KEPT * self._powers + (1 - _KEPT) * powers
+        heard, left = self._powers
+        if left > _DIVERGED * heard:
+            self.weights[:] = 0
+            self.heard = 0
+            self._powers[1] = heard
+        return float(left <= heard)
 
     def _spectrum(self, samples: Signal) -> Spectrum:
         """Return the spectrum of a block behind as many zeros."""

@@ -86,11 +86,20 @@ def headline_of(entries: Sequence[SystemScores]) -> Headline:
     """Return the first headline of a task whose column any of the scores has, else a first column.
 
     The scores are of one group: of one task, and with the same columns.
+
+    Raises:
+        InputError: no column ranks systems.
     """
     for tasks, headline in HEADLINES:
         known = entries[0].run.task in tasks and headline.column in entries[0].columns
         if known and any(scores.ranked(headline.column) for scores in entries):
             return headline
+    if not entries[0].columns:
+        raise InputError(
+            f"The scores in {entries[0].path} have no column that ranks systems, but "
+            f"{', '.join(m.name for m in entries[0].run.metrics)} only: score again with such a "
+            "metric beside it (`evalsuite metrics` lists them)."
+        )
     return Headline(entries[0].columns[0])
 
 

@@ -13,6 +13,9 @@ from mixgen.core.console import aligned
 from mixgen.core.progress import printable
 
 _MORE_METRICS = (
+    # Of echo cancellers, side by side: silence has the best ERLE.
+    "erle_db_mean",
+    "si_sdr_dti_mean",
     "si_sdr_mean",
     "si_sdri_mean",
     "sdr_bss512i_mean",

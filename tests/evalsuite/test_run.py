@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from baselines.inference.separate import separate_set
 from evalsuite import run as run_module
+from evalsuite.boards.leaderboard import rank
 from evalsuite.metrics import ItemScores, evaluate
 from evalsuite.run import run
 from evalsuite.scoring import mixture as score_mixture
 from evalsuite.scoring.folder import ScoreFolder
+from evalsuite.scoring.score import score
 from mixgen.core.errors import InputError, UsageError
 from tests.evalsuite.conftest import MakeSet, save_untrained
 
@@ -70,6 +73,23 @@ def test_a_program_that_needs_a_far_end_is_skipped_on_a_set_without(
     result = run(sets=[make_set(n=1)], systems=systems, out=tmp_path / "o", metrics=METRICS)
     assert [row["model"] for row in result.rows] == ["mixture"]
     assert "does not fit tiny: The separator needs the far end" in result.skipped[0]
+
+
+def test_metrics_that_rank_nothing_are_refused_before_anything_is_separated(
+    make_set: MakeSet, tmp_path: Path
+) -> None:
+    for name in ("erle", "der"):
+        with pytest.raises(UsageError, match=f"cannot be ranked by {name} alone"):
+            run(sets=[make_set(n=1)], systems=["mixture"], out=tmp_path / "o", metrics=[name])
+    assert not (tmp_path / "o").exists()
+
+
+def test_scores_that_rank_nothing_are_a_sentence(make_set: MakeSet, tmp_path: Path) -> None:
+    folder = make_set(n=1)
+    separate_set("mixture", folder, tmp_path / "est", device="cpu", threads=1)
+    score(folder, tmp_path / "est", tmp_path / "scores", metrics=["erle"])
+    with pytest.raises(InputError, match="no column that ranks systems, but erle only"):
+        rank([tmp_path / "scores"])
 
 
 @pytest.fixture
