@@ -19,7 +19,7 @@ features. For log_filterbank and mfcc they are the mixture's under a mask, which
 gives. Two ways of resynthesis:
 
 - by mask: the magnitudes, but no larger than the mixture's, with the phase of the mixture. Without
-  this limit a network that is not sure fills the pauses: in rooms it cost 0.26 in PESQ.
+  the limit, a network that is not sure fills the pauses.
 - by phase iteration, as Han et al.: the magnitudes themselves, with a phase that starts as the
   mixture's. Resynthesis and analysis alternate `phase_iterations` times; the phase of the analysis
   is kept, its magnitudes are not (Griffin and Lim, IEEE TASSP 32(2), 1984).
