@@ -274,7 +274,7 @@ SMALL: dict[str, Any] = {
     "hidden_size": 320,
     "phase_iterations": 0,
 }
-# One validation: SI-SDR, which hears the phase alone improve, is not what chooses the weights.
+# One validation keeps the last weights: the error of features may fall while SI-SDR falls, too.
 SMALL_TRAINING = SMALL_SPEECH | {
     "batch_size": 8,
     "optimizer": "muon",
