@@ -4,7 +4,7 @@ Kun Han, Yuxuan Wang, DeLiang Wang, William S. Woods, Ivo Merks and Tao Zhang, "
 Mapping for Speech Dereverberation and Denoising", IEEE/ACM TASLP 23(6), 2015. With filterbank
 targets: Kun Han, Yanzhang He, Deblin Bagchi, Eric Fosler-Lussier and DeLiang Wang, "Deep Neural
 Network Based Spectral Feature Mapping for Robust Speech Recognition", Interspeech 2015. The
-residual LSTM is that of Ke Wang et al., ICASSP 2018 (see gan_dereverb).
+residual LSTM is that of Ke Wang et al., Interspeech 2018 (see gan_dereverb).
 
 The network reads the log spectrum of the mixture and estimates features of each source: its log
 spectrum, log-filterbank or MFCC, trained by their mean squared error. Two networks:
