@@ -17,7 +17,7 @@ from pathlib import Path
 
 from small_models import REPOSITORY, RESULTS, command, data_folder
 
-from baselines.checkpoint import is_checkpoint, load, load_weights, read_meta, save_checkpoint
+from baselines.checkpoint import is_checkpoint, read_meta
 from evalsuite.metrics.table import table
 from evalsuite.run import run
 
@@ -37,7 +37,7 @@ SIMULATED = {
     "distance_m": ["uniform", 0.6, 3],
     "splits": {"train": 0.9, "valid": 0.1},
 }
-MIXTURES = {"train": 2000, "valid": 30, "test": 30}
+MIXTURES = {"train": 2000, "valid": 30}
 SOURCES = {"train": "train-clean-100,train", "valid": "train-clean-100,valid", "test": "test-other"}
 TRAINED = (
     "spectral_mapping:small",
@@ -48,30 +48,31 @@ TRAINED = (
     "spectral_mapping:small_filterbank",
     "spectral_mapping:small_dnn",
 )
-ITERATED, PHASE_ITERATIONS = "spectral_mapping:small", 20
 UNTRAINED = ("mixture", "wpe", "oracle:irm")
 METRICS = ("pesq_wb16k", "srmr", "stoi", "si_sdr", "lsd")
 RECOGNISER = "dwer"
 
 
-def prepare(work: Path, data: Path) -> tuple[Path, Path]:
+def prepare(work: Path, data: Path, test_mixtures: int) -> tuple[Path, Path]:
     """Make rooms, manifests and rendered sets, unless they are there.
 
     Returns:
         The set to learn from, and the set to dereverberate.
     """
-    manifests = {("train", "valid"): work / "train.jsonl", ("test",): work / "test.jsonl"}
+    test = work / f"test_{test_mixtures}.jsonl"
+    manifests = {("train", "valid"): work / "train.jsonl", ("test",): test}
+    mixtures = {**MIXTURES, "test": test_mixtures}
     if not all(manifest.is_file() for manifest in manifests.values()):
         sources = make_sources(work, data)
         for splits, manifest in manifests.items():
             chosen = [word for table in sources for word in ("--sources", table)]
             for split in splits:
-                chosen += ["--split", split, "--mixtures", f"{split}={MIXTURES[split]}"]
+                chosen += ["--split", split, "--mixtures", f"{split}={mixtures[split]}"]
                 chosen += ["--splits", f"{split}={SOURCES[split]}"]
             command("mixgen", "draw", "speech_dereverb_early", *chosen, "--out", manifest)
     for manifest in manifests.values():
         command("mixgen", "render", manifest, "--out", manifest.with_suffix(""))
-    return work / "train", work / "test"
+    return work / "train", test.with_suffix("")
 
 
 def make_sources(work: Path, data: Path) -> list[Path]:
@@ -108,31 +109,20 @@ def train(name: str, work: Path, rendered: Path, steps: int, threads: int) -> Pa
     return checkpoint
 
 
-def with_iterated_phases(checkpoint: Path) -> Path:
-    """Write the checkpoint again with iterated phases, which take no part in training."""
-    out = checkpoint.with_name(f"{checkpoint.name}_phase")
-    if not is_checkpoint(out):
-        meta = read_meta(checkpoint)
-        config = {**load(checkpoint).config, "phase_iterations": PHASE_ITERATIONS}
-        save_checkpoint(out, meta.model_copy(update={"config": config}), load_weights(checkpoint))
-    return out
-
-
 def main() -> None:
     """Train all systems, separate and score the test split, and keep the leaderboard."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="Folder of data and checkpoints.")
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--test-mixtures", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=TRAINED, help="Names of systems to train.")
     options = parser.parse_args()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    rendered, test = prepare(work, data_folder())
+    rendered, test = prepare(work, data_folder(), options.test_mixtures)
     steps, threads = options.steps, options.threads
     checkpoints = [train(name, work, rendered, steps, threads) for name in options.only]
-    if ITERATED in options.only:
-        checkpoints.append(with_iterated_phases(checkpoints[list(options.only).index(ITERATED)]))
     metrics = [*METRICS, *[RECOGNISER] * (RECOGNISER in table())]
     systems = [*UNTRAINED, *map(str, checkpoints)]
     run(sets=[test], systems=systems, out=work / "results", metrics=metrics, workers=threads)

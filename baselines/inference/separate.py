@@ -93,7 +93,7 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem
     if not folder.exists() and not is_checkpoint(folder):
         raise UsageError(
             f"{system} is neither a checkpoint folder nor a separator: give a checkpoint folder, "
-            "or mixture, oracle:ibm, oracle:irm, oracle:psm or oracle:mwf, which need none."
+            "or mixture, wpe, oracle:ibm, oracle:irm, oracle:psm or oracle:mwf, which need none."
         )
     separator = load(folder)
     check_compatible(separator, mixtures)

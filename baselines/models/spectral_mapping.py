@@ -4,7 +4,7 @@ Kun Han, Yuxuan Wang, DeLiang Wang, William S. Woods, Ivo Merks and Tao Zhang, "
 Mapping for Speech Dereverberation and Denoising", IEEE/ACM TASLP 23(6), 2015. With filterbank
 targets: Kun Han, Yanzhang He, Deblin Bagchi, Eric Fosler-Lussier and DeLiang Wang, "Deep Neural
 Network Based Spectral Feature Mapping for Robust Speech Recognition", Interspeech 2015. The
-residual LSTM is that of Ke Wang et al., ICASSP 2018 (see gan_dereverb).
+residual LSTM is that of Ke Wang et al., Interspeech 2018 (see gan_dereverb).
 
 The network reads the log spectrum of the mixture and estimates features of each source: its log
 spectrum, log-filterbank or MFCC, trained by their mean squared error. Two networks:
@@ -19,7 +19,7 @@ features. For log_filterbank and mfcc they are the mixture's under a mask, which
 gives. Two ways of resynthesis:
 
 - by mask: the magnitudes, but no larger than the mixture's, with the phase of the mixture. Without
-  this limit a network that is not sure fills the pauses: in rooms it cost 0.26 in PESQ.
+  the limit, a network that is not sure fills the pauses.
 - by phase iteration, as Han et al.: the magnitudes themselves, with a phase that starts as the
   mixture's. Resynthesis and analysis alternate `phase_iterations` times; the phase of the analysis
   is kept, its magnitudes are not (Griffin and Lim, IEEE TASSP 32(2), 1984).
@@ -274,7 +274,7 @@ SMALL: dict[str, Any] = {
     "hidden_size": 320,
     "phase_iterations": 0,
 }
-# One validation: SI-SDR, which hears the phase alone improve, is not what chooses the weights.
+# One validation keeps the last weights: the error of features may fall while SI-SDR falls, too.
 SMALL_TRAINING = SMALL_SPEECH | {
     "batch_size": 8,
     "optimizer": "muon",
