@@ -237,8 +237,7 @@ PBFDAF = ModelSpec(
     reference_licence="none read; compared with pyaec 1.0.1 (Speex, BSD) as a program",
     separator=Pbfdaf,
     not_reproduced=(
-        "The paper's recordings; the weights of the regression, the start and the least leakage are "
-        "our own."
+        "The paper's recordings; weights of the regression, start and least leakage are our own."
     ),
 )
 
