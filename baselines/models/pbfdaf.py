@@ -33,6 +33,8 @@ Spectrum = NDArray[np.complex128]
 _TINY = 1e-12
 _KEPT = 0.85  # of the smoothed powers, from block to block
 _DIVERGED = 4.0  # times the power of the mixture
+_STARTING = 20
+_ATTENUATED = 0.3  # of the power of the mixture: 5 dB
 _LEAST_POWER = 1e-9
 
 
@@ -42,12 +44,12 @@ class PbfdafHyperparameters(CancellerHyperparameters):
 
     block_s: float = 0.016
     mu_max: float = 0.7
-    mu_start: float = 1.0  # until the filter has seen twice its length of the far end
+    mu_start: float = 0.5  # until the filter attenuates, or has heard 20 times its length
     gamma: float = 0.1  # smoothing of the changes of the powers
     beta0: float = 0.05  # highest rate of the leakage's averages
     weighting: float = 0.005  # smoothing of the power that a bin's powers are divided by
-    least_leakage: float = 0.005
-    delta_db: float = -80.0  # power that is added to the far end's, in dB full scale
+    least_leakage: float = 0.2
+    delta_db: float = -50.0  # power that is added to the far end's, in dB full scale
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -175,7 +177,8 @@ class PartitionedFilter:
 
     def _rate(self, far_end: Signal, error: Signal, echo: Signal, leakage: float) -> Signal | float:
         """Return the rate of each bin: the share of the residual echo in the error's power."""
-        if self.heard <= 2 * self.h.partitions:
+        heard, left = self._powers
+        if self.heard <= _STARTING * self.h.partitions and left >= _ATTENUATED * heard:
             return self.h.mu_start * min(float(far_end.sum() / (error.sum() + _TINY)), 1.0)
         rate: Signal = np.minimum(leakage * echo / (error + _TINY), self.h.mu_max)
         return rate
@@ -233,7 +236,9 @@ PBFDAF = ModelSpec(
     paper="Valin, IEEE TASLP 15(3), 2007; Soo and Pang, IEEE TASSP 38(2), 1990",
     reference_licence="none read; compared with pyaec 1.0.1 (Speex, BSD) as a program",
     separator=Pbfdaf,
-    not_reproduced="The paper's recordings; a step size that it does not give is our own.",
+    not_reproduced=(
+        "The paper's recordings; weights of the regression, start and least leakage are our own."
+    ),
 )
 
 

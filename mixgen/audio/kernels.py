@@ -2,7 +2,8 @@
 
 Nothing is compiled with `fastmath`: every operation is done in the order that is written here, so
 results do not depend on the instructions that a processor has. Sums over samples are of integers,
-which have no rounding errors, except for loudness, which is rounded before it becomes a gain.
+which have no rounding errors, except for loudness, which is rounded before it becomes a gain, and
+for adaptive filters, which no rendered file passes through.
 """
 
 from collections.abc import Callable

@@ -100,8 +100,8 @@ def test_the_leakage_falls_as_the_filter_learns() -> None:
     )
     leakage = result.leakage[0, 0]
     assert leakage[0] == 1
-    assert leakage.min() >= 0.005
-    assert leakage[-16000:].mean() < 0.5
+    assert leakage.min() >= 0.2
+    assert leakage[-16000:].mean() < 0.8
 
 
 def test_the_far_end_of_a_later_block_changes_nothing_before() -> None:

@@ -32,7 +32,7 @@ def nonlinear(echo: np.ndarray) -> np.ndarray:
 
 
 def test_the_post_filter_raises_erle_on_a_nonlinear_path() -> None:
-    """By more than 2 dB; the near end loses less than 3 dB of SI-SDR in double talk."""
+    """By more than 6 dB; the near end loses less than 5 dB of SI-SDR in double talk."""
     far_end, echo = speech_like(8)
     echo = nonlinear(echo)
     near = syllables(8, np.random.default_rng(9))
@@ -40,8 +40,8 @@ def test_the_post_filter_raises_erle_on_a_nonlinear_path() -> None:
     alone, talk = slice(16000, 40000), slice(40000, None)
     linear = cancelled(Pbfdaf(PbfdafHyperparameters(**FILTER)), echo + near, far_end)
     both = cancelled(EchoPostfilter(PostfilterHyperparameters(**FILTER)), echo + near, far_end)
-    assert erle_db(echo[alone], both[alone]) > erle_db(echo[alone], linear[alone]) + 2
-    assert si_sdr_db(near[talk], both[talk]) > si_sdr_db(near[talk], linear[talk]) - 3
+    assert erle_db(echo[alone], both[alone]) > erle_db(echo[alone], linear[alone]) + 6
+    assert si_sdr_db(near[talk], both[talk]) > si_sdr_db(near[talk], linear[talk]) - 5
 
 
 def test_the_post_filter_leaves_a_near_end_alone() -> None:
