@@ -16,7 +16,8 @@ JOSS 5(50), 2020. Its code differs from Jansson et al. in more than the paper sa
 follows the code: skips take a convolution's output before norm and activation; the deepest level's
 norm and activation are computed and discarded (its norm is idle here); the decoder normalises after
 the activation; a dilated 4x4 convolution from one map to the channels ends the network; estimates
-become ratio masks of squared magnitudes.
+become ratio masks of squared magnitudes; the first patch begins two frames before the signal. All
+activations are ELU for four and five stems; for two, they are ReLU, leaky in the encoder.
 
 `unet:joint` trains a detector beside each network, which reads the network's estimate, as in the
 stacked architecture of Jansson, Bittner, Ewert and Weyde ("Joint singing voice separation and F0
@@ -31,8 +32,10 @@ Stereo: the first convolution reads all channels, and the last has a map for eac
 magnitudes sees the level; for the SI-SDR of `unet:small` estimates are fitted to the mixture.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +48,12 @@ from baselines.layers.spectrogram_masks import (
     SpectrogramSeparator,
     l1_loss,
 )
-from baselines.layers.unet import SameConv2d, UNet
+from baselines.layers.unet import SLOPE, SameConv2d, UNet
 from baselines.losses import in_full_precision
-from baselines.model import SMALL_SONGS, ModelSpec
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights
 from baselines.separator import STEMS, Hyperparameters, require
 
-LAYOUTS = ("jansson", "spleeter")
+LAYOUTS = ("jansson", "spleeter", "spleeter_relu")
 TASKS = ("activity", "instruments", "pitch")
 
 # A source sounds in a frame that is less than 40 dB below the mixture's loudest frame.
@@ -71,7 +74,7 @@ class UNetHyperparameters(SpectrogramHyperparameters):
     stride_bins: int = 2
     stride_frames: int = 2
     dropout: float = 0.5
-    layout: str = "jansson"  # or spleeter
+    layout: str = "jansson"  # or spleeter, or spleeter_relu
     joint: str | None = None  # second task: activity, instruments or pitch
     joint_weight: float = 0.1
 
@@ -99,7 +102,10 @@ class UNetHyperparameters(SpectrogramHyperparameters):
 
 
 class SpleeterUNet(UNet):
-    """The U-Net as Spleeter's code has it."""
+    """The U-Net as Spleeter's code has it for four and five stems."""
+
+    in_encoder: ClassVar[Callable[[], nn.Module]] = nn.ELU
+    in_decoder: ClassVar[Callable[[], nn.Module]] = nn.ELU
 
     def __init__(self, *, channels: int, h: UNetHyperparameters) -> None:
         super().__init__(
@@ -110,6 +116,7 @@ class SpleeterUNet(UNet):
             stride=(h.stride_bins, h.stride_frames),
             dropout=h.dropout,
         )
+        self.activation = self.in_encoder()
         self.mask = nn.Conv2d(1, channels, 4, padding=3, dilation=2)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):  # as Keras has them
@@ -117,7 +124,7 @@ class SpleeterUNet(UNet):
 
     def after(self, width: int, last: bool) -> list[nn.Module]:  # noqa: ARG002
         """Return the layers that follow a transposed convolution."""
-        return [nn.ELU(), nn.BatchNorm2d(width)]
+        return [self.in_decoder(), nn.BatchNorm2d(width)]
 
     def encode(self, x: Tensor, film: object = None) -> list[Tensor]:  # noqa: ARG002
         """Return the convolutions of all levels for patches (p, channels, bins, frames)."""
@@ -126,13 +133,20 @@ class SpleeterUNet(UNet):
             y = down.get_submodule("conv")(x)
             levels.append(y)
             if len(levels) < len(self.down):
-                x = functional.elu(down.get_submodule("norm")(y))
+                x = self.activation(down.get_submodule("norm")(y))
         return levels
 
     def forward(self, x: Tensor, film: object = None) -> Tensor:
         """Map patches (p, channels, bins, frames) to scores of the same shape."""
         scores: Tensor = self.mask(self.decode(self.encode(x, film)))
         return scores
+
+
+class SpleeterReluUNet(SpleeterUNet):
+    """The U-Net as Spleeter's code has it for two stems."""
+
+    in_encoder = partial(nn.LeakyReLU, SLOPE)
+    in_decoder = nn.ReLU
 
 
 class Detector(nn.Module):
@@ -163,7 +177,7 @@ class JanssonUNet(SpectrogramSeparator):
         super().__init__(hyperparameters, hyperparameters.multiple)
         h = self.u = hyperparameters
         self.networks = nn.ModuleList(_network(h) for _ in h.source_names)
-        if h.layout == "spleeter":
+        if h.layout != "jansson":
             deepest = len(h.widths) - 1
             self.idle_parameters = tuple(
                 f"networks.{source}.down.{deepest}.norm.{name}"
@@ -216,8 +230,9 @@ class JanssonUNet(SpectrogramSeparator):
 
 
 def _network(h: UNetHyperparameters) -> UNet:
-    if h.layout == "spleeter":
-        return SpleeterUNet(channels=h.channels, h=h)
+    if h.layout != "jansson":
+        network = SpleeterUNet if h.layout == "spleeter" else SpleeterReluUNet
+        return network(channels=h.channels, h=h)
     return UNet(
         inputs=h.channels,
         outputs=h.channels,
@@ -272,7 +287,8 @@ UNET = ModelSpec(
     task="music_separation",
     paper="Jansson, Humphrey, Montecchio, Bittner, Kumar and Weyde, ISMIR 2017",
     reference_licence=(
-        "spleeter (MIT), Wave-U-Net's port (MIT) and cunet (AFL-3.0) were read; none runs here"
+        "spleeter (MIT), compared on its weights; Wave-U-Net's port (MIT) and cunet (AFL-3.0) were "
+        "read"
     ),
     separator=JanssonUNet,
     not_reproduced=(
@@ -318,7 +334,66 @@ def spleeter() -> Hyperparameters:
         layout="spleeter",
         ratio_exponent=2.0,
         extension="zeros",
+        lead=2,
     )
+
+
+@UNET.variant(
+    "spleeter_2stems", parameters=2 * 9_823_749, **UNET.variants["unet:spleeter"].training
+)
+def spleeter_2stems() -> Hyperparameters:
+    """Spleeter for vocals and accompaniment in stereo, with other activations."""
+    stems = ("vocals", "accompaniment")
+    return replace(spleeter(), n_src=2, source_names=stems, layout="spleeter_relu")
+
+
+@UNET.imports("spleeter", "unet")
+def from_spleeter(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
+    """Convert a checkpoint of Spleeter; its layers are numbered through all networks.
+
+    Its kernels are (frames, bins, ...), ours (..., bins, frames).
+    """
+    stems = tuple(arguments.get("instrument_list", ("vocals", "accompaniment")))
+    network = spleeter_2stems() if len(stems) == 2 else spleeter()
+    hyperparameters = replace(network, n_src=len(stems), source_names=stems)
+    levels = len(hyperparameters.widths)
+    ours: Weights = {}
+    for source in range(len(stems)):
+        network = f"networks.{source}"
+        for level in range(levels):
+            down, up = f"{network}.down.{level}", f"{network}.up.{level}"
+            convolution = (levels + 1) * source + level
+            ours |= _layer(weights, "conv2d", convolution, f"{down}.conv")
+            ours |= _layer(weights, "conv2d_transpose", levels * source + level, f"{up}.0")
+            ours |= _norm(weights, 2 * levels * source + level, f"{down}.norm")
+            ours |= _norm(weights, 2 * levels * source + levels + level, f"{up}.2")
+        ours |= _layer(weights, "conv2d", (levels + 1) * source + levels, f"{network}.mask")
+    return hyperparameters, ours
+
+
+def _numbered(kind: str, number: int) -> str:
+    """Return the name that Keras gives to a layer: the first one of a kind has no number."""
+    return f"{kind}_{number}" if number else kind
+
+
+def _layer(weights: Weights, kind: str, number: int, name: str) -> Weights:
+    """Return kernel and bias of a convolution of Keras's as ours, called `name`."""
+    theirs = _numbered(kind, number)
+    kernel = weights[f"{theirs}/kernel"].permute(3, 2, 1, 0).contiguous()
+    return {f"{name}.weight": kernel, f"{name}.bias": weights[f"{theirs}/bias"]}
+
+
+def _norm(weights: Weights, number: int, name: str) -> Weights:
+    """Return a batch norm of Keras's with its statistics as ours, called `name`."""
+    theirs = _numbered("batch_normalization", number)
+    parts = {
+        "weight": "gamma",
+        "bias": "beta",
+        "running_mean": "moving_mean",
+        "running_var": "moving_variance",
+    }
+    norm = {f"{name}.{ours}": weights[f"{theirs}/{part}"] for ours, part in parts.items()}
+    return {**norm, f"{name}.num_batches_tracked": torch.tensor(0)}
 
 
 @UNET.variant("joint")
