@@ -206,7 +206,7 @@ def _by_folder_name(items: Sequence[Item]) -> Mapping[str, Item]:
 
 
 def _last_part(item: Item) -> str:
-    return Path(item).absolute().name
+    return Path(item).absolute().name.removesuffix(".jsonl")  # of a manifest of finished files
 
 
 def _with_shared_estimates(step: Step, out: Path, split: str) -> Step:

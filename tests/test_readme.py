@@ -104,6 +104,12 @@ def make_published(folder: Path) -> None:
         tone(folder / "data/wham_noise" / row["noise_path"], 0.9, 16000, seed, channels=2)
 
 
+def make_pairs(folder: Path) -> None:
+    """Write two recordings of speech, clean and noisy, as VoiceBank-DEMAND has them."""
+    for seed, name in itertools.product(range(2), ("clean", "noisy")):
+        tone(folder / name / f"p232_{seed:03d}.wav", 1.5, 16000, seed + len(name))
+
+
 def stand_in_for_the_starter(data: Path) -> None:
     """Index small corpora as the starter corpus; what makes the real one has other tests."""
     for number, split in enumerate(("train", "valid", "test")):
@@ -160,6 +166,7 @@ def test_command_runs(home: Path, line: str) -> None:
         assert run_command(words) == 0
     if line.startswith("mixgen import"):
         make_published(home)
+        make_pairs(home / "data/VoiceBank-DEMAND")
     line = line.replace("/data/", f"{home}/data/").replace(":small", ":tiny")
     line = line.replace("python separate.py", f"{sys.executable} separate.py")
     line = re.sub(r"--minutes \d+", "--steps 2 --batch 1", line)

@@ -75,7 +75,8 @@ def erle_db(*, mixture: Array, estimate: Array) -> Score:
 def _talk_of(item: ScoringItem) -> Talk | None:
     """Return who talks when in a mixture; None where its record has no echo."""
     sources = () if item.record is None else item.record.sources
-    names = [source.name for source in sources if source.role == "far_end"]
+    echoes = [file for s in sources if s.role == "far_end" for file in s.files]
+    names = [file.name for file in echoes if file.is_in_sum]
     if item.read is None or not names:
         return None
     echo = sum((item.read(name) for name in names), np.zeros_like(item.mixture))

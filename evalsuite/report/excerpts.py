@@ -7,15 +7,15 @@ from pathlib import Path
 from evalsuite.report.examples import Example
 from evalsuite.report.sets import Key, Location, SetFiles
 from evalsuite.scoring.records import RUN_FILE
-from evalsuite.scoring.trees import read_tree
 from mixgen.audio.read import audio_info, read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.paths import inside
 from mixgen.report.examples import Excerpt
+from mixgen.sets.trees import read_tree
 
 
 class EstimateFolder:
-    """A folder of estimates, with run.json or in any layout of `evalsuite.scoring.trees`.
+    """A folder of estimates, with run.json or in any layout of `mixgen.sets.trees`.
 
     Raises:
         InputError: without run.json there is no audio, or several layouts fit.

@@ -10,11 +10,11 @@ from typing import Literal
 
 from evalsuite.scoring.folder import SystemScores
 from evalsuite.scoring.pairing import find_mixtures, set_sha256
-from evalsuite.scoring.trees import LAYOUTS, read_tree
 from mixgen.audio.read import AudioInfo, audio_info
 from mixgen.core.errors import InputError
 from mixgen.manifest.mixture import MIXTURE
 from mixgen.sets.rendered import RenderedSet
+from mixgen.sets.trees import LAYOUTS, read_tree
 
 Key = tuple[Literal["mixture", "reference", "estimate"], str]
 """What a file is, and its name."""
@@ -57,7 +57,7 @@ class PlayedRenderedSet(PlayedSet):
 
     def __str__(self) -> str:
         manifest = self._rendered.manifest.sha256
-        return f"{self._rendered.folder}, which has the manifest {manifest[:12]},"
+        return f"{self._rendered.place}, which has the manifest {manifest[:12]},"
 
     def is_of(self, scores: SystemScores) -> bool:
         """Return whether the scores name the manifest of the set."""
@@ -78,7 +78,7 @@ class PlayedRenderedSet(PlayedSet):
 
 
 class PlayedFolders(PlayedSet):
-    """A folder of references, in any layout of `evalsuite.scoring.trees`, and one of mixtures.
+    """A folder of references, in any layout of `mixgen.sets.trees`, and one of mixtures.
 
     Without a folder of mixtures, they are looked for among the references.
     """

@@ -3,6 +3,7 @@
 Reading an unusable file returns a reason instead of raising: its mixture fails, the others go on.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,14 @@ from evalsuite.metrics.outcome import Missing, Reason
 from mixgen.core.paths import check_name
 
 Estimate = Array | Missing | None
+
+
+def carry_names(estimates: Collection[str], references: Collection[str]) -> bool:
+    """Return whether estimates of these names belong to the references of the same names.
+
+    Stems do; names that end with a digit, as s1 and s2, identify no source.
+    """
+    return set(references) <= set(estimates) and not any(n[-1:].isdigit() for n in references)
 
 
 def estimate_path(folder: Path, mixture_id: str, name: str) -> Path:

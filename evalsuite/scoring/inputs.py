@@ -36,8 +36,9 @@ def recorded_files(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> FileRo
 def _scored_files(mixtures: Iterable[Mixture]) -> Iterator[tuple[str, str]]:
     """Yield mixture, references and far ends of each mixture: its id, and the name of the file."""
     for mixture in mixtures:
-        far_ends = (source.name for source in mixture.sources if source.role == "far_end")
-        for name in dict.fromkeys((MIXTURE, *mixture.targets, *far_ends)):
+        echoes = (file for s in mixture.sources if s.role == "far_end" for file in s.files)
+        images = (file.name for file in echoes if file.is_in_sum)
+        for name in dict.fromkeys((MIXTURE, *mixture.targets, *images)):
             yield mixture.id, name
 
 
@@ -51,10 +52,10 @@ def check_files(rendered: RenderedSet, mixtures: Sequence[Mixture], rows: FileRo
     def check(row: FileRow) -> None:
         """Raise an error unless the file of a row is whole."""
         if not is_whole(row, rendered.root) and not _has_samples(row, rendered):
+            repair = "restore them" if rendered.is_finished else "`mixgen render` repairs it"
             raise InputError(
-                f"{rendered.root / row.path} does not hold the samples that were rendered: "
-                f"`mixgen verify {rendered.folder}` lists what changed, and `mixgen render` "
-                "repairs it."
+                f"{rendered.root / row.path} does not hold the samples that were recorded: "
+                f"`mixgen verify {rendered.place}` lists what changed, and {repair}."
             )
 
     scored = [rows[key] for key in _scored_files(mixtures)]

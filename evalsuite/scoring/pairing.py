@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalsuite.metrics import select
+from evalsuite.scoring.estimates import carry_names
 from evalsuite.scoring.inputs import files_sha256
 from evalsuite.scoring.plan import Plan
 from evalsuite.scoring.records import EstimatesRun
 from evalsuite.scoring.scene import Scene
-from evalsuite.scoring.trees import MIXTURE_NAMES, Tree, carry_names, read_mixtures, read_tree
 from mixgen.audio.read import audio_info
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import canonical_json, sha256_bytes
-
-STEMS = {"vocals", "drums", "bass", "other"}
+from mixgen.sets.trees import MIXTURE_NAMES, STEMS, Tree, read_mixtures, read_tree
 
 
 @dataclass(frozen=True, kw_only=True)

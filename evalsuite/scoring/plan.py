@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evalsuite.metrics import Metric, select, spec_sha256
 from evalsuite.scoring.baseline import cache_path
-from evalsuite.scoring.estimates import estimate_path
+from evalsuite.scoring.estimates import carry_names, estimate_path
 from evalsuite.scoring.inputs import (
     FileRows,
     check_files,
@@ -19,13 +19,13 @@ from evalsuite.scoring.inputs import (
 from evalsuite.scoring.mixture import ScoringJob
 from evalsuite.scoring.records import RUN_FILE, EstimatesRun, read_estimates_run
 from evalsuite.scoring.scene import Scene
-from evalsuite.scoring.trees import Tree, carry_names, has_audio, read_tree
 from mixgen.core.errors import InputError
 from mixgen.core.files import canonical_json, sha256_bytes, sha256_file
 from mixgen.core.progress import print_status
 from mixgen.core.vocabulary import ALL_TASKS
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet, set_sha256
+from mixgen.sets.trees import Tree, has_audio, read_tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def plan_score(
     """Check that the estimates were made for the set, and choose the metrics.
 
     Args:
-        set_folder: a rendered set.
+        set_folder: a rendered set, or the manifest of a folder that was imported.
         estimates_folder: with run.json and one folder per mixture; or without run.json, in any
             layout of `trees`, with the ids of the mixtures in it.
         split: to score; by default the split that was separated, or the only one of which there
@@ -196,7 +196,7 @@ def _unrecorded(
     if not ids & tree.files.keys():
         raise InputError(
             f"{tree.folder} holds no {RUN_FILE}, and no folder or file of it is named after a "
-            f"mixture of {rendered.folder}, such as {min(ids)}."
+            f"mixture of {rendered.place}, such as {min(ids)}."
         )
     stems = mixtures[0].targets
     named = carry_names(tree.sources, stems) and all(m.targets == stems for m in mixtures)
@@ -230,7 +230,7 @@ def _check_manifest(rendered: RenderedSet, folder: Path, estimates: EstimatesRun
     if not manifest.file.has_sha256(estimates.manifest_sha256):
         raise InputError(
             f"{folder} was made for the manifest {estimates.manifest_sha256[:12]}, but "
-            f"{rendered.folder} has {manifest.sha256[:12]}: separate this set, or give the set of "
+            f"{rendered.place} has {manifest.sha256[:12]}: separate this set, or give the set of "
             "these estimates."
         )
 

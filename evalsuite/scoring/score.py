@@ -47,7 +47,7 @@ def score(
     Args:
         set_folder: a rendered set.
         estimates: folder written by `baselines separate`, or by another program in any layout of
-            `evalsuite.scoring.trees`.
+            `mixgen.sets.trees`.
         out: folder to write the scores to.
         split: to score; by default the split that was separated, or the only one of which there
             are estimates.

@@ -80,17 +80,26 @@ def convert_stem_mp4(path: Path, folder: Path) -> list[Path]:
     """
     if shutil.which("ffmpeg") is None:
         raise MachineError(f"Decoding {path} needs the program ffmpeg: install it and run again.")
-    song = song_name(path)
+    files = decoded_files(path, folder)
     if not path.is_file():
         raise InputError(f"There is no file {path}: check the path.")
     if _is_truncated(path):
         raise InputError(f"{path} is cut short: get it again.")
-    split = path.absolute().parent.name
-    target = folder / split / song if split in ("train", "test") else folder / song
-    files = [target / f"{stem}.wav" for stem in STEMS]
     with contextlib.ExitStack() as stack:
         _decode(path, [stack.enter_context(atomic_path(file)) for file in files])
     return files
+
+
+def decoded_files(path: Path, folder: Path) -> list[Path]:
+    """Return where `convert_stem_mp4` puts the streams of a song, in their order.
+
+    Raises:
+        InputError: the name of the song has another form.
+    """
+    song = song_name(path)
+    split = path.absolute().parent.name
+    target = folder / split / song if split in ("train", "test") else folder / song
+    return [target / f"{stem}.wav" for stem in STEMS]
 
 
 def _decode(path: Path, outputs: Sequence[Path]) -> None:

@@ -70,13 +70,22 @@ def locate(roots: Roots, corpus: str, path: str) -> Path:
     Raises:
         InputError: the root of the corpus is unknown, or the path leads out of it.
     """
+    return inside(locate_root(roots, corpus), path)
+
+
+def locate_root(roots: Roots, corpus: str) -> Path:
+    """Return the folder of a corpus on this machine.
+
+    Raises:
+        InputError: it is unknown.
+    """
     if corpus not in roots:
         known = ", ".join(sorted(roots)) or "none"
         raise InputError(
             f"The root of the corpus {corpus!r} is unknown (known: {known}): add "
             f"--root {corpus}=FOLDER."
         )
-    return inside(roots[corpus], path)
+    return roots[corpus]
 
 
 def locate_file(roots: Roots, corpus: str, path: str) -> Path:

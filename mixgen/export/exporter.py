@@ -21,11 +21,9 @@ from mixgen.manifest.file import read_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
-    RENDERED_FILE,
     FileRow,
     RenderedSet,
     RowsInOrder,
-    open_rendered,
 )
 
 SHARD_BYTES = 1_000_000_000
@@ -78,17 +76,12 @@ class Export:
         return find_roots([self.manifest], self.given_roots)
 
     def rendered_set(self) -> RenderedSet:
-        """Open the rendered set, for formats of audio.
+        """Open the set, for formats of audio.
 
         Raises:
-            InputError: the source is no rendered set.
+            InputError: the source is no set whose files exist.
         """
-        if not self.source.is_dir():
-            raise InputError(
-                f"{self.source} is no rendered set, and this format needs one: run `mixgen render` "
-                "and export the folder that it writes."
-            )
-        return RenderedSet(self.source)
+        return RenderedSet(self.source, self.given_roots)
 
     def audio_root(self, *, relative_to: str = "") -> str:
         """Return what to put before the paths of rendered files; `relative_to` if relative.
@@ -166,14 +159,14 @@ def rendered_mixtures(rendered: RenderedSet, split: str | None) -> Iterator[Rend
             continue
         if set(files) != set(mixture.file_names):
             raise InputError(
-                f"{RENDERED_FILE} of {rendered.folder} lacks files of mixture {mixture.id}: run "
+                f"{rendered.record.path} lacks files of mixture {mixture.id}: run "
                 "`mixgen render` to finish the set."
             )
         found = True
         yield RenderedMixture(mixture, files)
     if not found:
         of_split = "" if split is None else f" of the split {split!r}"
-        raise InputError(f"{rendered.folder} has no mixture{of_split}.")
+        raise InputError(f"{rendered.place} has no mixture{of_split}.")
 
 
 def check_manifest(rendered: RenderedSet) -> None:
@@ -186,7 +179,7 @@ def check_manifest(rendered: RenderedSet) -> None:
     """
     if not rendered.manifest_file.has_sha256(rendered.record.header.manifest_sha256):
         raise InputError(
-            f"The manifest in {rendered.folder} is not the one that its files were rendered from: "
+            f"The manifest in {rendered.place} is not the one that its files were rendered from: "
             "run `mixgen render` again."
         )
 
@@ -206,7 +199,7 @@ def new_folder(export: Export, format_name: str) -> Iterator[Path]:
     """
     header = {
         "schema": f"{format_name}/1",
-        "set_sha256": sha256_file(open_rendered(export.source).path),
+        "set_sha256": sha256_file(export.rendered_set().record.path),
         "split": export.split,
         "paths": export.paths,
     }

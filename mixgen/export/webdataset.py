@@ -38,7 +38,7 @@ from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
 from mixgen.export.exporter import Export, Exporter, check_manifest, rendered_mixtures
-from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedSet
+from mixgen.sets.rendered import FileRow, RenderedSet
 
 SCHEMA = "webdataset/1"
 LIST_FILE = "shards.jsonl"
@@ -97,7 +97,7 @@ def export_webdataset(export: Export) -> str:
     check_manifest(rendered)
     header = {
         "schema": SCHEMA,
-        "set_sha256": sha256_file(rendered.folder / RENDERED_FILE),
+        "set_sha256": sha256_file(rendered.record.path),
         "split": export.split,
         "shard_bytes": export.shard_bytes,
     }
@@ -142,7 +142,7 @@ def _sample(record: dict[str, Any], rows: Iterable[FileRow], form: SampleFormat)
     room = _room(f"{key}.json", len(text.encode()))
     width = 4 if form.subtype == "FLOAT" else form.bits // 8
     for row in rows:
-        files.append(_File(f"{row.name}.{form.extension}", row.path, row.file_sha256))
+        files.append(_File(f"{row.name}{Path(row.path).suffix}", row.path, row.file_sha256))
         samples = row.frames * row.channels * width
         room += _room(f"{key}.{row.name}", int(samples * _LARGEST_RATIO) + _LARGEST_HEADER)
     return _Sample(key, text, files, room)
@@ -186,7 +186,7 @@ def _written(
     if export.executor is None:
         work = functools.partial(_write_shard, rendered.root, export.out)
         return bounded_map(work, shards, workers=export.workers)
-    seen = [rendered.folder.absolute() / RENDERED_FILE, export.out.absolute()]
+    seen = [rendered.record.path.absolute(), export.out.absolute()]
     work = functools.partial(_write_shard, rendered.root.absolute(), export.out.absolute())
     return cluster_map(work, shards, export.executor, folders=seen)
 

@@ -52,7 +52,8 @@ class Header(Record):
     `mixtures` is how many records follow, which manifests from before this key do not say.
     `layouts` has the layout that each corpus was indexed with, where that is known. A manifest that
     was imported and not drawn has `imported`; `recipe_sha256` is then the hash of that and of what
-    was chosen of the set.
+    was chosen of the set. `finished` is the corpus whose files the mixtures are, where all of them
+    exist already.
     """
 
     schema_: str = Field(alias="schema", default=SCHEMA)
@@ -67,6 +68,7 @@ class Header(Record):
     changes: RecipeChanges = RecipeChanges()
     layouts: dict[str, str] = Field(default_factory=dict)
     imported: Import | None = None
+    finished: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON-able data without what equals its default, under this schema."""
@@ -93,6 +95,7 @@ class ManifestFile:
         for mixture in self._records():
             ids.append(hash(mixture.id.lower()))
             _check_mixture(self.path, mixture)
+            _check_finished(self, mixture)
             if self._sha256 is None:
                 digest.update(_line(mixture))
             yield mixture
@@ -255,6 +258,16 @@ def _check_mixture(path: Path, mixture: Mixture) -> None:
                 f"{path}: the event_duration of background {source.name!r} of mixture {mixture.id} "
                 "is longer than the mixture."
             )
+
+
+def _check_finished(manifest: ManifestFile, mixture: Mixture) -> None:
+    files = mixture.finished.files.values() if mixture.finished else ()
+    expected = {manifest.header.finished} - {None}
+    if {file.corpus for file in files} != expected:
+        raise InputError(
+            f"{manifest.path}: the files of mixture {mixture.id} are not those of the corpus that "
+            "`finished` names in the header: import the folder again."
+        )
 
 
 def upgraded(record: Any) -> Any:

@@ -17,6 +17,7 @@ from mixgen.core.paths import check_name
 from mixgen.core.records import ExactRecord, Record, RelativePath, as_value_error
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.degradations import Degradation
+from mixgen.manifest.finished import Finished
 from mixgen.manifest.published import Arithmetic, Published, Step
 
 MIXTURE = "mixture"
@@ -54,6 +55,7 @@ class Event(ExactRecord):
 
     `text` is the transcript of the whole file, where the corpus has one. `steps` are what a
     published set does to the excerpt, in this order; `snr` is then the change of its level by them.
+    Events of one `submix` are added up before those of the next one.
     """
 
     corpus: str
@@ -68,6 +70,7 @@ class Event(ExactRecord):
     licence: str = ""
     text: str = ""
     steps: list[Step] = Field(default_factory=list)
+    submix: int = Field(default=0, ge=0)
 
     @property
     def sounding_s(self) -> float:
@@ -135,7 +138,8 @@ class Source(ExactRecord):
     `references` are parts of it that get separate files and are not summed. The image of a source
     with an `echo` is the echo of its events, and the far-end signal gets a separate file, as does
     an `enrolment`: an utterance of the talker that is not in the mixture. `dry` are the events of
-    the dry reference of a source without a room, which a published set has.
+    the dry reference of a source without a room, which a published set has. Of a far end whose
+    files exist already, `parts` are those that there are.
     """
 
     name: SourceName
@@ -149,6 +153,7 @@ class Source(ExactRecord):
     echo: Echo | None = None
     enrolment: Event | None = None
     dry: list[Event] = Field(default_factory=list)
+    parts: list[Literal["image", "far_end"]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _parts_have_a_cause(self) -> "Source":
@@ -163,7 +168,7 @@ class Source(ExactRecord):
     @property
     def files(self) -> list[SourceFile]:
         """The files that the source is rendered to, the image first."""
-        parts: list[Part] = ["image", *self.references]
+        parts: list[Part] = [*self.parts] or ["image", *self.references]
         if self.dry:
             parts.append("dry")
         if self.echo is not None:
@@ -216,7 +221,8 @@ class Mixture(ExactRecord):
     """All that is needed to render one mixture from its source files.
 
     With `arithmetic` it is computed as the scripts of a published set do. Where the mixture of such
-    a set is no sum, `recorded` is what it is read from.
+    a set is no sum, `recorded` is what it is read from. With `finished` nothing is computed: there
+    are no events, and every file exists already.
     """
 
     id: str
@@ -235,6 +241,7 @@ class Mixture(ExactRecord):
     arithmetic: Arithmetic | None = None
     recorded: Event | None = None
     published: Published | None = None
+    finished: Finished | None = None
 
     @field_validator("id")
     @classmethod
@@ -257,11 +264,12 @@ class Mixture(ExactRecord):
     @model_validator(mode="after")
     def _arithmetic_has_all_it_needs(self) -> "Mixture":
         if self.arithmetic is None:
-            steps = any(event.steps for source in self.sources for event in source.events)
+            events = [event for source in self.sources for event in source.events]
+            exact = any(event.steps or event.submix for event in events)
             dry = any(source.dry for source in self.sources)
-            if steps or dry or self.recorded or self.clip.rule != "joint":
+            if exact or dry or self.recorded or self.clip.rule != "joint":
                 raise ValueError(
-                    "`steps`, `dry`, `recorded` and other clip rules need `arithmetic`"
+                    "`steps`, `submix`, `dry`, `recorded` and other clip rules need `arithmetic`"
                 )
             return self
         if self.clip.rule == "joint":
@@ -272,6 +280,37 @@ class Mixture(ExactRecord):
         if self.arithmetic.order and sorted(self.arithmetic.order) != names:
             raise ValueError("the `order` of `arithmetic` has to name every source once")
         return self
+
+    @model_validator(mode="after")
+    def _finished_files_are_all_there_is(self) -> "Mixture":
+        if self.finished is None:
+            if any(source.parts for source in self.sources):
+                raise ValueError("`parts` of a source are those of `finished` files")
+            return self
+        made = self.room or self.degradations or self.arithmetic
+        if made or any(s.events or s.echo or s.enrolment for s in self.sources):
+            raise ValueError(
+                "`finished` files are not made: there are no events, and no room, echo, enrolment, "
+                "degradations or `arithmetic`"
+            )
+        if self.finished.files.keys() != set(self.file_names):
+            raise ValueError("`finished` has to have the mixture and every source")
+        return self
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its samples are those of others: computed as they do, or read from their files.
+
+        Nothing brings such sources to a level, so there is none in the record.
+        """
+        return self.arithmetic is not None or self.finished is not None
+
+    @property
+    def sums_on_disk(self) -> bool:
+        """Whether the record says that the files of the sources sum to the mixture exactly."""
+        if self.finished is not None:
+            return self.finished.sums
+        return self.arithmetic is None or self.arithmetic.sum_of == "files"
 
     @property
     def duration_s(self) -> float:

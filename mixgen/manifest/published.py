@@ -62,6 +62,27 @@ class Match(ExactRecord):
     to: Annotated[tuple["Step", ...], Strict(False)] = ()
 
 
+class Convolution(ExactRecord):
+    """The room response that samples are convolved with, and the part of the result that is kept.
+
+    Attributes:
+        corpus, path, sha256, licence: of the file of the response; its first channel is used.
+        gain: that the response is multiplied by first.
+        frames: length that the samples are padded to first.
+        start: the first sample that is kept: the `begin` of the result, so that the response stays
+            causal; the delay of the response's `peak`; or as in numpy's mode `same`, which keeps
+            the `middle`. Where it is not the latter, `frames` samples are kept.
+    """
+
+    corpus: str
+    path: RelativePath
+    sha256: str
+    frames: int = Field(ge=1)
+    gain: float = 1.0
+    start: Literal["begin", "peak", "middle"] = "begin"
+    licence: str = ""
+
+
 class Step(ExactRecord):
     """One operation on the samples of an event: the only key of these that is set.
 
@@ -74,7 +95,8 @@ class Step(ExactRecord):
     - `round_bits`: round to integers of so many bits, halves to the even one; beyond full scale
       they wrap round.
     - `pad`: append zeros up to so many samples.
-    - `reverberate`: convolve with the response of a room.
+    - `reverberate`: convolve with the response of a simulated room.
+    - `convolve`: with a recorded room response, as numpy's convolve does.
     - `match`: multiply so that the energy is that of other samples.
     """
 
@@ -86,6 +108,7 @@ class Step(ExactRecord):
     convert: NumberFormat | None = None
     resample_poly: int | None = Field(default=None, ge=1000, le=768_000)
     round_bits: int | None = Field(default=None, ge=8, le=24)
+    convolve: Convolution | None = None
     pad: int | None = Field(default=None, ge=1)
     reverberate: Reverberation | None = None
     match: Match | None = None
@@ -116,14 +139,17 @@ class Arithmetic(ExactRecord):
     Attributes:
         numbers: format in which the samples of source files are read.
         sum_of: what is added up: the `signals` of the sources before they are rounded, or the
-            rounded `files`. Only with `files` do the stems on disk sum to the mixture.
+            rounded `files`. With `corrected`, the mixture is the sum of the signals (or what is
+            `recorded`), unless one of its samples is off the sum x of the files by more than
+            1e-5 + 1e-4 |x|; it is then that of the files, cut off at full scale. Only with `files`
+            do the stems on disk always sum to the mixture.
         order: names of the sources as they are added up; their order in the record if it is empty.
         rounding: to the integers of a file: to the nearest, halves to the even one, as MATLAB's
             wavwrite (`nearest`), or downwards, as libsndfile with clipping (`down`).
     """
 
     numbers: NumberFormat
-    sum_of: Literal["signals", "files"]
+    sum_of: Literal["signals", "files", "corrected"]
     order: list[str] = Field(default_factory=list)
     rounding: Literal["nearest", "down"] = "nearest"
 

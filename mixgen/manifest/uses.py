@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mixgen.core.progress import print_status
+from mixgen.manifest.finished import FinishedFile
 from mixgen.manifest.mixture import Event, Mixture, Response
+from mixgen.manifest.published import Convolution
 
 Terms = Literal["free", "not_commercial", "not_known", "not_stated"]
 """What a licence says of commercial use; `not_known` has words that are not known here."""
@@ -45,13 +47,20 @@ def file_uses(mixture: Mixture) -> Iterator[FileUse]:
     for source in mixture.sources:
         for event in source.events:
             yield _file_use(source.kind, event, event.event_duration)
+            yield from (_file_use("rir", s.convolve) for s in event.steps if s.convolve)
         if source.enrolment:
             yield _file_use("enrolment", source.enrolment, source.enrolment.event_duration)
         if isinstance(source.room, Response):
             yield _file_use("rir", source.room)
+        if mixture.finished:
+            for own in source.files:
+                file = mixture.finished.files[own.name]
+                yield _file_use(source.kind, file, mixture.duration_s)
 
 
-def _file_use(kind: str, file: Event | Response, duration_s: float = 0.0) -> FileUse:
+def _file_use(
+    kind: str, file: Event | Response | Convolution | FinishedFile, duration_s: float = 0.0
+) -> FileUse:
     return FileUse(kind, file.corpus, file.path, file.sha256, file.licence, duration_s)
 
 

@@ -5,10 +5,12 @@ once, and the records that the set makes of them are written.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from mixgen.audio.read import audio_info
 from mixgen.core.errors import InputError
@@ -26,6 +28,8 @@ from mixgen.manifest.mixture import Event, Mixture
 from mixgen.manifest.published import Step
 from mixgen.scenes.draws import seconds_of
 
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
+
 FileKey = tuple[str, str]
 """(corpus, path relative to its root)"""
 
@@ -40,6 +44,7 @@ class Corpus:
         option: by which the root was given.
         layout: by which `mixgen index` reads it.
         sample_rate: that all files have to have, in Hz.
+        licence: of files whose licence no sources.csv has; that of the layout if it is empty.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Corpus:
     option: str
     layout: str
     sample_rate: int
+    licence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +67,42 @@ class SourceFile:
     licence: str
     text: str
 
-    def event(self, steps: Sequence[Step], *, frames: int | None = None, start: int = 0) -> Event:
+    def event(
+        self,
+        steps: Sequence[Step],
+        *,
+        frames: int | None = None,
+        start: int = 0,
+        first: int = 0,
+        submix: int = 0,
+    ) -> Event:
         """Return the event of the file, with its steps.
 
         Args:
             steps: what is done to the samples.
-            frames: how many samples are read from the start of the file; all by default.
+            frames: how many samples of the file are read; all from the first on by default.
             start: the sample of the mixture in which the event begins, at the rate of the file.
+            first: the first sample of the file that is read.
+            submix: of the source, that the event belongs to.
         """
         factor = math.prod(step.multiply for step in steps if step.multiply is not None)
         factor /= math.prod(step.divide for step in steps if step.divide is not None)
+        begin_s, end = seconds_of(first, self.sample_rate), first + (frames or self.frames - first)
+        duration_s = seconds_of(end, self.sample_rate) - begin_s
+        while int((begin_s + duration_s) * self.sample_rate) < end:
+            duration_s = math.nextafter(duration_s, math.inf)
         return Event(
             corpus=self.corpus,
             path=self.path,
             sha256=self.sha256,
-            source_time=0.0,
+            source_time=begin_s,
             event_time=start / self.sample_rate,
-            event_duration=seconds_of(frames or self.frames, self.sample_rate),
+            event_duration=duration_s,
             snr=round(20.0 * math.log10(abs(factor)), 6) if factor else -300.0,
             licence=self.licence,
             text=self.text,
             steps=list(steps),
+            submix=submix,
         )
 
 
@@ -94,14 +115,17 @@ class ListedMixture:
         name: official name of the mixture.
         subset: official name of the split.
         files: source files in the order of the list.
-        gains: the number that the list has for each file.
+        gains: the number that the list has for each file, where it has one.
     """
 
     where: str
     name: str
     subset: str
     files: tuple[FileKey, ...]
-    gains: tuple[float, ...]
+    gains: tuple[float, ...] = ()
+
+
+_Listed = TypeVar("_Listed", bound=ListedMixture)
 
 
 @dataclass(frozen=True)
@@ -113,7 +137,7 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetImport:
+class SetImport(Generic[_Listed]):
     """What a published set says about an import, and what all imports do.
 
     Attributes:
@@ -133,12 +157,12 @@ class SetImport:
     sample_format: FormatName
     corpora: Sequence[Corpus]
     variants: Sequence[Sequence[str | int]]
-    records: Callable[[ListedMixture, Sequence[SourceFile]], Sequence[Mixture]]
-    problem: Callable[[ListedMixture, Sequence[SourceFile]], str | None] = lambda *_: None
+    records: Callable[[_Listed, Sequence[SourceFile]], Sequence[Mixture]]
+    problem: Callable[[_Listed, Sequence[SourceFile]], str | None] = lambda *_: None
 
     def write(
         self,
-        mixtures: Sequence[ListedMixture],
+        mixtures: Sequence[_Listed],
         out: Path,
         *,
         sources: Sequence[Path] = (),
@@ -193,9 +217,7 @@ class SetImport:
             imported=self.header,
         )
 
-    def _all_records(
-        self, mixtures: Sequence[ListedMixture], files: "_SourceFiles"
-    ) -> Iterator[Mixture]:
+    def _all_records(self, mixtures: Sequence[_Listed], files: "_SourceFiles") -> Iterator[Mixture]:
         for mixture in track(mixtures, "importing mixtures"):
             yield from self.records(mixture, files.of(mixture))
 
@@ -240,8 +262,10 @@ class _SourceFiles:
                 f"{full} has {frames} samples at {rate} Hz, and the set needs some at "
                 f"{corpus.sample_rate} Hz: restore the original file"
             )
-        licence = known.licence if known else get_layout(corpus.layout).licence
-        text = known.text if known else ""
+        licence = corpus.licence or get_layout(corpus.layout).licence
+        text = ""
+        if known is not None:
+            licence, text = known.licence, known.text
         return SourceFile(corpus.name, path, frames, rate, sha256, licence, text)
 
     def problem(self, mixture: ListedMixture) -> str | None:
@@ -279,6 +303,11 @@ def resampled_frames(frames: int, from_rate: int, to_rate: int) -> int:
 def suffix_of(sample_rate: int, *words: str) -> str:
     """Return what the variant of a mixture is called: `8k_min_both`."""
     return "_".join((f"{sample_rate // 1000}k", *words))
+
+
+def id_of(name: str) -> str:
+    """Return a name as the id of a mixture: with `_` for what no file name should have."""
+    return _NOT_IN_IDS.sub("_", name).lstrip(".") or "_"
 
 
 def list_hashes(lists: Sequence[Path]) -> dict[str, str]:

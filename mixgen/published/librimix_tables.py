@@ -43,7 +43,7 @@ def write_tables(rendered: RenderedSet) -> None:
                 tables[path] = stack.enter_context(_opened(rendered.root / path, columns))
             return tables[path]
 
-        for mixture, rows in _finished(rendered):
+        for mixture, rows in finished_mixtures(rendered):
             paths = _paths(mixture, rows, rendered.root)
             table(mixture, "mixture", list(paths)).add(paths)
             ratios = {f"{_column(source.name)}_SNR": source for source in mixture.sources}
@@ -92,7 +92,7 @@ def _opened(path: Path, columns: Sequence[str]) -> Iterator[_Table]:
             writer.writerows(row for row in before if row[_ID] not in table.names)
 
 
-def _finished(rendered: RenderedSet) -> Iterator[tuple[Mixture, _Rows]]:
+def finished_mixtures(rendered: RenderedSet) -> Iterator[tuple[Mixture, _Rows]]:
     """Yield the mixtures that are rendered, with the rows of their files by name."""
     recorded = RowsInOrder(rendered.record)
     for mixture in rendered.manifest_file:

@@ -12,18 +12,18 @@ from mixgen.sets.rendered import RenderedSet
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSet:
-    """A set that was published as lists of files and a script.
+    """A set that was published as lists of files and a script, or as files.
 
     Attributes:
         name: by which users choose the command and the layout.
         importer: the command `mixgen import NAME`: a function whose parameters are typer's options.
-        layout: the tree that the set's script makes.
+        layout: the tree that the set's script makes; None where there is no such tree.
         write_tables: writes the tables that the script writes beside the files of a rendered set.
     """
 
     name: str
     importer: Callable[..., Imported]
-    layout: Layout
+    layout: Layout | None = None
     write_tables: Callable[[RenderedSet], None] | None = None
 
 

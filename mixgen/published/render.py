@@ -31,11 +31,12 @@ def render_in_layout(
     """
     if layout == NATIVE.name:
         return render_set(manifest, out, **options)
-    chosen = choose({NATIVE.name: None, **published_sets()}, layout, "layout")
+    trees = {name: entry for name, entry in published_sets().items() if entry.layout}
+    chosen = choose({NATIVE.name: None, **trees}, layout, "layout")
     imported = open_manifest(Path(manifest)).header.imported
     if chosen is None or imported is None or imported.published != chosen.name:
-        own = imported.published if imported else NATIVE.name
-        raise InputError(f"{manifest} has no layout {layout!r}: give --layout {own} or native.")
+        own = f"{imported.published} or " if imported and imported.published in trees else ""
+        raise InputError(f"{manifest} has no layout {layout!r}: give --layout {own}native.")
     outcome = render_set(manifest, out, layout=chosen.layout, **options)
     if chosen.write_tables is not None and (outcome.records / RENDERED_FILE).exists():
         with file_lock(Path(out) / RECORDS_FOLDER / ".lock"):

@@ -15,7 +15,7 @@ from mixgen.core.files import TEMPORARY_PREFIX, has_sha256, write_bytes
 from mixgen.core.paths import leads_out
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import Mixture
-from mixgen.render.exact import ExactRenderer
+from mixgen.render.exact import ExactRenderer, read_finished
 from mixgen.render.journal import Block
 from mixgen.render.measure import Pair, measure, reasons_for_null
 from mixgen.render.mixture import render
@@ -136,7 +136,7 @@ class _BlockRenderer:
 
     def _rendered(self, mixture: Mixture) -> _Rendered:
         site = self._site
-        if mixture.arithmetic is not None:
+        if mixture.is_exact:
             return self._rendered_exactly(mixture)
         rendering = render(mixture, site.roots, site.sample_format, site.cache)
         files = {
@@ -149,9 +149,12 @@ class _BlockRenderer:
         return _Rendered(files, values, rendering.clip_gain_db)
 
     def _rendered_exactly(self, mixture: Mixture) -> _Rendered:
-        """Render a mixture of a published set; levels are measured on request."""
+        """Render a mixture of a published set or a folder; levels are measured on request."""
         site = self._site
-        rendering = self._exact.render(mixture)
+        if mixture.finished is not None:
+            rendering = read_finished(mixture, site.roots, site.sample_format)
+        else:
+            rendering = self._exact.render(mixture)
         values: dict[str, Pair] = {name: ({}, {}) for name in rendering.files}
         if site.measures:
             values = measure(mixture, rendering.on_grid(), site.roots)

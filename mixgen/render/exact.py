@@ -13,26 +13,25 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
-from mixgen.acoustics.shoebox import ShoeBox, shoebox_response
 from mixgen.audio.cache import DecodedCache
 from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_samples
 from mixgen.audio.polyphase import resampled
-from mixgen.audio.read import peak
+from mixgen.audio.read import peak, read_audio
 from mixgen.core.errors import InputError
-from mixgen.corpora.roots import Roots
+from mixgen.corpora.roots import Roots, drawn_file
 from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture, Source, file_name
-from mixgen.manifest.published import Arithmetic, Extension, Reverberation, Step
+from mixgen.manifest.published import Arithmetic, Convolution, Step
 from mixgen.render.excerpt import read_event
 from mixgen.render.rendering import Rendering, clip_gain_in_db
-
-Signal = NDArray[Any]  # (channels, time), float32 or float64
+from mixgen.render.steps import Signal, convolved, done
 
 _Kept = TypeVar("_Kept")
 
 _LEAST_POWER = 1e-10  # of ratios, as in the scripts of LibriMix
+_CLOSE = 1e-5  # to the sum of the stems, full scale 1.0, as in the scripts of FUSS
+_CLOSE_TO_LOUD = 1e-4  # of a sample
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,8 @@ class ExactRenderer:
             whole = _sum_of_files([files[name] for name in stems], mixture, self._format)
         else:
             whole = _as_file(total, divisor, mixture, self._format)
+        if arithmetic.sum_of == "corrected":
+            whole = _corrected(whole, [files[name] for name in stems], mixture, self._format)
         signals[MIXTURE] = total
         return ExactRendering({MIXTURE: whole, **files}, signals, self._format, 1.0 / divisor)
 
@@ -139,11 +140,15 @@ class ExactRenderer:
             if starts == [0] and placed[0].shape[1] >= mixture.frames:
                 return placed[0][:, : mixture.frames]
             shape = mixture.channels, mixture.frames
-            signal = np.zeros(shape, np.result_type(arithmetic_of(mixture).numbers, *placed))
-            for samples, start in zip(placed, starts, strict=True):
+            numbers = np.result_type(arithmetic_of(mixture).numbers, *placed)
+            submixes = {event.submix: np.zeros(shape, numbers) for event in events}
+            for event, samples, start in zip(events, placed, starts, strict=True):
                 fitting = samples[:, : max(0, mixture.frames - start)]
-                signal[:, start : start + fitting.shape[1]] += fitting
-            return signal
+                submixes[event.submix][:, start : start + fitting.shape[1]] += fitting
+            first, *others = submixes.values() or [np.zeros(shape, numbers)]
+            for submix in others:
+                first += submix
+            return first
 
         return self._keep(("placed", *_key(mixture, events)), place)
 
@@ -179,9 +184,21 @@ class ExactRenderer:
                 return samples * self._gain_between(mixture, event, step.match.of, to), rate
             if step.resample_poly is not None:
                 return resampled(samples, rate, step.resample_poly), step.resample_poly
-            return _done(step, samples, rate, event), rate
+            if step.convolve is not None:
+                return convolved(samples, self._response(step.convolve, rate), step.convolve), rate
+            return done(step, samples, rate, event), rate
 
         return self._keep(_event_key(mixture, event, count), make)
+
+    def _response(self, convolution: Convolution, rate: int) -> Signal:
+        """Return the response of a convolution at a rate in Hz: (taps,)."""
+        response, response_rate = read_audio(drawn_file(self._roots, convolution))
+        if response_rate != rate:
+            raise InputError(
+                f"{convolution.path} is at {response_rate} Hz, and is to be convolved with samples "
+                f"at {rate} Hz: restore the response of the set."
+            )
+        return np.asarray(response[0])
 
     def _gain_between(
         self, mixture: Mixture, event: Event, of: Sequence[Step], to: Sequence[Step]
@@ -203,6 +220,33 @@ def _events(source: Source) -> Mapping[str, Sequence[Event]]:
     return own | {file_name(source.name, "dry"): source.dry} if source.dry else own
 
 
+def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> ExactRendering:
+    """Read a mixture whose files exist already.
+
+    Raises:
+        InputError: a file is missing, unreadable or not the one of the record.
+    """
+    if mixture.finished is None:
+        raise InputError(f"Mixture {mixture.id} has no `finished` files, as imported folders have.")
+    signals: dict[str, Signal] = {}
+    for name, file in mixture.finished.files.items():
+        signals[name], rate = read_audio(drawn_file(roots, file))
+        size = rate, *signals[name].shape
+        if size != (mixture.sample_rate, mixture.channels, file.frames or mixture.frames):
+            raise InputError(
+                f"{file.path} does not have the rate, channels and length of mixture {mixture.id}: "
+                "import the folder again."
+            )
+    files = {
+        name: EncodedFile(rounded_samples(signal, sample_format, down=False), rate, sample_format)
+        for name, signal in signals.items()
+    }
+    if mixture.finished.sums:  # also in a format with fewer bits
+        stems = [files[file.name] for file in mixture.source_files if file.is_in_sum]
+        files |= {MIXTURE: _sum_of_files(stems, mixture, sample_format)}
+    return ExactRendering(files, signals, sample_format, clip_gain=1.0)
+
+
 def arithmetic_of(mixture: Mixture) -> Arithmetic:
     """Return the arithmetic of a mixture of a published set.
 
@@ -216,7 +260,7 @@ def arithmetic_of(mixture: Mixture) -> Arithmetic:
 
 def _key(mixture: Mixture, events: Sequence[Event]) -> tuple[object, ...]:
     """Return what decides on the sum of events in a mixture."""
-    parts = [(e.event_time, *_event_key(mixture, e, len(e.steps))) for e in events]
+    parts = [(e.event_time, e.submix, *_event_key(mixture, e, len(e.steps))) for e in events]
     return mixture.sample_rate, mixture.channels, mixture.frames, *parts
 
 
@@ -224,68 +268,6 @@ def _event_key(mixture: Mixture, event: Event, count: int) -> tuple[object, ...]
     """Return what decides on an event after so many of its steps."""
     excerpt = event.corpus, event.path, event.source_time, event.event_duration
     return *excerpt, arithmetic_of(mixture).numbers, *event.steps[:count]
-
-
-def _done(step: Step, samples: Signal, rate: int, event: Event) -> Signal:
-    """Return samples (channels, time) at a rate in Hz after a step that leaves the rate."""
-    value: Any = step.operation
-    match step.name:
-        case "channel":
-            if value >= len(samples):
-                raise InputError(f"{event.path} has no channel {value}, counted from 0.")
-            return samples[value : value + 1]
-        case "skip":
-            return samples[:, value:]
-        case "extend":
-            return _extended(samples, value, event)
-        case "multiply":
-            return np.asarray(samples * value)
-        case "divide":
-            return np.asarray(samples / value)
-        case "convert":
-            return samples.astype(value)
-        case "round_bits":
-            return _rounded(samples, value)
-        case "pad":
-            return np.pad(samples, ((0, 0), (0, max(0, value - samples.shape[1]))))
-        case _:  # "reverberate"
-            return _reverberated(samples, rate, value)
-
-
-def _rounded(samples: Signal, bits: int) -> Signal:
-    """Round samples to integers of so many bits, which wrap round, and back."""
-    unused = 32 - bits
-    steps = np.rint(samples * 2.0 ** (bits - 1)).astype(np.int32) << unused >> unused
-    return np.asarray(steps / 2.0 ** (bits - 1), samples.dtype)
-
-
-def _reverberated(samples: Signal, rate: int, reverberation: Reverberation) -> Signal:
-    """Return samples (channels, time) at the microphone of a room."""
-    room = ShoeBox(
-        reverberation.size_m,
-        reverberation.absorption,
-        reverberation.source_m,
-        reverberation.microphone_m,
-    )
-    response = shoebox_response(room, reverberation.order, rate, reverberation.taps)
-    return np.stack([fftconvolve(response, channel) for channel in samples])
-
-
-def _extended(samples: Signal, extension: Extension, event: Event) -> Signal:
-    """Repeat samples (channels, time) up to a length, with crossfades."""
-    overlap = extension.crossfade
-    if samples.shape[1] <= overlap:
-        raise InputError(
-            f"{event.path} has {samples.shape[1]} samples: a recording that is to be repeated "
-            f"needs more than the {overlap} of a crossfade."
-        )
-    window = np.hanning(2 * overlap - 1)
-    rising, falling = window[:overlap], window[overlap - 1 :: -1]
-    longer = samples
-    while longer.shape[1] < extension.frames:
-        seam = longer[:, -overlap:] * falling + samples[:, :overlap] * rising
-        longer = np.concatenate((longer[:, :-overlap], seam, samples[:, overlap:]), axis=1)
-    return longer[:, : extension.frames]
 
 
 def _mean_power(signal: Signal) -> Any:
@@ -320,17 +302,54 @@ def _as_file(
     return EncodedFile(samples, mixture.sample_rate, sample_format)
 
 
+def _total_of(
+    files: Iterable[EncodedFile], mixture: Mixture, sample_format: SampleFormat
+) -> NDArray[np.int32]:
+    """Return the sum of the stems of a mixture in steps of their format: (channels, frames)."""
+    total = np.zeros((mixture.channels, mixture.frames), np.int32)
+    for file in files:
+        total += file_steps(file.samples, sample_format)
+    return total
+
+
 def _sum_of_files(
     files: Iterable[EncodedFile], mixture: Mixture, sample_format: SampleFormat
 ) -> EncodedFile:
     """Return the file of the mixture whose samples are the sums of those of its stems."""
-    total = np.zeros((mixture.channels, mixture.frames), np.int32)
-    for file in files:
-        total += file_steps(file.samples, sample_format)
-    highest = 2 ** (sample_format.bits - 1)
+    total = _total_of(files, mixture, sample_format)
+    # A file of floats goes on beyond full scale; it holds the steps up to twice of it.
+    highest = 2 ** (sample_format.bits - (sample_format.subtype != "FLOAT"))
     if not -highest <= total.min() <= total.max() < highest:
         raise InputError(
             f"The stems of mixture {mixture.id} sum to more than full scale, so no file holds "
             "their sum: import it without --fixed."
         )
     return EncodedFile(file_samples(total, sample_format), mixture.sample_rate, sample_format)
+
+
+def _corrected(
+    whole: EncodedFile,
+    files: Iterable[EncodedFile],
+    mixture: Mixture,
+    sample_format: SampleFormat,
+) -> EncodedFile:
+    """Return the file of the mixture, or the sum of its stems where it is not close to that."""
+    total = _total_of(files, mixture, sample_format)
+    if is_close_to_sum(file_steps(whole.samples, sample_format), total, sample_format):
+        return whole
+    cut = cut_to_full_scale(total, sample_format)
+    return EncodedFile(file_samples(cut, sample_format), mixture.sample_rate, sample_format)
+
+
+def is_close_to_sum(
+    steps: NDArray[np.int32], total: NDArray[np.integer], sample_format: SampleFormat
+) -> bool:
+    """Return whether no sample is off the sum x of the stems by more than 1e-5 + 1e-4 |x|."""
+    limit = _CLOSE / sample_format.step + _CLOSE_TO_LOUD * np.abs(total)
+    return bool((np.abs(steps - total) <= limit).all())
+
+
+def cut_to_full_scale(total: NDArray[np.integer], sample_format: SampleFormat) -> NDArray[np.int32]:
+    """Return steps of a format without those beyond full scale."""
+    highest = 2 ** (sample_format.bits - 1)
+    return np.asarray(np.clip(total, -highest, highest - 1), np.int32)

@@ -43,6 +43,8 @@ def measure(mixture: Mixture, rendering: Rendering, roots: Roots) -> dict[str, P
     active = []
     for source in mixture.sources:
         meter = _SourceMeter(mixture, source, roots, rendering.clip_gain_db)
+        if not any(file.is_in_sum for file in source.files):
+            continue
         steps = rendering.steps[source.name]
         own, others = energies_of_steps(steps, rendering.total, mixture.sample_rate)
         for file in source.files:
@@ -105,7 +107,7 @@ class _SourceMeter:
         return requested, measured
 
     def _requested_level(self) -> Values:
-        if self._mixture.arithmetic:
+        if self._mixture.is_exact:
             return {}
         if not self._source.events:
             return {"level_db": None, "snr_db": None}
@@ -114,20 +116,25 @@ class _SourceMeter:
         return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
     def _measured_level(self, signal: Samples, tail: int) -> Values:
-        if not self._source.events or not signal.any():
-            known = ("level_db",) if self._mixture.arithmetic else ("level_db", "snr_db")
+        is_silent = not self._source.events and self._mixture.finished is None
+        if is_silent or not signal.any():
+            known = ("level_db",) if self._mixture.is_exact else ("level_db", "snr_db")
             return dict.fromkeys(known)
         echo = self._source.echo
         delay = echo.delay(self._mixture.sample_rate) if echo else 0
         level_db = self._mean_level_db(signal, delay=delay, tail=tail)
-        if self._mixture.arithmetic:
+        if self._mixture.is_exact:
             return {"level_db": round(level_db, 3)}
         snr_db = level_db - self._clip_gain_db - self._mixture.level.reference_db
         return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
     def _mean_level_db(self, signal: Samples, **span: int) -> float:
-        """Return the mean level of the spans in which the events of the source sound."""
-        spans = (signal[:, self._mixture.span_of(e, **span)] for e in self._source.events)
+        """Return the mean level of the spans in which the events of the source sound.
+
+        A finished file has no events, and one span.
+        """
+        spans = [signal[:, self._mixture.span_of(e, **span)] for e in self._source.events]
+        spans = [signal] if self._mixture.finished else spans
         measured = (level_channels(self._mixture, samples) for samples in spans if samples.size)
         return fmean(self._rule(samples, self._mixture.sample_rate) for samples in measured)
 

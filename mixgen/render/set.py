@@ -26,12 +26,12 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.manifest.uses import with_licence_warning
 from mixgen.render.block import BlockOutcome, Site, render_block
 from mixgen.render.journal import Block, RenderJournal, block_count
+from mixgen.sets.format import check_format
 from mixgen.sets.layout import Layout
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
     FileRow,
     RenderedHeader,
-    check_format,
     open_rendered,
     records_folder,
     write_rendered,

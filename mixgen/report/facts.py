@@ -34,7 +34,7 @@ def gather(source: ReportSource, selection: EvenlySpaced, checks: Checks) -> dic
         "schema": SCHEMA,
         "set": {
             "manifest_sha256": source.sha256,
-            "rendered": source.folder is not None,
+            "rendered": source.record is not None,
             **source.header.as_dict(),
         },
         **splits.as_data(),

@@ -122,7 +122,7 @@ def _pairs(mixture: Mixture, rows: Rows) -> Iterator[tuple[tuple[str, str], Pair
 
 def _requested(mixture: Mixture, source: Source) -> dict[str, float | None]:
     """Return what `mixgen.render.measure` calls requested, before the joint clip gain."""
-    if mixture.arithmetic:
+    if mixture.is_exact:
         return {}
     if not source.events:
         return {"level_db": None, "snr_db": None}

@@ -11,6 +11,8 @@ from mixgen.sets.rendered import (
     MANIFEST_FILE,
     RENDERED_FILE,
     FileRow,
+    FinishedFiles,
+    RenderedFile,
     RenderedSet,
     RowsInOrder,
     open_rendered,
@@ -22,17 +24,20 @@ Rows = dict[str, FileRow]  # of one mixture, by file name; empty if it is not re
 
 @dataclass(frozen=True)
 class ReportSource:
-    """What a report covers: a manifest, and the folder of its rendered files if it has one.
+    """What a report covers: a manifest, and what is recorded of its files if they exist.
 
     Attributes:
         manifest: the manifest.
-        folder: of the record of the rendered files.
-        root: what the paths of the files are relative to.
+        record: of the files.
     """
 
     manifest: ManifestFile
-    folder: Path | None
-    root: Path | None
+    record: RenderedFile | FinishedFiles | None = None
+
+    @property
+    def root(self) -> Path | None:
+        """What the paths of the files are relative to."""
+        return self.record.root if self.record else None
 
     @property
     def header(self) -> Header:
@@ -46,7 +51,7 @@ class ReportSource:
 
 
 def open_source(source: Path) -> ReportSource:
-    """Open a rendered set, or a manifest alone.
+    """Open a set whose files exist, or a manifest alone.
 
     Raises:
         InputError: the set is missing, not completely rendered or rendered from another manifest,
@@ -61,10 +66,11 @@ def open_source(source: Path) -> ReportSource:
             f"{path} does not exist: give a folder made by `mixgen render`, or a manifest."
         )
     manifest = open_manifest(path)
-    if folder is None:
-        return ReportSource(manifest, None, None)
-    _check_rendered(manifest, folder)
-    return ReportSource(manifest, folder, open_rendered(folder).root)
+    if folder is not None:
+        _check_rendered(manifest, folder)
+    elif manifest.header.finished is None:
+        return ReportSource(manifest)
+    return ReportSource(manifest, RenderedSet(folder or path).record)
 
 
 def _check_rendered(manifest: ManifestFile, folder: Path) -> None:
@@ -86,12 +92,12 @@ def mixtures_with_rows(source: ReportSource) -> Iterator[tuple[Mixture, Rows]]:
     Raises:
         InputError: a line is not valid, or rendered.jsonl is not in the order of the manifest.
     """
-    rendered = RowsInOrder(open_rendered(source.folder) if source.folder else ())
+    rendered = RowsInOrder(source.record or ())
     for mixture in source.manifest:
         yield mixture, {row.name: row for row in rendered.of(mixture.id)}
-    if rendered.next_id is not None:
+    if source.record and rendered.next_id is not None:
         raise InputError(
-            f"The rows of mixture {rendered.next_id!r} in {source.folder}/{RENDERED_FILE} do not "
+            f"The rows of mixture {rendered.next_id!r} in {source.record.path} do not "
             "follow the order of the manifest: render the set again."
         )
 

@@ -54,3 +54,5 @@ class Layout(Record):
 
 
 NATIVE = Layout(name="native", mixture="{id}/{file}", source="{id}/{file}")
+FINISHED = Layout(name="finished", mixture="{id}/{file}", source="{id}/{file}")
+"""The files are those that the records name."""

@@ -3,13 +3,12 @@
 import contextlib
 import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from pydantic import Field
 
 from mixgen.audio.formats import FORMATS, SampleFormat
@@ -19,9 +18,10 @@ from mixgen.core.files import has_sha256, sha256_file, write_jsonl
 from mixgen.core.paths import leads_out
 from mixgen.core.records import Record, RelativePath, read_header, read_records
 from mixgen.core.vocabulary import FormatName
+from mixgen.corpora.roots import find_roots, locate_root
 from mixgen.manifest.file import Manifest, ManifestFile, open_manifest, read_manifest
 from mixgen.manifest.mixture import MIXTURE, Mixture
-from mixgen.sets.layout import NATIVE, Layout
+from mixgen.sets.layout import FINISHED, NATIVE, Layout
 
 SCHEMA = "rendered/1"
 MANIFEST_FILE = "manifest.jsonl"
@@ -80,6 +80,8 @@ def file_path(
     mixture: Mixture, name: str, sample_format: SampleFormat, layout: Layout | None = None
 ) -> str:
     """Return where a file of a mixture is, relative to the set or to the root of a tree."""
+    if layout == FINISHED and mixture.finished is not None:
+        return mixture.finished.files[name].path
     return f"{(layout or NATIVE).path(mixture, name)}.{sample_format.extension}"
 
 
@@ -152,32 +154,53 @@ def open_rendered(folder: Path) -> RenderedFile:
         return RenderedFile(path, header)
 
 
-def check_format(record: RenderedFile) -> None:
-    """Check that the first file, if it is as recorded, has the format that is in the header.
+@dataclass(frozen=True)
+class FinishedFiles:
+    """What the records of a manifest say of finished files, as rendered.jsonl does of others.
 
-    Raises:
-        InputError: it has another one, so the header is wrong.
+    Attributes:
+        manifest: whose records they are.
+        root: the folder that the paths of the rows are relative to.
     """
-    folder, sample_format = record.root, FORMATS[record.header.format]
-    row = next(iter(record), None)
-    if (
-        row is not None
-        and is_whole(row, folder)
-        and not _is_of_format(folder / row.path, sample_format)
-    ):
-        raise InputError(
-            f"{record.path} has the format {sample_format.name} in its header, which {row.path} is "
-            f"not: remove {RENDERED_FILE} and run `mixgen render` with the set's manifest and "
-            "format; files that are whole stay."
+
+    manifest: ManifestFile
+    root: Path
+
+    @property
+    def path(self) -> Path:
+        """The file that has the records."""
+        return self.manifest.path
+
+    @functools.cached_property
+    def header(self) -> RenderedHeader:
+        """What the first line of rendered.jsonl would be."""
+        return RenderedHeader(
+            manifest_sha256=self.manifest.sha256,
+            format=self.manifest.header.format,
+            created_by=self.manifest.header.created_by,
+            layout=FINISHED,
         )
 
-
-def _is_of_format(path: Path, sample_format: SampleFormat) -> bool:
-    try:
-        info = soundfile.info(path)
-    except soundfile.LibsndfileError:
-        return False
-    return (info.format, info.subtype) == (sample_format.extension.upper(), sample_format.subtype)
+    def __iter__(self) -> Iterator[FileRow]:
+        """Yield the rows; raises InputError where a record is not valid."""
+        for mixture in self.manifest:
+            files = mixture.finished.files if mixture.finished else {}
+            for name in mixture.file_names:
+                file = files[name]
+                yield FileRow(
+                    id=mixture.id,
+                    name=name,
+                    path=file.path,
+                    frames=file.frames or mixture.frames,
+                    sample_rate=mixture.sample_rate,
+                    channels=mixture.channels,
+                    peak=file.peak,
+                    sha256=file.samples_sha256,
+                    file_sha256=file.sha256,
+                    clip_gain_db=0.0,
+                    requested={},
+                    measured={},
+                )
 
 
 def write_rendered(folder: Path, header: RenderedHeader, rows: Iterable[FileRow]) -> None:
@@ -214,11 +237,11 @@ def all_rows(folder: Path) -> Iterator[FileRow]:
         InputError: the folder has no record of rendered files, or a line of one is not valid.
     """
     for records in sets_in(folder) or [folder]:
-        yield from open_rendered(records)
+        yield from RenderedSet(records).record
 
 
 def load_set(folder: str | Path) -> "RenderedSet":
-    """Open a folder made by `mixgen render`.
+    """Open a folder made by `mixgen render`, or the manifest of a folder that was imported.
 
     Raises:
         InputError: the folder holds no rendered set.
@@ -226,41 +249,67 @@ def load_set(folder: str | Path) -> "RenderedSet":
     return RenderedSet(Path(folder))
 
 
+def _records_in(folder: Path) -> Path:
+    """Return the folder with the records of the only set in a folder."""
+    found = sets_in(folder)
+    if not found:
+        raise InputError(
+            f"{folder} is not a rendered set (no {MANIFEST_FILE}): make one with "
+            f"`mixgen render MANIFEST --out {folder}`."
+        )
+    if len(found) > 1 and found[0] != folder:
+        raise InputError(
+            f"{folder} holds {len(found)} sets: give the folder of one, such as {found[0]}."
+        )
+    return found[0]
+
+
 class RenderedSet:
-    """A folder made by `mixgen render`: its records are in `folder`, its files below `root`.
+    """A set whose files exist: its records are in `folder`, its files below `root`.
+
+    It is a folder made by `mixgen render`, or a manifest of finished files, whose records have all
+    that rendered.jsonl has of others; the folder of its files is in the roots.json beside it.
 
     Raises:
         InputError: the folder holds no readable manifest and record of rendered files, or those of
-            several sets.
+            several sets; or the manifest has yet to be rendered.
     """
 
-    def __init__(self, folder: Path) -> None:
-        found = sets_in(Path(folder))
-        if not found:
+    def __init__(self, place: Path, roots: Mapping[str, Path | str] | None = None) -> None:
+        self._roots = roots
+        self.is_finished = Path(place).is_file()
+        self.path = Path(place) if self.is_finished else _records_in(Path(place)) / MANIFEST_FILE
+        self.folder = self.path.parent
+        if self.is_finished and self.manifest_file.header.finished is None:
             raise InputError(
-                f"{folder} is not a rendered set (no {MANIFEST_FILE}): make one with "
-                f"`mixgen render MANIFEST --out {folder}`."
+                f"{place} is a manifest that has to be rendered: run `mixgen render {place} --out "
+                "SET`, and give the folder SET."
             )
-        if len(found) > 1 and found[0] != Path(folder):
-            raise InputError(
-                f"{folder} holds {len(found)} sets: give the folder of one, such as {found[0]}."
-            )
-        self.folder = found[0]
+
+    @property
+    def place(self) -> Path:
+        """What users give for the set: the folder, or the manifest of finished files."""
+        return self.path if self.is_finished else self.folder
 
     @functools.cached_property
     def manifest_file(self) -> ManifestFile:
-        """The manifest that the set renders, to be read one mixture at a time."""
-        return open_manifest(self.folder / MANIFEST_FILE)
+        """The manifest of the set, to be read one mixture at a time."""
+        return open_manifest(self.path)
 
     @functools.cached_property
     def manifest(self) -> Manifest:
-        """The whole manifest that the set renders."""
-        return read_manifest(self.folder / MANIFEST_FILE)
+        """The whole manifest of the set."""
+        return read_manifest(self.path)
 
     @functools.cached_property
-    def record(self) -> RenderedFile:
-        """What is recorded of the rendered files."""
-        return open_rendered(self.folder)
+    def record(self) -> RenderedFile | FinishedFiles:
+        """What is recorded of the files."""
+        corpus = self.manifest_file.header.finished
+        if corpus is None or not self.is_finished:
+            return open_rendered(self.folder)
+        return FinishedFiles(
+            self.manifest_file, locate_root(find_roots([self.path], self._roots), corpus)
+        )
 
     @functools.cached_property
     def format(self) -> SampleFormat:
@@ -320,9 +369,13 @@ class RenderedSet:
 def set_sha256(rendered: RenderedSet) -> str:
     """Return the hash of rendered.jsonl, which has the hashes of the manifest and of all files.
 
+    A manifest of finished files has them itself.
+
     Raises:
         InputError: the set was not finished, or its manifest was changed after rendering.
     """
+    if rendered.is_finished:
+        return rendered.manifest.sha256
     recorded = rendered.record.header.manifest_sha256
     if not rendered.manifest.file.has_sha256(recorded):
         raise InputError(

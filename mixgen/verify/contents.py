@@ -14,6 +14,7 @@ from mixgen.audio.read import peak
 from mixgen.core.errors import SuiteError
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import Mixture
+from mixgen.render.exact import cut_to_full_scale, is_close_to_sum
 from mixgen.render.measure import Values, measure, reasons_for_null
 from mixgen.render.rendering import Rendering, clip_gain_in_db
 from mixgen.sets.rendered import FileRow
@@ -45,8 +46,9 @@ class Contents:
         Where the corpora of `roots` lack a room response, what is measured is "unchecked".
         """
         arithmetic = self.mixture.arithmetic
-        if arithmetic is None or arithmetic.sum_of == "files":
-            yield from self._wrong_sum()
+        corrected = arithmetic is not None and arithmetic.sum_of == "corrected"
+        if corrected or self.mixture.sums_on_disk:
+            yield from self._wrong_sum(corrected=corrected)
         yield from self._wrong_peaks()
         gains = {row.clip_gain_db for row in self.rows.values()}
         if len(gains) > 1 or not self._fits(gain := gains.pop()):
@@ -58,12 +60,18 @@ class Contents:
     def _path(self, name: str) -> str:
         return self.rows[name].path
 
-    def _wrong_sum(self) -> Iterator[Problem]:
+    def _wrong_sum(self, *, corrected: bool) -> Iterator[Problem]:
+        """Compare the mixture with the sum of its sources; a corrected one may only be close."""
         total = np.zeros((self.mixture.channels, self.mixture.frames), np.int64)
         for file in self.mixture.source_files:
             if file.is_in_sum:
                 total += self.steps[file.name]
-        if not np.array_equal(total, self.steps[self.mixture.sum_name]):
+        mixture = self.steps[self.mixture.sum_name]
+        if corrected:
+            if is_close_to_sum(mixture, total, self.sample_format):
+                return
+            total = cut_to_full_scale(total, self.sample_format).astype(np.int64)
+        if not np.array_equal(total, mixture):
             path = self._path(self.mixture.sum_name)
             yield Problem(path, "inconsistent", "it is not the sum of its sources")
 
@@ -89,10 +97,10 @@ class Contents:
     def _wrong_values(self, clip_gain_db: float, roots: Roots) -> Iterator[Problem]:
         """Compare what was requested and what is measured, in the files and in room responses.
 
-        Levels of published sets are compared if they were measured. Their energy ratios were
-        measured before rounding.
+        Levels of published sets and finished files are compared if they were measured. Energy
+        ratios of published sets were measured before rounding.
         """
-        exact = self.mixture.arithmetic is not None
+        exact = self.mixture.is_exact
         if exact and not any("level_db" in row.measured for row in self.rows.values()):
             return
         rendering = Rendering(self.steps, self.sample_format, 10.0 ** (clip_gain_db / 20.0))
@@ -134,20 +142,30 @@ def _in_words(value: float | None) -> str:
 
 
 def read_contents(
-    folder: Path, mixture: Mixture, rows: Mapping[str, FileRow], sample_format: SampleFormat
+    folder: Path,
+    mixture: Mixture,
+    rows: Mapping[str, FileRow],
+    sample_format: SampleFormat,
+    *,
+    any_format: bool,
 ) -> "Contents | list[Problem]":
-    """Decode the files of a mixture; the problems of those that are not what is recorded."""
+    """Decode the files of a mixture; the problems of those that are not what is recorded.
+
+    With `any_format`, a file may have another format than that of the set, whose grid it is on.
+    """
     steps, problems = {}, []
     for name, row in rows.items():
         try:
             with soundfile.SoundFile(folder / row.path) as file:
-                header = file.format, file.subtype, file.samplerate
+                found = file.format, file.subtype
+                rate = file.samplerate
                 samples = file.read(dtype=sample_format.dtype, always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError):
             problems.append(Problem(row.path, "altered", "it cannot be decoded"))
             continue
-        kind = sample_format.extension.upper(), sample_format.subtype, row.sample_rate
-        if header != kind or samples.shape != (row.frames, row.channels):
+        kind = sample_format.extension.upper(), sample_format.subtype
+        size = rate, *samples.shape
+        if not (any_format or found == kind) or size != (row.sample_rate, row.frames, row.channels):
             detail = "its format, rate, length or channels are not those recorded"
             problems.append(Problem(row.path, "misrecorded", detail))
         elif samples_sha256(samples) != row.sha256:

@@ -51,7 +51,7 @@ def conclusion(
     """Return one sentence about a set that is as recorded.
 
     Args:
-        folder: of the set.
+        folder: of the set, or its manifest where the files existed already.
         problems: of its files.
         off: values that are further from the requested ones than their tolerance.
         deep: whether what is recorded of the files was compared with what is in them.
@@ -73,6 +73,11 @@ def conclusion(
 
 def verdict(folder: Path, problems: Sequence[Problem]) -> str:
     """Return one sentence: how many problems there are, and what to do about them."""
+    if folder.is_file():  # files that existed already
+        count = len({problem.path for problem in problems})
+        return (
+            f"{count} file(s) of {folder} are not as recorded: restore them, or import them again."
+        )
     parts = []
     for kinds, remedy in _REMEDIES:
         count = len({problem.path for problem in problems if problem.kind in kinds})

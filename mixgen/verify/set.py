@@ -24,16 +24,16 @@ from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.mixture import Mixture
-from mixgen.sets.layout import Layout
+from mixgen.sets.format import check_format
+from mixgen.sets.layout import FINISHED, Layout
 from mixgen.sets.rendered import (
-    MANIFEST_FILE,
     RECORDS_FOLDER,
     RENDERED_FILE,
     FileRow,
     RenderedSet,
     RowsInOrder,
-    check_format,
     file_path,
+    open_rendered,
     sets_in,
 )
 from mixgen.verify.contents import read_contents
@@ -66,7 +66,7 @@ def verify_set(
     those are not here, one problem of the kind "unchecked" says so.
 
     Args:
-        folder: of the set.
+        folder: of the set, or its manifest where the files existed already.
         deep: whether to decode the files.
         roots: folder of each corpus with room responses, where `roots.json` in the set or beside it
             does not have it.
@@ -81,12 +81,13 @@ def verify_set(
     problems = []
     # Those in a tree first: what is in it is then known when the folder itself is searched.
     for records in reversed(sets_in(folder) or [folder]):
-        rendered = RenderedSet(records)
-        check_format(rendered.record)
-        known_roots = find_roots([records, records / MANIFEST_FILE], roots) if deep else None
+        rendered = RenderedSet(records, roots)
+        if not rendered.is_finished:
+            check_format(open_rendered(records))
+        known_roots = find_roots([records, rendered.path], roots) if deep else None
         known = _Tree() if rendered.record.header.layout is None else tree
         found = _verify(rendered, known_roots, known, workers, executor)
-        problems += _unchecked_last(found, _name_in(folder, records / RENDERED_FILE))
+        problems += _unchecked_last(found, _name_in(folder, rendered.record.path))
         if known is not tree:
             problems += _unknown_in_set(folder, known.names, tree.tops)
     if folder == tree.root:
@@ -153,7 +154,7 @@ def _verify(
 
 
 def _name_in(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 @dataclass(frozen=True)
@@ -176,8 +177,7 @@ def _on_other_machines(
 
     Workers have to see the corpora that are seen here, because responses are looked for there.
     """
-    folder = rendered.folder.absolute()
-    seen = [folder / MANIFEST_FILE, folder / RENDERED_FILE]
+    seen = [rendered.path.absolute(), rendered.record.path.absolute()]
     if roots is not None:
         roots = {name: root.absolute() for name, root in roots.items()}
         seen += [root for root in roots.values() if root.exists()]
@@ -207,7 +207,8 @@ def _check_mixture(item: _Recorded, place: _Place, roots: Roots | None) -> list[
     for row in rows.values():
         problems += _check_file(folder, mixture, row, sample_format)
     if roots is not None and not problems:
-        contents = read_contents(folder, mixture, rows, sample_format)
+        any_format = place.layout == FINISHED
+        contents = read_contents(folder, mixture, rows, sample_format, any_format=any_format)
         problems += contents if isinstance(contents, list) else contents.problems(roots)
     if place.layout is None:
         problems += _unknown_in_mixture(folder, mixture, paths.values())
@@ -247,9 +248,12 @@ def _check_file(
 
 
 def fits(row: FileRow, mixture: Mixture) -> bool:
-    """Return whether a file is recorded with the size of its mixture; enrolments have another."""
-    enrolments = {f.name for f in mixture.source_files if f.part == "enrolment"}
-    other_size = row.name in enrolments
+    """Return whether a file is recorded with the size of its mixture.
+
+    Enrolments have another one, and so may far-end signals that existed already.
+    """
+    free = ("enrolment", "far_end") if mixture.finished else ("enrolment",)
+    other_size = row.name in {f.name for f in mixture.source_files if f.part in free}
     size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
     return row.sample_rate == mixture.sample_rate and (other_size or size_fits)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from evalsuite.boards.leaderboard import rank
 from evalsuite.scoring.pairing import pair_folders
 from evalsuite.scoring.score import score_plan
-from evalsuite.scoring.trees import read_tree
 from mixgen.core.errors import InputError, UsageError
+from mixgen.sets.trees import read_tree
 from tests.evalsuite.conftest import RATE
 
 IDS = ("utt_1", "utt_2", "utt_3")

@@ -122,7 +122,10 @@ def test_what_is_no_whole_set_is_refused(
             export_kind("noisy", to, out=out, **{"source": own_set, **options})
         assert not out.exists()
 
-    refuses("is no rendered set, and this format needs one", source=own_set / "manifest.jsonl")
+    refuses(
+        "is a manifest that has to be rendered: run `mixgen render",
+        source=own_set / "manifest.jsonl",
+    )
     refuses("has no mixture of the split 'dev'", split="dev")
     rendered, manifest = own_set / "rendered.jsonl", own_set / "manifest.jsonl"
     lines = rendered.read_text().splitlines(keepends=True)

@@ -227,6 +227,6 @@ def test_the_command(mixgen: RunMixgen, tiny_set: Path, tmp_path: Path) -> None:
     assert [path.name for path in _tars(out)] == ["test-000000.tar", "train-000000.tar"]
     manifest = mixgen("export", tiny_set / "manifest.jsonl", "--to", "webdataset", "--out", out)
     assert manifest.exit_code == 3
-    assert "is no rendered set, and this format needs one: run `mixgen render`" in manifest.err
+    assert "is a manifest that has to be rendered: run `mixgen render " in manifest.err
     rttm = mixgen("export", tiny_set, "--to", "rttm", "--out", tmp_path / "a.rttm")
     assert rttm.exit_code == 0, rttm.err

@@ -15,6 +15,9 @@ from mixgen.core.registry import unknown
 
 LAYOUTS = ("id/source", "source/id", "id_source")
 
+# Names of the stems of a song.
+STEMS = {"vocals", "drums", "bass", "other"}
+
 # Names of the mixture in the layouts of published sets.
 MIXTURE_NAMES = {"mixture", "mix", "mix_clean", "mix_both", "mix_single"}
 
@@ -79,14 +82,6 @@ def read_tree(folder: Path, *, layout: str | None = None, ids: Collection[str] =
 def has_audio(folder: Path) -> bool:
     """Return whether a folder holds audio, one or two levels deep."""
     return folder.is_dir() and any(True for _ in _audio_below(folder))
-
-
-def carry_names(estimates: Collection[str], references: Collection[str]) -> bool:
-    """Return whether estimates of these names belong to the references of the same names.
-
-    Stems do; names that end with a digit, as s1 and s2, identify no source.
-    """
-    return set(references) <= set(estimates) and not any(n[-1:].isdigit() for n in references)
 
 
 def read_mixtures(folder: Path, ids: Collection[str]) -> dict[str, Path]:

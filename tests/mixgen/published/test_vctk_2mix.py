@@ -1,0 +1,90 @@
+"""VCTK-2mix: every file and table against the slow reference."""
+
+from pathlib import Path
+
+import pytest
+
+from mixgen.core.errors import InputError
+from mixgen.manifest.file import read_manifest
+from mixgen.published.render import render_in_layout
+from mixgen.published.vctk_2mix import import_vctk2mix
+from mixgen.recipe.read import shipped_folder
+from mixgen.verify.set import verify_set
+from tests.mixgen.conftest import RunMixgen
+from tests.mixgen.published.conftest import StandIn, speech, write
+from tests.oracles.compare import differing_samples
+from tests.oracles.further_corpora import Vctk2MixSources, vctk2mix_sources
+from tests.oracles.vctk2mix import vctk2mix
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Vctk2MixSources:
+    return vctk2mix_sources(tmp_path_factory.mktemp("vctk2mix"), real_data)
+
+
+def _import(given: Vctk2MixSources, out: Path, **options: object) -> None:
+    import_vctk2mix([given.metadata], given.vctk, given.wham_noise, out, **options)
+
+
+def test_every_sample_and_table_is_that_of_the_reference(
+    given: Vctk2MixSources, tmp_path: Path
+) -> None:
+    """The noises end after both talkers, between them, and before both."""
+    vctk2mix(given.metadata, given.vctk, given.wham_noise, tmp_path / "expected")
+    _import(given, tmp_path / "M.jsonl")
+    render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "vctk2mix")
+    differing = differing_samples(tmp_path / "expected", tmp_path / "out")
+    assert len(differing) == 3 * 2 * 2 * 6
+    assert not any(differing.values())
+    tables = sorted((tmp_path / "expected").rglob("*.csv"))
+    assert len(tables) == 2 * 2 * 3 * 2
+    for table in tables:
+        found = tmp_path / "out" / table.relative_to(tmp_path / "expected")
+        text = table.read_text().replace(f"{tmp_path}/expected", f"{tmp_path}/out")
+        assert found.read_text() == text
+    assert verify_set(tmp_path / "out", deep=True) == []
+
+
+def test_records_name_the_talkers_and_the_split(given: Vctk2MixSources, tmp_path: Path) -> None:
+    _import(given, tmp_path / "M.jsonl", sample_rate=[8000], mode=["min"], types=["mix_clean"])
+    manifest = read_manifest(tmp_path / "M.jsonl")
+    mixture = manifest.mixtures[0]
+    assert manifest.header.name == "vctk_2mix_8k_min_clean"
+    assert (mixture.id, mixture.split) == ("p249_230_p335_002__8k_min_clean", "test")
+    assert [source.label for source in mixture.sources] == ["p249", "p335"]
+    # The third noise has 19999 samples at 16 kHz and ends the mixture that is without it.
+    assert manifest.mixtures[2].frames == 10000
+
+
+def test_fixed_stems_sum_to_the_mixture(given: Vctk2MixSources, tmp_path: Path) -> None:
+    _import(given, tmp_path / "M.jsonl", sample_rate=[8000], types=["mix_both"], fixed=True)
+    render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "vctk2mix")
+    assert len(list((tmp_path / "out/VCTK2Mix_fixed").rglob("mix_both/*.wav"))) == 2 * 3
+    assert verify_set(tmp_path / "out", deep=True) == []
+
+
+def test_the_name_of_the_list_is_the_official_one(given: Vctk2MixSources, tmp_path: Path) -> None:
+    for name in ("other.csv", "VCTK2mix_VCTK_md_info.csv"):
+        (tmp_path / name).write_bytes(given.metadata.read_bytes())
+        with pytest.raises(InputError, match=r"is not that of the official list"):
+            import_vctk2mix([tmp_path / name], given.vctk, given.wham_noise, tmp_path / "M.jsonl")
+
+
+def test_the_list_that_ships(tmp_path: Path, mixgen: RunMixgen) -> None:
+    shipped = shipped_folder() / "vctk2mix/VCTK2mix_VCTK_md.csv"
+    for row in StandIn([shipped], {}).rows():
+        for key in ("source_1_path", "source_2_path"):
+            write(tmp_path / "VCTK" / row[key], speech(row[key], 0.5))
+        write(tmp_path / "wham_noise" / row["noise_path"], speech(row["noise_path"], 0.4))
+    words = ["import", "vctk2mix", "--metadata", shipped, "--vctk", tmp_path / "VCTK"]
+    words += ["--wham-noise", tmp_path / "wham_noise", "--out", tmp_path / "M.jsonl"]
+    assert "24 mixtures in" in mixgen(*words).out
+    vctk2mix(shipped, tmp_path / "VCTK", tmp_path / "wham_noise", tmp_path / "expected")
+    answer = mixgen(
+        "render", tmp_path / "M.jsonl", "--out", tmp_path / "out", "--layout", "vctk2mix"
+    )
+    assert answer.exit_code == 0
+    differing = differing_samples(tmp_path / "expected", tmp_path / "out")
+    assert len(differing) == 2 * 2 * 2 * 6
+    assert not any(differing.values())
+    assert mixgen("verify", tmp_path / "out", "--deep").exit_code == 0
