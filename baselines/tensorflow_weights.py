@@ -39,7 +39,9 @@ def read_tensorflow_weights(folder: Path) -> Weights:
     data_path = found[0].with_name(found[0].stem + _DATA)
     with machine_errors(folder):
         if not data_path.is_file():
-            raise InputError(f"{data_path} is missing: give a checkpoint with its data in one file.")
+            raise InputError(
+                f"{data_path} is missing: give a checkpoint with its data in one file."
+            )
         index, data = found[0].read_bytes(), data_path.read_bytes()
     weights: Weights = {}
     try:

@@ -250,7 +250,9 @@ def _with_names(weights: Weights) -> Weights:
         return weights
     named = {name: tensor for name, tensor in weights.items() if not name.startswith("onnx::")}
     blocks = len(numbered) // 2
-    slopes = [f"masker.TCN.{b}.shared_block.{part}.weight" for b in range(blocks) for part in (1, 4)]
+    slopes = [
+        f"masker.TCN.{b}.shared_block.{part}.weight" for b in range(blocks) for part in (1, 4)
+    ]
     slopes.append("masker.mask_net.0.weight")
     for name, number in zip(slopes, sorted(numbered), strict=True):
         named[name] = weights[f"{_SLOPE}{number}"].flatten()

@@ -32,10 +32,9 @@ Stereo: the first convolution reads all channels, and the last has a map for eac
 magnitudes sees the level; for the SI-SDR of `unet:small` estimates are fitted to the mixture.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +54,7 @@ from baselines.separator import STEMS, Hyperparameters, require
 
 LAYOUTS = ("jansson", "spleeter", "spleeter_relu")
 TASKS = ("activity", "instruments", "pitch")
+TWO_STEMS = ("vocals", "accompaniment")
 
 # A source sounds in a frame that is less than 40 dB below the mixture's loudest frame.
 SOUNDING = 1e-4
@@ -104,9 +104,6 @@ class UNetHyperparameters(SpectrogramHyperparameters):
 class SpleeterUNet(UNet):
     """The U-Net as Spleeter's code has it for four and five stems."""
 
-    in_encoder: ClassVar[Callable[[], nn.Module]] = nn.ELU
-    in_decoder: ClassVar[Callable[[], nn.Module]] = nn.ELU
-
     def __init__(self, *, channels: int, h: UNetHyperparameters) -> None:
         super().__init__(
             inputs=channels,
@@ -121,6 +118,16 @@ class SpleeterUNet(UNet):
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):  # as Keras has them
                 module.eps, module.momentum = 1e-3, 0.01
+
+    @staticmethod
+    def in_encoder() -> nn.Module:
+        """Return the activation of the encoder."""
+        return nn.ELU()
+
+    @staticmethod
+    def in_decoder() -> nn.Module:
+        """Return the activation of the decoder."""
+        return nn.ELU()
 
     def after(self, width: int, last: bool) -> list[nn.Module]:  # noqa: ARG002
         """Return the layers that follow a transposed convolution."""
@@ -145,8 +152,15 @@ class SpleeterUNet(UNet):
 class SpleeterReluUNet(SpleeterUNet):
     """The U-Net as Spleeter's code has it for two stems."""
 
-    in_encoder = partial(nn.LeakyReLU, SLOPE)
-    in_decoder = nn.ReLU
+    @staticmethod
+    def in_encoder() -> nn.Module:
+        """Return the activation of the encoder."""
+        return nn.LeakyReLU(SLOPE)
+
+    @staticmethod
+    def in_decoder() -> nn.Module:
+        """Return the activation of the decoder."""
+        return nn.ReLU()
 
 
 class Detector(nn.Module):
@@ -293,7 +307,7 @@ UNET = ModelSpec(
     separator=JanssonUNet,
     not_reproduced=(
         "The 20,000 song pairs and scores of the paper; early stopping; Spleeter's initial weights "
-        "(He uniform) and its Wiener filter."
+        "(He uniform), its Wiener filter, and the masks of its five stems."
     ),
     tiny=lambda: UNetHyperparameters(
         n_fft=128, hop_length=64, bins=64, frames=16, widths=(8, 16), dropout=0.0
@@ -320,31 +334,34 @@ def paper() -> Hyperparameters:
 )
 def spleeter() -> Hyperparameters:
     """Spleeter for four stems in stereo, 9,823,749 parameters per stem."""
-    return UNetHyperparameters(
-        n_src=4,
-        sample_rate=44100,
-        channels=2,
-        source_names=STEMS,
-        design_rate=44100,
-        n_fft=4096,
-        hop_length=1024,
-        bins=1024,
-        frames=512,
-        features="raw",
-        layout="spleeter",
-        ratio_exponent=2.0,
-        extension="zeros",
-        lead=2,
-    )
+    return _spleeter(STEMS, "spleeter")
 
 
 @UNET.variant(
     "spleeter_2stems", parameters=2 * 9_823_749, **UNET.variants["unet:spleeter"].training
 )
 def spleeter_2stems() -> Hyperparameters:
-    """Spleeter for vocals and accompaniment in stereo, with other activations."""
-    stems = ("vocals", "accompaniment")
-    return replace(spleeter(), n_src=2, source_names=stems, layout="spleeter_relu")
+    """Spleeter for vocals and accompaniment in stereo: ReLU in place of ELU."""
+    return _spleeter(TWO_STEMS, "spleeter_relu")
+
+
+def _spleeter(stems: tuple[str, ...], layout: str) -> UNetHyperparameters:
+    return UNetHyperparameters(
+        n_src=len(stems),
+        sample_rate=44100,
+        channels=2,
+        source_names=stems,
+        design_rate=44100,
+        n_fft=4096,
+        hop_length=1024,
+        bins=1024,
+        frames=512,
+        features="raw",
+        layout=layout,
+        ratio_exponent=2.0,
+        extension="zeros",
+        lead=2,
+    )
 
 
 @UNET.imports("spleeter", "unet")
@@ -353,9 +370,12 @@ def from_spleeter(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
 
     Its kernels are (frames, bins, ...), ours (..., bins, frames).
     """
-    stems = tuple(arguments.get("instrument_list", ("vocals", "accompaniment")))
-    network = spleeter_2stems() if len(stems) == 2 else spleeter()
-    hyperparameters = replace(network, n_src=len(stems), source_names=stems)
+    stems = tuple(arguments.get("instrument_list", TWO_STEMS))
+    require(
+        len(stems) in (2, 4),
+        f"instrument_list has {len(stems)} stems; Spleeter's networks here are for 2 or 4.",
+    )
+    hyperparameters = _spleeter(stems, "spleeter_relu" if len(stems) == 2 else "spleeter")
     levels = len(hyperparameters.widths)
     ours: Weights = {}
     for source in range(len(stems)):

@@ -2,9 +2,9 @@
 
 Rong, Sun, Zhang, Hu, Zhu and Lu, "GTCRN: a speech enhancement model requiring ultralow
 computational resources", ICASSP 2024. The model maps one frame of a spectrogram to another and
-carries three states along. A frame is taken of the newest samples after every hop, so that estimates
-come late by what frames overlap. Analysis and synthesis have the root of a periodic Hann window, as
-the model was trained; the package itself takes a symmetric window.
+carries three states along. A frame is taken of the newest samples after every hop, so that
+estimates come late by what frames overlap. Analysis and synthesis have the root of a periodic Hann
+window, as the model was trained; the package itself takes a symmetric window.
 """
 
 from importlib.util import find_spec
