@@ -81,9 +81,7 @@ class Maker:
         recipe = self.board.recipe_words
         given = REPOSITORY / recipe if recipe.endswith(".yaml") else recipe
         pairs = self.board.pairs
-        learnt = any(Row.of(system).minutes for system in self.board.systems)
-        if learnt:
-            self._draw("train", given, sources)
+        self._draw("train", given, sources)
         if pairs:
             folder, name = self.data / pairs["folder"], self.board.name
             self._step(
