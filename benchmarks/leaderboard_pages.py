@@ -1,4 +1,4 @@
-"""What a shipped leaderboard is written to: CSV file, page, manifest and list of source files.
+"""What a shipped leaderboard is written to: CSV files, page, manifest, list of source files.
 
 Nothing in them is a path of this machine: files are named below SEPARATION_DATA.
 """
@@ -12,12 +12,14 @@ from typing import Any
 import pandas as pd
 from board import Board
 
+from baselines.registry import models
 from evalsuite.boards.show import interval_text, number_text
 from mixgen.core.files import read_json, read_lines, write_csv, write_text
 from mixgen.corpora.roots import find_roots
 
 NOTED = ("trained_minutes", "trained_steps", "train_manifest_sha256", "commit")
 FILE_COLUMNS = ("corpus", "folder", "path", "sha256", "used_for", "repository", "commit", "licence")
+MIXTURE_COLUMNS = ("split", "id", "reference", "si_sdr")
 SHOWN = {
     "si_sdri_mean": "SI-SDRi",
     "si_sdr_mean": "SI-SDR",
@@ -65,6 +67,7 @@ def write_board(
     columns = [*rows[0], *NOTED]
     write_csv(out / f"{board.name}.csv", columns, [{**row, **_noted(row, notes)} for row in rows])
     shutil.copyfile(work / "test.jsonl", out / f"{board.name}_manifest.jsonl")
+    write_csv(out / f"{board.name}_mixture.csv", MIXTURE_COLUMNS, _mixtures(work))
     files = list(_files(work, data))
     write_csv(out / f"{board.name}_files.csv", FILE_COLUMNS, files)
     rows = [{**row, **_noted(row, notes)} for row in rows]
@@ -77,6 +80,15 @@ def _rows(leaderboard: Path, notes: Sequence[Mapping[str, Any]]) -> Iterator[dic
     frame = pd.read_csv(leaderboard, dtype=str, keep_default_na=False)
     for row in frame.to_dict("records"):
         yield {**row, "model": names.get(row["checkpoint_sha256"], row["model"])}
+
+
+def _mixtures(work: Path) -> Iterator[dict[str, Any]]:
+    """Yield the scores of the unseparated mixtures, one row per reference."""
+    for run in sorted(work.glob("results/*/mixture/scores/run.json")):
+        split = read_json(run)["split"]
+        for item in map(json.loads, read_lines(run.with_name("items.jsonl"))):
+            if item["reference"] is not None and item.get("si_sdr") is not None:
+                yield {"split": split, **{name: item[name] for name in MIXTURE_COLUMNS[1:]}}
 
 
 def _noted(row: Mapping[str, Any], notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -99,7 +111,7 @@ def _files(work: Path, data: Path) -> Iterator[dict[str, Any]]:
         is_here = root.is_relative_to(data)
         folder = root.relative_to(data).as_posix() if is_here else ""
         origin = _attribution(root) if is_here else {"repository": "mixgen starter"}
-        uses = " ".join(sorted(parts))
+        uses = " ".join(sorted(parts, reverse=True))
         row = {"corpus": corpus, "folder": folder, "path": path, "sha256": sha256, "used_for": uses}
         yield {"commit": "", "licence": "", **origin, **row}
 
@@ -228,14 +240,22 @@ def _made(
     cells = []
     for note in _ordered(rows, notes):
         name = note["name"]
-        given = others["programs"].get(name) or others["weights"].get(name)
-        what = f"{given['system']}; {given['package']}, {given['licence']}" if given else name
+        what = _described(name, others)
         minutes, steps = note.get("trained_minutes", "-"), note.get("trained_steps", "-")
         manifest = str(note.get("train_manifest_sha256") or "-")[:12]
         commit, _, mark = note["commit"].partition("-")
         commit = "-".join(filter(None, (commit[:12], mark)))
         cells.append([f"`{name}`", what, str(minutes), str(steps), manifest, commit])
     return _markdown(header, cells)
+
+
+def _described(name: str, others: Mapping[str, Any]) -> str:
+    """Return what a system is: its package and licence, or its title and paper."""
+    given = others["programs"].get(name) or others["weights"].get(name)
+    if given is not None:
+        return f"{given['system']}; {given['package']}, {given['licence']}"
+    spec = models()[name.partition(":")[0]]
+    return f"{spec.title}. {spec.paper}"
 
 
 def _block(lines: Iterable[str]) -> str:
@@ -248,7 +268,7 @@ def _sources(files: Sequence[Mapping[str, Any]]) -> str:
     cells = []
     for corpus in dict.fromkeys(row["corpus"] for row in files):
         members = [row for row in files if row["corpus"] == corpus]
-        uses = sorted({use for row in members for use in row["used_for"].split()})
+        uses = sorted({use for row in members for use in row["used_for"].split()}, reverse=True)
         first = members[0]
         origin = [first.get(key, "") for key in ("repository", "commit", "licence")]
         cells.append([corpus, str(len(members)), " and ".join(uses), *origin])

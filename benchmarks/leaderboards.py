@@ -44,10 +44,20 @@ JUDGES = {
 
 
 class Maker:
-    """Makes one board, and remembers the commands by which anyone can make it again."""
+    """Makes one board, and remembers the commands by which anyone can make it again.
 
-    def __init__(self, board: Board, work: Path, data: Path, threads: int) -> None:
-        self.board, self.data, self.threads = board, data, threads
+    Args:
+        board: what it is.
+        work: folder of all boards' work.
+        data: folder of the recordings.
+        threads: of trainings.
+        runs: whether commands are run; without, they are only remembered.
+    """
+
+    def __init__(
+        self, board: Board, work: Path, data: Path, threads: int, *, runs: bool = True
+    ) -> None:
+        self.board, self.data, self.threads, self.runs = board, data, threads, runs
         self.work = work / board.name
         self.work.mkdir(parents=True, exist_ok=True)
         self.commands: list[str] = []
@@ -62,7 +72,7 @@ class Maker:
         line = " ".join(f'"{word}"' if " " in word else word for word in given)
         line = line.replace(f"{self.work}/", "").replace(str(self.data), "$SEPARATION_DATA")
         line = line.replace(f"{REPOSITORY}/", "")
-        if not done:
+        if self.runs and not done:
             print(f"== {self.board.name}: {line}", flush=True)
             package, *rest = given
             environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
@@ -282,12 +292,14 @@ def _git(*words: str) -> str:
 def make(maker: Maker, out: Path) -> None:
     """Make all rows of a board that this version can make, and write it after each."""
     maker.prepare()
-    for system in maker.board.systems:
+    for system in maker.board.systems if maker.runs else ():
         row = Row.of(system)
         if not row.is_registered:
             print(f"== {maker.board.name}: left out: there is no {row.name} yet", flush=True)
             continue
         maker.make_row(row)
+        write_board(maker.board, maker.work, maker.data, maker.commands, ROWS, out)
+    if not maker.runs and (maker.work / "rows").is_dir():
         write_board(maker.board, maker.work, maker.data, maker.commands, ROWS, out)
 
 
@@ -316,6 +328,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="Names of rows; all of a board if not given.")
     parser.add_argument("--minutes", type=float, help="At most so many minutes of training a row.")
+    parser.add_argument(
+        "--rewrite", action="store_true", help="Write the files of boards again; run nothing."
+    )
     parser.add_argument("--plan", action="store_true", help="Print what is left to train.")
     options = parser.parse_args()
     boards = [Board.read(name) for name in options.boards or board_names()]
@@ -327,7 +342,8 @@ def main() -> None:
     if not data.is_dir():
         raise SystemExit(f"No recordings in {data}: set SEPARATION_DATA to their folder.")
     for board in boards:
-        make(Maker(_limited(board, options), work, data.resolve(), options.threads), options.out)
+        limited, runs = _limited(board, options), not options.rewrite
+        make(Maker(limited, work, data.resolve(), options.threads, runs=runs), options.out)
 
 
 def _limited(board: Board, options: argparse.Namespace) -> Board:
