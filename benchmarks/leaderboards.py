@@ -161,6 +161,9 @@ class Maker:
         if not self.board.labels:
             return path
         out = Path(path).with_name("relabelled.csv")
+        changes = ", ".join(f"{old} is {new}" for old, new in self.board.labels.items())
+        note = f"# {out}: {path} with other labels: {changes}"
+        self.commands += [note] if note not in self.commands else []
         if not (self.work / out).is_file():
             rows = read_sources([self.work / path])
             label = self.board.labels

@@ -2,10 +2,8 @@
 
 import csv
 import importlib
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,6 +14,7 @@ import yaml
 from evalsuite.run import run
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.manifest.file import read_manifest, write_manifest
+from mixgen.manifest.uses import file_uses
 from mixgen.recipe.read import read_recipe
 from mixgen.render.set import render_set
 
@@ -60,21 +59,12 @@ def test_rows_say_what_made_them(name: str) -> None:
             assert f"baselines train {row['model']} --manifest train.jsonl" in page
 
 
-def uses(value: Any) -> Iterator[tuple[str, str, str]]:
-    if isinstance(value, dict):
-        if {"corpus", "path", "sha256"} <= value.keys():
-            yield value["corpus"], value["path"], value["sha256"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from uses(part)
-
-
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_scored_recording_is_listed_with_its_origin(name: str) -> None:
     listed = {(row["corpus"], row["path"], row["sha256"]): row for row in files_of(name)}
-    lines = (FOLDER / f"{name}_manifest.jsonl").read_text(encoding="utf-8").splitlines()
-    scored = {use for line in lines for use in uses(json.loads(line))}
+    manifest = read_manifest(FOLDER / f"{name}_manifest.jsonl")
+    uses = [use for mixture in manifest.mixtures for use in file_uses(mixture)]
+    scored = {(use.corpus, use.path, use.sha256) for use in uses}
     assert scored
     for use in scored:
         row = listed[use]
