@@ -13,6 +13,7 @@ and the list of all source files.
 
 import argparse
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -187,7 +188,7 @@ class Maker:
                 "train_manifest_sha256": meta.manifest_sha256,
             }
         elif row.weights is not None:
-            commands.append(self._import(row))
+            commands += self._import(row)
             system = f"checkpoints/{row.folder}"
         elif row.program is not None:
             given = ROWS["programs"][row.program]
@@ -247,18 +248,27 @@ class Maker:
             )
         return self.command(*words, done=True)
 
-    def _import(self, row: Row) -> str:
+    def _import(self, row: Row) -> list[str]:
         """Turn weights of others into a checkpoint."""
         given, out = ROWS["weights"][str(row.weights)], f"checkpoints/{row.folder}"
-        arguments = self.work / f"{row.folder}.json"
-        write_json(arguments, given["arguments"])
         file = _package_file(given["file"])
         path = file.parent if file.name.startswith("model.data") else file
-        return self.command(
-            *("baselines", "import", given["peer"], path, "--model", given["model"]),
-            *("--arguments", arguments.name, "--out", out),
-            done=is_checkpoint(self.work / out),
-        )
+        words: list[object] = [
+            "baselines",
+            "import",
+            given["peer"],
+            path,
+            "--model",
+            given["model"],
+        ]
+        notes = []
+        if given["arguments"]:
+            arguments = self.work / f"{row.folder}.json"
+            write_json(arguments, given["arguments"])
+            words += ["--arguments", arguments.name]
+            notes.append(f"# {arguments.name}: {json.dumps(given['arguments'])}")
+        done = is_checkpoint(self.work / out)
+        return [*notes, self.command(*words, "--out", out, done=done)]
 
 
 def _options(option: str, values: dict[str, Any], chosen: Sequence[str]) -> list[str]:
