@@ -17,12 +17,17 @@ from mixgen.recipe.schema import Recipe
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def data_folder() -> Path:
+    """Return the folder where real audio is looked for."""
+    return Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
 def corpus(sources: Path | None) -> tuple[list[SourceRow], Roots]:
     """Return rows and roots of `sources`, or of the real audio."""
     if sources:
         rows = [row for row in read_sources([sources]) if row.split == "train"]
         return rows, find_roots([sources])
-    data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
+    data = data_folder()
     if not data.is_dir():
         raise SystemExit(f"No real audio in {data}: give --sources STARTER/sources.csv.")
     roots = {"speech": data / "speech/librispeech-resemblyzer", "noise": data / "noise"}

@@ -22,6 +22,7 @@ from mixgen.audio.cache import DecodedCache, open_cache
 from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_steps, format_called
 from mixgen.core.errors import UsageError
+from mixgen.core.memory import keep_freed_memory
 from mixgen.core.vocabulary import FormatName
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.corpora.sources import SourceRow, open_sources
@@ -270,7 +271,8 @@ def rendered_item(
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
-    if record.arithmetic is not None:
+    keep_freed_memory()
+    if record.is_exact:
         files = ExactRenderer(roots, sample_format, cache).render(record).files
         targets = [_samples_in(files[name]) for name in record.targets]
         empty = np.empty((0, record.channels, record.frames), np.float32)

@@ -12,12 +12,12 @@ from threadpoolctl import ThreadpoolController
 
 from evalsuite.metrics.diagnostics import leak_db
 from evalsuite.metrics.item import Array, ScoringItem, as_array
-from evalsuite.metrics.memory import keep_freed_memory
 from evalsuite.metrics.metric import Metric, MixtureMetric, ReferenceMetric, SetMetric
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores, reason_of
 from evalsuite.metrics.permutation import Permutation, best_permutation, in_order
 from evalsuite.metrics.table import select
 from mixgen.core.errors import UsageError
+from mixgen.core.memory import keep_freed_memory
 from mixgen.manifest.mixture import Mixture
 
 

@@ -133,11 +133,17 @@ def read_audio(path: Path, start: int = 0, frames: int | None = None) -> tuple[S
 
 
 def read_excerpt(
-    path: Path, start_s: float, duration_s: float, *, to_end: bool = False
-) -> tuple[Samples, int]:
+    path: Path,
+    start_s: float,
+    duration_s: float,
+    *,
+    to_end: bool = False,
+    dtype: str = "float64",
+) -> tuple[NDArray[Any], int]:
     """Read from `start_s` for `duration_s` seconds, cut to whole samples as Scaper cuts them.
 
-    With `to_end`, an excerpt may end early with its file; otherwise that is an error.
+    With `to_end`, an excerpt may end early with its file; otherwise that is an error. The samples
+    are float64, or float32 with that `dtype`.
 
     Returns:
         The samples, shape (channels, time), and the sample rate in Hz.
@@ -148,7 +154,7 @@ def read_excerpt(
     with _open(path) as file:
         start, stop = excerpt_bounds(start_s, duration_s, file.samplerate)
         stop = min(stop, file.frames) if to_end else stop
-        samples = _read(file, path, start, stop)
+        samples = _read(file, path, start, stop, dtype)
         if not _holds_integers(file):
             check_loudest(samples, path)
         return samples, int(file.samplerate)
@@ -159,7 +165,9 @@ def excerpt_bounds(start_s: float, duration_s: float, sample_rate: int) -> tuple
     return int(start_s * sample_rate), int((start_s + duration_s) * sample_rate)
 
 
-def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Samples:
+def _read(
+    file: soundfile.SoundFile, path: Path, start: int, stop: int, dtype: str = "float64"
+) -> NDArray[Any]:
     if not 0 <= start <= stop <= file.frames:
         raise InputError(
             f"{path} has {file.frames} samples, but samples {start} to {stop} are requested: "
@@ -170,8 +178,8 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
         if begin > 0 or not _holds_integers(file):  # libFLAC decodes a block for every seek
             file.seek(begin)
         # In one call: libmpg123 rounds differently when it is interrupted.
-        dtype = "int16" if file.subtype == "PCM_16" else "float64"
-        samples = file.read(stop - begin, dtype=dtype, always_2d=True)  # (time, channels)
+        stored = "int16" if file.subtype == "PCM_16" else "float64"
+        samples = file.read(stop - begin, dtype=stored, always_2d=True)  # (time, channels)
         samples = samples[start - begin :]
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(f"{path} cannot be decoded ({_reason(error)}).") from None
@@ -181,8 +189,8 @@ def _read(file: soundfile.SoundFile, path: Path, start: int, stop: int) -> Sampl
         raise InputError(f"{path} holds NaN or infinite samples: repair or remove it.")
     channels_first = np.ascontiguousarray(samples.T)
     if samples.dtype == np.int16:  # numpy is faster than libsndfile at this
-        return np.asarray(channels_first * 2.0**-15, dtype=np.float64)
-    return channels_first
+        return np.asarray(np.multiply(channels_first, 2.0**-15, dtype=dtype))
+    return channels_first.astype(dtype, copy=False)
 
 
 def _decoding_start(file: soundfile.SoundFile, start: int) -> int:

@@ -6,6 +6,7 @@ collected.
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,15 @@ SPLITS = {
     **dict.fromkeys(("valid", "validation", "val", "dev", "cv"), "valid"),
     **dict.fromkeys(("test", "eval", "tt"), "test"),
 }
+_WORD_ENDS = re.compile("[-_]")
+
+
+def split_called(name: str) -> str:
+    """Return the split of an official name: train of train-100, test of test_eval92; or the name.
+
+    The first word of the name decides.
+    """
+    return SPLITS.get(_WORD_ENDS.split(name)[0], name)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from mixgen.acoustics.echo_path import Echo
@@ -18,16 +16,16 @@ from mixgen.core.records import ExactRecord, Record, RelativePath, as_value_erro
 from mixgen.core.vocabulary import Kind, Role
 from mixgen.degradations import Degradation
 from mixgen.manifest.finished import Finished
-from mixgen.manifest.published import Arithmetic, Published, Step
+from mixgen.manifest.published import Arithmetic, Published, Step, WhiteNoise
 
 MIXTURE = "mixture"
 UNDEGRADED = "undegraded"  # the sum of the sources, where the mixture is degraded after it
 
-Part = Literal["image", "early", "dry", "far_end", "enrolment"]
+Part = Literal["image", "early", "tail", "dry", "far_end", "enrolment"]
 """What a file of a source holds.
 
 - image: the source as it is in the mixture;
-- early, dry: parts of the image, cut from its room response;
+- early, tail, dry: parts of the image, cut from its room response;
 - far_end: the signal that an echo is of, which an echo canceller gets;
 - enrolment: another utterance of the talker, which an extractor gets.
 """
@@ -111,10 +109,14 @@ class Position(ExactRecord):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that a source is rendered to: its name without extension, and what it holds."""
+    """A file that a source is rendered to: its name without extension, and what it holds.
+
+    The dry reference of a talker who comes to several microphones `is_mono`.
+    """
 
     name: str
     part: Part
+    is_mono: bool = False
 
     @property
     def is_in_sum(self) -> bool:
@@ -137,9 +139,11 @@ class Source(ExactRecord):
 
     `references` are parts of it that get separate files and are not summed. The image of a source
     with an `echo` is the echo of its events, and the far-end signal gets a separate file, as does
-    an `enrolment`: an utterance of the talker that is not in the mixture. `dry` are the events of
-    the dry reference of a source without a room, which a published set has. Of a far end whose
-    files exist already, `parts` are those that there are.
+    an `enrolment`: an utterance of the talker that is not in the mixture. Of a far end whose files
+    exist already, `parts` are those that there are.
+
+    A published set has its rooms in the steps of events. `early`, `tail` and `dry` are then the
+    events of these references, and `generated` is noise that no file has.
     """
 
     name: SourceName
@@ -153,14 +157,19 @@ class Source(ExactRecord):
     echo: Echo | None = None
     enrolment: Event | None = None
     dry: list[Event] = Field(default_factory=list)
+    early: list[Event] = Field(default_factory=list)
+    tail: list[Event] = Field(default_factory=list)
+    generated: WhiteNoise | None = None
     parts: list[Literal["image", "far_end"]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _parts_have_a_cause(self) -> "Source":
         if self.references and self.room is None:
             raise ValueError("`references` are parts of a room response: give a `room`")
-        if self.dry and self.room is not None:
-            raise ValueError("`dry` events belong to a source without a `room`")
+        if self.room is not None and (self.dry or self.early or self.tail):
+            raise ValueError("events of references belong to a source without a `room`")
+        if self.generated is not None and self.events:
+            raise ValueError("a `generated` source has no `events`")
         if self.echo is not None and (self.role != "far_end" or self.references):
             raise ValueError("an `echo` belongs to the role far_end, which has no `references`")
         return self
@@ -169,13 +178,28 @@ class Source(ExactRecord):
     def files(self) -> list[SourceFile]:
         """The files that the source is rendered to, the image first."""
         parts: list[Part] = [*self.parts] or ["image", *self.references]
-        if self.dry:
-            parts.append("dry")
+        parts += [part for part, events in self.references_of_events.items() if events]
         if self.echo is not None:
             parts.append("far_end")
         if self.enrolment is not None:
             parts.append("enrolment")
-        return [SourceFile(file_name(self.name, part), part) for part in parts]
+        return [
+            SourceFile(file_name(self.name, part), part, part == "dry" and self._dry_is_mono)
+            for part in parts
+        ]
+
+    @property
+    def references_of_events(self) -> dict[Part, list[Event]]:
+        """The events of each reference that a published set may have."""
+        return {"early": self.early, "tail": self.tail, "dry": self.dry}
+
+    @property
+    def _dry_is_mono(self) -> bool:
+        """Whether only the image has the channels of the microphones."""
+        image, dry = (
+            any(s.spatialise for e in x for s in e.steps) for x in (self.events, self.dry)
+        )
+        return image and not dry
 
 
 class Simulation(ExactRecord):
@@ -266,10 +290,11 @@ class Mixture(ExactRecord):
         if self.arithmetic is None:
             events = [event for source in self.sources for event in source.events]
             exact = any(event.steps or event.submix for event in events)
-            dry = any(source.dry for source in self.sources)
-            if exact or dry or self.recorded or self.clip.rule != "joint":
+            exact |= any(s.generated or any(s.references_of_events.values()) for s in self.sources)
+            if exact or self.recorded or self.clip.rule != "joint":
                 raise ValueError(
-                    "`steps`, `submix`, `dry`, `recorded` and other clip rules need `arithmetic`"
+                    "`steps`, `submix`, `generated`, events of references, `recorded` and other "
+                    "clip rules need `arithmetic`"
                 )
             return self
         if self.clip.rule == "joint":
@@ -365,35 +390,3 @@ def published_of(mixture: Mixture) -> Published:
             f"Mixture {mixture.id} is of no published set: render it without --layout."
         )
     return mixture.published
-
-
-_FRAME_S = 0.02
-
-
-def planned_overlap(mixture: Mixture) -> float | None:
-    """Return the overlap of a mixture as its record has it; None without sources."""
-    return overlap_of(_planned_activity(mixture))
-
-
-def _planned_activity(mixture: Mixture) -> NDArray[np.bool_]:
-    """Return (source, frame of 20 ms): whether an event is planned there."""
-    times = np.arange(0, mixture.duration_s, _FRAME_S)
-    rows = []
-    for source in mixture.sources:
-        if source.role != "background":
-            delay_s = source.echo.delay_s if source.echo else 0.0
-            since = [times - delay_s - event.event_time for event in source.events]
-            spans = [
-                (seconds >= 0) & (seconds < e.sounding_s)
-                for seconds, e in zip(since, source.events, strict=True)
-            ]
-            rows.append(np.any(spans, axis=0) if spans else np.zeros(times.shape, bool))
-    return np.array(rows).reshape(len(rows), len(times))
-
-
-def overlap_of(activity: NDArray[np.bool_]) -> float | None:
-    if len(activity) == 0:
-        return None
-    active = activity.sum(axis=0)
-    sounding = int((active > 0).sum())
-    return round(float((active > 1).sum() / sounding), 4) if sounding else None

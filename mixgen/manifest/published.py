@@ -5,6 +5,7 @@ others and round the result. Their order and number formats decide on the last b
 a record has them all: `steps` of every event, and the `arithmetic` of the mixture.
 """
 
+import functools
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
@@ -83,6 +84,61 @@ class Convolution(ExactRecord):
     licence: str = ""
 
 
+class Spatialisation(ExactRecord):
+    """The responses from a source to several microphones, which one channel is convolved with.
+
+    It becomes as many channels as the file has, by scipy's fast convolution, and all of the result
+    is kept.
+
+    Attributes:
+        corpus, path, sha256, licence: of the file of the responses.
+        first, end: taps before `first`, and those from `end` on, are 0: the early or the late part.
+        engine: that computed the responses, where they are not the published ones:
+            `mixgen.acoustics.rir_generator`.
+    """
+
+    corpus: str
+    path: RelativePath
+    sha256: str
+    first: int = Field(default=0, ge=0)
+    end: int | None = Field(default=None, ge=1)
+    engine: Literal["", "rir_generator/1"] = ""
+    licence: str = ""
+
+
+class Placement(ExactRecord):
+    """Samples are moved by `shift` and then cut or padded to `frames`, the length of the mixture.
+
+    With a shift below 0 their start is cut off. The time of the event only says when it sounds.
+    """
+
+    shift: int
+    frames: int = Field(ge=1)
+
+
+class Rescaling(ExactRecord):
+    """A gain that gives samples a standard deviation, over all channels.
+
+    It is `deviation` over the standard deviation after the steps `of`, which are those before this
+    one where `of` is empty, and then over `divisor`.
+    """
+
+    deviation: float = Field(gt=0)
+    divisor: float = Field(default=1.0, gt=0)
+    of: Annotated[tuple["Step", ...], Strict(False)] = ()
+
+
+class WhiteNoise(ExactRecord):
+    """White noise that is different at every microphone.
+
+    It is what numpy's `RandomState(seed).normal` draws, `snr_db` below the sum of all other sources
+    over all channels.
+    """
+
+    seed: int = Field(ge=0, lt=1 << 32)
+    snr_db: float = Field(ge=-300, le=300)
+
+
 class Step(ExactRecord):
     """One operation on the samples of an event: the only key of these that is set.
 
@@ -98,6 +154,9 @@ class Step(ExactRecord):
     - `reverberate`: convolve with the response of a simulated room.
     - `convolve`: with a recorded room response, as numpy's convolve does.
     - `match`: multiply so that the energy is that of other samples.
+    - `spatialise`: convolve one channel with the responses at several microphones.
+    - `place`: move, then cut or pad to the mixture.
+    - `rescale`: multiply so that the standard deviation is a given one.
     """
 
     channel: int | None = Field(default=None, ge=0)
@@ -112,6 +171,9 @@ class Step(ExactRecord):
     pad: int | None = Field(default=None, ge=1)
     reverberate: Reverberation | None = None
     match: Match | None = None
+    spatialise: Spatialisation | None = None
+    place: Placement | None = None
+    rescale: Rescaling | None = None
 
     @model_validator(mode="after")
     def _is_one_operation(self) -> "Step":
@@ -131,6 +193,11 @@ class Step(ExactRecord):
     def operation(self) -> object:
         """The value of the key that is set."""
         return getattr(self, self.name)
+
+    @functools.cached_property
+    def spelling(self) -> str:
+        """The step in one line, by which equal steps are known."""
+        return self.model_dump_json(exclude_unset=True)
 
 
 class Arithmetic(ExactRecord):

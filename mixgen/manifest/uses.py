@@ -8,7 +8,7 @@ from typing import Literal
 from mixgen.core.progress import print_status
 from mixgen.manifest.finished import FinishedFile
 from mixgen.manifest.mixture import Event, Mixture, Response
-from mixgen.manifest.published import Convolution
+from mixgen.manifest.published import Convolution, Spatialisation
 
 Terms = Literal["free", "not_commercial", "not_known", "not_stated"]
 """What a licence says of commercial use; `not_known` has words that are not known here."""
@@ -47,7 +47,9 @@ def file_uses(mixture: Mixture) -> Iterator[FileUse]:
     for source in mixture.sources:
         for event in source.events:
             yield _file_use(source.kind, event, event.event_duration)
-            yield from (_file_use("rir", s.convolve) for s in event.steps if s.convolve)
+            for step in event.steps:
+                if response := step.convolve or step.spatialise:
+                    yield _file_use("rir", response)
         if source.enrolment:
             yield _file_use("enrolment", source.enrolment, source.enrolment.event_duration)
         if isinstance(source.room, Response):
@@ -59,7 +61,9 @@ def file_uses(mixture: Mixture) -> Iterator[FileUse]:
 
 
 def _file_use(
-    kind: str, file: Event | Response | Convolution | FinishedFile, duration_s: float = 0.0
+    kind: str,
+    file: Event | Response | Convolution | Spatialisation | FinishedFile,
+    duration_s: float = 0.0,
 ) -> FileUse:
     return FileUse(kind, file.corpus, file.path, file.sha256, file.licence, duration_s)
 

@@ -4,7 +4,7 @@ Nothing is mixed or copied. Each record points at the files of a mixture, with t
 no events, because nobody knows which recordings they were made of.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, get_args
@@ -13,16 +13,16 @@ import typer
 
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.vocabulary import Kind, Role, Task
-from mixgen.corpora.layout import SPLITS
+from mixgen.corpora.layout import split_called
 from mixgen.manifest.file import Import
 from mixgen.manifest.mixture import MIXTURE
 from mixgen.published.finishing import FinishedMixture, finished_source, write_finished
+from mixgen.published.folder_paths import ID, SOURCE, PathPattern, with_mixtures
 from mixgen.published.importing import Imported, id_of
 from mixgen.published.options import AllowMissing, Manifest
 from mixgen.published.published_set import PublishedSet
-from mixgen.sets.trees import LAYOUTS, MIXTURE_NAMES, STEMS, read_tree
+from mixgen.sets.trees import MIXTURE_NAMES, STEMS
 
-_SPLIT = "split/"
 _KINDS: Mapping[Role, Kind] = {"noise": "noise", "background": "noise"}
 _NOISE = ("noise", "background", "bg")  # sources of these names are no targets
 
@@ -33,20 +33,23 @@ def import_folder(
         str,
         typer.Option(
             "--layout",
-            help="ID/SOURCE, SOURCE/ID or ID_SOURCE; with SPLIT/ before it if DIR has splits.",
+            help="Where the files are, such as SOURCE/ID, SPLIT/ID/SOURCE or SPLIT/ID_SOURCE.",
         ),
     ],
     out: Manifest,
     mixture: Annotated[
         str | None,
-        typer.Option("--mixture", help="Which SOURCE is the mixture (default: mixture, mix, ...)."),
+        typer.Option(
+            "--mixture",
+            help="Which SOURCE is the mixture (default: mixture, mix, ...), or a path with ID.",
+        ),
     ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option("--source", help="SOURCE=ROLE: which sources to take; repeatable."),
     ] = None,
     split: Annotated[
-        str, typer.Option("--split", help="Split of all mixtures, without SPLIT/ in --layout.")
+        str, typer.Option("--split", help="Split of all mixtures, without SPLIT in --layout.")
     ] = "test",
     kind: Annotated[
         Kind | None, typer.Option("--kind", help="Of the targets (default: music for stems).")
@@ -66,9 +69,9 @@ def import_folder(
     --source clean=target --out M.jsonl
     """
     roles = _parse_roles(source or ())
-    found = _find(folder, layout, split)
+    found, of_mixture = _find(folder, layout, mixture, split)
     sources = {word for one in found for word in one.files}
-    chosen = _Names.choose(folder, sources, mixture, roles)
+    chosen = _Names.choose(folder, sources, of_mixture, roles)
     is_music = bool(STEMS & chosen.roles.keys())
     kind = kind or ("music" if is_music else "speech")
     mixtures = [
@@ -98,7 +101,7 @@ def import_folder(
         task=task or by_sources,
         licence=licence,
         imported=Import(published="folder", lists={}, script=""),
-        chosen=[layout.lower(), split, chosen.mixture, sorted(roles.items())],
+        chosen=[layout.lower(), split, mixture or chosen.mixture, sorted(roles.items())],
         allow_missing=allow_missing,
     )
 
@@ -166,37 +169,29 @@ def _parse_roles(words: Sequence[str]) -> dict[str, Role]:
     return roles
 
 
-def _find(folder: Path, layout: str, split: str) -> list[_Found]:
-    """Return the mixtures of a folder in the order of splits and ids."""
-    words = layout.lower()
-    below = words.removeprefix(_SPLIT)
-    if below not in LAYOUTS:
-        known = ", ".join(name.upper() for name in LAYOUTS)
-        raise UsageError(f"--layout takes {known}, or SPLIT/ and one of these, not {layout!r}.")
-    if below == words:
-        found = list(_in_split(folder, below, split))
-    else:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder: check the path.")
-        splits = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
-        if not splits:
-            raise InputError(f"{folder} has no folders of splits: check --layout.")
-        split_of = {path: SPLITS.get(path.name, path.name) for path in splits}
-        found = [one for path in splits for one in _in_split(path, below, split_of[path])]
+def _find(
+    folder: Path, layout: str, mixture: str | None, split: str
+) -> tuple[list[_Found], str | None]:
+    """Return the mixtures of a folder in the order of splits and ids, and the mixture's source."""
+    pattern = PathPattern.parse(layout, "--layout", ID, SOURCE)
+    files = pattern.find(folder)
+    if mixture is not None and PathPattern.is_one(mixture):
+        of_mixtures = PathPattern.parse(mixture, "--mixture", ID)
+        if of_mixtures.has_splits != pattern.has_splits:
+            raise UsageError(
+                f"--layout {layout} and --mixture {mixture} need SPLIT both or neither."
+            )
+        files = with_mixtures(files, of_mixtures.find(folder), MIXTURE)
+        mixture = MIXTURE
+    found = [
+        _Found(id_of(name), split_called(subset) if subset else split, own)
+        for (subset, name), own in files.items()
+    ]
     ids = [one.id.lower() for one in found]
-    if len(set(ids)) < len(ids) and below != words:  # FUSS counts from 0 in every split
+    if len(set(ids)) < len(ids) and len({one.split for one in found}) > 1:
+        # FUSS counts from 0 in every split
         found = [_Found(f"{one.split}_{one.id}", one.split, one.files) for one in found]
-    return found
-
-
-def _in_split(folder: Path, layout: str, split: str) -> Iterator[_Found]:
-    tree = read_tree(folder, layout=layout)
-    if not tree.files:
-        raise InputError(
-            f"{folder} has no files {layout.upper()}, but such as {tree.others[0]}: check --layout."
-        )
-    for name in sorted(tree.files):
-        yield _Found(id_of(name), split, tree.files[name])
+    return found, mixture
 
 
 FOLDER = PublishedSet(name="folder", importer=import_folder)

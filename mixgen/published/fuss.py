@@ -45,7 +45,6 @@ _FRAMES = 160000
 _GAIN = 10.0  # of responses
 _SUBSETS = ("train", "validation", "eval")  # the order in which rooms are drawn
 _TYPES = ("dry", "reverb")
-_FOLDERS = {"dry": "ssdata", "reverb": "ssdata_reverb"}
 _Start = Literal["begin", "peak", "middle"]
 _STARTS: dict[str, _Start] = {"causal": "begin", "align_sources": "peak", "same": "middle"}
 
@@ -107,8 +106,6 @@ def import_fuss(
         corpora.append(Corpus("fuss_rirs", rir_data, "--rir-data", "folder", _RATE, _LICENCE))
         rooms = _rooms(rirs, [files for _, files in examples], seed)
     mixtures = [_listed(where, files, rooms, rirs) for where, files in examples]
-    if not mixtures:
-        raise InputError(f"{metadata[0]} has no mixtures: give an example list of the set.")
     lists = [*metadata, rirs] if rirs is not None and rooms else metadata
     suffixes = {"dry": "dry", "reverb": "reverb" if align == "causal" else f"reverb_{align}"}
     plan = SetImport[_Example](
@@ -261,7 +258,9 @@ def _record(
         targets=[source.name for source in sources],
         arithmetic=Arithmetic(numbers="float64", sum_of="corrected", rounding="down"),
         recorded=recorded,
-        published=Published(name=mixture.name, folder=_FOLDERS[kind]),
+        published=Published(
+            name=mixture.name, folder="ssdata" if kind == "dry" else f"ssdata_{suffix}"
+        ),
     )
 
 

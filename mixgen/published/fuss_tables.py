@@ -2,8 +2,7 @@
 
 from mixgen.core.files import read_lines, write_text
 from mixgen.manifest.mixture import MIXTURE, published_of
-from mixgen.published.librimix_tables import finished_mixtures
-from mixgen.sets.rendered import RenderedSet
+from mixgen.sets.rendered import RenderedSet, RowsInOrder
 
 
 def write_tables(rendered: RenderedSet) -> None:
@@ -14,7 +13,11 @@ def write_tables(rendered: RenderedSet) -> None:
         MachineError: a list cannot be written.
     """
     lists: dict[str, dict[str, str]] = {}
-    for mixture, rows in finished_mixtures(rendered):
+    recorded = RowsInOrder(rendered.record)
+    for mixture in rendered.manifest_file:
+        rows = {row.name: row for row in recorded.of(mixture.id)}
+        if rows.keys() != set(mixture.file_names):
+            continue
         published = published_of(mixture)
         names = (MIXTURE, *(source.name for source in mixture.sources))
         files = [rows[name].path.removeprefix(f"{published.folder}/") for name in names]

@@ -179,9 +179,13 @@ class SetImport(Generic[_Listed]):
             workers: threads that measure files.
 
         Raises:
-            InputError: a file of a mixture is missing or cannot be used; the sentence names the
-                file, the line of the list and the option.
+            InputError: there are no mixtures; or a file of one is missing or cannot be used, and
+                the sentence names the file, the line of the list and the option.
         """
+        if not mixtures:
+            raise InputError(
+                f"{', '.join(self.header.lists)} has no mixtures: give the list of the set."
+            )
         files = _SourceFiles(self.corpora, sources)
         files.measure({key for mixture in mixtures for key in mixture.files}, workers)
         kept, left_out = [], []

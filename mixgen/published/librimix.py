@@ -34,9 +34,9 @@ from mixgen.published.talkers_and_noise import (
     TYPES,
     TalkersAndNoise,
     Types,
-    variants_of,
     wham_noise_in,
 )
+from mixgen.published.variants import variants_of
 from mixgen.sets.layout import Layout
 
 _SCRIPT = "JorisCos/LibriMix@b898ca3"
@@ -76,8 +76,6 @@ def import_librimix(
         crossfade=_CROSSFADE,
     )
     mixtures = [mixture for path in metadata for mixture in kind.listed(path, _subset(path))]
-    if not mixtures:
-        raise InputError(f"{metadata[0]} has no mixtures: give the list of a set.")
     if wham_noise is not None and noisy:
         made = make_missing_copies(wham_noise, (mixture.files[-1][1] for mixture in mixtures))
         if made:

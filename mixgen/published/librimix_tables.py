@@ -7,21 +7,20 @@ script writes these numbers through pandas, which gives a column the number form
 
 import contextlib
 import csv
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from mixgen.core.files import atomic_path, machine_errors
 from mixgen.corpora.tables import read_table
-from mixgen.manifest.mixture import MIXTURE, Mixture, Source, published_of
-from mixgen.sets.rendered import FileRow, RenderedSet, RowsInOrder
+from mixgen.sets.rendered import FileRow, RenderedSet
 
 _ID = "mixture_ID"
 
 _Cells = dict[str, str]
-_Rows = dict[str, FileRow]
 
 
 def write_tables(rendered: RenderedSet) -> None:
@@ -34,25 +33,29 @@ def write_tables(rendered: RenderedSet) -> None:
     with contextlib.ExitStack() as stack:
         tables: dict[str, _Table] = {}
 
-        def table(mixture: Mixture, name: str, columns: Sequence[str]) -> _Table:
+        def table(mixture: FileRow, name: str, columns: Sequence[str]) -> _Table:
             """Return the table of a mixture, which is opened for the first one."""
-            published = published_of(mixture)
-            above, _, subset = published.folder.rpartition("/")
-            path = f"{above}/metadata/{name}_{subset}_{published.type}.csv"
+            above, subset, kind, _ = mixture.path.rsplit("/", 3)
+            path = f"{above}/metadata/{name}_{subset}_{kind}.csv"
             if path not in tables:
                 tables[path] = stack.enter_context(_opened(rendered.root / path, columns))
             return tables[path]
 
-        for mixture, rows in finished_mixtures(rendered):
-            paths = _paths(mixture, rows, rendered.root)
-            table(mixture, "mixture", list(paths)).add(paths)
-            ratios = {f"{_column(source.name)}_SNR": source for source in mixture.sources}
-            metrics = table(mixture, "metrics", [_ID, *ratios])
-            cells = {
-                column: metrics.spelled(column, _ratio_db(rows, source), source)
-                for column, source in ratios.items()
+        for _, rows in itertools.groupby(rendered.record, key=lambda row: row.id):
+            mixture, *sources = rows
+            named = {_ID: PurePosixPath(mixture.path).stem}
+            paths = {
+                f"{_column(row.name)}_path": os.path.abspath(rendered.root / row.path)
+                for row in (mixture, *sources)
             }
-            metrics.add({_ID: published_of(mixture).name} | cells)
+            length = {"length": str(mixture.frames)}
+            table(mixture, "mixture", [_ID, *paths, *length]).add(named | paths | length)
+            ratios = {
+                f"{_column(row.name)}_SNR": row.measured["energy_ratio_db"] for row in sources
+            }
+            metrics = table(mixture, "metrics", [_ID, *ratios])
+            cells = {column: metrics.spelled(column, db or 0.0) for column, db in ratios.items()}
+            metrics.add(named | cells)
 
 
 class _Table:
@@ -68,11 +71,14 @@ class _Table:
         self.names.add(cells[_ID])
         self._writer.writerow(cells)
 
-    def spelled(self, column: str, value: float, source: Source) -> str:
-        """Return a number of a source as the column spells all of its numbers."""
-        # Crossfades are in 64-bit floats, and so is all that is computed of what they extend.
-        extended = any(step.extend for event in source.events for step in event.steps)
-        return self._formats.setdefault(column, repr if extended else _single)(value)
+    def spelled(self, column: str, value: float) -> str:
+        """Return a number as the column spells all of its numbers.
+
+        Crossfades are in 64-bit floats, and so is all that is computed of what they extend; one of
+        these in 2^29 is a 32-bit float as well.
+        """
+        is_single = float(np.float32(value)) == value
+        return self._formats.setdefault(column, _single if is_single else repr)(value)
 
 
 @contextlib.contextmanager
@@ -92,30 +98,9 @@ def _opened(path: Path, columns: Sequence[str]) -> Iterator[_Table]:
             writer.writerows(row for row in before if row[_ID] not in table.names)
 
 
-def finished_mixtures(rendered: RenderedSet) -> Iterator[tuple[Mixture, _Rows]]:
-    """Yield the mixtures that are rendered, with the rows of their files by name."""
-    recorded = RowsInOrder(rendered.record)
-    for mixture in rendered.manifest_file:
-        rows = {row.name: row for row in recorded.of(mixture.id)}
-        if rows.keys() == set(mixture.file_names):
-            yield mixture, rows
-
-
-def _paths(mixture: Mixture, rows: _Rows, root: Path) -> _Cells:
-    """Return the row of a mixture in the table of paths and lengths."""
-    cells = {_ID: published_of(mixture).name}
-    for name in (MIXTURE, *(source.name for source in mixture.sources)):
-        cells[f"{_column(name)}_path"] = os.path.abspath(root / rows[name].path)
-    return cells | {"length": str(mixture.frames)}
-
-
 def _column(name: str) -> str:
     """Return what LibriMix calls a file in a header: source_1 for s1."""
     return name.replace("s", "source_", 1) if name[1:].isdigit() else name
-
-
-def _ratio_db(rows: _Rows, source: Source) -> float:
-    return rows[source.name].measured["energy_ratio_db"] or 0.0
 
 
 def _single(value: float) -> str:

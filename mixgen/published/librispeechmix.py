@@ -21,7 +21,7 @@ from pydantic import ConfigDict, Field
 from mixgen.core.errors import InputError
 from mixgen.core.files import stream_jsonl
 from mixgen.core.records import Record, RelativePath, parse_record
-from mixgen.corpora.layout import SPLITS
+from mixgen.corpora.layout import split_called
 from mixgen.manifest.file import Import
 from mixgen.manifest.mixture import Clip, Gain, Level, Mixture, Source
 from mixgen.manifest.published import Arithmetic, Published
@@ -77,8 +77,6 @@ def import_librispeechmix(
     --out M.jsonl
     """
     mixtures = [mixture for path in metadata for mixture in _listed(path, librispeech)]
-    if not mixtures:
-        raise InputError(f"{metadata[0]} has no mixtures: give a list of the set.")
     plan = SetImport[_Utterances](
         header=Import(published="librispeechmix", lists=list_hashes(metadata), script=_SCRIPT),
         name="librispeechmix",
@@ -137,7 +135,7 @@ def _record(mixture: _Utterances, files: Sequence[SourceFile]) -> Mixture:
     ends = [file.frames + delay for file, delay in zip(files, mixture.delays, strict=True)]
     return Mixture(
         id=mixture.name,
-        split=SPLITS.get(mixture.subset.partition("-")[0], mixture.subset),
+        split=split_called(mixture.subset),
         sample_rate=_RATE,
         channels=1,
         frames=max(ends),

@@ -10,7 +10,6 @@ keeps the sum from clipping.
 """
 
 import dataclasses
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from mixgen.corpora.layout import SPLITS
+from mixgen.corpora.layout import split_called
 from mixgen.corpora.tables import read_table
 from mixgen.manifest.file import Import
 from mixgen.manifest.mixture import Clip, Gain, Level, Mixture, Source
@@ -31,9 +30,8 @@ from mixgen.published.importing import (
     SourceFile,
     number,
     resampled_frames,
-    suffix_of,
 )
-from mixgen.published.options import MODES, RATES, chosen
+from mixgen.published.variants import Variant
 
 RATE = 16000
 TYPES = ("mix_clean", "mix_both", "mix_single")
@@ -42,34 +40,6 @@ Types = Annotated[
     list[str] | None,
     typer.Option("--type", help="mix_clean, mix_both or mix_single; repeatable (default: all)."),
 ]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A rate, a length, a type, and whether the stems on disk are to sum to the mixture."""
-
-    rate: int
-    mode: str
-    type: str
-    fixed: bool
-
-    @property
-    def suffix(self) -> str:
-        """What the variant of a mixture is called: `8k_min_both`."""
-        words = suffix_of(self.rate, self.mode, self.type.removeprefix("mix_"))
-        return f"{words}_fixed" if self.fixed else words
-
-
-def variants_of(
-    rates: list[int] | None, modes: list[str] | None, types: list[str], *, fixed: bool
-) -> list[Variant]:
-    """Return all combinations of rates, modes and types; all rates and all modes without any.
-
-    Raises:
-        UsageError: there is no such rate or mode.
-    """
-    rates, modes = chosen(rates, RATES, "--sample-rate"), chosen(modes, MODES, "--mode")
-    return [Variant(*choices, fixed=fixed) for choices in itertools.product(rates, modes, types)]
 
 
 def wham_noise_in(root: Path) -> Corpus:
@@ -204,10 +174,9 @@ class TalkersAndNoise:
         talkers = len(mixture.files) - (self.noise is not None)
         tree = f"{self.tree.format(talkers)}{'_fixed' if variant.fixed else ''}"
         folder = f"{tree}/wav{variant.rate // 1000}k/{variant.mode}/{mixture.subset}"
-        split = SPLITS.get(mixture.subset.partition("-")[0], mixture.subset)  # train of train-100
         return Mixture(
             id=f"{mixture.name}__{variant.suffix}",
-            split=self.split or split,
+            split=self.split or split_called(mixture.subset),
             sample_rate=variant.rate,
             channels=1,
             frames=resampled_frames(frames[variant.mode], RATE, variant.rate),

@@ -10,8 +10,6 @@ speech begins in the midst of the noise. Everything is 64-bit floats, and the fi
 floats.
 """
 
-import dataclasses
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +34,6 @@ from mixgen.published.importing import (
     suffix_of,
 )
 from mixgen.published.options import (
-    MODES,
-    RATES,
     AllowMissing,
     Lists,
     Manifest,
@@ -47,6 +43,7 @@ from mixgen.published.options import (
     chosen,
 )
 from mixgen.published.published_set import PublishedSet
+from mixgen.published.variants import Variant, variants_of
 from mixgen.published.wham_scaling import Gains, Scaling, read_scaling
 from mixgen.published.wsj0 import WSJ0_RATE, Wsj0, subset_of, wsj0_corpus, wsj0_file
 from mixgen.sets.layout import Layout
@@ -64,19 +61,6 @@ WhamNoise = Annotated[
     Path,
     typer.Option("--wham-noise", help="Folder of WHAM! noise, with tt and metadata in it."),
 ]
-
-
-@dataclass(frozen=True)
-class _Variant:
-    """A rate in Hz, a length and a type."""
-
-    rate: int
-    mode: str
-    type: str
-
-    @property
-    def suffix(self) -> str:
-        return suffix_of(self.rate, self.mode, self.type.removeprefix("mix_"))
 
 
 def import_wham(
@@ -103,16 +87,15 @@ def import_wham(
     --wsj0 corpora --sample-rate 8000 --mode max --type mix_both --out M.jsonl
     """
     types = chosen(types or list(MIXTURES), list(_TYPES), "--type")
-    rates, modes = chosen(sample_rate, RATES, "--sample-rate"), chosen(mode, MODES, "--mode")
-    variants = [_Variant(*choices) for choices in itertools.product(rates, modes, types)]
-    lists = WhamLists.read(metadata, wham_noise, list(itertools.product(rates, modes)))
+    variants = variants_of(sample_rate, mode, types)
+    lists = WhamLists.read(metadata, wham_noise, variants)
     plan = SetImport(
         header=Import(published="wham", lists=lists.hashes, script=_SCRIPT),
         name=f"wham_{variants[0].suffix}" if len(variants) == 1 else "wham",
         task="speech_enhancement" if types == ["mix_single"] else "speech_separation",
         sample_format="wav_float",
         corpora=wham_corpora(wsj0, wham_noise),
-        variants=[dataclasses.astuple(variant) for variant in variants],
+        variants=[(variant.rate, variant.mode, variant.type) for variant in variants],
         records=lambda mixture, files: _records(mixture, files, lists, variants),
         problem=lists.problem,
     )
@@ -134,15 +117,16 @@ class WhamLists:
 
     @classmethod
     def read(
-        cls, metadata: Sequence[Path], wham_noise: Path, variants: Sequence[tuple[int, str]]
+        cls, metadata: Sequence[Path], wham_noise: Path, variants: Sequence[Variant]
     ) -> "WhamLists":
-        """Read lists of file names, and the scaling of their subsets for rates and modes.
+        """Read lists of file names, and the scaling of their subsets for variants.
 
         Raises:
             InputError: a list or a scaling is missing or damaged, or a mixture has no scaling.
         """
+        kinds = list(dict.fromkeys((variant.rate, variant.mode) for variant in variants))
         scalings = {
-            subset: read_scaling(wham_noise, subset, variants)
+            subset: read_scaling(wham_noise, subset, kinds)
             for subset in dict.fromkeys(map(subset_of, metadata))
         }
         hashes = list_hashes([*metadata, *(scaling.path for scaling in scalings.values())])
@@ -194,7 +178,7 @@ def _records(
     mixture: ListedMixture,
     files: Sequence[SourceFile],
     lists: WhamLists,
-    variants: Sequence[_Variant],
+    variants: Sequence[Variant],
 ) -> list[Mixture]:
     """Return a record for each variant."""
     return [
@@ -209,7 +193,7 @@ def _records(
 def _record(
     mixture: ListedMixture,
     files: Sequence[SourceFile],
-    variant: _Variant,
+    variant: Variant,
     gains: Gains,
     *,
     start: int,

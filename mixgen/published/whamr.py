@@ -10,7 +10,6 @@ in WHAM!, and the reverberant one gets the same gain. Everything is 64-bit float
 32-bit floats.
 """
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -34,11 +33,8 @@ from mixgen.published.importing import (
     SourceFile,
     list_hashes,
     number,
-    suffix_of,
 )
 from mixgen.published.options import (
-    MODES,
-    RATES,
     AllowMissing,
     Lists,
     Manifest,
@@ -48,6 +44,7 @@ from mixgen.published.options import (
     chosen,
 )
 from mixgen.published.published_set import PublishedSet
+from mixgen.published.variants import Variant, variants_of
 from mixgen.published.wham import (
     MIXTURES,
     WhamLists,
@@ -160,9 +157,8 @@ def import_whamr(
     --type mix_both_reverb --out M.jsonl
     """
     types = chosen(types, _TYPES, "--type")
-    rates, modes = chosen(sample_rate, RATES, "--sample-rate"), chosen(mode, MODES, "--mode")
-    variants = [_Variant(*choices) for choices in itertools.product(rates, modes, types)]
-    lists = WhamLists.read(metadata, wham_noise, list(itertools.product(rates, modes)))
+    variants = variants_of(sample_rate, mode, types)
+    lists = WhamLists.read(metadata, wham_noise, variants)
     rooms = {name: room for path in reverb_params for name, room in _rooms(path)}
     for mixture in lists.mixtures:
         if mixture.name not in rooms:
@@ -179,26 +175,13 @@ def import_whamr(
         task="speech_enhancement" if is_single else "speech_separation",
         sample_format="wav_float",
         corpora=wham_corpora(wsj0, wham_noise),
-        variants=[dataclasses.astuple(variant) for variant in variants],
+        variants=[(variant.rate, variant.mode, variant.type) for variant in variants],
         records=lambda mixture, files: [
             _record(mixture, files, variant, lists, rooms[mixture.name]) for variant in variants
         ],
         problem=lists.problem,
     )
     return plan.write(lists.mixtures, out, sources=sources or (), allow_missing=allow_missing)
-
-
-@dataclass(frozen=True)
-class _Variant:
-    """A rate in Hz, a length and a type."""
-
-    rate: int
-    mode: str
-    type: str
-
-    @property
-    def suffix(self) -> str:
-        return suffix_of(self.rate, self.mode, self.type.removeprefix("mix_"))
 
 
 def _rooms(path: Path) -> Iterator[tuple[str, _Room]]:
@@ -226,7 +209,7 @@ def _rooms(path: Path) -> Iterator[tuple[str, _Room]]:
 def _record(
     mixture: ListedMixture,
     files: Sequence[SourceFile],
-    variant: _Variant,
+    variant: Variant,
     lists: WhamLists,
     room: _Room,
 ) -> Mixture:

@@ -12,10 +12,11 @@ from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_samples
 from mixgen.core.errors import InputError
 from mixgen.core.files import TEMPORARY_PREFIX, has_sha256, write_bytes
+from mixgen.core.memory import keep_freed_memory
 from mixgen.core.paths import leads_out
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import Mixture
-from mixgen.render.exact import ExactRenderer, read_finished
+from mixgen.render.exact import ExactRenderer
 from mixgen.render.journal import Block
 from mixgen.render.measure import Pair, measure, reasons_for_null
 from mixgen.render.mixture import render
@@ -72,6 +73,7 @@ class _Rendered:
 
 def render_block(block: Block, site: Site) -> BlockOutcome:
     """Render the mixtures of a block that have a file missing or altered."""
+    keep_freed_memory()
     known = {
         mixture_id: list(rows)
         for mixture_id, rows in itertools.groupby(block.rows or (), lambda row: row.id)
@@ -151,10 +153,7 @@ class _BlockRenderer:
     def _rendered_exactly(self, mixture: Mixture) -> _Rendered:
         """Render a mixture of a published set or a folder; levels are measured on request."""
         site = self._site
-        if mixture.finished is not None:
-            rendering = read_finished(mixture, site.roots, site.sample_format)
-        else:
-            rendering = self._exact.render(mixture)
+        rendering = self._exact.render(mixture)
         values: dict[str, Pair] = {name: ({}, {}) for name in rendering.files}
         if site.measures:
             values = measure(mixture, rendering.on_grid(), site.roots)

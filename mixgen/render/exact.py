@@ -21,11 +21,12 @@ from mixgen.audio.polyphase import resampled
 from mixgen.audio.read import peak, read_audio
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots, drawn_file
+from mixgen.manifest.finished import Finished
 from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture, Source, file_name
-from mixgen.manifest.published import Arithmetic, Convolution, Step
+from mixgen.manifest.published import Arithmetic, Convolution, Rescaling, Spatialisation, Step
 from mixgen.render.excerpt import read_event
 from mixgen.render.rendering import Rendering, clip_gain_in_db
-from mixgen.render.steps import Signal, convolved, done
+from mixgen.render.steps import Signal, convolved, done, spatialised, white_noise
 
 _Kept = TypeVar("_Kept")
 
@@ -74,22 +75,32 @@ class ExactRenderer:
         self._kept: dict[tuple[object, ...], Any] = {}
 
     def render(self, mixture: Mixture) -> ExactRendering:
-        """Render a mixture of a published set.
+        """Render a mixture of a published set, or read one whose files exist already.
 
         Raises:
             InputError: a source file is missing, unreadable or not the one of the record; or it has
                 other channels than the mixture, or its steps cannot be done.
         """
+        if mixture.finished is not None:
+            return _read_finished(mixture, mixture.finished, self._roots, self._format)
         if mixture.common_name != self._name:
             self._name, self._kept = mixture.common_name, {}
         arithmetic = arithmetic_of(mixture)
         stems = arithmetic.order or [source.name for source in mixture.sources]
         sources = {name: events for s in mixture.sources for name, events in _events(s).items()}
-        signals = {name: self._placed(mixture, events) for name, events in sources.items()}
+        mono = {file.name for file in mixture.source_files if file.is_mono}
+        signals = {
+            name: self._placed(mixture, events, 1 if name in mono else mixture.channels)
+            for name, events in sources.items()
+        }
+        for source in mixture.sources:
+            if source.generated is not None:
+                others = [signals[name] for name in stems if name != source.name]
+                signals[source.name] = white_noise(source.generated, _sum(others, mixture))
         if mixture.recorded is None:
             total = _sum([signals[name] for name in stems], mixture)
         else:
-            total = self._placed(mixture, [mixture.recorded])
+            total = self._placed(mixture, [mixture.recorded], mixture.channels)
         divisor = _divisor(mixture.clip, [total, *signals.values()])
         files = {
             name: self._file(mixture, sources[name], signals[name], divisor) for name in sources
@@ -118,7 +129,8 @@ class ExactRenderer:
             own = rendering.signals[source.name]
             key = ("power", *_key(mixture, source.events))
             power = self._keep(key, functools.partial(_mean_power, own))
-            others = _mean_power(rendering.signals[MIXTURE] - own)
+            rest = rendering.signals[MIXTURE] - own
+            others = np.mean(np.square(rest, out=rest))
             ratio_db = 10 * np.log10(power / (others + _LEAST_POWER) + _LEAST_POWER)
             ratios[source.name] = float(ratio_db)
         return ratios
@@ -130,16 +142,16 @@ class ExactRenderer:
         found: _Kept = self._kept[key]
         return found
 
-    def _placed(self, mixture: Mixture, events: Sequence[Event]) -> Signal:
+    def _placed(self, mixture: Mixture, events: Sequence[Event], channels: int) -> Signal:
         """Return the sum of events, each where it begins in the mixture: (channels, frames)."""
 
         def place() -> Signal:
             """Add up the events, or cut the only one if it covers the mixture."""
-            placed = [self._finished(mixture, event) for event in events]
-            starts = [round(event.event_time * mixture.sample_rate) for event in events]
+            placed = [self._finished(mixture, event, channels) for event in events]
+            starts = [_start(event, mixture.sample_rate) for event in events]
             if starts == [0] and placed[0].shape[1] >= mixture.frames:
                 return placed[0][:, : mixture.frames]
-            shape = mixture.channels, mixture.frames
+            shape = channels, mixture.frames
             numbers = np.result_type(arithmetic_of(mixture).numbers, *placed)
             submixes = {event.submix: np.zeros(shape, numbers) for event in events}
             for event, samples, start in zip(events, placed, starts, strict=True):
@@ -155,16 +167,18 @@ class ExactRenderer:
     def _file(
         self, mixture: Mixture, events: Sequence[Event], signal: Signal, divisor: float
     ) -> EncodedFile:
+        if not events:  # nothing says what it was generated from
+            return _as_file(signal, divisor, mixture, self._format)
         key = ("file", divisor, arithmetic_of(mixture).rounding, *_key(mixture, events))
         return self._keep(key, lambda: _as_file(signal, divisor, mixture, self._format))
 
-    def _finished(self, mixture: Mixture, event: Event) -> Signal:
+    def _finished(self, mixture: Mixture, event: Event, channels: int) -> Signal:
         """Return an event after all of its steps: (channels, time)."""
         samples, rate = self._after(mixture, event, len(event.steps))
-        if (len(samples), rate) != (mixture.channels, mixture.sample_rate):
+        if (len(samples), rate) != (channels, mixture.sample_rate):
             raise InputError(
                 f"{event.path} has {len(samples)} channel(s) at {rate} Hz after its steps, and "
-                f"mixture {mixture.id} has {mixture.channels} at {mixture.sample_rate} Hz: restore "
+                f"mixture {mixture.id} has {channels} at {mixture.sample_rate} Hz: restore "
                 "the file of the set."
             )
         return samples
@@ -175,8 +189,8 @@ class ExactRenderer:
         def make() -> tuple[Signal, int]:
             """Read the event, or do the last of the steps."""
             if count == 0:
-                samples, rate = read_event(event, self._roots, self._cache)
-                return samples.astype(arithmetic_of(mixture).numbers), rate
+                numbers = arithmetic_of(mixture).numbers
+                return read_event(event, self._roots, self._cache, numbers=numbers)
             step = event.steps[count - 1]
             samples, rate = self._after(mixture, event, count - 1)
             if step.match is not None:
@@ -185,20 +199,39 @@ class ExactRenderer:
             if step.resample_poly is not None:
                 return resampled(samples, rate, step.resample_poly), step.resample_poly
             if step.convolve is not None:
-                return convolved(samples, self._response(step.convolve, rate), step.convolve), rate
+                (response, *_) = self._responses(step.convolve, rate)
+                return convolved(samples, response, step.convolve), rate
+            if step.spatialise is not None:
+                responses = self._responses(step.spatialise, rate)
+                return spatialised(samples, responses, step.spatialise), rate
+            if step.rescale is not None:
+                of = step.rescale.of or event.steps[: count - 1]
+                return samples * self._scale(mixture, event, step.rescale, of), rate
             return done(step, samples, rate, event), rate
 
         return self._keep(_event_key(mixture, event, count), make)
 
-    def _response(self, convolution: Convolution, rate: int) -> Signal:
-        """Return the response of a convolution at a rate in Hz: (taps,)."""
-        response, response_rate = read_audio(drawn_file(self._roots, convolution))
+    def _responses(self, file: Convolution | Spatialisation, rate: int) -> Signal:
+        """Return the responses in a file, at a rate in Hz: (channels, taps)."""
+
+        def read() -> tuple[Signal, int]:
+            return read_audio(drawn_file(self._roots, file))
+
+        responses, response_rate = self._keep(("responses", file.corpus, file.path), read)
         if response_rate != rate:
             raise InputError(
-                f"{convolution.path} is at {response_rate} Hz, and is to be convolved with samples "
+                f"{file.path} is at {response_rate} Hz, and is to be convolved with samples "
                 f"at {rate} Hz: restore the response of the set."
             )
-        return np.asarray(response[0])
+        return responses
+
+    def _scale(
+        self, mixture: Mixture, event: Event, rescaling: Rescaling, of: Sequence[Step]
+    ) -> Any:
+        """Return the gain of a rescaling from the samples of an event after the steps `of`."""
+        samples, _ = self._after_branch(mixture, event, of)
+        deviation = np.maximum(np.std(samples), np.finfo(samples.dtype).tiny)
+        return rescaling.deviation / deviation / rescaling.divisor
 
     def _gain_between(
         self, mixture: Mixture, event: Event, of: Sequence[Step], to: Sequence[Step]
@@ -206,30 +239,42 @@ class ExactRenderer:
         """Return the gain to the energy of an event after the steps `of`, from that after `to`."""
         energies = []
         for steps in (of, to):
-            branch = event.model_copy(update={"steps": list(steps)})
-            samples, _ = self._after(mixture, branch, len(steps))
+            samples, _ = self._after_branch(mixture, event, steps)
             energies.append(np.sum(samples**2))
         if energies[1] == 0:
             raise InputError(f"{event.path} is silent, so no gain gives it a level.")
         return float(np.sqrt(energies[0] / energies[1]))
 
+    def _after_branch(
+        self, mixture: Mixture, event: Event, steps: Sequence[Step]
+    ) -> tuple[Signal, int]:
+        """Return the file of an event after other steps than its own, and the rate then, in Hz."""
+        branch = event.model_copy(update={"steps": list(steps)})
+        return self._after(mixture, branch, len(steps))
+
 
 def _events(source: Source) -> Mapping[str, Sequence[Event]]:
     """Return the events of each file of a source by its name."""
-    own = {source.name: source.events}
-    return own | {file_name(source.name, "dry"): source.dry} if source.dry else own
+    references = source.references_of_events.items()
+    own = {file_name(source.name, part): events for part, events in references if events}
+    return {source.name: source.events} | own
 
 
-def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -> ExactRendering:
+def _start(event: Event, rate: int) -> int:
+    """Return the sample of the mixture at which an event begins, unless its steps place it."""
+    return 0 if any(s.place for s in event.steps) else round(event.event_time * rate)
+
+
+def _read_finished(
+    mixture: Mixture, finished: Finished, roots: Roots, sample_format: SampleFormat
+) -> ExactRendering:
     """Read a mixture whose files exist already.
 
     Raises:
         InputError: a file is missing, unreadable or not the one of the record.
     """
-    if mixture.finished is None:
-        raise InputError(f"Mixture {mixture.id} has no `finished` files, as imported folders have.")
     signals: dict[str, Signal] = {}
-    for name, file in mixture.finished.files.items():
+    for name, file in finished.files.items():
         signals[name], rate = read_audio(drawn_file(roots, file))
         size = rate, *signals[name].shape
         if size != (mixture.sample_rate, mixture.channels, file.frames or mixture.frames):
@@ -241,7 +286,7 @@ def read_finished(mixture: Mixture, roots: Roots, sample_format: SampleFormat) -
         name: EncodedFile(rounded_samples(signal, sample_format, down=False), rate, sample_format)
         for name, signal in signals.items()
     }
-    if mixture.finished.sums:  # also in a format with fewer bits
+    if finished.sums:  # also in a format with fewer bits
         stems = [files[file.name] for file in mixture.source_files if file.is_in_sum]
         files |= {MIXTURE: _sum_of_files(stems, mixture, sample_format)}
     return ExactRendering(files, signals, sample_format, clip_gain=1.0)
@@ -267,7 +312,8 @@ def _key(mixture: Mixture, events: Sequence[Event]) -> tuple[object, ...]:
 def _event_key(mixture: Mixture, event: Event, count: int) -> tuple[object, ...]:
     """Return what decides on an event after so many of its steps."""
     excerpt = event.corpus, event.path, event.source_time, event.event_duration
-    return *excerpt, arithmetic_of(mixture).numbers, *event.steps[:count]
+    steps = [step.spelling for step in event.steps[:count]]
+    return *excerpt, arithmetic_of(mixture).numbers, *steps
 
 
 def _mean_power(signal: Signal) -> Any:

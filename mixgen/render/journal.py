@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from mixgen.audio.formats import SampleFormat
 from mixgen.core.errors import InputError
-from mixgen.core.files import stream_jsonl, write_jsonl
-from mixgen.core.records import parse_record
+from mixgen.core.files import read_lines, write_jsonl
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RENDERED_FILE, FileRow, RenderedHeader, RowsInOrder, open_rendered
 
@@ -18,6 +19,10 @@ BLOCK = 8  # mixtures (with all variants) that each worker of an interrupted run
 JOURNAL_FOLDER = ".rendering"
 
 _DIGITS = 16  # of a manifest's hash, in the name of its folder
+
+
+class UnfinishedError(Exception):
+    """The run of another shard has yet to render a block."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,19 @@ class RenderJournal:
                 yield Block(number, block, older if rows is None and begun else rows)
         self._in_order &= rendered.next_id is None
 
+    def rows(self, mixtures: Iterable[Mixture], count: int) -> Iterator[FileRow]:
+        """Yield the rows of all blocks, of which there are `count`.
+
+        Raises:
+            UnfinishedError: a block was never rendered.
+        """
+        begun = (self._set / RENDERED_FILE).exists()
+        fresh = (self._read(number) for number in range(count))
+        for rows in (block.rows for block in self.blocks(mixtures)) if begun else fresh:
+            if rows is None:
+                raise UnfinishedError
+            yield from rows
+
     def _readable_rows(self) -> Iterator[FileRow]:
         try:
             yield from open_rendered(self._set)
@@ -79,10 +97,9 @@ class RenderJournal:
             self._in_order = False
 
     def _read(self, number: int) -> list[FileRow] | None:
-        lines = stream_jsonl(self._path(number))
         try:
-            return [parse_record(FileRow, data, where) for where, data in lines]
-        except InputError:
+            return [FileRow.model_validate_json(line) for line in read_lines(self._path(number))]
+        except (InputError, ValidationError):
             return None
 
     def write(self, number: int, rows: Sequence[FileRow]) -> None:

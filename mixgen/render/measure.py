@@ -16,9 +16,8 @@ from mixgen.manifest.mixture import (
     Part,
     Response,
     Source,
-    overlap_of,
-    planned_overlap,
 )
+from mixgen.manifest.overlap import overlap_of, planned_overlap
 from mixgen.render.mixture import level_channels
 from mixgen.render.rendering import Rendering
 from mixgen.render.room import SourceInRoom
@@ -116,8 +115,8 @@ class _SourceMeter:
         return {"level_db": round(level_db, 3), "snr_db": round(snr_db, 3)}
 
     def _measured_level(self, signal: Samples, tail: int) -> Values:
-        is_silent = not self._source.events and self._mixture.finished is None
-        if is_silent or not signal.any():
+        has_sound = self._source.events or self._source.generated or self._mixture.finished
+        if not has_sound or not signal.any():
             known = ("level_db",) if self._mixture.is_exact else ("level_db", "snr_db")
             return dict.fromkeys(known)
         echo = self._source.echo
@@ -131,10 +130,10 @@ class _SourceMeter:
     def _mean_level_db(self, signal: Samples, **span: int) -> float:
         """Return the mean level of the spans in which the events of the source sound.
 
-        A finished file has no events, and one span.
+        A finished file and generated noise have no events, and one span.
         """
         spans = [signal[:, self._mixture.span_of(e, **span)] for e in self._source.events]
-        spans = [signal] if self._mixture.finished else spans
+        spans = [signal] if self._mixture.finished or self._source.generated else spans
         measured = (level_channels(self._mixture, samples) for samples in spans if samples.size)
         return fmean(self._rule(samples, self._mixture.sample_rate) for samples in measured)
 

@@ -28,7 +28,7 @@ from mixgen.audio.sox import pitch_and_stretch
 from mixgen.core.errors import InputError
 from mixgen.corpora.roots import Roots, locate_file
 from mixgen.manifest.mixture import MIXTURE, UNDEGRADED, Event, Mixture, Part, Source
-from mixgen.render.exact import ExactRenderer, read_finished
+from mixgen.render.exact import ExactRenderer
 from mixgen.render.excerpt import read_event
 from mixgen.render.rendering import Rendering
 from mixgen.render.room import SourceInRoom
@@ -49,9 +49,7 @@ def render(
     Raises:
         InputError: a source file is missing, unreadable or not the one that was drawn.
     """
-    if mixture.finished is not None:
-        return read_finished(mixture, roots, sample_format).on_grid()
-    if mixture.arithmetic is not None:
+    if mixture.is_exact:
         return ExactRenderer(roots, sample_format, cache).render(mixture).on_grid()
     signals: dict[str, Samples] = {}
     for source in mixture.sources:

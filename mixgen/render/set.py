@@ -25,12 +25,11 @@ from mixgen.manifest.file import ManifestFile, open_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.manifest.uses import with_licence_warning
 from mixgen.render.block import BlockOutcome, Site, render_block
-from mixgen.render.journal import Block, RenderJournal, block_count
+from mixgen.render.journal import Block, RenderJournal, UnfinishedError, block_count
 from mixgen.sets.format import check_format
 from mixgen.sets.layout import Layout
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
-    FileRow,
     RenderedHeader,
     open_rendered,
     records_folder,
@@ -75,10 +74,6 @@ class _Size:
     mixtures: Iterable[Mixture]
     blocks: int
     samples: int
-
-
-class _UnfinishedError(Exception):
-    """The run of another shard has yet to render a block."""
 
 
 def render_set(
@@ -317,19 +312,11 @@ def _settle(
         created_by=created_by(),
         layout=site.layout,
     )
-    blocks = track(journal.blocks(size.mixtures), "recording blocks", size.blocks)
     try:
-        write_rendered(site.records, header, _all_rows(blocks))
-    except _UnfinishedError:
+        write_rendered(site.records, header, journal.rows(size.mixtures, size.blocks))
+    except UnfinishedError:
         return
     journal.drop()
-
-
-def _all_rows(blocks: Iterable[Block]) -> Iterator[FileRow]:
-    for block in blocks:
-        if block.rows is None:
-            raise _UnfinishedError
-        yield from block.rows
 
 
 def parse_shard(word: str) -> tuple[int, int]:

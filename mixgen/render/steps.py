@@ -1,5 +1,7 @@
 """What the steps of published sets do to samples, in the arithmetic of numpy."""
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,15 @@ from mixgen.acoustics.direct_convolution import convolve_directly
 from mixgen.acoustics.shoebox import ShoeBox, shoebox_response
 from mixgen.core.errors import InputError
 from mixgen.manifest.mixture import Event
-from mixgen.manifest.published import Convolution, Extension, Reverberation, Step
+from mixgen.manifest.published import (
+    Convolution,
+    Extension,
+    Placement,
+    Reverberation,
+    Spatialisation,
+    Step,
+    WhiteNoise,
+)
 
 Signal = NDArray[Any]  # (channels, time), float32 or float64
 
@@ -23,22 +33,12 @@ def done(step: Step, samples: Signal, rate: int, event: Event) -> Signal:
             if value >= len(samples):
                 raise InputError(f"{event.path} has no channel {value}, counted from 0.")
             return samples[value : value + 1]
-        case "skip":
-            return samples[:, value:]
         case "extend":
             return _extended(samples, value, event)
-        case "multiply":
-            return np.asarray(samples * value)
-        case "divide":
-            return np.asarray(samples / value)
-        case "convert":
-            return samples.astype(value)
-        case "round_bits":
-            return _rounded(samples, value)
-        case "pad":
-            return np.pad(samples, ((0, 0), (0, max(0, value - samples.shape[1]))))
-        case _:  # "reverberate"
+        case "reverberate":
             return _reverberated(samples, rate, value)
+        case name:
+            return np.asarray(_OPERATIONS[name](samples, value))
 
 
 def _rounded(samples: Signal, bits: int) -> Signal:
@@ -46,6 +46,26 @@ def _rounded(samples: Signal, bits: int) -> Signal:
     unused = 32 - bits
     steps = np.rint(samples * 2.0 ** (bits - 1)).astype(np.int32) << unused >> unused
     return np.asarray(steps / 2.0 ** (bits - 1), samples.dtype)
+
+
+def _placed(samples: Signal, placement: Placement) -> Signal:
+    """Move samples (channels, time), and cut or pad them to a length."""
+    moved = np.zeros((len(samples), placement.frames), samples.dtype)
+    late = max(0, placement.shift)
+    fitting = samples[:, max(0, -placement.shift) :][:, : max(0, placement.frames - late)]
+    moved[:, late : late + fitting.shape[1]] = fitting
+    return moved
+
+
+_OPERATIONS: dict[str, Callable[[Signal, Any], Signal]] = {
+    "skip": lambda samples, frames: samples[:, frames:],
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "convert": lambda samples, numbers: samples.astype(numbers),
+    "round_bits": _rounded,
+    "pad": lambda samples, end: np.pad(samples, ((0, 0), (0, max(0, end - samples.shape[1])))),
+    "place": _placed,
+}
 
 
 def _reverberated(samples: Signal, rate: int, reverberation: Reverberation) -> Signal:
@@ -90,3 +110,18 @@ def convolved(samples: Signal, response: Signal, convolution: Convolution) -> Si
         length = frames
     whole = [convolve_directly(channel, scaled) for channel in padded]
     return np.stack(whole)[:, start : start + length]
+
+
+def spatialised(samples: Signal, responses: Signal, part: Spatialisation) -> Signal:
+    """Convolve samples (1, time) with a part of the responses at microphones (channels, taps)."""
+    kept = np.zeros_like(responses)
+    kept[:, part.first : part.end] = responses[:, part.first : part.end]
+    return np.asarray(fftconvolve(samples, kept, axes=-1))
+
+
+def white_noise(noise: WhiteNoise, speech: Signal) -> Signal:
+    """Return the noise at microphones that pick up speech (channels, time)."""
+    drawn = np.random.RandomState(noise.seed).normal(size=speech.shape)
+    power, own_power = (np.mean(signal**2, keepdims=True) for signal in (speech, drawn))
+    snr_db = 10 * np.log10(power / own_power)
+    return np.asarray(drawn * 10 ** (-(noise.snr_db - snr_db) / 20))

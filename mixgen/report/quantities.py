@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from mixgen.manifest.mixture import MIXTURE, Mixture, Source, planned_overlap
+from mixgen.manifest.mixture import MIXTURE, Mixture, Source
+from mixgen.manifest.overlap import planned_overlap
 from mixgen.report.histogram import histogram, summary
 from mixgen.report.rows import Rows, files_of
 

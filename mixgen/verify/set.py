@@ -1,12 +1,11 @@
 """Verify a rendered set against its manifest, file by file."""
 
 import functools
+import itertools
 import math
-import os
 from array import array
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +14,10 @@ import numpy as np
 import soundfile
 
 from mixgen.audio.formats import SampleFormat, read_file_samples, samples_sha256
-from mixgen.audio.read import AUDIO_SUFFIXES
 from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import InputError, UsageError
-from mixgen.core.files import TEMPORARY_PREFIX, sha256_file
-from mixgen.core.paths import as_utf8, leads_out
+from mixgen.core.files import sha256_file
+from mixgen.core.paths import leads_out
 from mixgen.core.progress import track
 from mixgen.core.workers import bounded_map
 from mixgen.corpora.roots import Roots, find_roots
@@ -27,7 +25,6 @@ from mixgen.manifest.mixture import Mixture
 from mixgen.sets.format import check_format
 from mixgen.sets.layout import FINISHED, Layout
 from mixgen.sets.rendered import (
-    RECORDS_FOLDER,
     RENDERED_FILE,
     FileRow,
     RenderedSet,
@@ -38,6 +35,7 @@ from mixgen.sets.rendered import (
 )
 from mixgen.verify.contents import read_contents
 from mixgen.verify.problem import Problem
+from mixgen.verify.unknown import holds, unknown_in_mixture, unknown_in_set, unknown_in_tree
 
 _MIXTURES_PER_WORKER = 8
 
@@ -89,9 +87,9 @@ def verify_set(
         found = _verify(rendered, known_roots, known, workers, executor)
         problems += _unchecked_last(found, _name_in(folder, rendered.record.path))
         if known is not tree:
-            problems += _unknown_in_set(folder, known.names, tree.tops)
+            problems += unknown_in_set(folder, known.names, tree.tops)
     if folder == tree.root:
-        problems += _unknown_in_tree(folder, tree)
+        problems += unknown_in_tree(folder, tree.tops, tree.names)
     return problems
 
 
@@ -99,12 +97,14 @@ def verify_set(
 class _Tree:
     """What all sets in one tree have: hashes of the paths of files, and their first folders.
 
-    Of a set without a layout, `names` are those of the folders of mixtures.
+    Of a set without a layout, `names` are those of the folders of mixtures. `whole` are hashes of
+    the rows whose files were found to be as recorded, so that a file that sets share is read once.
     """
 
     root: Path | None = None
     names: "array[int]" = field(default_factory=lambda: array("q"))  # 8 bytes for each
     tops: set[str] = field(default_factory=set)
+    whole: "array[int]" = field(default_factory=lambda: array("q"))
 
     def add(self, rendered: RenderedSet, mixture: Mixture) -> None:
         """Note the files of a mixture."""
@@ -138,19 +138,44 @@ def _verify(
             known.add(rendered, mixture)
             yield _Recorded(mixture, rows.of(mixture.id))
 
+    np.asarray(known.whole).sort()  # in place
+    found_whole = array("q")
+    groups = _variants(recorded())
     with ThreadPoolExecutor(max(1, workers)) as pool:
         if executor is None:
-            check = functools.partial(_check_mixture, place=_Place.of(rendered), roots=roots)
+            place = _Place.of(rendered, known.whole)
+            check = functools.partial(_check_variants, place=place, roots=roots)
             window = _MIXTURES_PER_WORKER * max(1, workers)
-            checked = bounded_map(check, recorded(), window=window, executor=pool)
+            checked = bounded_map(check, groups, window=window, executor=pool)
         else:
-            checked = _on_other_machines(recorded(), rendered, roots, executor)
-        for _, found in track(checked, "verifying", manifest.count()):
+            checked = _on_other_machines(groups, rendered, roots, executor)
+        for item, found in track(_by_mixture(checked), "verifying", manifest.count()):
             problems += found
+            wrong = {problem.path for problem in found}
+            whole = (row for row in item.rows if row.path not in wrong)
+            found_whole.extend(hash((row.path, row.file_sha256)) for row in whole)
+    known.whole.extend(found_whole)
     if rows.next_id is not None:
         detail = f"mixture {rows.next_id} is not where the manifest has it"
         problems.append(Problem(_name_in(folder, rendered.record.path), "altered", detail))
     return problems
+
+
+_Variants = tuple[_Recorded, ...]
+
+
+def _variants(recorded: Iterable[_Recorded]) -> Iterator[_Variants]:
+    """Yield the variants of each mixture, which follow each other and share files, together."""
+    for _, group in itertools.groupby(recorded, key=lambda item: item.mixture.common_name):
+        yield tuple(group)
+
+
+def _by_mixture(
+    checked: Iterable[tuple[_Variants, list[list[Problem]]]],
+) -> Iterator[tuple[_Recorded, list[Problem]]]:
+    """Yield every mixture with its problems."""
+    for variants, problems in checked:
+        yield from zip(variants, problems, strict=True)
 
 
 def _name_in(folder: Path, path: Path) -> str:
@@ -159,21 +184,22 @@ def _name_in(folder: Path, path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the files of a set are, and in which format."""
+    """Where the files of a set are, in which format, and the sorted hashes of whole rows."""
 
     root: Path
     sample_format: SampleFormat
     layout: Layout | None
+    whole: "array[int]" = field(default_factory=lambda: array("q"))
 
     @classmethod
-    def of(cls, rendered: RenderedSet) -> "_Place":
-        return cls(rendered.root, rendered.format, rendered.record.header.layout)
+    def of(cls, rendered: RenderedSet, whole: "array[int]") -> "_Place":
+        return cls(rendered.root, rendered.format, rendered.record.header.layout, whole)
 
 
 def _on_other_machines(
-    recorded: Iterable[_Recorded], rendered: RenderedSet, roots: Roots | None, executor: Executor
-) -> Iterator[tuple[_Recorded, list[Problem]]]:
-    """Yield every mixture with the problems of its files.
+    groups: Iterable[_Variants], rendered: RenderedSet, roots: Roots | None, executor: Executor
+) -> Iterator[tuple[_Variants, list[list[Problem]]]]:
+    """Yield the variants of every mixture with the problems of their files.
 
     Workers have to see the corpora that are seen here, because responses are looked for there.
     """
@@ -181,9 +207,9 @@ def _on_other_machines(
     if roots is not None:
         roots = {name: root.absolute() for name, root in roots.items()}
         seen += [root for root in roots.values() if root.exists()]
-    place = replace(_Place.of(rendered), root=rendered.root.absolute())
-    check = functools.partial(_check_mixture, place=place, roots=roots)
-    return cluster_map(check, recorded, executor, folders=seen, batch=_MIXTURES_PER_WORKER)
+    place = replace(_Place.of(rendered, array("q")), root=rendered.root.absolute())
+    check = functools.partial(_check_variants, place=place, roots=roots)
+    return cluster_map(check, groups, executor, folders=seen, batch=_MIXTURES_PER_WORKER)
 
 
 def _unchecked_last(problems: list[Problem], records: str) -> list[Problem]:
@@ -196,8 +222,27 @@ def _unchecked_last(problems: list[Problem], records: str) -> list[Problem]:
     return [*others, Problem(records, "unchecked", detail)]
 
 
-def _check_mixture(item: _Recorded, place: _Place, roots: Roots | None) -> list[Problem]:
-    """Check the files of a mixture, and with `roots` also their contents."""
+_Checked = dict[tuple[str, str], list[Problem]]
+"""The problems of files by their paths and by the hashes that they should have."""
+
+
+def _check_variants(variants: _Variants, place: _Place, roots: Roots | None) -> list[list[Problem]]:
+    """Return the problems of each variant of a mixture; a file that they share is read once."""
+    checked: _Checked = {}
+    return [_check_mixture(item, place, roots, checked) for item in variants]
+
+
+def _check_mixture(
+    item: _Recorded, place: _Place, roots: Roots | None, checked: _Checked
+) -> list[Problem]:
+    """Check the files of a mixture, and with `roots` also their contents.
+
+    Args:
+        item: the mixture.
+        place: of the files.
+        roots: of the corpora; None if the files are not decoded.
+        checked: files that were checked before; those of this mixture are added.
+    """
     mixture, folder, sample_format = item.mixture, place.root, place.sample_format
     paths = {
         name: file_path(mixture, name, sample_format, place.layout) for name in mixture.file_names
@@ -205,13 +250,20 @@ def _check_mixture(item: _Recorded, place: _Place, roots: Roots | None) -> list[
     problems = list(_check_rows(item.rows, paths))
     rows = {row.name: row for row in item.rows if row.path == paths.get(row.name)}
     for row in rows.values():
-        problems += _check_file(folder, mixture, row, sample_format)
+        if not fits(row, mixture):
+            detail = "its recorded length, rate or channels do not fit"
+            problems.append(Problem(row.path, "altered", detail))
+        key = row.path, row.file_sha256
+        if key not in checked:
+            known = holds(place.whole, hash(key))
+            checked[key] = [] if known else list(_check_file(folder, row, sample_format))
+        problems += checked[key]
     if roots is not None and not problems:
         any_format = place.layout == FINISHED
         contents = read_contents(folder, mixture, rows, sample_format, any_format=any_format)
         problems += contents if isinstance(contents, list) else contents.problems(roots)
     if place.layout is None:
-        problems += _unknown_in_mixture(folder, mixture, paths.values())
+        problems += unknown_in_mixture(folder, mixture, paths.values())
     return problems
 
 
@@ -230,12 +282,8 @@ def _check_rows(rows: Sequence[FileRow], paths: Mapping[str, str]) -> Iterator[P
             yield Problem(row.path, "misrecorded", detail)
 
 
-def _check_file(
-    folder: Path, mixture: Mixture, row: FileRow, sample_format: SampleFormat
-) -> Iterator[Problem]:
+def _check_file(folder: Path, row: FileRow, sample_format: SampleFormat) -> Iterator[Problem]:
     path = folder / row.path
-    if not fits(row, mixture):
-        yield Problem(row.path, "altered", "its recorded length, rate or channels do not fit")
     try:
         if leads_out(folder, row.path):
             yield Problem(row.path, "altered", "a link leads out of the set: remove the link")
@@ -250,11 +298,13 @@ def _check_file(
 def fits(row: FileRow, mixture: Mixture) -> bool:
     """Return whether a file is recorded with the size of its mixture.
 
-    Enrolments have another one, and so may far-end signals that existed already.
+    Enrolments have another one, and so may far-end signals that existed already. A dry reference
+    may have one channel.
     """
     free = ("enrolment", "far_end") if mixture.finished else ("enrolment",)
     other_size = row.name in {f.name for f in mixture.source_files if f.part in free}
-    size_fits = (row.frames, row.channels) == (mixture.frames, mixture.channels)
+    is_mono = row.name in {f.name for f in mixture.source_files if f.is_mono}
+    size_fits = (row.frames, row.channels) == (mixture.frames, 1 if is_mono else mixture.channels)
     return row.sample_rate == mixture.sample_rate and (other_size or size_fits)
 
 
@@ -268,67 +318,6 @@ def _what_changed(path: Path, row: FileRow, sample_format: SampleFormat) -> str:
     if samples_sha256(samples) != row.sha256:
         return "its samples differ"
     return "its bytes differ, its samples do not"
-
-
-def _unknown_in_mixture(folder: Path, mixture: Mixture, paths: Iterable[str]) -> Iterator[Problem]:
-    """Find audio and temporary files in a mixture's folder that do not belong to it."""
-    own = {folder / path for path in paths}
-    if leads_out(folder, mixture.id):  # each file in it is reported already
-        return
-    yield from _unknown_below(folder / mixture.id, folder, own)
-
-
-def _unknown_in_set(
-    folder: Path, known: "array[int]", others: Collection[str]
-) -> Iterator[Problem]:
-    """Find sound and temporary files that are in no mixture's folder, nor in `others`."""
-    np.asarray(known).sort()  # in place
-    with os.scandir(folder) as entries:
-        names = {entry.name for entry in entries if not _holds(known, hash(entry.name))}
-    for name in sorted(names - {RECORDS_FOLDER, *others}):
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            yield from _unknown_below(path, folder)
-        else:
-            yield from _unknown(path, folder)
-
-
-def _unknown_in_tree(folder: Path, tree: _Tree) -> Iterator[Problem]:
-    """Find sound and temporary files in the folders of a tree that are in none of its sets."""
-    np.asarray(tree.names).sort()  # in place
-    for top in sorted(tree.tops):
-        for problem in _unknown_below(folder / top, folder):
-            if problem.kind != "unknown" or not _holds(tree.names, hash(problem.path)):
-                yield problem
-
-
-def _unknown_below(
-    parent: Path, folder: Path, own: Collection[Path] = frozenset()
-) -> Iterator[Problem]:
-    """Find files that are not `own`, one folder after the other; links are not followed."""
-    failed: list[OSError] = []
-    for below, folders, files in os.walk(parent, onerror=failed.append):
-        folders.sort()
-        for path in (Path(below, name) for name in sorted(files)):
-            if path not in own:
-                yield from _unknown(path, folder)
-    for error in failed:
-        if not isinstance(error, FileNotFoundError):  # its files are reported as missing
-            name = as_utf8(Path(error.filename).relative_to(folder))
-            yield Problem(name, "unreadable", f"its files cannot be listed: {error.strerror}")
-
-
-def _unknown(path: Path, folder: Path) -> Iterator[Problem]:
-    name = as_utf8(path.relative_to(folder))
-    if path.name.startswith(TEMPORARY_PREFIX):
-        yield Problem(name, "unknown", "an interrupted run left it")
-    elif path.suffix.lower() in AUDIO_SUFFIXES:
-        yield Problem(name, "unknown", "the manifest does not have this file")
-
-
-def _holds(ordered: "array[int]", number: int) -> bool:
-    index = bisect_left(ordered, number)
-    return index < len(ordered) and ordered[index] == number
 
 
 def parse_tolerances(words: Iterable[str]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The reference generators of the smaller sets against values worked out by hand."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from tests.oracles.fuss import fuss_dry, fuss_reverberant
 from tests.oracles.librispeechmix import librispeechmix
 from tests.oracles.musdb import linear_mixture
 from tests.oracles.noise_speed import speed_copy
+from tests.oracles.smswsj import smswsj
 from tests.oracles.vctk2mix import cut_vctk, vctk2mix
 
 
@@ -254,3 +256,52 @@ def test_a_faster_noise_is_shorter_and_higher(tmp_path: Path, factor: float, nam
     strongest_hz = np.argmax(np.abs(np.fft.rfft(samples))) * 16000 / len(samples)
     assert strongest_hz == pytest.approx(1000 * factor, abs=1)
     assert np.abs(samples[2000:-2000]).max() == pytest.approx(0.5, abs=0.01)
+
+
+# SMS-WSJ
+
+
+def test_smswsj_by_hand(tmp_path: Path) -> None:
+    """Two microphones; standard deviations of 0.75 and 0.5; levels of 0 and 20 dB."""
+    talkers = ([1.0, -1.0, 1.0, -1.0], [1.0, 1.0])
+    rooms = np.zeros((2, 2, 500))
+    rooms[0, 0, 3], rooms[0, 1, 5] = 1.0, 0.5  # the second microphone is two samples later
+    rooms[1, :, 0], rooms[1, 0, 402] = 1.0, 0.05  # 2 samples after the end of the early part
+    for k, samples in enumerate(talkers):
+        _write_float(tmp_path / f"wsj/{k}.wav", np.array(samples))
+        _write_float(tmp_path / f"rirs/h_{k}.wav", rooms[k].T)
+    entry = {
+        "log_weights": [0.0, 20.0],
+        "num_samples": {"original_source": [4, 2], "observation": 4},
+        "offset": [0, 1],
+        "snr": 20.0,
+        "audio_path": {
+            "original_source": ["/x/wsj_8k_zeromean/0.wav", "/x/wsj_8k_zeromean/1.wav"],
+            "rir": ["/x/rirs/h_0.wav", "/x/rirs/h_1.wav"],
+        },
+    }
+    database = tmp_path / "sms_wsj.json"
+    database.write_text(json.dumps({"datasets": {"cv_dev93": {"0_a_b": entry}}}))
+    smswsj(database, tmp_path / "wsj", tmp_path / "rirs", tmp_path / "out")
+
+    def read(kind: str, number: str = "") -> np.ndarray:
+        return soundfile.read(tmp_path / "out" / kind / f"cv_dev93/0_a_b{number}.wav")[0].T
+
+    first = np.array([[1, -1, 1, -1], [0, 0, 0.5, -0.5]]) / 0.75 / 71
+    second = np.array([[0, 1, 1, 0]] * 2) * 10 / 0.5 / 71
+    for kind in ("speech_image", "early"):
+        np.testing.assert_allclose(read(kind, "_0"), first, atol=1e-8)
+        np.testing.assert_allclose(read(kind, "_1"), second, atol=1e-7)
+    np.testing.assert_allclose(read("tail", "_1"), 0, atol=1e-15)
+    np.testing.assert_array_equal(read("speech_source", "_1"), [0, 1, 1, 0])
+    noise, clean = read("noise"), first + second
+    np.testing.assert_allclose(read("observation"), clean + noise, atol=1e-7)
+    assert np.mean(clean**2) / np.mean(noise**2) == pytest.approx(100, rel=1e-6)
+    seed = (int(hashlib.md5(b"0_a_b").hexdigest(), 16) - 1) % 2**32
+    drawn = np.random.RandomState(seed).normal(size=(2, 4))
+    np.testing.assert_allclose(noise / noise[0, 0], drawn / drawn[0, 0], rtol=1e-5)
+
+
+def _write_float(path: Path, samples: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, 8000, subtype="DOUBLE")

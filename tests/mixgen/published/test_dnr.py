@@ -16,13 +16,12 @@ from mixgen.manifest.file import read_manifest
 from mixgen.published.dnr import import_dnr
 from mixgen.published.importing import Imported
 from mixgen.published.render import render_in_layout
-from mixgen.recipe.read import shipped_folder
 from mixgen.render.exact import ExactRenderer
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import RunMixgen
-from tests.mixgen.published.conftest import speech
+from tests.mixgen.published.conftest import StandIn
 from tests.oracles.compare import differing_samples
-from tests.oracles.dnr import dnr
+from tests.oracles.dnr import dnr as dnr_oracle
 from tests.oracles.further_corpora import dnr_sources
 
 CLASSES = ("music", "speech", "sfx", "background")
@@ -55,7 +54,7 @@ def _roots(folder: Path, name: str = "a.wav", frames: int = 88200) -> dict[str, 
 
 def _differing(tables: Path, roots: dict[str, Path], folder: Path) -> dict[str, int]:
     for path in sorted(tables.rglob("annots.csv")):
-        dnr(path, roots, folder / "expected" / tables.name)
+        dnr_oracle(path, roots, folder / "expected" / tables.name)
     _import(tables, roots, folder / "M.jsonl")
     render_in_layout(folder / "M.jsonl", folder / "out", "dnr")
     assert verify_set(folder / "out", deep=True) == []
@@ -131,21 +130,15 @@ def test_records_name_stems_and_texts(tmp_path: Path) -> None:
     assert list(manifest.header.imported.lists) == ["tr"]
 
 
-def test_the_table_that_ships(tmp_path: Path, mixgen: RunMixgen) -> None:
-    tables = shipped_folder() / "dnr/tt"
-    roots = {name: tmp_path / name for name in CLASSES}
-    for line in (tables / "1002/annots.csv").read_text().splitlines()[1:]:
-        file, kind = line.split(",")[1:3]
-        path = roots[kind] / file.partition("/")[2]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, speech(file, 4.0), 44100)
+def test_the_table_that_ships(dnr: StandIn, tmp_path: Path, mixgen: RunMixgen) -> None:
+    (tables,), roots = dnr.lists, dnr.roots
     words: list[object] = ["import", "dnr", "--metadata", tables, "--out", tmp_path / "M.jsonl"]
     for name, root in roots.items():
         words += [f"--{name}", root]
     assert "1 mixtures in" in mixgen(*words).out
     rendered = ["render", tmp_path / "M.jsonl", "--out", tmp_path / "out", "--layout", "dnr"]
     assert mixgen(*rendered).exit_code == 0
-    dnr(tables / "1002/annots.csv", roots, tmp_path / "expected/tt")
+    dnr_oracle(tables / "1002/annots.csv", roots, tmp_path / "expected/tt")
     differing = differing_samples(tmp_path / "expected", tmp_path / "out")
     assert len(differing) == 4
     assert not any(differing.values())

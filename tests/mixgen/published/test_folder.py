@@ -87,6 +87,36 @@ def test_a_record_points_at_files(tmp_path: Path, mixgen: RunMixgen, layout: str
     assert verify_set(tmp_path / "M.jsonl", deep=True) == []
 
 
+def test_mixtures_may_be_in_another_place(tmp_path: Path, mixgen: RunMixgen) -> None:
+    """As in FUSS, with folders beside the splits that hold no audio, or other audio."""
+    folder = tmp_path / "audio"
+    for split in ("train-100", "test"):
+        for i in IDS:
+            for name, samples in stems(split + i).items():
+                path = folder / split / (f"{i}.wav" if name == "mix" else f"{i}_parts/{name}.flac")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(path, samples, RATE)
+    (folder / "metadata").mkdir()
+    (folder / "metadata/list.csv").write_text("x")
+    soundfile.write(folder / "metadata/demo.wav", np.zeros(9), RATE)
+    words = ("--layout", "SPLIT/ID_parts/SOURCE", "--mixture", "SPLIT/ID")
+    answer = mixgen("import", "folder", folder, *words, "--out", tmp_path / "M.jsonl")
+    assert answer.exit_code == 0, answer.err
+    mixtures = read_manifest(tmp_path / "M.jsonl").mixtures
+    names = [(mixture.id, mixture.split) for mixture in mixtures]
+    assert names == [(f"{split}_{i}", split) for split in ("test", "train") for i in IDS]
+    assert all(mixture.sums_on_disk for mixture in mixtures)
+    assert mixtures[2].finished is not None
+    assert mixtures[2].finished.files["mixture"].path == "train-100/utt_1.wav"
+    assert verify_set(tmp_path / "M.jsonl", deep=True) == []
+    (folder / "test/utt_2.wav").unlink()
+    answer = mixgen("import", "folder", folder, *words, "--out", tmp_path / "M.jsonl")
+    assert "has no file of mixture of test_utt_2" in answer.err
+    soundfile.write(folder / "test/utt_1_parts/s1.wav", stems("x")["s1"], RATE)
+    answer = mixgen("import", "folder", folder, *words, "--out", tmp_path / "M.jsonl")
+    assert "are both source s1 of utt_1: remove one of them" in answer.err
+
+
 def test_folders_of_splits(tmp_path: Path, mixgen: RunMixgen) -> None:
     """Ids that two splits share get the split's name; `tr` and `cv` are train and valid."""
     folder = write_folder(tmp_path / "audio", "SOURCE/ID", splits=("tr", "cv"), suffix=".flac")
@@ -290,11 +320,16 @@ def test_broken_files_are_left_out(tmp_path: Path, mixgen: RunMixgen) -> None:
 @pytest.mark.parametrize(
     ("words", "exit_code", "sentence"),
     [
-        (("--layout", "SOURCE"), 2, "--layout takes ID/SOURCE, SOURCE/ID, ID_SOURCE, or SPLIT/"),
+        (("--layout", "SOURCE"), 2, "--layout takes a path with ID and SOURCE, and SPLIT where"),
         (("--mixture", "noisy"), 2, "has no source 'noisy': there are mix, noise, s1, s2"),
         (("--source", "s1=voice"), 2, "--source takes SOURCE=ROLE with a role of target,"),
         (("--layout", "ID_SOURCE"), 3, "has no files ID_SOURCE, but such as"),
-        (("--layout", "SPLIT/ID/SOURCE"), 3, "holds no audio one or two levels deep"),
+        (("--layout", "SPLIT/ID/SOURCE"), 3, "holds no audio: check the path"),
+        (("--layout", "SOURCE/x/ID/ID"), 2, "such as SPLIT/SOURCE/ID, not 'SOURCE/x/ID/ID'"),
+        (("--layout", "../SOURCE/ID"), 2, "not '../SOURCE/ID'"),
+        (("--mixture", "mix/ID/SOURCE"), 2, "--mixture takes a path with ID, and SPLIT where"),
+        (("--mixture", "SPLIT/ID"), 2, "and --mixture SPLIT/ID need SPLIT both or neither"),
+        (("--mixture", "mixes/ID"), 3, "has no files mixes/ID, but such as"),
     ],
 )
 def test_wrong_words(

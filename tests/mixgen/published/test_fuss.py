@@ -11,15 +11,20 @@ from mixgen.core.errors import InputError, UsageError
 from mixgen.manifest.file import read_manifest
 from mixgen.published.fuss import import_fuss
 from mixgen.published.render import render_in_layout
-from mixgen.recipe.read import shipped_folder
 from mixgen.sets.rendered import open_rendered
 from mixgen.verify.contents import Contents, read_contents
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import RunMixgen
-from tests.mixgen.published.conftest import speech, write
+from tests.mixgen.published.conftest import StandIn
 from tests.oracles.compare import differing_samples
 from tests.oracles.further_corpora import FussSources, fuss_sources
 from tests.oracles.fuss import fuss_dry, fuss_reverberant
+
+TREES = {
+    "causal": "ssdata_reverb",
+    "align_sources": "ssdata_reverb_align_sources",
+    "same": "ssdata_reverb_same",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +45,18 @@ def test_every_reverberant_sample_is_that_of_the_reference(
     fuss_reverberant(given.mix_info, given.ssdata, given.rir_data, expected, align=align)
     _import(given, tmp_path / "M.jsonl", types=["reverb"], align=align)
     render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "fuss")
-    differing = differing_samples(expected, tmp_path / "out/ssdata_reverb")
+    differing = differing_samples(expected, tmp_path / "out" / TREES[align])
     assert len(differing) == 3 + 1 + 3 + 4
     assert not any(differing.values())
+    assert verify_set(tmp_path / "out", deep=True) == []
+
+
+def test_all_alignments_are_in_one_tree(given: FussSources, tmp_path: Path) -> None:
+    for align, tree in TREES.items():
+        _import(given, tmp_path / f"{align}.jsonl", align=align)
+        render_in_layout(tmp_path / f"{align}.jsonl", tmp_path / "out", "fuss")
+        listed = tmp_path / "out" / tree / "train_example_list.txt"
+        assert listed.read_text() == given.example_list.read_text()
     assert verify_set(tmp_path / "out", deep=True) == []
 
 
@@ -139,7 +153,7 @@ def test_sources_that_are_shorter_than_their_responses(tmp_path: Path, align: st
     render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "fuss")
     expected = tmp_path / "expected"
     fuss_reverberant(given.mix_info, given.ssdata, given.rir_data, expected, align=align)
-    differing = differing_samples(expected, tmp_path / "out/ssdata_reverb")
+    differing = differing_samples(expected, tmp_path / "out" / TREES[align])
     assert len(differing) == 3
     assert not any(differing.values())
 
@@ -205,17 +219,12 @@ def test_bad_input_gives_one_sentence(given: FussSources, tmp_path: Path) -> Non
         import_fuss([tmp_path / "train_example_list.txt"], given.ssdata, out)
 
 
-def test_the_lists_that_ship(tmp_path: Path, mixgen: RunMixgen) -> None:
+def test_the_lists_that_ship(fuss: StandIn, tmp_path: Path, mixgen: RunMixgen) -> None:
     """The rooms of `mix_info.txt` are those that the script draws from `rir_list.txt`."""
-    shipped = shipped_folder() / "fuss"
-    examples = (shipped / "eval_example_list.txt").read_text().split()
-    for path in examples:
-        write(tmp_path / "ssdata" / path, speech(path, 10.1)[:160000])
-    for path in (shipped / "rir_list.txt").read_text().split():
-        if path.endswith(".wav"):
-            write(tmp_path / "rir_data" / path, speech(path, 0.1))
-    words = ["import", "fuss", "--metadata", shipped / "eval_example_list.txt"]
-    words += ["--ssdata", tmp_path / "ssdata", "--rir-data", tmp_path / "rir_data"]
+    (examples,), roots = fuss.lists, fuss.roots
+    shipped = examples.parent
+    words = ["import", "fuss", "--metadata", examples]
+    words += ["--ssdata", roots["ssdata"], "--rir-data", roots["rir_data"]]
     manifests = []
     for rirs in ("mix_info.txt", "rir_list.txt"):
         out = tmp_path / f"{rirs}.jsonl"
@@ -225,10 +234,8 @@ def test_the_lists_that_ship(tmp_path: Path, mixgen: RunMixgen) -> None:
     rendered = ["render", out, "--out", tmp_path / "out", "--layout", "fuss"]
     assert mixgen(*rendered).exit_code == 0
     dry, reverberant = tmp_path / "expected/ssdata", tmp_path / "expected/ssdata_reverb"
-    fuss_dry(shipped / "eval_example_list.txt", tmp_path / "ssdata", dry)
-    fuss_reverberant(
-        shipped / "mix_info.txt", tmp_path / "ssdata", tmp_path / "rir_data", reverberant
-    )
+    fuss_dry(examples, roots["ssdata"], dry)
+    fuss_reverberant(shipped / "mix_info.txt", roots["ssdata"], roots["rir_data"], reverberant)
     differing = differing_samples(tmp_path / "expected", tmp_path / "out")
     assert len(differing) == 2 * 5
     assert not any(differing.values())

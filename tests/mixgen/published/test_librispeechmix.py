@@ -11,13 +11,12 @@ from mixgen.core.errors import InputError
 from mixgen.manifest.file import read_manifest
 from mixgen.published.librispeechmix import import_librispeechmix
 from mixgen.published.render import render_in_layout
-from mixgen.recipe.read import shipped_folder
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import RunMixgen
-from tests.mixgen.published.conftest import speech, write
+from tests.mixgen.published.conftest import StandIn
 from tests.oracles.compare import differing_samples
 from tests.oracles.corpora import LibriSpeechMixSources, librispeechmix_sources
-from tests.oracles.librispeechmix import librispeechmix
+from tests.oracles.librispeechmix import librispeechmix as librispeechmix_oracle
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def given(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> LibriSpe
 def test_every_sample_is_that_of_the_reference(
     given: LibriSpeechMixSources, tmp_path: Path
 ) -> None:
-    librispeechmix(given.list_file, given.librispeech, tmp_path / "expected")
+    librispeechmix_oracle(given.list_file, given.librispeech, tmp_path / "expected")
     import_librispeechmix([given.list_file], given.librispeech, tmp_path / "M.jsonl")
     render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "librispeechmix")
     differing = differing_samples(tmp_path / "expected", tmp_path / "out")
@@ -119,15 +118,12 @@ def test_a_wrong_line_gives_one_sentence(
         import_librispeechmix([tmp_path / "list.jsonl"], tmp_path, tmp_path / "M.jsonl")
 
 
-def test_the_lists_that_ship(tmp_path: Path, mixgen: RunMixgen) -> None:
-    shipped = sorted((shipped_folder() / "librispeechmix").glob("*.jsonl"))
-    words: list[object] = ["import", "librispeechmix", "--librispeech", tmp_path / "LibriSpeech"]
-    for path in shipped:
+def test_the_lists_that_ship(librispeechmix: StandIn, tmp_path: Path, mixgen: RunMixgen) -> None:
+    root = librispeechmix.roots["librispeech"]
+    words: list[object] = ["import", "librispeechmix", "--librispeech", root]
+    for path in librispeechmix.lists:
         words += ["--metadata", path]
-        for line in path.read_text().splitlines():
-            for wav in json.loads(line)["wavs"]:
-                write((tmp_path / "LibriSpeech" / wav).with_suffix(".flac"), speech(wav, 0.5))
-        librispeechmix(path, tmp_path / "LibriSpeech", tmp_path / "expected")
+        librispeechmix_oracle(path, root, tmp_path / "expected")
     assert "3 mixtures in" in mixgen(*words, "--out", tmp_path / "M.jsonl").out
     words = ["render", tmp_path / "M.jsonl", "--out", tmp_path / "out"]
     assert mixgen(*words, "--layout", "librispeechmix").exit_code == 0

@@ -15,6 +15,7 @@ from mixgen.published.musdb18 import VALIDATION_SONGS
 from mixgen.sets.rendered import load_set
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import RunMixgen
+from tests.mixgen.published.conftest import write_song
 from tests.oracles.compare import differing_samples
 from tests.oracles.musdb import linear_mixture
 
@@ -26,16 +27,6 @@ SONGS = {
     "test/Other's - Été": 3000,
 }
 both = ("--type", "mixture", "--type", "linear_mixture")
-
-
-def write_song(folder: Path, frames: int, *, loudest: int = 12000) -> None:
-    """Write stems of 16 bits, whose sum may be beyond full scale, and the mixture cut off there."""
-    rng = np.random.default_rng(frames)
-    stems = {name: rng.integers(-loudest, loudest, (frames, 2)) for name in STEMS}
-    total = np.clip(sum(stems.values()) + rng.integers(-1, 2, (frames, 2)), -32768, 32767)
-    folder.mkdir(parents=True)
-    for name, samples in {**stems, "mixture": total}.items():
-        soundfile.write(folder / f"{name}.wav", samples.astype(np.int16), RATE)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import mixgen.render.exact
 from baselines.training.mixing import allows_dynamic_mixing
 from mixgen.core.errors import InputError, UsageError
+from mixgen.core.files import sha256_file
 from mixgen.dataset import ManifestDataset, RenderedDataset
 from mixgen.manifest.file import read_manifest
 from mixgen.published.librimix import import_librimix
@@ -69,12 +70,14 @@ def test_a_killed_run_is_finished_without_doing_anything_again(
 ) -> None:
     monkeypatch.setattr("mixgen.render.journal.BLOCK", 1)
     out = tmp_path / "out"
+    tree_of_files = out / "Libri2Mix"  # without the scratch folder, whose files come and go
     words = ["mixgen", "render", manifest, "--out", out, "--layout", "librimix"]
     code, _ = signalled(
-        words, signal.SIGKILL, to_all=True, when=lambda: next(out.rglob("*.wav"), None)
+        words, signal.SIGKILL, to_all=True, when=lambda: next(tree_of_files.rglob("*.wav"), None)
     )
     assert code == -signal.SIGKILL
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.wav")}
+    before = {path: path.stat().st_mtime_ns for path in tree_of_files.rglob("*.wav")}
+    assert before
     (records,) = (out / ".sets").iterdir()
     (records / ".scratch.1-of-1").mkdir(exist_ok=True)
     (records / ".scratch.1-of-1/.tmp.123.a.wav").write_bytes(b"half a file")
@@ -100,6 +103,40 @@ def test_verify_finds_what_is_wrong_anywhere_in_a_tree_and_render_repairs_it(
     assert render_in_layout(manifest, out, "librimix").written == 2
     (folder / "s2/mine.wav").unlink()
     assert verify_set(out, deep=True) == []
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_verify_reads_a_file_of_several_variants_and_sets_once(
+    manifest: Path,
+    librimix: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+) -> None:
+    """Variants of one manifest share `s1`, and so do those of another in the same tree."""
+    out, other = tmp_path / "out", tmp_path / "other.jsonl"
+    chosen = {"types": ["mix_clean"], "mode": ["min"]}
+    import_librimix(
+        [librimix.lists[0]], librimix.roots["speech"], other, librimix.roots["noise"], **chosen
+    )
+    for path in (manifest, other):
+        render_in_layout(path, out, "librimix")
+    assert len(sets_in(out)) == 2
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return sha256_file(path)
+
+    monkeypatch.setattr("mixgen.verify.set.sha256_file", counted)
+    assert verify_set(out, workers=workers) == []
+    assert sorted(read) == sorted(out.rglob("*.wav"))
+    shared = out / "Libri2Mix/wav8k/min/test/s1"
+    altered = sorted(shared.iterdir())[0]
+    altered.write_bytes(altered.read_bytes()[:-2])
+    found = [problem for problem in verify_set(out, workers=workers) if problem.kind == "altered"]
+    name = altered.relative_to(out).as_posix()
+    assert [problem.path for problem in found] == [name] * (3 + 1)  # types, and the other set
 
 
 def test_corpora_beside_a_tree_are_not_searched(tree: Path, tmp_path: Path) -> None:

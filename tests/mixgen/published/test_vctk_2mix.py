@@ -8,13 +8,12 @@ from mixgen.core.errors import InputError
 from mixgen.manifest.file import read_manifest
 from mixgen.published.render import render_in_layout
 from mixgen.published.vctk_2mix import import_vctk2mix
-from mixgen.recipe.read import shipped_folder
 from mixgen.verify.set import verify_set
 from tests.mixgen.conftest import RunMixgen
-from tests.mixgen.published.conftest import StandIn, speech, write
+from tests.mixgen.published.conftest import StandIn
 from tests.oracles.compare import differing_samples
 from tests.oracles.further_corpora import Vctk2MixSources, vctk2mix_sources
-from tests.oracles.vctk2mix import vctk2mix
+from tests.oracles.vctk2mix import vctk2mix as vctk2mix_oracle
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def test_every_sample_and_table_is_that_of_the_reference(
     given: Vctk2MixSources, tmp_path: Path
 ) -> None:
     """The noises end after both talkers, between them, and before both."""
-    vctk2mix(given.metadata, given.vctk, given.wham_noise, tmp_path / "expected")
+    vctk2mix_oracle(given.metadata, given.vctk, given.wham_noise, tmp_path / "expected")
     _import(given, tmp_path / "M.jsonl")
     render_in_layout(tmp_path / "M.jsonl", tmp_path / "out", "vctk2mix")
     differing = differing_samples(tmp_path / "expected", tmp_path / "out")
@@ -70,16 +69,12 @@ def test_the_name_of_the_list_is_the_official_one(given: Vctk2MixSources, tmp_pa
             import_vctk2mix([tmp_path / name], given.vctk, given.wham_noise, tmp_path / "M.jsonl")
 
 
-def test_the_list_that_ships(tmp_path: Path, mixgen: RunMixgen) -> None:
-    shipped = shipped_folder() / "vctk2mix/VCTK2mix_VCTK_md.csv"
-    for row in StandIn([shipped], {}).rows():
-        for key in ("source_1_path", "source_2_path"):
-            write(tmp_path / "VCTK" / row[key], speech(row[key], 0.5))
-        write(tmp_path / "wham_noise" / row["noise_path"], speech(row["noise_path"], 0.4))
-    words = ["import", "vctk2mix", "--metadata", shipped, "--vctk", tmp_path / "VCTK"]
-    words += ["--wham-noise", tmp_path / "wham_noise", "--out", tmp_path / "M.jsonl"]
+def test_the_list_that_ships(vctk2mix: StandIn, tmp_path: Path, mixgen: RunMixgen) -> None:
+    (shipped,), roots = vctk2mix.lists, vctk2mix.roots
+    words = ["import", "vctk2mix", "--metadata", shipped, "--vctk", roots["vctk"]]
+    words += ["--wham-noise", roots["noise"], "--out", tmp_path / "M.jsonl"]
     assert "24 mixtures in" in mixgen(*words).out
-    vctk2mix(shipped, tmp_path / "VCTK", tmp_path / "wham_noise", tmp_path / "expected")
+    vctk2mix_oracle(shipped, roots["vctk"], roots["noise"], tmp_path / "expected")
     answer = mixgen(
         "render", tmp_path / "M.jsonl", "--out", tmp_path / "out", "--layout", "vctk2mix"
     )

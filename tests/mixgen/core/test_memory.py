@@ -10,7 +10,7 @@ PROGRAM = """
 import resource
 import sys
 import numpy as np
-from evalsuite.metrics.memory import keep_freed_memory
+from mixgen.core.memory import keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
