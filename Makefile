@@ -3,7 +3,7 @@
 python := .venv/bin/python
 benchmarks := $(wildcard benchmarks/*_parity.py benchmarks/*_speed.py benchmarks/*_memory.py)
 
-.PHONY: help setup demo test check tables bench parity clean
+.PHONY: help setup demo test check tables bench parity rows leaderboards clean
 
 help:
 	@echo "make demo     the whole chain on a corpus made here: writes demo/leaderboard.csv"
@@ -12,6 +12,8 @@ help:
 	@echo "make tables   tables in the docs and of \`baselines list\`, written from the registries"
 	@echo "make bench    this project beside others: agreement and speed"
 	@echo "make parity   networks, metrics and exports beside other software, in an environment of its own"
+	@echo "make rows     systems that a user would pick instead, in an environment of their own"
+	@echo "make leaderboards  train, score and write evalsuite/leaderboards; goes on where it was"
 	@echo "make setup    .venv and the programs espeak-ng and sox (the others do it when needed)"
 	@echo "make clean    removes what these commands made"
 
@@ -52,6 +54,16 @@ parity: .venv-parity/ready
 	@.ci/parity-env .venv-parity
 	@touch $@
 
+rows: .venv-rows/ready setup
+	$(python) -m pytest tests/baselines/rows
+
+.venv-rows/ready: .ci/rows-env
+	@.ci/rows-env .venv-rows
+	@touch $@
+
+leaderboards: setup .venv-rows/ready
+	$(python) benchmarks/leaderboards.py
+
 clean:
-	rm -rf .venv .venv-parity demo build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-parity .venv-rows demo build dist .hypothesis .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

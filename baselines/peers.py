@@ -26,8 +26,10 @@ from baselines.checkpoint import (
 )
 from baselines.fake_tensors import without_data
 from baselines.model import ModelSpec, Weights
+from baselines.onnx_weights import read_onnx_weights
 from baselines.registry import models
 from baselines.separator import Separator
+from baselines.tensorflow_weights import read_tensorflow_weights
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import machine_errors, read_json, sha256_file
 from mixgen.core.registry import choose
@@ -193,7 +195,12 @@ def _read_state_dict(path: Path) -> PeerModel:
 
 
 def _read_asteroid(path: Path) -> PeerModel:
-    """Read what `model.serialize()` returned, as asteroid's recipes and the model hub save it."""
+    """Read what `model.serialize()` returned, as asteroid's recipes and the model hub save it.
+
+    A model that was exported to ONNX has its weights, but not its arguments.
+    """
+    if path.suffix == ".onnx":
+        return PeerModel(read_onnx_weights(path))
     content = _load(path)
     if not isinstance(content, Mapping) or "model_args" not in content:
         return _read_state_dict(path)
@@ -250,11 +257,17 @@ def _read_openunmix(path: Path) -> PeerModel:
     return PeerModel(weights, {**arguments, "targets": targets})
 
 
+def _read_spleeter(path: Path) -> PeerModel:
+    """Read the folder of a checkpoint of TensorFlow, such as `pretrained_models/2stems`."""
+    return PeerModel(read_tensorflow_weights(path))
+
+
 _READERS: dict[str, Callable[[Path], PeerModel]] = {
     "asteroid": _read_asteroid,
     "demucs": _read_demucs,
     "openunmix": _read_openunmix,
     "speechbrain": _read_speechbrain,
+    "spleeter": _read_spleeter,
 }
 
 

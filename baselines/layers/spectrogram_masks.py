@@ -70,6 +70,7 @@ class SpectrogramHyperparameters(SongHyperparameters):
     hop_length: int = 768
     bins: int = 512  # of the spectrogram, from the lowest, that the network reads
     frames: int | None = 128  # of a patch; None: the whole signal is one patch
+    lead: int = 0  # frames before the signal with which the first patch begins
     features: str = "peak"  # magnitudes over the patch's peak; raw, or a logarithm of either
     mask: str = "sigmoid"
     ratio_exponent: float | None = None  # of estimates in ratio masks, outside training
@@ -148,13 +149,15 @@ class SpectrogramSeparator(FittedSeparator):
 
     def network(self, mixture: Tensor) -> Tensor:
         """Return the masked mixture (b, n_src, channels, time)."""
+        lead = self.h.lead * self.stft.hop_length
+        mixture = functional.pad(mixture, (lead, 0))
         spectrum = self.stft.analyse(mixture)  # (b, channels, all bins, frames)
         patches, _ = self.scaled(self.patches(spectrum.abs()))
         masks = self.masks(self.scores(self.features(patches)))
         if self.h.ratio_exponent is not None:
             masks = ratio_masks(masks * patches[:, None], self.h.ratio_exponent)
         masks = self.extended(self.joined(masks.to(spectrum.real.dtype), spectrum), spectrum)
-        return self.stft.synthesise(masks * spectrum[:, None], mixture.shape[-1])
+        return self.stft.synthesise(masks * spectrum[:, None], mixture.shape[-1])[..., lead:]
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the L1 loss of masked magnitudes, or the negative SI-SDR in dB; scalar."""

@@ -255,9 +255,38 @@ _BLOCK_IN_ASTEROID = {
 }
 
 
+_SLOPE = "onnx::PRelu_"
+
+
+def _with_names(weights: Weights) -> Weights:
+    """Return the weights of a graph in ONNX under asteroid's names, all others as they are.
+
+    In a graph the slopes of PReLUs have numbers, in the order in which they are used, and the last
+    residual convolution, on which no output depends, is missing.
+    """
+    numbered = [int(name.removeprefix(_SLOPE)) for name in weights if name.startswith(_SLOPE)]
+    if not numbered:
+        return weights
+    named = {name: tensor for name, tensor in weights.items() if not name.startswith("onnx::")}
+    blocks = len(numbered) // 2
+    slopes = [
+        f"masker.TCN.{b}.shared_block.{part}.weight" for b in range(blocks) for part in (1, 4)
+    ]
+    slopes.append("masker.mask_net.0.weight")
+    for name, number in zip(slopes, sorted(numbered), strict=True):
+        named[name] = weights[f"{_SLOPE}{number}"].flatten()
+    for part in ("weight", "bias"):
+        idle = torch.zeros_like(weights[f"masker.TCN.0.res_conv.{part}"])
+        named.setdefault(f"masker.TCN.{blocks - 1}.res_conv.{part}", idle)
+    return named
+
+
 @CONV_TASNET.imports("asteroid", "ConvTasNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
-    """Convert `asteroid.models.ConvTasNet`: no padding in front, ReLU masks by default."""
+    """Convert `asteroid.models.ConvTasNet`: no padding in front, ReLU masks by default.
+
+    The weights may be those of a graph that was exported to ONNX.
+    """
     names = {
         r"\.gamma$": ".weight",
         r"\.beta$": ".bias",
@@ -270,7 +299,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     }
     causal = arguments.get("causal", False)
     norm = "cLN" if arguments.get("norm_type", "gLN") == "cgLN" else "gLN"
-    ours = renamed(weights, names)
+    ours = renamed(_with_names(weights), names)
     if norm == "cLN":  # asteroid's gains and biases have no axis for time
         norms = ("norm.weight", "norm.bias")
         ours = {k: v[:, None] if k.endswith(norms) else v for k, v in ours.items()}

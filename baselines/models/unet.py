@@ -16,7 +16,8 @@ JOSS 5(50), 2020. Its code differs from Jansson et al. in more than the paper sa
 follows the code: skips take a convolution's output before norm and activation; the deepest level's
 norm and activation are computed and discarded (its norm is idle here); the decoder normalises after
 the activation; a dilated 4x4 convolution from one map to the channels ends the network; estimates
-become ratio masks of squared magnitudes.
+become ratio masks of squared magnitudes; the first patch begins two frames before the signal. All
+activations are ELU for four and five stems; for two, they are ReLU, leaky in the encoder.
 
 `unet:joint` trains a detector beside each network, which reads the network's estimate, as in the
 stacked architecture of Jansson, Bittner, Ewert and Weyde ("Joint singing voice separation and F0
@@ -33,6 +34,7 @@ magnitudes sees the level; for the SI-SDR of `unet:small` estimates are fitted t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +47,14 @@ from baselines.layers.spectrogram_masks import (
     SpectrogramSeparator,
     l1_loss,
 )
-from baselines.layers.unet import SameConv2d, UNet
+from baselines.layers.unet import SLOPE, SameConv2d, UNet
 from baselines.losses import in_full_precision
-from baselines.model import SMALL_SONGS, ModelSpec
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights
 from baselines.separator import STEMS, Hyperparameters, require
 
-LAYOUTS = ("jansson", "spleeter")
+LAYOUTS = ("jansson", "spleeter", "spleeter_relu")
 TASKS = ("activity", "instruments", "pitch")
+TWO_STEMS = ("vocals", "accompaniment")
 
 # A source sounds in a frame that is less than 40 dB below the mixture's loudest frame.
 SOUNDING = 1e-4
@@ -71,7 +74,7 @@ class UNetHyperparameters(SpectrogramHyperparameters):
     stride_bins: int = 2
     stride_frames: int = 2
     dropout: float = 0.5
-    layout: str = "jansson"  # or spleeter
+    layout: str = "jansson"  # or spleeter, or spleeter_relu
     joint: str | None = None  # second task: activity, instruments or pitch
     joint_weight: float = 0.1
 
@@ -99,7 +102,7 @@ class UNetHyperparameters(SpectrogramHyperparameters):
 
 
 class SpleeterUNet(UNet):
-    """The U-Net as Spleeter's code has it."""
+    """The U-Net as Spleeter's code has it for four and five stems."""
 
     def __init__(self, *, channels: int, h: UNetHyperparameters) -> None:
         super().__init__(
@@ -110,14 +113,25 @@ class SpleeterUNet(UNet):
             stride=(h.stride_bins, h.stride_frames),
             dropout=h.dropout,
         )
+        self.activation = self.in_encoder()
         self.mask = nn.Conv2d(1, channels, 4, padding=3, dilation=2)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):  # as Keras has them
                 module.eps, module.momentum = 1e-3, 0.01
 
+    @staticmethod
+    def in_encoder() -> nn.Module:
+        """Return the activation of the encoder."""
+        return nn.ELU()
+
+    @staticmethod
+    def in_decoder() -> nn.Module:
+        """Return the activation of the decoder."""
+        return nn.ELU()
+
     def after(self, width: int, last: bool) -> list[nn.Module]:  # noqa: ARG002
         """Return the layers that follow a transposed convolution."""
-        return [nn.ELU(), nn.BatchNorm2d(width)]
+        return [self.in_decoder(), nn.BatchNorm2d(width)]
 
     def encode(self, x: Tensor, film: object = None) -> list[Tensor]:  # noqa: ARG002
         """Return the convolutions of all levels for patches (p, channels, bins, frames)."""
@@ -126,13 +140,27 @@ class SpleeterUNet(UNet):
             y = down.get_submodule("conv")(x)
             levels.append(y)
             if len(levels) < len(self.down):
-                x = functional.elu(down.get_submodule("norm")(y))
+                x = self.activation(down.get_submodule("norm")(y))
         return levels
 
     def forward(self, x: Tensor, film: object = None) -> Tensor:
         """Map patches (p, channels, bins, frames) to scores of the same shape."""
         scores: Tensor = self.mask(self.decode(self.encode(x, film)))
         return scores
+
+
+class SpleeterReluUNet(SpleeterUNet):
+    """The U-Net as Spleeter's code has it for two stems."""
+
+    @staticmethod
+    def in_encoder() -> nn.Module:
+        """Return the activation of the encoder."""
+        return nn.LeakyReLU(SLOPE)
+
+    @staticmethod
+    def in_decoder() -> nn.Module:
+        """Return the activation of the decoder."""
+        return nn.ReLU()
 
 
 class Detector(nn.Module):
@@ -163,7 +191,7 @@ class JanssonUNet(SpectrogramSeparator):
         super().__init__(hyperparameters, hyperparameters.multiple)
         h = self.u = hyperparameters
         self.networks = nn.ModuleList(_network(h) for _ in h.source_names)
-        if h.layout == "spleeter":
+        if h.layout != "jansson":
             deepest = len(h.widths) - 1
             self.idle_parameters = tuple(
                 f"networks.{source}.down.{deepest}.norm.{name}"
@@ -216,8 +244,9 @@ class JanssonUNet(SpectrogramSeparator):
 
 
 def _network(h: UNetHyperparameters) -> UNet:
-    if h.layout == "spleeter":
-        return SpleeterUNet(channels=h.channels, h=h)
+    if h.layout != "jansson":
+        network = SpleeterUNet if h.layout == "spleeter" else SpleeterReluUNet
+        return network(channels=h.channels, h=h)
     return UNet(
         inputs=h.channels,
         outputs=h.channels,
@@ -272,12 +301,13 @@ UNET = ModelSpec(
     task="music_separation",
     paper="Jansson, Humphrey, Montecchio, Bittner, Kumar and Weyde, ISMIR 2017",
     reference_licence=(
-        "spleeter (MIT), Wave-U-Net's port (MIT) and cunet (AFL-3.0) were read; none runs here"
+        "spleeter (MIT), compared on its weights; Wave-U-Net's port (MIT) and cunet (AFL-3.0) were "
+        "read"
     ),
     separator=JanssonUNet,
     not_reproduced=(
         "The 20,000 song pairs and scores of the paper; early stopping; Spleeter's initial weights "
-        "(He uniform) and its Wiener filter."
+        "(He uniform), its Wiener filter, and the masks of its five stems."
     ),
     tiny=lambda: UNetHyperparameters(
         n_fft=128, hop_length=64, bins=64, frames=16, widths=(8, 16), dropout=0.0
@@ -304,21 +334,86 @@ def paper() -> Hyperparameters:
 )
 def spleeter() -> Hyperparameters:
     """Spleeter for four stems in stereo, 9,823,749 parameters per stem."""
+    return _spleeter(STEMS, "spleeter")
+
+
+@UNET.variant(
+    "spleeter_2stems", parameters=2 * 9_823_749, **UNET.variants["unet:spleeter"].training
+)
+def spleeter_2stems() -> Hyperparameters:
+    """Spleeter for vocals and accompaniment in stereo: ReLU in place of ELU."""
+    return _spleeter(TWO_STEMS, "spleeter_relu")
+
+
+def _spleeter(stems: tuple[str, ...], layout: str) -> UNetHyperparameters:
     return UNetHyperparameters(
-        n_src=4,
+        n_src=len(stems),
         sample_rate=44100,
         channels=2,
-        source_names=STEMS,
+        source_names=stems,
         design_rate=44100,
         n_fft=4096,
         hop_length=1024,
         bins=1024,
         frames=512,
         features="raw",
-        layout="spleeter",
+        layout=layout,
         ratio_exponent=2.0,
         extension="zeros",
+        lead=2,
     )
+
+
+@UNET.imports("spleeter", "unet")
+def from_spleeter(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
+    """Convert a checkpoint of Spleeter; its layers are numbered through all networks.
+
+    Its kernels are (frames, bins, ...), ours (..., bins, frames).
+    """
+    stems = tuple(arguments.get("instrument_list", TWO_STEMS))
+    require(
+        len(stems) in (2, 4),
+        f"instrument_list has {len(stems)} stems; Spleeter's networks here are for 2 or 4.",
+    )
+    hyperparameters = _spleeter(stems, "spleeter_relu" if len(stems) == 2 else "spleeter")
+    levels = len(hyperparameters.widths)
+    ours: Weights = {}
+    for source in range(len(stems)):
+        network = f"networks.{source}"
+        for level in range(levels):
+            down, up = f"{network}.down.{level}", f"{network}.up.{level}"
+            convolution = (levels + 1) * source + level
+            ours |= _layer(weights, "conv2d", convolution, f"{down}.conv")
+            ours |= _layer(weights, "conv2d_transpose", levels * source + level, f"{up}.0")
+            ours |= _norm(weights, 2 * levels * source + level, f"{down}.norm")
+            ours |= _norm(weights, 2 * levels * source + levels + level, f"{up}.2")
+        ours |= _layer(weights, "conv2d", (levels + 1) * source + levels, f"{network}.mask")
+    return hyperparameters, ours
+
+
+def _numbered(kind: str, number: int) -> str:
+    """Return the name that Keras gives to a layer: the first one of a kind has no number."""
+    return f"{kind}_{number}" if number else kind
+
+
+def _layer(weights: Weights, kind: str, number: int, name: str) -> Weights:
+    """Return kernel and bias of a convolution of Keras's as ours, called `name`."""
+    theirs = _numbered(kind, number)
+    kernel = weights[f"{theirs}/kernel"].permute(3, 2, 1, 0).contiguous()
+    return {f"{name}.weight": kernel, f"{name}.bias": weights[f"{theirs}/bias"]}
+
+
+def _norm(weights: Weights, number: int, name: str) -> Weights:
+    """Return a batch norm of Keras's with its statistics as ours, called `name`."""
+    theirs = _numbered("batch_normalization", number)
+    parts = {
+        "weight": "gamma",
+        "bias": "beta",
+        "running_mean": "moving_mean",
+        "running_var": "moving_variance",
+    }
+    norm = {f"{name}.{ours}": weights[f"{theirs}/{part}"] for ours, part in parts.items()}
+    return {**norm, f"{name}.num_batches_tracked": torch.tensor(0)}
 
 
 @UNET.variant("joint")

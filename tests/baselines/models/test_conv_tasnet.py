@@ -10,6 +10,7 @@ from baselines.models.conv_tasnet import (
     ConvTasNetHyperparameters,
     CumulativeLayerNorm,
     as_masks,
+    from_asteroid,
 )
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import TrainOnTones
@@ -92,3 +93,28 @@ def test_training_separates_two_tones(train_on_tones: TrainOnTones) -> None:
     tones_hz = (lowest + ranges * torch.rand(4, 2) for _ in range(40))
     losses = train_on_tones(tiny(N=32, L=16).train(), tones_hz, learning_rate=5e-3)
     assert losses[-1] < losses[0] - 8
+
+
+def test_slopes_of_an_exported_graph_get_their_names_by_their_order() -> None:
+    """The importer gives the same weights as for the state dict, but for the unused residual."""
+    state = {
+        "encoder.filterbank._filters": torch.randn(4, 1, 16),
+        "decoder.filterbank._filters": torch.randn(4, 1, 16),
+        "masker.TCN.0.res_conv.weight": torch.randn(2, 3, 1),
+        "masker.TCN.0.res_conv.bias": torch.randn(2),
+        "masker.TCN.0.shared_block.1.weight": torch.tensor([0.0]),
+        "masker.TCN.0.shared_block.4.weight": torch.tensor([1.0]),
+        "masker.TCN.1.shared_block.1.weight": torch.tensor([2.0]),
+        "masker.TCN.1.shared_block.4.weight": torch.tensor([3.0]),
+        "masker.mask_net.0.weight": torch.tensor([4.0]),
+    }
+    exported = {k: v for k, v in state.items() if "shared_block" not in k and "mask_net" not in k}
+    exported |= {f"onnx::PRelu_{98 + n}": torch.tensor([[float(n)]]) for n in (3, 0, 4, 1, 2)}
+    exported["onnx::Add_7"] = torch.zeros(1)
+    _, expected = from_asteroid(state, {"n_src": 1})
+    _, found = from_asteroid(exported, {"n_src": 1})
+    unused = "separation.blocks.1.residual."
+    assert {name for name in found if not name.startswith(unused)} == set(expected)
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor), name
+    assert not found[f"{unused}weight"].any()

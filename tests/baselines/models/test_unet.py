@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from baselines.fake_tensors import without_data
-from baselines.models.unet import JanssonUNet, UNetHyperparameters
+from baselines.models.unet import JanssonUNet, UNetHyperparameters, from_spleeter
 from baselines.registry import build
 from mixgen.core.errors import UsageError
 
@@ -25,7 +25,10 @@ def tiny(**changes: Any) -> JanssonUNet:
     return JanssonUNet(UNetHyperparameters(**{**TINY, **changes})).eval()
 
 
-@pytest.mark.parametrize(("name", "size"), [("unet", 9_823_313), ("unet:spleeter", 9_823_749)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("unet", 9_823_313), ("unet:spleeter", 9_823_749), ("unet:spleeter_2stems", 9_823_749)],
+)
 def test_each_stem_has_the_published_size(name: str, size: int) -> None:
     with without_data():
         assert build(name).parameters_per_source == size
@@ -143,3 +146,46 @@ def test_short_spectra_are_completed_with_zeros() -> None:
     separator = build("unet:tiny", sample_rate=4096).eval()
     assert separator.stft.bins < separator.hyperparameters.bins
     assert separator(torch.randn(1, 1, 1000)).shape == (1, 2, 1, 1000)
+
+
+def test_patches_that_lead_the_signal_see_zeros_first() -> None:
+    """What two more frames of zeros in front of a mixture do to the estimates behind them."""
+    plain, leading = tiny(), tiny(lead=2)
+    leading.load_state_dict(plain.state_dict())
+    mixture = torch.randn(1, 1, 3000)
+    shifted = torch.nn.functional.pad(mixture, (2 * 64, 0))
+    torch.testing.assert_close(leading(mixture), plain(shifted)[..., 2 * 64 :])
+    assert (leading(mixture) - plain(mixture)).abs().max() > 1e-4
+
+
+def test_layers_of_spleeter_are_numbered_through_all_networks() -> None:
+    """Each weight holds where it is from: kind of layer and number, as Keras numbers them."""
+    weights = {}
+    shapes = {
+        "conv2d": (14, ("kernel", "bias")),
+        "conv2d_transpose": (12, ("kernel", "bias")),
+        "batch_normalization": (24, ("gamma", "beta", "moving_mean", "moving_variance")),
+    }
+    for kind, (count, parts) in shapes.items():
+        for number in range(count):
+            name = f"{kind}_{number}" if number else kind
+            for part in parts:
+                value = torch.full((1,) * 4 if part == "kernel" else (1,), float(number))
+                weights[f"{name}/{part}"] = value
+    hyperparameters, ours = from_spleeter(weights, {})
+    assert hyperparameters.source_names == ("vocals", "accompaniment")
+    numbers = {
+        "networks.0.down.0.conv.weight": 0,
+        "networks.0.down.5.norm.running_mean": 5,
+        "networks.0.up.0.2.weight": 6,
+        "networks.0.up.5.0.bias": 5,
+        "networks.0.mask.weight": 6,
+        "networks.1.down.0.conv.weight": 7,
+        "networks.1.down.0.norm.bias": 12,
+        "networks.1.up.5.2.running_var": 23,
+        "networks.1.up.0.0.weight": 6,
+        "networks.1.mask.bias": 13,
+    }
+    assert {name: int(ours[name].item()) for name in numbers} == numbers
+    with pytest.raises(UsageError, match="3 stems"):
+        from_spleeter(weights, {"instrument_list": ["vocals", "drums", "other"]})

@@ -1,0 +1,61 @@
+"""The programs in benchmarks/rows: estimates come as late as declared, and enhance."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from tests.baselines.rows.conftest import REPOSITORY, ROWS
+
+pytestmark = pytest.mark.parity
+
+Signal = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def clean(real_data: Path) -> Signal:
+    """Real speech at 16 kHz: the programs change little of it."""
+    pairs = real_data / "speech" / "voicebank-demand-p287-denoiser"
+    samples, _ = soundfile.read(pairs / "clean" / "p287_003.wav", frames=64_000)
+    return np.asarray(samples)
+
+
+def lag_of(late: Signal, signal: Signal) -> int:
+    """Return by how many samples one signal comes later than the other, by cross-correlation."""
+    length = 2 * len(signal)
+    spectrum = np.fft.rfft(late, length) * np.fft.rfft(signal, length).conj()
+    lag = int(np.argmax(np.fft.irfft(spectrum)))
+    return lag if lag < len(signal) else lag - length
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+@pytest.mark.parametrize("name", ROWS["programs"])
+def test_estimates_come_as_late_as_declared(
+    name: str, rate: int, rows_environment: Path, clean: Signal, tmp_path: Path
+) -> None:
+    given = ROWS["programs"][name]
+    if given.get("far_end"):
+        pytest.skip("a canceller, which has a test of its own")
+    signal = np.asarray(soxr.resample(clean, 16_000, rate))
+    soundfile.write(tmp_path / "mixture.wav", signal, rate, subtype="FLOAT")
+    python, program = rows_environment / "bin" / "python", REPOSITORY / f"benchmarks/rows/{name}.py"
+    words = [python, program, tmp_path / "mixture.wav", tmp_path, "s1", "s2"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    if "No module named" in ended.stderr:
+        pytest.skip(f"{given['package']} has no wheel for this Python")
+    assert ended.returncode == 0, ended.stderr
+    estimates = [soundfile.read(tmp_path / f"{word}.wav") for word in ("s1", "s2")]
+    assert [found for _, found in estimates] == [rate, rate]
+    assert (estimates[0][0] == estimates[1][0]).all()
+    estimate = estimates[0][0]
+    assert estimate.shape == signal.shape
+    lag = lag_of(estimate, signal)
+    assert lag == round(given["latency_s"] * rate)
+    aligned, reference = estimate[lag:], signal[: len(signal) - lag]
+    scale = aligned @ reference / (reference @ reference)
+    error = aligned - scale * reference
+    assert 10 * np.log10(scale**2 * (reference @ reference) / (error @ error)) > 10
