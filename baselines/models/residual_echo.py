@@ -137,10 +137,11 @@ def tiny() -> Hyperparameters:
         tail_s=0.016,
         block_s=0.004,
         longest_delay_s=0.05,
+        delta_db=-20.0,
         canceller="pbfdaf",
         n_fft=64,
         hop_length=32,
-        hidden_size=24,
+        hidden_size=32,
         n_layers=1,
     )
 
