@@ -70,6 +70,7 @@ def mixed(speech: list[Clip], others: list[Path]) -> Iterator[tuple[Signal, Sign
         own = clip.samples
         other, rate = soundfile.read(others[generator.integers(len(others))])
         assert rate == JUDGE_RATE
+        other = np.resize(other, max(len(other), len(own) + 1))  # a few are shorter
         begin = generator.integers(len(other) - len(own))
         other = other[begin : begin + len(own)]
         other *= np.sqrt(np.sum(np.square(own)) / np.sum(np.square(other)))

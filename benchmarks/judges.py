@@ -215,7 +215,7 @@ def _row(
         "column": column,
         "items": int(known.sum()),
         "cpu_s": f"{statistics.median(seconds):.3f}",
-        **{name: f"{value:.3f}" for name, value in averages.items()},
+        **{name: f"{value:z.3f}" for name, value in averages.items()},
         "clean_above_mask": f"{np.mean(clean > mask):.2f}",
         "clean_equals_mask": f"{np.mean(clean == mask):.2f}",
         "mask_above_mixture": f"{np.mean(mask > mixture):.2f}",

@@ -82,6 +82,11 @@ class Metric:
         needed = (*self.libraries, *self.requires)
         return [name for name in needed if installed_version(name) == NOT_INSTALLED]
 
+    @property
+    def how_to_install(self) -> str:
+        """The command that installs what the metric needs."""
+        return self.install or " ".join(["pip install", *self.libraries, *self.requires])
+
     def unavailable(self, sample_rate: int) -> Scores:
         """Return, for every column, why the metric cannot be computed at `sample_rate` (Hz).
 
@@ -91,9 +96,8 @@ class Metric:
             below = "" if self.highest_rate is None else f" and below {self.highest_rate} Hz"
             detail = f"defined from {self.lowest_rate} Hz on{below}, given {sample_rate} Hz"
             return dict.fromkeys(self.columns, Missing(Reason.NOT_APPLICABLE, detail))
-        if lacks := self.lacks:
-            install = self.install or f"pip install {' '.join(lacks)}"
-            return dict.fromkeys(self.columns, Missing(Reason.NOT_INSTALLED, install))
+        if self.lacks:
+            return dict.fromkeys(self.columns, Missing(Reason.NOT_INSTALLED, self.how_to_install))
         return {}
 
     @property

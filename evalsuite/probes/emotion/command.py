@@ -12,7 +12,7 @@ from mixgen.core.errors import UsageError
 def train_command(
     sources: Annotated[
         list[Path],
-        typer.Argument(help="Lists that `mixgen index` made of EmoDB, RAVDESS, CREMA-D."),
+        typer.Argument(help="Lists made by `mixgen index` of EmoDB, RAVDESS, CREMA-D."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the classifier: must not exist.")],
     hear: Annotated[
@@ -51,7 +51,7 @@ def train_command(
         train,
     )
     from mixgen.core.progress import print_status, track
-    from mixgen.core.registry import unknown
+    from mixgen.core.registry import choose, unknown
     from mixgen.corpora.roots import parse_roots
     from mixgen.corpora.sources import open_sources
 
@@ -59,8 +59,8 @@ def train_command(
     for kind in kinds:
         if kind not in KINDS:
             raise UsageError(unknown(KINDS, kind, "kind of features"))
-    if fusion not in get_args(Fusion):
-        raise UsageError(unknown(get_args(Fusion), fusion, "fusion"))
+    ways: dict[str, Fusion] = {way: way for way in get_args(Fusion)}
+    way = choose(ways, fusion, "fusion")
     if out.exists():
         raise UsageError(f"{out} exists: give another --out, or remove it.")
     rows, roots = open_sources(sources, parse_roots(root or []))
@@ -70,7 +70,9 @@ def train_command(
     if len(told) < 2:
         raise UsageError(f"The sources have the emotion {told[0]} alone: give two or more.")
     described = [describe(clip, kinds) for clip in track(clips, "describe")]
-    trained = partial(train, emotions=told, kinds=kinds, fusion=fusion, seed=seed)
+    trained = partial(
+        train, emotions=told, kinds=kinds, fusion=choose(ways, fusion, "fusion"), seed=seed
+    )
     if validate:
         found = leave_talkers_out(described, {"clean": described}, trained, told)
         print_status(f"UAR {found['clean']:.3f} of {len(told)} emotions, each talker left out")

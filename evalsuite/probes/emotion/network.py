@@ -1,7 +1,7 @@
 """The classifier of emotion: a branch for each kind of features, and one layer over them.
 
-- encoder: recurrent layer, multi-head self-attention, mean over time, as on the encoder of a
-  recogniser in Z. Lu et al., "Speech sentiment analysis via pre-trained features from end-to-end ASR
+- encoder: recurrent layer, multi-head self-attention, mean over time, as Z. Lu et al. put on the
+  encoder of a recogniser, "Speech sentiment analysis via pre-trained features from end-to-end ASR
   models", ICASSP 2020, arXiv:1911.09762;
 - acoustic: two convolutions with a stride of 2, mean over time;
 - text: vectors of words, a convolution to 128 channels and two more, mean over time.
@@ -9,6 +9,7 @@
 All end in 128 numbers.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -81,7 +82,7 @@ class ConvolutionBranch(nn.Module):
     def __init__(self, first: nn.Module, channels: Sequence[int], stride: int = 1) -> None:
         super().__init__()
         self.first, self.stride = first, stride
-        pairs = zip(channels[:-1], channels[1:], strict=True)
+        pairs = itertools.pairwise(channels)
         self.layers = nn.ModuleList(
             nn.Conv1d(a, b, KERNEL, stride, padding=KERNEL // 2) for a, b in pairs
         )

@@ -120,9 +120,7 @@ def train(
         targets = torch.tensor([emotions.index(clip.emotion) for clip in clips])
         if fusion == "joint":
             _standardise(network, clips)
-            _fit(
-                network, targets, epochs, lambda i: network(collated([clips[n] for n in i], kinds))
-            )
+            _fit(network, targets, epochs, lambda ks: network(_of(clips, ks, kinds)))
             return network.eval()
         known = dict(singles or {})
         for kind in kinds:
@@ -132,6 +130,10 @@ def train(
             joined = network.eval().joined(collated(clips, kinds))
         _fit(network, targets, epochs, lambda i: network.decided(joined[i]))
     return network.eval()
+
+
+def _of(clips: Sequence[Described], numbers: Sequence[int], kinds: Sequence[str]) -> Batch:
+    return collated([clips[number] for number in numbers], kinds)
 
 
 def _standardise(network: EmotionNetwork, clips: Sequence[Described]) -> None:
