@@ -59,7 +59,7 @@ def train_command(
     for kind in kinds:
         if kind not in KINDS:
             raise UsageError(unknown(KINDS, kind, "kind of features"))
-    ways: dict[str, Fusion] = {way: way for way in get_args(Fusion)}
+    ways: dict[str, Fusion] = {name: name for name in get_args(Fusion)}
     way = choose(ways, fusion, "fusion")
     if out.exists():
         raise UsageError(f"{out} exists: give another --out, or remove it.")
@@ -70,9 +70,7 @@ def train_command(
     if len(told) < 2:
         raise UsageError(f"The sources have the emotion {told[0]} alone: give two or more.")
     described = [describe(clip, kinds) for clip in track(clips, "describe")]
-    trained = partial(
-        train, emotions=told, kinds=kinds, fusion=choose(ways, fusion, "fusion"), seed=seed
-    )
+    trained = partial(train, emotions=told, kinds=kinds, fusion=way, seed=seed)
     if validate:
         found = leave_talkers_out(described, {"clean": described}, trained, told)
         print_status(f"UAR {found['clean']:.3f} of {len(told)} emotions, each talker left out")
