@@ -112,22 +112,14 @@ def costs_table() -> str:
 
 def judges_table() -> str:
     """Return what each judge costs and what it can tell, from benchmarks/results/judges.csv."""
-    header = (
-        "column",
-        "judge",
-        "CPU s",
-        "clean",
-        "mask",
-        "mixture",
-        "clean > mask",
-        "mask > mixture",
-    )
+    conditions = ("clean", "mask", "mixture")
+    header = ("column", "judge", "CPU s", *conditions, "clean > mask", "mask > mixture")
     rows = [
         (
             f"`{row['column']}`",
             f"`{row['judge']}`",
             row["cpu_s"],
-            *(row[condition] for condition in ("clean", "mask", "mixture")),
+            *(row[condition] for condition in conditions),
             *(f"{float(row[name]):.0%}" for name in ("clean_above_mask", "mask_above_mixture")),
         )
         for row in result_rows("judges")

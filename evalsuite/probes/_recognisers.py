@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.metrics.metric import NOT_INSTALLED, Value, installed_version
+from evalsuite.probes._quiet import quiet
 from evalsuite.probes._signals import JUDGE_RATE, Signal, remembered
 from evalsuite.probes._weights import Weights
 from mixgen.core.errors import InputError, UsageError
@@ -77,7 +78,8 @@ def whisper_model() -> Any:
         MachineError: the weights are not the pinned ones.
     """
     folder = WHISPER_WEIGHTS.file().parent
-    from faster_whisper import WhisperModel
+    with quiet():
+        from faster_whisper import WhisperModel
 
     return WhisperModel(
         str(folder),

@@ -16,6 +16,7 @@ from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import MixtureMetric
 from evalsuite.metrics.outcome import Missing, Reason, Scores
 from evalsuite.probes._onnx import one_thread_session
+from evalsuite.probes._quiet import quiet
 from evalsuite.probes._signals import JUDGE_RATE, judged
 from evalsuite.probes._weights import Weights
 from mixgen.manifest.mixture import file_name
@@ -35,7 +36,8 @@ COLUMNS = ("aecmos_echo", "aecmos_degradation")
 def _judge() -> Any:
     """Load the model for 16 kHz that is told who talks."""
     path = WEIGHTS.file()
-    from speechmos.aecmos import AECMOS
+    with quiet():
+        from speechmos.aecmos import AECMOS
 
     judge = AECMOS("aecmos_16kHz")
     judge.ort_session = one_thread_session(path)
@@ -79,7 +81,8 @@ def _score(item: ScoringItem, estimates: Sequence[Array | None]) -> Scores:
         far = far_end[min(channel, len(far_end) - 1)]
         signals = (far, item.mixture[channel], heard)
         lpb, mic, enh = (judged(s[:longest], item.sample_rate) for s in signals)
-        answer = _judge()({"lpb": lpb, "mic": mic, "enh": enh}, scenario)
+        with quiet():
+            answer = _judge()({"lpb": lpb, "mic": mic, "enh": enh}, scenario)
         values.append((answer["echo_mos"], answer["deg_mos"]))
     echo, degradation = np.mean(values, axis=0)
     one_end = Missing(Reason.NOT_APPLICABLE, "one end talks alone")

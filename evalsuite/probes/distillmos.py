@@ -6,7 +6,6 @@ each scaled to its peak; the value is their mean.
 """
 
 import contextlib
-import io
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,6 +14,7 @@ from types import ModuleType
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Scores
+from evalsuite.probes._quiet import quiet
 from evalsuite.probes._signals import JUDGE_RATE, Signal, judged, unjudged
 from evalsuite.probes._weights import Weights
 
@@ -46,7 +46,7 @@ def _judge() -> Callable[[Signal], float]:
     WEIGHTS.file()
     import torch
 
-    with _without_torchaudio(), contextlib.redirect_stdout(io.StringIO()):
+    with _without_torchaudio(), quiet():
         from distillmos import ConvTransformerSQAModel
 
         model = ConvTransformerSQAModel().eval()

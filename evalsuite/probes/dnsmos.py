@@ -13,6 +13,7 @@ from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Scores
 from evalsuite.probes._onnx import one_thread_session
+from evalsuite.probes._quiet import quiet
 from evalsuite.probes._signals import JUDGE_RATE, judged, unjudged
 from evalsuite.probes._weights import Weights
 
@@ -42,7 +43,8 @@ _KEYS = {
 def _judge() -> Any:
     """Load both models of DNSMOS."""
     paths = [weights.file() for weights in (WEIGHTS, P808_WEIGHTS)]
-    from speechmos.dnsmos import DNSMOS
+    with quiet():
+        from speechmos.dnsmos import DNSMOS
 
     judge = DNSMOS.__new__(DNSMOS)  # its own __init__ opens the models with as many threads as CPUs
     judge.onnx_sess, judge.p808_onnx_sess = (one_thread_session(path) for path in paths)
@@ -55,7 +57,8 @@ def _score_channel(item: ScoringItem, channel: int, index: int, estimate: Array)
     problem = unjudged(reference=reference, heard=samples, least_s=LEAST_S)
     if problem is not None:
         return dict.fromkeys(_KEYS, problem)
-    found = _judge()(samples, JUDGE_RATE, False)
+    with quiet():
+        found = _judge()(samples, JUDGE_RATE, False)
     return {column: float(found[key]) for column, key in _KEYS.items()}
 
 

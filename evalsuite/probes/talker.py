@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
+from evalsuite.probes._quiet import quiet
 from evalsuite.probes._signals import JUDGE_RATE, Signal, judged, remembered, unjudged
 from evalsuite.probes._weights import Weights
 
@@ -40,14 +41,17 @@ def voice(samples: Array, sample_rate: int) -> Voice:
 def _encoder() -> Callable[[Signal], Voice]:
     """Load Resemblyzer on one processor."""
     path = WEIGHTS.file()
-    from resemblyzer import VoiceEncoder, preprocess_wav
+    with quiet():
+        from resemblyzer import VoiceEncoder, preprocess_wav
 
-    encoder = VoiceEncoder("cpu", verbose=False, weights_fpath=path)
+        encoder = VoiceEncoder("cpu", verbose=False, weights_fpath=path)
 
     def encode(samples: Signal) -> Voice:
         """Encode the speech in a signal; all of it where no speech is found."""
-        speech = preprocess_wav(samples)
-        found = encoder.embed_utterance(speech if len(speech) else samples).astype(np.float64)
+        with quiet():
+            speech = preprocess_wav(samples)
+            found = encoder.embed_utterance(speech if len(speech) else samples)
+        found = found.astype(np.float64)
         return np.asarray(found / math.sqrt(found @ found))
 
     return remembered(encode)

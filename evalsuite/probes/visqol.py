@@ -12,6 +12,7 @@ import numpy as np
 from evalsuite.metrics.item import Array, full_scale
 from evalsuite.metrics.metric import ReferenceMetric, each_channel
 from evalsuite.metrics.outcome import Missing, Reason, Score
+from evalsuite.probes._quiet import quiet
 from evalsuite.probes._signals import JUDGE_RATE, judged, unjudged
 
 # The spectrograms are compared in patches of 20 frames of 20 ms.
@@ -20,7 +21,8 @@ LEAST_S = 0.5
 
 @cache
 def _judge() -> Any:
-    from visqol import VisqolApi
+    with quiet():
+        from visqol import VisqolApi
 
     judge = VisqolApi()
     judge.create(mode="speech", use_lattice_model=False)
@@ -42,7 +44,8 @@ def visqol(*, reference: Array, estimate: Array, sample_rate: int) -> Score:
         return problem
     pair = (samples.astype(np.float64) for samples in (clean, heard))
     try:
-        return float(_judge().measure_from_arrays(*pair, JUDGE_RATE).moslqo)
+        with quiet():
+            return float(_judge().measure_from_arrays(*pair, JUDGE_RATE).moslqo)
     except (ValueError, RuntimeError, IndexError) as error:
         return Missing(Reason.METRIC_ERROR, f"{type(error).__name__}: {error}")
 
