@@ -35,7 +35,7 @@ N_WORDS = 4096
 HOP = JUDGE_RATE // 100
 SPECTRUM, PITCH = 512, 1024  # samples of a frame
 LOWEST_HZ, HIGHEST_HZ = 75.0, 500.0
-VOICED = 0.45
+VOICED, OCTAVE_COST = 0.45, 0.01
 SILENT_DB, FLOOR_DB = 40.0, 50.0
 LEVEL = 0.05
 _MOST_ENCODED = 3000  # frames of Whisper's spectrogram, 30 s
@@ -136,8 +136,10 @@ def _voice(samples: Array) -> tuple[Array, Array, Array]:
     first, last = int(JUDGE_RATE / HIGHEST_HZ), int(JUDGE_RATE / LOWEST_HZ)
     lags = np.arange(first, last + 1)
     peaks = (correlation / energy)[:, lags] / (own / own[:, :1])[:, lags]
-    best = peaks.argmax(axis=-1)
-    harmonicity = np.clip(peaks.max(axis=-1), 1e-3, 1.0 - 1e-3)
+    # Multiples of a period fit as well as the period; the shortest one is meant.
+    best = (peaks - OCTAVE_COST * np.log2(lags)).argmax(axis=-1)
+    found = np.take_along_axis(peaks, best[:, None], axis=-1)[:, 0]
+    harmonicity = np.clip(found, 1e-3, 1.0 - 1e-3)
     period = np.where(harmonicity > VOICED, lags[best], 0).astype(np.float64)
     return period, harmonicity, np.abs(framed).max(axis=-1)
 
