@@ -43,7 +43,7 @@ def save(folder: Path, network: Any, meta: dict[str, Any]) -> None:
     with atomic_folder(folder) as scratch:
         save_file(network.state_dict(), scratch / WEIGHTS_FILE)
         record = EmotionMeta(**meta, weights_sha256=sha256_file(scratch / WEIGHTS_FILE))
-        write_json(scratch / META_FILE, record.as_dict())
+        write_json(scratch / META_FILE, _plain(record))
 
 
 @cache
@@ -67,11 +67,15 @@ def read_meta(folder: Path) -> EmotionMeta:
 
 def definition_of(folder: Path) -> dict[str, str | int]:
     """Return the record of a classifier as parameters of a metric."""
-    plain = read_meta(folder).as_dict()
     return {
         name: value if isinstance(value, str | int) else canonical_json(value)
-        for name, value in plain.items()
+        for name, value in _plain(read_meta(folder)).items()
     }
+
+
+def _plain(meta: EmotionMeta) -> dict[str, Any]:
+    """Return the record under the names of its file."""
+    return meta.model_dump(mode="json", by_alias=True)
 
 
 @cache
