@@ -18,7 +18,9 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +156,7 @@ def echo_record(frames: int) -> Mixture:
 
 def measure(judge: str) -> list[dict[str, object]]:
     """Return the rows of a judge."""
+    torch.set_num_threads(1)
     (metric,) = select(task="speech_separation", sample_rate=RATE, metrics=[judge])
     columns = [*metric.columns, *(c for c in metric.diagnostics if c.startswith("dnsmos"))]
     values: dict[tuple[str, str], list[float]] = {(c, k): [] for c in columns for k in CONDITIONS}
@@ -225,9 +228,10 @@ def _row(
 
 def main() -> None:
     """Measure the judges that are named, by default all; print and write their rows."""
-    torch.set_num_threads(1)
     for judge in sys.argv[1:] or JUDGES:
-        rows = measure(judge)
+        # A judge remembers what it heard; two metrics of one judge would share that.
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            rows = pool.submit(measure, judge).result()
         print(*rows, sep="\n")
         old = []
         if RESULT.is_file():

@@ -15,6 +15,16 @@ from mixgen.core.progress import printable
 _MORE_METRICS = (
     "si_sdr_mean",
     "si_sdri_mean",
+    # Judges are there because somebody named them.
+    "dwer_mean",
+    "wer_mean",
+    "talker_confusion_mean",
+    "talker_sim_mean",
+    "distillmos_mean",
+    "dnsmos_ovrl_mean",
+    "visqol_mean",
+    "aecmos_echo_mean",
+    "aecmos_degradation_mean",
     "sdr_bss512i_mean",
     "sdr_v4_strict_med_mean",
     "pesq_nb8k_mean",
