@@ -134,8 +134,10 @@ def emotion_table() -> str:
 
 
 def result_rows(name: str) -> list[dict[str, str]]:
-    """Return the rows of benchmarks/results/NAME.csv."""
+    """Return the rows of benchmarks/results/NAME.csv; none where it was not measured."""
     path = REPOSITORY / "benchmarks" / "results" / f"{name}.csv"
+    if not path.is_file():
+        return []
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
