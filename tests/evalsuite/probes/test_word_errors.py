@@ -20,8 +20,10 @@ from evalsuite.metrics import ItemScores, evaluate, select
 from evalsuite.probes.recogniser import word_errors, words_of
 from evalsuite.scoring.folder import SystemScores, linearised, read_pinned, write_pinned
 from evalsuite.scoring.records import Counts, ItemRow, MetricDefinition, ScoresRun, Separation
+from evalsuite.scoring.score import score as score_set
 from mixgen.core.errors import InputError, UsageError
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
+from tests.evalsuite.conftest import MakeEstimates, MakeSet
 from tests.evalsuite.probes.fake_recogniser import spoken
 
 Array = NDArray[np.float64]
@@ -385,3 +387,38 @@ def test_the_definition_is_strict_json() -> None:
     plain = metric.spec()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["ratios"] == {"dwer": ["dwer_errors", "dwer_words"]}
+
+
+def test_workers_load_the_recogniser_and_agree(
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+) -> None:
+    folder = make_set(n=3)
+    estimates = make_estimates(folder, noise_db=0.0)
+    one, two = (
+        score_set(
+            folder, estimates, tmp_path / str(workers), metrics=["si_sdr", DWER], workers=workers
+        )
+        for workers in (1, 2)
+    )
+    assert [row.as_line() for row in one.items] == [row.as_line() for row in two.items]
+    (row,) = rank([one])
+    assert row["dwer_mean"] > 0.0
+    assert row["headline"] == "si_sdri_mean"
+    assert [metric.name for metric in one.run.metrics] == [DWER, "si_sdr"]
+
+
+def test_a_separator_that_failed_loses_all_words(
+    make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+) -> None:
+    folder = make_set(n=2)
+    failures = [{"id": "test_000", "reason": "out of memory"}]
+    estimates = make_estimates(folder, noise_db=-60.0, failures=failures)
+    scores = score_set(folder, estimates, tmp_path / "scores", metrics=[DWER], workers=1)
+    lost = [row.values for row in scores.items if row.id == "test_000"]
+    assert all(row["dwer_errors"] == row["dwer_words"] for row in lost)
+    words = [
+        sum(row.values["dwer_words"] or 0.0 for row in scores.items if row.id == mixture_id)
+        for mixture_id in ("test_000", "test_001")
+    ]
+    (row,) = rank([scores])
+    assert row["dwer_mean"] == pytest.approx(words[0] / sum(words))
