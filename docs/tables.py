@@ -110,6 +110,38 @@ def costs_table() -> str:
     return table(("command", *times, "bytes a mixture", "GB for 10^6", "for 10^7"), rows)
 
 
+def judges_table() -> str:
+    """Return what each judge costs and what it can tell, from benchmarks/results/judges.csv."""
+    conditions = ("clean", "mask", "mixture")
+    header = ("column", "judge", "CPU s", *conditions, "clean > mask", "mask > mixture")
+    rows = [
+        (
+            f"`{row['column']}`",
+            f"`{row['judge']}`",
+            row["cpu_s"],
+            *(row[condition] for condition in conditions),
+            *(f"{float(row[name]):.0%}" for name in ("clean_above_mask", "mask_above_mixture")),
+        )
+        for row in result_rows("judges")
+    ]
+    return table(header, rows)
+
+
+def emotion_table() -> str:
+    """Return the UAR of classifiers of emotion, from benchmarks/results/emotion.csv."""
+    rows = [tuple(row.values()) for row in result_rows("emotion")]
+    return table(("hears", "clean", "mixture", "ideal mask", "CPU s of a training"), rows)
+
+
+def result_rows(name: str) -> list[dict[str, str]]:
+    """Return the rows of benchmarks/results/NAME.csv; none where it was not measured."""
+    path = REPOSITORY / "benchmarks" / "results" / f"{name}.csv"
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 SIZE_COLUMNS = ("bytes", "gb_1e6", "gb_1e7")
 
 TABLES = {
@@ -120,6 +152,7 @@ TABLES = {
         "music results": partial(results_table, "music", SONG_COLUMNS),
     },
     "docs/corpora.md": {"layouts": layouts_table},
+    "docs/judges.md": {"judges": judges_table, "emotion": emotion_table},
     "docs/scale.md": {"costs": costs_table},
 }
 

@@ -1,4 +1,4 @@
-"""The command `evalsuite`: score, rank, check, pin, report, run."""
+"""The command `evalsuite`: score, rank, check, pin, report, metrics, train-emotion, run."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evalsuite.listing import metrics_command
+from evalsuite.probes.emotion.command import train_command
 from evalsuite.report.command import report_command
 from mixgen.core import console
 from mixgen.core.errors import GateFailed, PartialFailure, UsageError
@@ -21,7 +23,10 @@ app = console.new_app("evalsuite", "Score separated audio, rank systems, gate ch
 
 Metrics = Annotated[
     str | None,
-    typer.Option(help="Metrics, separated by commas; default: those for the set's task."),
+    typer.Option(
+        help="Metrics, separated by commas; default: those for the set's task. `evalsuite metrics` "
+        "lists them."
+    ),
 ]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; default: one per processor core.")
@@ -258,6 +263,8 @@ def pin_command(
 
 
 app.command("report")(report_command)
+app.command("metrics")(metrics_command)
+app.command("train-emotion")(train_command)
 
 
 @app.command("run")

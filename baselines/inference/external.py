@@ -23,14 +23,12 @@ those of all separators are.
 """
 
 import hashlib
-import importlib
 import inspect
 import math
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +44,7 @@ from baselines.inputs import unpadded
 from baselines.separator import Hyperparameters, Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
 from mixgen.core.files import sha256_file
+from mixgen.core.imports import import_attribute
 
 Signal = NDArray[np.float32]
 Answer = Mapping[str, Any] | Sequence[Any] | NDArray[Any]
@@ -278,7 +277,7 @@ def open_external(
             raise UsageError(f"There is no ONNX file {path}: check the path.")
         onnx = OnnxCall(path)
         return External(hyperparameters, onnx, onnx.inputs, latency_s), sha256_file(path)
-    found = _attribute(system)
+    found = import_attribute(system, what="registered separator")
     source = inspect.getsourcefile(found) if callable(found) else None
     sha256 = None if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
     if isinstance(found, type) and issubclass(found, nn.Module):
@@ -312,18 +311,3 @@ def _latency_of(found: Any, system: str) -> float | None:
             "come late, 0 or more."
         )
     return float(latency_s)
-
-
-def _attribute(system: str) -> Any:
-    module_name, _, path = system.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # the working folder
-    try:
-        found: Any = importlib.import_module(module_name)
-        for name in path.split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"{system} is no registered separator and cannot be imported ({error})."
-        ) from None
-    return found

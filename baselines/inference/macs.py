@@ -49,15 +49,15 @@ def _layers(module: nn.Module) -> Iterator[nn.Module]:
 def macs_per_second(separator: Separator) -> float:
     """Return the MACs per second of audio, measured on one second at the model's rate.
 
-    A separator that finds the number of sources is told the largest.
+    A separator that finds the number of sources gets the largest.
     """
     shape = (1, separator.channels, separator.sample_rate)
     mixture = torch.zeros(shape, device=device_of(separator))
-    told, separator.count = separator.count, separator.n_src
+    count, separator.count = separator.count, separator.n_src
     try:
         return float(count_macs(separator, mixture, **silent_inputs(separator, mixture)))
     finally:
-        separator.count = told
+        separator.count = count
 
 
 @singledispatch

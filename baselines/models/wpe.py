@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from baselines.fake_tensors import has_data
 from baselines.layers.stft import Stft
 from baselines.model import ModelSpec
 from baselines.separator import Hyperparameters, Separator, require
@@ -120,7 +121,7 @@ def solve(R: Tensor, P: Tensor) -> Tensor:
     pivots = L.diagonal(dim1=-2, dim2=-1).real.square()
     redundant = (failed != 0) | (pivots.amin(-1) < SMALLEST_PIVOT)
     G = torch.cholesky_solve(P, L)
-    if redundant.any():
+    if has_data(redundant) and redundant.any():
         least = torch.linalg.pinv(R, hermitian=True, rtol=SMALLEST_PIVOT) @ P
         G = torch.where(redundant[..., None, None], least, G)
     return G / scale

@@ -7,7 +7,13 @@ from statistics import fmean
 
 import numpy as np
 
-from evalsuite.scoring.folder import SystemScores, is_failure, is_perfect
+from evalsuite.scoring.folder import (
+    SystemScores,
+    is_failure,
+    is_perfect,
+    linearised,
+    ratio_parts,
+)
 from evalsuite.scoring.records import ItemRow
 from mixgen.core.records import Record
 
@@ -30,7 +36,8 @@ class Pair:
     """One reference of one mixture, scored in both folders.
 
     `difference` is candidate - base, with the sign turned where less is better: negative is worse.
-    Both values are None where both estimates are perfect.
+    Both values are None where both estimates are perfect. In a ratio the difference is that of the
+    numerators, and `parts` are numerator and denominator in the base and in the candidate.
     """
 
     id: str
@@ -38,6 +45,7 @@ class Pair:
     base: float | None
     candidate: float | None
     difference: float
+    parts: tuple[tuple[float, float], tuple[float, float]] | None = None
 
 
 @dataclass
@@ -50,15 +58,25 @@ class PairedColumn:
             candidate or no longer perfect.
         recovered: items that failed in the base alone.
         n_without: all other items.
+        sign: -1 where less is better.
     """
 
     pairs: list[Pair] = field(default_factory=list)
     new_failures: list[str] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
     n_without: int = 0
+    sign: float = 1.0
 
     def per_mixture(self) -> dict[str, float]:
-        """Return the mean difference over the references of every mixture."""
+        """Return the mean difference over the references of every mixture.
+
+        Of a ratio it is the difference of the `linearised` values, whose mean is the difference of
+        the ratios.
+        """
+        of_ratio = [(pair.id, pair.parts) for pair in self.pairs if pair.parts is not None]
+        if of_ratio:
+            base, candidate = (linearised((i, parts[n]) for i, parts in of_ratio) for n in range(2))
+            return {i: self.sign * (candidate[i] - base[i]) for i in base if i in candidate}
         differences: dict[str, list[float]] = defaultdict(list)
         for pair in self.pairs:
             differences[pair.id].append(pair.difference)
@@ -108,20 +126,34 @@ def pair_column(
 
     Both must hold the same items.
     """
-    paired = PairedColumn()
-    sign = 1.0 if base.definition_of[column].higher_is_better else -1.0
+    paired = PairedColumn(sign=1.0 if base.definition_of[column].higher_is_better else -1.0)
+    parts = base.parts_of(column)
     for key in base.rows if keys is None else keys:
-        _add_item(paired, base.rows[key], candidate.rows[key], column, sign)
+        old, new = base.rows[key], candidate.rows[key]
+        if parts is None or is_failure(old, column) or is_failure(new, column):
+            _add_item(paired, old, new, column)
+        else:
+            _add_ratio(paired, old, new, column, parts)
     return paired
 
 
-def _add_item(
-    paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str, sign: float
+def _add_ratio(
+    paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str, parts: tuple[str, str]
 ) -> None:
+    old, new = ratio_parts(base, parts), ratio_parts(candidate, parts)
+    if old is None or new is None:
+        paired.n_without += 1
+        return
+    values = base.values.get(column), candidate.values.get(column)
+    difference = paired.sign * (new[0] - old[0])
+    paired.pairs.append(Pair(base.id, base.reference, *values, difference, (old, new)))
+
+
+def _add_item(paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str) -> None:
     item = f"{base.id} {base.reference}"
     old, new = base.values.get(column), candidate.values.get(column)
     if old is not None and new is not None:
-        paired.pairs.append(Pair(base.id, base.reference, old, new, sign * (new - old)))
+        paired.pairs.append(Pair(base.id, base.reference, old, new, paired.sign * (new - old)))
     elif is_perfect(base, column) and is_perfect(candidate, column):
         paired.pairs.append(Pair(base.id, base.reference, None, None, 0.0))
     elif is_perfect(base, column) and new is not None:

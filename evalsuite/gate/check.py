@@ -44,7 +44,7 @@ from mixgen.core.registry import choose
 Verdict = Literal["pass", "fail", "inconclusive"]
 Question = Literal["not worse", "better"]
 
-TOLERANCE_OF_UNIT = {"dB": 0.1, "MOS-LQO": 0.02, "1": 0.01}
+TOLERANCE_OF_UNIT = {"dB": 0.1, "MOS-LQO": 0.02, "MOS": 0.02, "1": 0.01}
 """Default tolerances: how much worse a metric may get, in its unit."""
 _N_WORST = 10
 _MUCH_WORSE_DB = 1.0

@@ -72,7 +72,7 @@ def erle_db(*, mixture: Array, estimate: Array) -> Score:
     return energy_db(mixture) - energy_db(estimate)
 
 
-def _talk_of(item: ScoringItem) -> Talk | None:
+def talk_of(item: ScoringItem) -> Talk | None:
     """Return who talks when in a mixture; None where its record has no echo."""
     sources = () if item.record is None else item.record.sources
     echoes = [file for s in sources if s.role == "far_end" for file in s.files]
@@ -85,7 +85,7 @@ def _talk_of(item: ScoringItem) -> Talk | None:
 
 def _score_erle(item: ScoringItem, estimates: Sequence[Array | None]) -> Scores:
     """Score the sum of all outputs, where a mixture has far-end single talk."""
-    found = item.shared(_talk_of)
+    found = item.shared(talk_of)
     present = [estimate for estimate in estimates if estimate is not None]
     if found is None or not found.far.any():
         score: Score = Missing(Reason.NOT_APPLICABLE, "no far-end single talk")
@@ -102,7 +102,7 @@ def _in_double_talk(column: str, function: PairFunction) -> ReferenceFunction:
 
     def score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
         """Return the scores in double talk."""
-        found = item.shared(_talk_of)
+        found = item.shared(talk_of)
         if found is None or not found.double.any():
             missing = Missing(Reason.NOT_APPLICABLE, "no double talk")
             return {index: {column: missing} for index in estimates}

@@ -237,15 +237,36 @@ def _failed(
     problem: Missing,
     base: tuple[ReferenceScores, ...],
 ) -> ItemScores:
-    scores = _all_missing(of_reference(metrics), problem)
+    scores = lost_references(item, of_reference(metrics), range(len(labels)), problem)
     return ItemScores(
         status="failed",
         reason=str(problem),
         permutation=(None,) * len(labels),
-        references=tuple(_reference_scores(label, None, scores) for label in labels),
+        references=tuple(
+            _reference_scores(label, None, scores[i]) for i, label in enumerate(labels)
+        ),
         mixture=failed_mixture(item, metrics, problem),
         baseline=base,
     )
+
+
+def lost_references(
+    item: ScoringItem,
+    metrics: Sequence[ReferenceMetric],
+    indices: Sequence[int],
+    problem: Missing,
+) -> dict[int, Scores]:
+    """Return the columns of references without an estimate that can be scored.
+
+    `problem` stands in each, but for the parts of ratios that count all the same.
+    """
+    scores = {index: _all_missing(metrics, problem) for index in indices}
+    for metric in metrics if indices else ():
+        if metric.lost is not None and not metric.unavailable(item.sample_rate):
+            fitting = [index for index in indices if metric.is_for(item.kind(index))]
+            for index, parts in metric.lost(item, fitting).items():
+                scores[index] |= parts
+    return scores
 
 
 def failed_mixture(item: ScoringItem, metrics: Sequence[Metric], problem: Missing) -> MixtureScores:
@@ -300,9 +321,9 @@ def _score_references(
     for index, columns in scores.items():
         for column in _improved_columns(metrics):
             columns[f"{column}i"] = _improvement(columns[column], base[index], column)
-    for index in pairing.missing:
-        scores[index] = _all_missing(metrics, Missing(Reason.MISSING_ESTIMATE))
-    return scores
+    return scores | lost_references(
+        item, metrics, pairing.missing, Missing(Reason.MISSING_ESTIMATE)
+    )
 
 
 def _score(
@@ -310,9 +331,9 @@ def _score(
 ) -> dict[int, Scores]:
     scores: dict[int, Scores] = {index: {} for index in estimates}
     for metric in metrics:
-        if not metric.applies_at(item.sample_rate):
+        if unavailable := metric.unavailable(item.sample_rate):
             for columns in scores.values():
-                columns |= metric.not_applicable(item.sample_rate)
+                columns |= unavailable
             continue
         fitting = {i: e for i, e in estimates.items() if metric.is_for(item.kind(i))}
         scored = metric.score(item, fitting) if fitting else {}
@@ -327,10 +348,7 @@ def _score_mixture(
     scores: Scores = {}
     for metric in metrics:
         if isinstance(metric, MixtureMetric):
-            if metric.applies_at(item.sample_rate):
-                scores |= metric.score(item, estimates)
-            else:
-                scores |= metric.not_applicable(item.sample_rate)
+            scores |= metric.unavailable(item.sample_rate) or metric.score(item, estimates)
     return MixtureScores(*values_and_reasons(scores), _tallies(item, metrics, estimates))
 
 
@@ -339,7 +357,7 @@ def _tallies(
 ) -> dict[str, float]:
     tallies: dict[str, float] = {}
     for metric in metrics:
-        if isinstance(metric, SetMetric) and metric.applies_at(item.sample_rate):
+        if isinstance(metric, SetMetric) and not metric.unavailable(item.sample_rate):
             tallies |= metric.tally(item, estimates)
     return tallies
 

@@ -6,7 +6,7 @@ sums over all mixtures).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import ClassVar, Protocol
 
@@ -17,6 +17,8 @@ from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
 from mixgen.core.vocabulary import Kind, Task
 
 Value = str | int | float
+
+NOT_INSTALLED = "not installed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,11 @@ class Metric:
         lowest_rate: lowest sample rate in Hz for which the metric is defined.
         highest_rate: sample rate in Hz at and above which it is not defined; None for no bound.
         libraries: distributions whose version is a part of the definition.
+        requires: other distributions that the metric cannot do without.
+        install: the command that installs them all; by default `pip install` with their names.
+        ratios: columns that are a ratio, to the diagnostics that hold its two parts. A mean of
+            them over references is the ratio of the sums of the parts, and has no floor.
+        variant: returns the metric under a choice of the user, which `NAME@CHOICE` names.
     """
 
     scope: ClassVar[str]
@@ -59,17 +66,39 @@ class Metric:
     highest_rate: int | None = None
     libraries: tuple[str, ...] = ()
     counts_vary: bool = False
+    requires: tuple[str, ...] = ()
+    install: str = ""
+    ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    variant: "Callable[[str], Metric] | None" = None
 
     def applies_at(self, sample_rate: int) -> bool:
         """Return whether the metric is defined at `sample_rate` (Hz)."""
         below = self.highest_rate is None or sample_rate < self.highest_rate
         return self.lowest_rate <= sample_rate and below
 
-    def not_applicable(self, sample_rate: int) -> Scores:
-        """Return, for every column, why the metric has no value at `sample_rate` (Hz)."""
-        below = "" if self.highest_rate is None else f" and below {self.highest_rate} Hz"
-        detail = f"defined from {self.lowest_rate} Hz on{below}, given {sample_rate} Hz"
-        return dict.fromkeys(self.columns, Missing(Reason.NOT_APPLICABLE, detail))
+    @property
+    def lacks(self) -> list[str]:
+        """The distributions that the metric needs and that are not installed."""
+        needed = (*self.libraries, *self.requires)
+        return [name for name in needed if installed_version(name) == NOT_INSTALLED]
+
+    @property
+    def how_to_install(self) -> str:
+        """The command that installs what the metric needs."""
+        return self.install or " ".join(["pip install", *self.libraries, *self.requires])
+
+    def unavailable(self, sample_rate: int) -> Scores:
+        """Return, for every column, why the metric cannot be computed at `sample_rate` (Hz).
+
+        Empty where it can.
+        """
+        if not self.applies_at(sample_rate):
+            below = "" if self.highest_rate is None else f" and below {self.highest_rate} Hz"
+            detail = f"defined from {self.lowest_rate} Hz on{below}, given {sample_rate} Hz"
+            return dict.fromkeys(self.columns, Missing(Reason.NOT_APPLICABLE, detail))
+        if self.lacks:
+            return dict.fromkeys(self.columns, Missing(Reason.NOT_INSTALLED, self.how_to_install))
+        return {}
 
     @property
     def improvement_columns(self) -> tuple[str, ...]:
@@ -83,7 +112,9 @@ class Metric:
 
     def spec(self) -> dict[str, object]:
         """Return the definition as plain data; equal definitions give comparable numbers."""
+        ratios = {column: list(parts) for column, parts in self.ratios.items()}
         return {
+            **({"ratios": ratios} if ratios else {}),
             "name": self.name,
             "scope": self.scope,
             "columns": list(self.columns),
@@ -108,12 +139,15 @@ class ReferenceMetric(Metric):
         score: (item, reference index to its estimate, shape (channels, time)) -> reference index
             to columns, for the same references.
         kinds: of the references that the metric is for; None for all.
+        lost: (item, references without an estimate that can be scored) -> the parts of the ratios
+            that count for each, for a metric with `ratios`.
     """
 
     scope: ClassVar[str] = "reference"
 
     score: "ReferenceFunction"
     kinds: frozenset[Kind] | None = None
+    lost: "Callable[[ScoringItem, Sequence[int]], dict[int, Scores]] | None" = None
 
     def is_for(self, kind: Kind | None) -> bool:
         """Return whether the metric is for references of a kind, which may be unknown."""
@@ -225,4 +259,4 @@ def installed_version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return NOT_INSTALLED

@@ -20,7 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from evalsuite.metrics.item import Array, full_scale
-from evalsuite.metrics.metric import ReferenceMetric, each_channel, installed_version
+from evalsuite.metrics.metric import (
+    NOT_INSTALLED,
+    ReferenceMetric,
+    each_channel,
+    installed_version,
+)
 from evalsuite.metrics.outcome import Missing, Reason, Score
 from mixgen.audio.read import resample
 from mixgen.core.vocabulary import SPEECH_TASKS
@@ -135,7 +140,7 @@ def pesq(*, reference: Array, estimate: Array, sample_rate: int, mode: str) -> S
         sample_rate: in Hz, at least 8000; at least 16000 for "wb".
         mode: "nb" or "wb".
     """
-    if installed_version("pesq") == "not installed":
+    if installed_version("pesq") == NOT_INSTALLED:
         return Missing(Reason.NOT_INSTALLED, "pip install pesq")
     if not reference.any():
         return Missing(Reason.SILENT_REFERENCE)

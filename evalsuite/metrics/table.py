@@ -1,4 +1,4 @@
-"""The metrics table: every row of `METRICS` in every family file of this folder.
+"""The metrics table: every row of `METRICS` in every family file here and in `evalsuite/probes`.
 
 To add a metric, write a function and a row in a family file; no other file changes.
 """
@@ -21,9 +21,17 @@ def table() -> dict[str, Metric]:
     Raises:
         SuiteError: two metrics share a name or a column.
     """
-    metrics = collect(__package__, Metric)
+    metrics = dict(collect(__package__, Metric))
+    for judge in judges().values():
+        add(metrics, judge.name, judge, "the metrics")
     check_columns(metrics.values())
-    return metrics
+    return dict(sorted(metrics.items()))
+
+
+@cache
+def judges() -> dict[str, Metric]:
+    """Return by name the metrics that a trained judge gives, which are on by name alone."""
+    return collect("evalsuite.probes", Metric)
 
 
 def check_columns(metrics: Iterable[Metric]) -> None:
@@ -50,16 +58,19 @@ def select(
     Args:
         task: of the set, as in its recipe.
         sample_rate: in Hz; excludes defaults that are not defined at it, never named metrics.
-        metrics: names of metrics.
+        metrics: names of metrics; `NAME@CHOICE` is one under a choice, such as another recogniser.
         counts_vary: whether the mixtures of the set have different numbers of targets.
 
     Raises:
-        UsageError: the task or a metric does not exist.
+        UsageError: the task or a metric does not exist, a metric takes no such choice, or two
+            of them fill the same column.
     """
     if task not in ALL_TASKS:
         raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
     if metrics is not None:
-        return tuple(choose(table(), name, "metric") for name in dict.fromkeys(metrics))
+        chosen = tuple(_named(name) for name in dict.fromkeys(metrics))
+        _check_apart(chosen)
+        return chosen
     return tuple(
         metric
         for metric in table().values()
@@ -67,6 +78,30 @@ def select(
         and metric.applies_at(sample_rate)
         and (counts_vary or not metric.counts_vary)
     )
+
+
+def _check_apart(metrics: Iterable[Metric]) -> None:
+    """Check that no two of the named metrics fill one column, as two choices of one metric do."""
+    owner: dict[str, str] = {}
+    for metric in metrics:
+        for column in metric.all_columns:
+            if column in owner:
+                raise UsageError(
+                    f"{owner[column]} and {metric.name} both fill the column {column!r}: name one "
+                    "of them."
+                )
+            owner[column] = metric.name
+
+
+def _named(name: str) -> Metric:
+    """Return the metric of a name, or under the choice that stands behind an @."""
+    word, at, choice = name.partition("@")
+    metric = choose(table(), word, "metric")
+    if not at:
+        return metric
+    if metric.variant is None:
+        raise UsageError(f"The metric {word!r} takes no choice: leave out @{choice}.")
+    return metric.variant(choice)
 
 
 def spec(metrics: Iterable[Metric] | None = None) -> list[dict[str, object]]:

@@ -48,7 +48,7 @@ def distributions(systems: Sequence[System], first: str) -> list[Distribution]:
 
 
 def _distribution(systems: Sequence[System], column: str) -> Distribution | None:
-    values_of = [(system, list(system.scores.ranked(column).values())) for system in systems]
+    values_of = [(system, list(system.scores.per_mixture(column).values())) for system in systems]
     values_of = [(system, values) for system, values in values_of if values]
     binned = histogram({str(i): v for i, (_, v) in enumerate(values_of)}, _FINEST)
     if binned is None:

@@ -43,7 +43,7 @@ def choose_examples(system: System, headline: Headline, each: int) -> list[Examp
 
     Equal values are sorted by the id of the mixture; a mixture may have several places.
     """
-    values = system.scores.ranked(headline.column)
+    values = system.scores.per_mixture(headline.column)
     higher = system.scores.definition_of[headline.column].higher_is_better
     order = sorted(values, key=lambda i: (-values[i] if higher else values[i], i))
     each = min(each, len(order))

@@ -88,8 +88,18 @@ class SystemScores:
             return []
         return list(dict.fromkeys(row.reference for row in self.items if row.reference))
 
+    def parts_of(self, column: str) -> tuple[str, str] | None:
+        """Return the columns of the numerator and denominator of a ratio, None for others."""
+        definition = self.definition_of.get(column)
+        return None if definition is None else definition.ratios.get(column)
+
     def scored(self, column: str) -> dict[str, float]:
-        """Return mixture id to the mean of `column` over the references that have a value."""
+        """Return mixture id to the mean of `column` over the references that have a value.
+
+        For the values of a ratio, see `ranked`.
+        """
+        if parts := self.parts_of(column):
+            return _ratios([row for row in self.items if not is_failure(row, column)], parts)
         return _means((row.id, row.values.get(column)) for row in self.items)
 
     def ranked(self, column: str, rows: Iterable[ItemRow] | None = None) -> dict[str, float]:
@@ -97,9 +107,25 @@ class SystemScores:
 
         A failure, and a value that is worse than the metric's floor, counts as the floor. What has
         no value through no fault of the system is excluded.
+
+        The values of a ratio, such as a word error rate, have the ratio of the sums over all rows
+        as their mean, and the spread of that ratio: see `linearised`.
         """
         chosen = self.items if rows is None else rows
+        if parts := self.parts_of(column):
+            return _ratios(chosen, parts)
         return _means((row.id, self._ranked_value(row, column)) for row in chosen)
+
+    def per_mixture(self, column: str) -> dict[str, float]:
+        """Return mixture id to its own value: as `ranked`, but for ratios that of its sums."""
+        parts = self.parts_of(column)
+        if parts is None:
+            return self.ranked(column)
+        rows: dict[str, list[ItemRow]] = defaultdict(list)
+        for row in self.items:
+            rows[row.id].append(row)
+        known = ((i, list(_ratios(members, parts).values())) for i, members in rows.items())
+        return {i: values[0] for i, values in known if values}
 
     def _ranked_value(self, row: ItemRow, column: str) -> float | None:
         value, failed = row.values.get(column), is_failure(row, column)
@@ -170,6 +196,40 @@ def _means(values: Iterable[tuple[str, float | None]]) -> dict[str, float]:
     return {mixture_id: fmean(known) for mixture_id, known in values_of.items()}
 
 
+def _ratios(rows: Iterable[ItemRow], parts: tuple[str, str]) -> dict[str, float]:
+    """Return the linearised values of a ratio whose parts are in these columns."""
+    return linearised((row.id, values) for row in rows if (values := ratio_parts(row, parts)))
+
+
+def ratio_parts(row: ItemRow, parts: tuple[str, str]) -> tuple[float, float] | None:
+    """Return the numerator and the denominator that a row adds to a ratio, if it has them."""
+    numerator, denominator = (row.values.get(column) for column in parts)
+    if numerator is None or denominator is None:
+        return None
+    return numerator, denominator
+
+
+def linearised(parts: Iterable[tuple[str, tuple[float, float]]]) -> dict[str, float]:
+    """Return one value per mixture, whose mean is the ratio of sums r = sum(a) / sum(b).
+
+    A mixture with the sums a and b gets r + (a - r b) / mean(b), so that statistics of a mean hold
+    for the ratio: the variance of these values over their number is the first-order variance of r
+    (Cochran, Sampling Techniques, 3rd edition, 1977, section 6.4). Empty where all b are 0.
+
+    Args:
+        parts: mixture id, and numerator and denominator of one of its references.
+    """
+    sums: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+    for mixture_id, (a, b) in parts:
+        before = sums[mixture_id]
+        sums[mixture_id] = (before[0] + a, before[1] + b)
+    total_a, total_b = (sum(part[n] for part in sums.values()) for n in range(2))
+    if not total_b:
+        return {}
+    ratio, mean_b = total_a / total_b, total_b / len(sums)
+    return {i: ratio + (a - ratio * b) / mean_b for i, (a, b) in sums.items()}
+
+
 def open_scores(scores: str | Path | SystemScores) -> SystemScores:
     """Return `scores` if they are open, else those in the folder or the pinned file at this path.
 
@@ -204,10 +264,12 @@ def is_perfect(row: ItemRow, column: str) -> bool:
 def write_pinned(path: Path, scores: SystemScores) -> None:
     """Write what `check` needs of scores to one small file, which a repository can keep.
 
-    The first line is the run record. The others are rows with the ranked columns alone, without
-    improvements, whose differences are those of the columns they come from.
+    The first line is the run record. The others are rows with the ranked columns alone and the
+    parts of ratios, without improvements, whose differences are those of the columns they come
+    from.
     """
     columns = [column for metric in scores.run.metrics for column in metric.columns]
+    columns += [part for m in scores.run.metrics for parts in m.ratios.values() for part in parts]
     rows = [_pinned_row(row, columns) for row in scores.items]
     content = "".join(f"{to_json(row.as_line())}\n" for row in rows)
     run = {

@@ -12,7 +12,13 @@ from evalsuite.metrics import (
     evaluate_mixture,
     select,
 )
-from evalsuite.metrics.evaluation import MixtureScores, failed_mixture, of_reference
+from evalsuite.metrics.evaluation import (
+    MixtureScores,
+    failed_mixture,
+    lost_references,
+    of_reference,
+    values_and_reasons,
+)
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.outcome import Missing, Reason, reason_of
 from evalsuite.scoring.records import ItemRow
@@ -171,26 +177,25 @@ class _MixtureScorer:
 
     def _failed_rows(self, n_est: int, problem: Missing, baseline: Baseline) -> tuple[ItemRow, ...]:
         """Return the rows of a mixture without a scored estimate: the reason in every column."""
-        scored = [
-            column
-            for metric in of_reference(self._metrics)
-            for column in metric.columns + metric.improvement_columns
-        ]
-        permutation: list[int | None] = [None] * len(self._scene.references)
-        rows = [
-            self._row(
-                name,
-                n_est,
-                estimate=None,
-                permutation=permutation,
-                reason=str(problem),
-                values=dict.fromkeys(self._columns),
-                reasons=dict.fromkeys(scored, str(problem)),
-                mixture=base.values,
+        item, n_ref = self._item(), len(self._scene.references)
+        lost = lost_references(item, of_reference(self._metrics), range(n_ref), problem)
+        permutation: list[int | None] = [None] * n_ref
+        rows = []
+        for index, name in enumerate(self._scene.references):
+            values, reasons = values_and_reasons(lost[index])
+            rows.append(
+                self._row(
+                    name,
+                    n_est,
+                    estimate=None,
+                    permutation=permutation,
+                    reason=str(problem),
+                    values=dict.fromkeys(self._columns) | values,
+                    reasons=reasons,
+                    mixture=baseline[index].values,
+                )
             )
-            for name, base in zip(self._scene.references, baseline, strict=True)
-        ]
-        failed = failed_mixture(self._item(), self._metrics, problem)
+        failed = failed_mixture(item, self._metrics, problem)
         return (*rows, *self._mixture_row(n_est, failed, permutation, str(problem)))
 
     def _mixture_row(

@@ -142,6 +142,8 @@ class MetricDefinition(Record):
     unit: str
     higher_is_better: bool
     floor: float | None
+    ratios: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    """Column to the diagnostics that are its numerator and its denominator."""
 
     @property
     def ranked(self) -> list[str]:

@@ -143,8 +143,7 @@ def _set_scores(plan: Plan, rows: list[ItemRow]) -> dict[str, Any]:
     scores: Scores = {}
     for metric in plan.metrics:
         if isinstance(metric, SetMetric):
-            applies = metric.applies_at(sample_rate)
-            scores |= metric.score(tallies) if applies else metric.not_applicable(sample_rate)
+            scores |= metric.unavailable(sample_rate) or metric.score(tallies)
     values, reasons = values_and_reasons(scores)
     return {"set_scores": values, "set_reasons": reasons}
 

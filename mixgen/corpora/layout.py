@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mixgen.audio.read import AUDIO_SUFFIXES
 from mixgen.core.paths import as_utf8
@@ -63,6 +63,8 @@ class Layout:
         citation: the paper or the publisher's page; empty if the layout fits any corpus.
         home: web address of the corpus, or empty.
         find: (root, kind given by the user) -> the files, in any order.
+        emotion: name of a file without suffix -> the emotion that it is spoken with, or nothing;
+            for corpora of emotional speech.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Layout:
     citation: str = ""
     home: str = ""
     find: Callable[[Path, Kind], Iterator[Found]]
+    emotion: Callable[[str], str] | None = None
 
 
 @functools.cache
@@ -86,6 +89,16 @@ def get_layout(name: str) -> Layout:
         UsageError: no layout has this name; the message suggests the nearest one.
     """
     return choose(layouts(), name, "layout")
+
+
+def emotion_of(path: str) -> str:
+    """Return the emotion that a file of a corpus of emotional speech is spoken with, by its name.
+
+    Empty for files of other corpora. The names of these corpora exclude each other.
+    """
+    name = PurePosixPath(path).stem
+    found = (layout.emotion(name) for layout in layouts().values() if layout.emotion is not None)
+    return next(filter(None, found), "")
 
 
 def audio_files(root: Path) -> Iterator[Path]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from evalsuite import cli
+from evalsuite.metrics.table import judges, table
 from tests.evalsuite.conftest import MakeEstimates, MakeScores, MakeSet
 
 
@@ -46,11 +47,35 @@ def test_help_needs_no_torch() -> None:
     assert "loaded: False" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["score", "rank", "check", "report", "run"])
+@pytest.mark.parametrize(
+    "command", ["score", "rank", "check", "report", "metrics", "train-emotion", "run"]
+)
 def test_help_has_an_example(evalsuite: RunCommand, command: str) -> None:
     code, out, _ = evalsuite(command, "--help")
     assert code == 0
     assert f"Example: evalsuite {command}" in out
+
+
+def test_metrics_lists_every_column_installed_or_not(
+    evalsuite: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = evalsuite("metrics", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert (code, list(rows)) == (0, list(table()))
+    assert {name for name, row in rows.items() if row["judge"]} == set(judges())
+    assert {"pesq_wb16k", "dwer", "wer", "talker_sim", "dnsmos", "emotion"} <= set(rows)
+    assert rows["dwer"]["diagnostics"] == ["dwer_errors", "dwer_words"]
+    assert rows["si_sdr"]["installed"]
+    assert "weights_sha256" in rows["dnsmos"]["parameters"]
+
+    monkeypatch.setattr("evalsuite.metrics.metric.installed_version", lambda _: "not installed")
+    code, out, _ = evalsuite("metrics", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert rows["pesq_wb16k"]["install"] == "pip install pesq"
+    assert not rows["visqol"]["installed"]
+    code, out, _ = evalsuite("metrics")
+    assert "talker_sim is not installed: pip install separation-suite[judges-talker] &&" in out
+    assert "aecmos_echo, aecmos_degradation" in out
 
 
 def test_scores_are_ranked_and_checked(

@@ -19,7 +19,9 @@ MINIATURES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ("en/clips/common_voice_en_1.mp3",),
         {"en/train.tsv": "client_id\tpath\tsentence\na\tcommon_voice_en_1.mp3\tHi\n"},
     ),
+    "crema_d": (("AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1088_IEO_SAD_HI.wav"), {}),
     "dns": (("datasets/clean/book_00000_chp_0009_reader_06709_0.wav", "datasets/noise/x.wav"), {}),
+    "emodb": (("wav/03a01Fa.wav", "wav/16b10Wb.wav"), {}),
     "esc50": (
         ("audio/1-100032-A-0.wav",),
         {
@@ -41,6 +43,7 @@ MINIATURES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         ("A_B/A_B_STEMS/A_B_STEM_01.wav",),
         {"A_B/A_B_METADATA.yaml": "has_bleed: 'no'\nstems: {S01: {instrument: drum set}}\n"},
     ),
+    "ravdess": (("Actor_12/03-01-06-01-02-01-12.wav",), {}),
     "slakh": (
         ("train/Track00001/stems/S00.flac",),
         {"train/Track00001/metadata.yaml": "stems: {S00: {inst_class: Guitar}}\n"},

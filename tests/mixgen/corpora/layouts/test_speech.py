@@ -1,10 +1,12 @@
 """Layouts of speech: talkers, sessions, subsets and texts of real excerpts and miniatures."""
 
+import csv
 from pathlib import Path
 
 import pytest
 
 from mixgen.core.errors import InputError
+from mixgen.corpora.layout import Found, emotion_of
 from tests.mixgen.corpora.layouts.conftest import Find, LayOut
 
 
@@ -156,3 +158,32 @@ def test_common_voice_paths_that_lead_elsewhere_are_not_followed(
     assert [(item.path, item.label) for item in find("common_voice", root).values()] == [
         ("en/clips/1.mp3", "bob")
     ]
+
+
+def test_emotional_speech_has_its_talker_sentence_and_emotion(lay_out: LayOut, find: Find) -> None:
+    names = {
+        "emodb": ("wav/03a01Fa.wav", "03", "Der Lappen liegt auf dem Eisschrank.", "happiness"),
+        "ravdess": (
+            "Actor_12/03-01-06-01-02-01-12.wav",
+            "12",
+            "Dogs are sitting by the door",
+            "fear",
+        ),
+        "crema_d": ("AudioWAV/1001_DFA_ANG_XX.wav", "1001", "Don't forget a jacket", "anger"),
+    }
+    others = ("Actor_12/03-02-06-01-02-01-12.wav", "03a01Xa.wav", "1001_DFA_ANG.wav")
+    root = lay_out(*(path for path, *_ in names.values()), *others)
+    for layout, (path, talker, text, emotion) in names.items():
+        assert find(layout, root) == {path: Found(path, "speech", talker, talker, text=text)}
+        assert emotion_of(path) == emotion
+    assert [emotion_of(path) for path in others] == ["", "", ""]
+
+
+def test_clips_of_emodb_have_the_emotions_of_their_table(real_data: Path) -> None:
+    root = real_data / "speech" / "emodb-voice-emotion-analysis"
+    with open(root / "labels.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 408
+    assert {row["file"]: emotion_of(row["file"]) for row in rows} == {
+        row["file"]: row["emotion"] for row in rows
+    }
