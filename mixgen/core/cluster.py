@@ -11,8 +11,9 @@ import itertools
 import logging
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,9 +132,10 @@ def dask_executor(address: str) -> Iterator[Executor]:
                 "and workers with `dask worker`."
             ) from None
         over = threading.Event()
-        threading.Thread(target=_watch, args=(client, over), daemon=True).start()
+        executor = _ClusterExecutor(client.get_executor(pure=False, retries=_RETRIES))
+        threading.Thread(target=_watch, args=(client, executor, over), daemon=True).start()
         try:
-            yield client.get_executor(pure=False, retries=_RETRIES)
+            yield executor
         except distributed.KilledWorker:
             raise MachineError(
                 "A job ended every worker that took it (often for memory): give workers more; "
@@ -179,9 +181,36 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _watch(client: Any, over: threading.Event) -> None:
-    """Print a line whenever the cluster has no worker, until the work is over."""
-    with contextlib.suppress(Exception):  # what a lost connection raises here is not of interest
-        while not over.wait(_PATIENCE_S):
+class _ClusterExecutor(Executor):
+    """Submits to the workers of a client, and can give up what they have not finished.
+
+    A client that lost its scheduler leaves some futures pending for ever.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._pending: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        """Return the future of a job."""
+        future = self._executor.submit(work, *args, **options)
+        self._pending.add(future)
+        return future
+
+    def give_up(self) -> None:
+        """Let all pending futures raise CancelledError."""
+        for future in list(self._pending):
+            with contextlib.suppress(InvalidStateError):  # it was finished meanwhile
+                future.set_exception(CancelledError())
+
+
+def _watch(client: Any, executor: _ClusterExecutor, over: threading.Event) -> None:
+    """Print a line whenever the cluster has no worker, until the work is over or the client is."""
+    while not over.wait(_PATIENCE_S):
+        try:
             if not client.nthreads():
                 print_status("The cluster has no workers: waiting for some.")
+        except Exception:  # a lost connection has many, and may come back
+            if client.status in ("closing", "closed"):
+                executor.give_up()
+                return

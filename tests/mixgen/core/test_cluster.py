@@ -6,9 +6,10 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 import mixgen.core.cluster
 from mixgen.audio.cache import DecodedCache, open_cache
-from mixgen.core.cluster import cluster_map, dask_executor
+from mixgen.core.cluster import _ClusterExecutor, _watch, cluster_map, dask_executor
 from mixgen.core.errors import InputError, MachineError, UsageError
 from mixgen.corpora.index import index_corpus
 from mixgen.corpora.layout import get_layout
@@ -303,14 +304,40 @@ def test_a_scheduler_that_ends_is_one_sentence(
     words = _command("render", many, "--out", folder, "--dask", opened.file)
     try:
         with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as run:
-            _wait_for(_rendered(folder, 40), run)
-            opened.scheduler.kill()
-            _, errors = run.communicate(timeout=STARTED_WITHIN_S)
+            try:
+                _wait_for(_rendered(folder, 40), run)
+                opened.scheduler.kill()
+                _, errors = run.communicate(timeout=STARTED_WITHIN_S)
+            finally:
+                run.kill()
     finally:
         opened.stop()
     assert run.returncode == 6
     (sentence,) = errors_in(errors)
     assert sentence.startswith("error: The connection to the Dask scheduler at tcp://127.0.0.1:")
+
+
+class _LostClient:
+    """A client whose scheduler is gone; its futures stay pending."""
+
+    status = "closed"
+
+    def submit(self, *_: object) -> "Future[None]":
+        """Return a future that nobody finishes."""
+        return Future()
+
+    def nthreads(self) -> dict[str, int]:
+        """Fail as a closed client does."""
+        raise OSError("closed")
+
+
+def test_jobs_of_a_lost_connection_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mixgen.core.cluster._PATIENCE_S", 0.05)
+    client = _LostClient()
+    executor = _ClusterExecutor(client)  # type: ignore[arg-type]
+    threading.Thread(target=_watch, args=(client, executor, threading.Event())).start()
+    with pytest.raises(CancelledError):
+        executor.submit(len, []).result(timeout=STARTED_WITHIN_S)
 
 
 @needs_dask
