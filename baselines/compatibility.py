@@ -99,8 +99,8 @@ def _require_silence(name: str, separator: Separator) -> None:
 def check_compatible(separator: Separator, mixtures: Sequence[Mixture]) -> None:
     """Check that the separator can separate the mixtures of a set.
 
-    One that has learnt to tell the number of sources takes mixtures of any number: those beyond its
-    estimates are missed. One that is told what to estimate returns that, whatever it was built for.
+    One that finds the number of sources takes mixtures of any number: those beyond its estimates
+    are missed. One that gets enrolments returns an estimate for each, whatever it was built for.
     Others, where the mixtures differ in their number of targets or have none, have to return as
     many estimates as the mixture with most of them has, or more.
 

@@ -125,7 +125,7 @@ class Separator(nn.Module):
     """Largest change of an estimate, relative to its peak, when silence follows the mixture. It is
     above 0 for what reads the whole signal: recurrence, attention and norms over time."""
     count: int | None = None
-    """Number of sources that the separator is told; None: it knows or finds it."""
+    """Number of sources where it is given; None: the separator knows or finds it."""
     idle_parameters: tuple[str, ...] = ()
     """Parameters that the published layout contains and no output depends on."""
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evalsuite.listing import metrics_command
-from evalsuite.probes.emotion.command import train_command
 from evalsuite.report.command import report_command
+from evalsuite.train_emotion import train_command
 from mixgen.core import console
 from mixgen.core.errors import GateFailed, PartialFailure, UsageError
 from mixgen.core.progress import print_status, printable

@@ -1,9 +1,9 @@
+from .batch import collate as collate
 from .core.cluster import dask_executor as dask_executor
 from .core.versions import __version__ as __version__
 from .dataset import ManifestDataset as ManifestDataset
 from .dataset import RecipeDataset as RecipeDataset
 from .dataset import RenderedDataset as RenderedDataset
-from .dataset import collate as collate
 from .draw.manifest import draw_manifest as draw_manifest
 from .render.set import render_set as render_set
 from .sets.rendered import load_set as load_set

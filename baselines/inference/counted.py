@@ -26,7 +26,7 @@ def split_count(system: str) -> tuple[str | None, str]:
 def silence_inactive(separator: Separator, mixture: Tensor, estimates: Tensor) -> None:
     """Set estimates to zero that hold no source, in place.
 
-    If the separator was told a count, the loudest estimates are kept, else it decides.
+    If the separator has a `count`, so many of the loudest estimates are kept, else it decides.
 
     Args:
         separator: that made the estimates.

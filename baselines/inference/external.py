@@ -8,10 +8,10 @@
 - a command line with `{mixture}`, the WAV file to read, and `{out}`, the folder to write one WAV
   file per source to: its name is that of the stem, or any.
 
-What a program gets beside the mixture, of the `far_end` and the `enrolment` (`baselines.inputs`),
-its own words say: a function and the `forward` of a class by the names of their arguments, an ONNX
-model by those of its inputs, a command by `{far_end}` and `{enrolment}`, WAV files too. A command
-with `{enrolment}` runs once for each target, and writes one file.
+A program names the signals that it gets beside the mixture, `far_end` and `enrolment`
+(`baselines.inputs`): a function and the `forward` of a class by the names of their arguments, an
+ONNX model by those of its inputs, a command by `{far_end}` and `{enrolment}`, WAV files too. A
+command with `{enrolment}` runs once for each target, and writes one file.
 
 Each gets one whole mixture at a time. Estimates that lack, beside the sources of the set, are
 silent. `NAME=` in front gives a system another name in tables.

@@ -183,7 +183,7 @@ class MultiDecoderDPRNN(Separator):
         return estimates
 
     def counts_of(self, chunks: Tensor) -> list[int]:
-        """Return the number of sources of each mixture: the one that it is told, or the head's."""
+        """Return the number of sources of each mixture: `count` if it is given, else the head's."""
         if self.count is not None:
             return [min(max(self.count, self.h.counts[0]), self.n_src)] * len(chunks)
         if len(self.h.counts) == 1:

@@ -1,4 +1,4 @@
-"""Time-domain SpeakerBeam: Conv-TasNet, told by a recording of a talker whom to extract.
+"""Time-domain SpeakerBeam: a Conv-TasNet that extracts the talker of another recording.
 
 Marc Delcroix, Tsubasa Ochiai, Katerina Zmolikova, Keisuke Kinoshita, Naohiro Tawara, Tomohiro
 Nakatani and Shoko Araki, "Improving speaker discrimination of target speech extraction with

@@ -237,14 +237,13 @@ def _failed(
     problem: Missing,
     base: tuple[ReferenceScores, ...],
 ) -> ItemScores:
-    scores = lost_references(item, of_reference(metrics), range(len(labels)), problem)
+    lost = lost_references(item, of_reference(metrics), range(len(labels)), problem)
+    references = [_reference_scores(label, None, lost[i]) for i, label in enumerate(labels)]
     return ItemScores(
         status="failed",
         reason=str(problem),
         permutation=(None,) * len(labels),
-        references=tuple(
-            _reference_scores(label, None, scores[i]) for i, label in enumerate(labels)
-        ),
+        references=tuple(references),
         mixture=failed_mixture(item, metrics, problem),
         baseline=base,
     )
@@ -321,9 +320,8 @@ def _score_references(
     for index, columns in scores.items():
         for column in _improved_columns(metrics):
             columns[f"{column}i"] = _improvement(columns[column], base[index], column)
-    return scores | lost_references(
-        item, metrics, pairing.missing, Missing(Reason.MISSING_ESTIMATE)
-    )
+    missing = Missing(Reason.MISSING_ESTIMATE)
+    return scores | lost_references(item, metrics, pairing.missing, missing)
 
 
 def _score(

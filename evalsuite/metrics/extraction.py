@@ -42,7 +42,7 @@ def _of_target(item: ScoringItem, index: int, estimate: Array, *, searched: bool
     if source is None or source.enrolment is None:
         return Missing(Reason.NOT_APPLICABLE, "no enrolment names the target")
     if searched:
-        return Missing(Reason.NOT_APPLICABLE, "the system was not told whom to extract")
+        return Missing(Reason.NOT_APPLICABLE, "the system gets no enrolment")
     others = [
         reference
         for other, reference in enumerate(item.references)

@@ -2,7 +2,7 @@
 
 M. Purin, S. Sootla, M. Sponza, A. Saabas, R. Cutler, "AECMOS: a speech quality assessment metric
 for echo impairment", ICASSP 2022. The judge hears the far-end signal, the microphone and the output
-of the canceller, and is told who talks.
+of the canceller, and which ends talk.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ COLUMNS = ("aecmos_echo", "aecmos_degradation")
 
 @cache
 def _judge() -> Any:
-    """Load the model for 16 kHz that is told who talks."""
+    """Load the model for 16 kHz that gets which ends talk."""
     path = WEIGHTS.file()
     with quiet():
         from speechmos.aecmos import AECMOS

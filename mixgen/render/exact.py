@@ -7,16 +7,15 @@ steps; a renderer keeps the results of all steps until it comes to another mixtu
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixgen.audio.cache import DecodedCache
 from mixgen.audio.encoded import EncodedFile
-from mixgen.audio.formats import SampleFormat, file_samples, file_steps, rounded_samples
+from mixgen.audio.formats import SampleFormat, file_steps, rounded_samples
 from mixgen.audio.polyphase import resampled
 from mixgen.audio.read import peak, read_audio
 from mixgen.core.errors import InputError
@@ -26,13 +25,12 @@ from mixgen.manifest.mixture import MIXTURE, Clip, Event, Mixture, Source, file_
 from mixgen.manifest.published import Arithmetic, Convolution, Rescaling, Spatialisation, Step
 from mixgen.render.excerpt import read_event
 from mixgen.render.rendering import Rendering, clip_gain_in_db
+from mixgen.render.stem_sums import corrected, sum_of_files
 from mixgen.render.steps import Signal, convolved, done, spatialised, white_noise
 
 _Kept = TypeVar("_Kept")
 
 _LEAST_POWER = 1e-10  # of ratios, as in the scripts of LibriMix
-_CLOSE = 1e-5  # to the sum of the stems, full scale 1.0, as in the scripts of FUSS
-_CLOSE_TO_LOUD = 1e-4  # of a sample
 
 
 @dataclass(frozen=True)
@@ -106,11 +104,11 @@ class ExactRenderer:
             name: self._file(mixture, sources[name], signals[name], divisor) for name in sources
         }
         if arithmetic.sum_of == "files" and mixture.recorded is None:
-            whole = _sum_of_files([files[name] for name in stems], mixture, self._format)
+            whole = sum_of_files([files[name] for name in stems], mixture, self._format)
         else:
             whole = _as_file(total, divisor, mixture, self._format)
         if arithmetic.sum_of == "corrected":
-            whole = _corrected(whole, [files[name] for name in stems], mixture, self._format)
+            whole = corrected(whole, [files[name] for name in stems], mixture, self._format)
         signals[MIXTURE] = total
         return ExactRendering({MIXTURE: whole, **files}, signals, self._format, 1.0 / divisor)
 
@@ -288,7 +286,7 @@ def _read_finished(
     }
     if finished.sums:  # also in a format with fewer bits
         stems = [files[file.name] for file in mixture.source_files if file.is_in_sum]
-        files |= {MIXTURE: _sum_of_files(stems, mixture, sample_format)}
+        files |= {MIXTURE: sum_of_files(stems, mixture, sample_format)}
     return ExactRendering(files, signals, sample_format, clip_gain=1.0)
 
 
@@ -346,56 +344,3 @@ def _as_file(
     down = arithmetic_of(mixture).rounding == "down"
     samples = rounded_samples(scaled, sample_format, down=down)
     return EncodedFile(samples, mixture.sample_rate, sample_format)
-
-
-def _total_of(
-    files: Iterable[EncodedFile], mixture: Mixture, sample_format: SampleFormat
-) -> NDArray[np.int32]:
-    """Return the sum of the stems of a mixture in steps of their format: (channels, frames)."""
-    total = np.zeros((mixture.channels, mixture.frames), np.int32)
-    for file in files:
-        total += file_steps(file.samples, sample_format)
-    return total
-
-
-def _sum_of_files(
-    files: Iterable[EncodedFile], mixture: Mixture, sample_format: SampleFormat
-) -> EncodedFile:
-    """Return the file of the mixture whose samples are the sums of those of its stems."""
-    total = _total_of(files, mixture, sample_format)
-    # A file of floats goes on beyond full scale; it holds the steps up to twice of it.
-    highest = 2 ** (sample_format.bits - (sample_format.subtype != "FLOAT"))
-    if not -highest <= total.min() <= total.max() < highest:
-        raise InputError(
-            f"The stems of mixture {mixture.id} sum to more than full scale, so no file holds "
-            "their sum: import it without --fixed."
-        )
-    return EncodedFile(file_samples(total, sample_format), mixture.sample_rate, sample_format)
-
-
-def _corrected(
-    whole: EncodedFile,
-    files: Iterable[EncodedFile],
-    mixture: Mixture,
-    sample_format: SampleFormat,
-) -> EncodedFile:
-    """Return the file of the mixture, or the sum of its stems where it is not close to that."""
-    total = _total_of(files, mixture, sample_format)
-    if is_close_to_sum(file_steps(whole.samples, sample_format), total, sample_format):
-        return whole
-    cut = cut_to_full_scale(total, sample_format)
-    return EncodedFile(file_samples(cut, sample_format), mixture.sample_rate, sample_format)
-
-
-def is_close_to_sum(
-    steps: NDArray[np.int32], total: NDArray[np.integer], sample_format: SampleFormat
-) -> bool:
-    """Return whether no sample is off the sum x of the stems by more than 1e-5 + 1e-4 |x|."""
-    limit = _CLOSE / sample_format.step + _CLOSE_TO_LOUD * np.abs(total)
-    return bool((np.abs(steps - total) <= limit).all())
-
-
-def cut_to_full_scale(total: NDArray[np.integer], sample_format: SampleFormat) -> NDArray[np.int32]:
-    """Return steps of a format without those beyond full scale."""
-    highest = 2 ** (sample_format.bits - 1)
-    return np.asarray(np.clip(total, -highest, highest - 1), np.int32)

@@ -24,7 +24,7 @@ def environment(folder: Path, **filters: Callable[..., Any]) -> jinja2.Environme
     """Return an environment for the templates in a folder.
 
     Templates may include those that all pages share, such as `style.css`. Beside the given filters
-    there are `number`, a number with thousands separators and as many decimals as it is told, and
+    there are `number`, a number with thousands separators and as many decimals as it is given, and
     `breakable`, a name that a line may break after its separators.
     """
     made = jinja2.Environment(

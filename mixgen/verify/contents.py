@@ -14,9 +14,9 @@ from mixgen.audio.read import peak
 from mixgen.core.errors import SuiteError
 from mixgen.corpora.roots import Roots
 from mixgen.manifest.mixture import Mixture
-from mixgen.render.exact import cut_to_full_scale, is_close_to_sum
 from mixgen.render.measure import Values, measure, reasons_for_null
 from mixgen.render.rendering import Rendering, clip_gain_in_db
+from mixgen.render.stem_sums import cut_to_full_scale, is_close_to_sum
 from mixgen.sets.rendered import FileRow
 from mixgen.verify.problem import Problem
 

@@ -18,8 +18,8 @@ from baselines.inputs import check_inputs, inputs_of, load_inputs, looped, side_
 from baselines.separator import Hyperparameters, Separator
 from baselines.training.config import training_config
 from baselines.training.data import RecordExamples, RenderedExamples, make_batch
+from baselines.training.feed import _examples_of
 from baselines.training.mixing import DynamicMixing
-from baselines.training.train import _examples_of
 from baselines.training.validation import from_files, from_sources, load_validation
 from mixgen.core.errors import InputError, UsageError
 from mixgen.dataset import ManifestDataset, RenderedDataset, collate

@@ -38,9 +38,11 @@ def test_training_reads_the_same_segments_of_the_set_and_of_the_manifest(manifes
     of_set = RenderedExamples(load_set(manifest), "test", **options)
     of_records = RecordExamples(read_manifest(manifest), find_roots([manifest]), "test", **options)
     for index in range(4):
-        for one, other in zip(of_set.example(index), of_records.example(index), strict=True):
-            assert one.shape[-1] == RATE // 2
-            np.testing.assert_array_equal(one, other)
+        one, other = of_set.example(index), of_records.example(index)
+        assert one.keys() == other.keys() == {"mixture", "references"}
+        for name, samples in one.items():
+            assert samples.shape[-1] == RATE // 2
+            np.testing.assert_array_equal(samples, other[name])
 
 
 def test_systems_are_run_and_scored(manifest: Path, tmp_path: Path) -> None:

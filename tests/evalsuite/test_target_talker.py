@@ -131,8 +131,8 @@ def test_files_of_others_are_asked_for_by_the_names_of_targets(
     if prefix == "s":
         assert (values, reasons) == ({1.0}, {None})
     else:
-        untold = "not_applicable: the system was not told whom to extract"
-        assert (values, reasons) == ({None}, {untold})
+        refused = "not_applicable: the system gets no enrolment"
+        assert (values, reasons) == ({None}, {refused})
 
 
 def test_a_recording_without_an_enrolment_is_refused_in_a_sentence(checkpoint: Path) -> None:

@@ -13,15 +13,9 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
+from mixgen.batch import Batch, collate
 from mixgen.core.errors import InputError, UsageError
-from mixgen.dataset import (
-    Batch,
-    ManifestDataset,
-    MixtureItem,
-    RecipeDataset,
-    RenderedDataset,
-    collate,
-)
+from mixgen.dataset import ManifestDataset, MixtureItem, RecipeDataset, RenderedDataset
 from mixgen.draw.manifest import draw_header
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.file import write_manifest

@@ -1,5 +1,6 @@
 """What is registered is found, is called like its file, and never twice."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,9 @@ class Colour:
 @pytest.mark.parametrize("package", REGISTRIES)
 def test_every_module_registers_one_thing_of_its_own_name(package: str) -> None:
     kind, machinery = REGISTRIES[package]
-    assert list(collect(package, kind)) == sorted(set(names_in(package)) - machinery)
+    # A module cannot have the signs of TDCN++ in its name.
+    names = [re.sub(r"\W", "", name) for name in collect(package, kind)]
+    assert names == sorted(set(names_in(package)) - machinery)
 
 
 @pytest.fixture

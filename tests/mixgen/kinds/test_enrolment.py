@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from mixgen.audio.levels import integrated_lufs
 from mixgen.audio.read import resample
+from mixgen.batch import collate
 from mixgen.core.errors import InputError
-from mixgen.dataset import RecipeDataset, RenderedDataset, collate
+from mixgen.dataset import RecipeDataset, RenderedDataset
 from mixgen.draw.mixtures import draw_mixtures
 from mixgen.manifest.mixture import Mixture
 from mixgen.recipe.schema import Recipe

@@ -66,16 +66,16 @@ def train_command(
     rows, roots = open_sources(sources, parse_roots(root or []))
     wanted = None if emotions is None else [word.strip() for word in emotions.split(",")]
     clips = read_clips((r for r in rows if split in (None, r.split)), roots, wanted)
-    told = sorted({clip.emotion for clip in clips})
-    if len(told) < 2:
-        raise UsageError(f"The sources have the emotion {told[0]} alone: give two or more.")
+    labels = sorted({clip.emotion for clip in clips})
+    if len(labels) < 2:
+        raise UsageError(f"The sources have the emotion {labels[0]} alone: give two or more.")
     described = [describe(clip, kinds) for clip in track(clips, "describe")]
-    trained = partial(train, emotions=told, kinds=kinds, fusion=way, seed=seed)
+    trained = partial(train, emotions=labels, kinds=kinds, fusion=way, seed=seed)
     if validate:
-        found = leave_talkers_out(described, {"clean": described}, trained, told)
-        print_status(f"UAR {found['clean']:.3f} of {len(told)} emotions, each talker left out")
+        found = leave_talkers_out(described, {"clean": described}, trained, labels)
+        print_status(f"UAR {found['clean']:.3f} of {len(labels)} emotions, each talker left out")
     meta = {
-        "emotions": told,
+        "emotions": labels,
         "kinds": kinds,
         "fusion": fusion,
         "encoder_sha256": WHISPER_WEIGHTS.sha256 if "encoder" in kinds else "",
@@ -85,4 +85,4 @@ def train_command(
         "talkers": sorted({clip.talker for clip in clips}),
     }
     save(out, trained(described), meta)
-    typer.echo(f"A classifier of {', '.join(told)}, trained on {len(clips)} clips, is in {out}.")
+    typer.echo(f"A classifier of {', '.join(labels)}, trained on {len(clips)} clips, is in {out}.")
