@@ -127,8 +127,7 @@ def evaluate(
         baseline: `evaluate_mixture` of the same item; computed here by default.
         record: of the mixture in its manifest, for metrics that need more than signals.
         read: returns another file of the mixture by its name.
-        counted: whether the system tells how many sources there are, so that every estimate that is
-            not silent counts as found.
+        counted: whether every estimate that is not silent counts as a source that was found.
 
     Raises:
         InputError: references or mixture have a wrong shape, or hold NaN or infinity. Bad

@@ -196,10 +196,8 @@ class Source(ExactRecord):
     @property
     def _dry_is_mono(self) -> bool:
         """Whether only the image has the channels of the microphones."""
-        image, dry = (
-            any(s.spatialise for e in x for s in e.steps) for x in (self.events, self.dry)
-        )
-        return image and not dry
+        of_both = self.events, self.dry
+        return [any(s.spatialise for e in x for s in e.steps) for x in of_both] == [True, False]
 
 
 class Simulation(ExactRecord):
