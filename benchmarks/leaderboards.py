@@ -192,11 +192,11 @@ class Maker:
             system = f"checkpoints/{row.folder}"
         elif row.program is not None:
             given = ROWS["programs"][row.program]
-            program = f"benchmarks/rows/{row.program}.py"
-            system = (
-                f"{row.name}@{given['latency_s']}s={ENVIRONMENT}/bin/python {program} "
-                f"{{mixture}} {{out}} {' '.join(row.names)}"
-            )
+            program = f"{ENVIRONMENT}/bin/python benchmarks/rows/{row.program}.py"
+            files = f"{{mixture}} {{out}} {' '.join(row.names)}"
+            if given.get("far_end"):
+                files = "{mixture} {far_end} {out}"
+            system = f"{row.name}@{given['latency_s']}s={program} {files}"
         is_folder = system.startswith("checkpoints/")
         for split in self.board.tests:
             commands.append(self._score(system, split, is_folder=is_folder))

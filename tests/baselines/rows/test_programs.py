@@ -37,23 +37,32 @@ def lag_of(late: Signal, signal: Signal) -> int:
 def test_estimates_come_as_late_as_declared(
     name: str, rate: int, rows_environment: Path, clean: Signal, tmp_path: Path
 ) -> None:
+    """Cancellers get a silent far end; their high-pass filters delay some frequencies by a ms."""
     given = ROWS["programs"][name]
-    if given.get("far_end"):
-        pytest.skip("a canceller, which has a test of its own")
+    if given.get("far_end") and rate != 16_000:
+        pytest.skip("AEC3 takes 16 kHz and more")
     signal = np.asarray(soxr.resample(clean, 16_000, rate))
     soundfile.write(tmp_path / "mixture.wav", signal, rate, subtype="FLOAT")
     python, program = rows_environment / "bin" / "python", REPOSITORY / f"benchmarks/rows/{name}.py"
-    words = [python, program, tmp_path / "mixture.wav", tmp_path, "s1", "s2"]
+    names = ["s1", "s2"]
+    words = [python, program, tmp_path / "mixture.wav", tmp_path, *names]
+    if given.get("far_end"):
+        names = ["near"]
+        soundfile.write(tmp_path / "far_end.wav", np.zeros_like(signal), rate)
+        words[3:] = [tmp_path / "far_end.wav", tmp_path]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     if "No module named" in ended.stderr:
         pytest.skip(f"{given['package']} has no wheel for this Python")
     assert ended.returncode == 0, ended.stderr
-    estimates = [soundfile.read(tmp_path / f"{word}.wav") for word in ("s1", "s2")]
-    assert [found for _, found in estimates] == [rate, rate]
-    assert (estimates[0][0] == estimates[1][0]).all()
+    estimates = [soundfile.read(tmp_path / f"{word}.wav") for word in names]
+    assert {found for _, found in estimates} == {rate}
+    assert all((samples == estimates[0][0]).all() for samples, _ in estimates)
     estimate = estimates[0][0]
     assert estimate.shape == signal.shape
     lag = lag_of(estimate, signal)
+    if given.get("far_end"):
+        assert lag == pytest.approx(given["latency_s"] * rate, abs=0.001 * rate)
+        return
     assert lag == round(given["latency_s"] * rate)
     aligned, reference = estimate[lag:], signal[: len(signal) - lag]
     scale = aligned @ reference / (reference @ reference)
