@@ -21,8 +21,9 @@ from baselines.training.data import RecordExamples, RenderedExamples, make_batch
 from baselines.training.feed import _examples_of
 from baselines.training.mixing import DynamicMixing
 from baselines.training.validation import from_files, from_sources, load_validation
+from mixgen.batch import collate
 from mixgen.core.errors import InputError, UsageError
-from mixgen.dataset import ManifestDataset, RenderedDataset, collate
+from mixgen.dataset import ManifestDataset, RenderedDataset
 from mixgen.manifest.file import read_manifest
 from mixgen.sets.rendered import RenderedSet
 from tests.baselines.conftest import TinySet
