@@ -227,7 +227,7 @@ def _last_part(item: Item) -> str:
 
 def _with_shared_estimates(step: Step, out: Path, split: str) -> Step:
     """Return the step with the estimates that its checkpoint has in `out` under another name."""
-    from baselines.checkpoint import checkpoint_sha256, is_checkpoint  # imports torch
+    from baselines.checkpoint import checkpoint_sha256, is_checkpoint, read_meta  # imports torch
     from baselines.inference.separate import PLAN_FILE
 
     folder = Path(step.system)
@@ -235,6 +235,8 @@ def _with_shared_estimates(step: Step, out: Path, split: str) -> Step:
         return step
     wanted = {
         "checkpoint_sha256": checkpoint_sha256(folder),
+        # Equal weights separate otherwise under other hyperparameters.
+        "configuration_sha256": read_meta(folder).configuration_sha256,
         "manifest_sha256": RenderedSet(step.set_folder).manifest.sha256,
         "split": split,
     }

@@ -132,9 +132,10 @@ def group_of(scores: SystemScores) -> str:
     return f"{run.set}/{run.split or 'all'}/{hashes}"
 
 
-def identity_of(scores: SystemScores) -> tuple[str, str, str | None]:
+def identity_of(scores: SystemScores) -> tuple[str, str, str | None, str | None]:
     """Return what may stand in a leaderboard only once: a group, a model and its checkpoint."""
-    return group_of(scores), scores.run.model, scores.run.checkpoint_sha256
+    run = scores.run
+    return group_of(scores), run.model, run.checkpoint_sha256, run.configuration_sha256
 
 
 def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:
@@ -185,7 +186,7 @@ def _ranked(entries: list[SystemScores]) -> list[Row]:
 
 
 def _refuse_duplicates(entries: list[SystemScores]) -> None:
-    seen: dict[tuple[str, str, str | None], Path] = {}
+    seen: dict[tuple[str | None, ...], Path] = {}
     for scores in entries:
         key = identity_of(scores)
         if key in seen:

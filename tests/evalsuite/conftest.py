@@ -265,7 +265,7 @@ def make_scores(tmp_path: Path) -> MakeScores:
     return make
 
 
-def save_untrained(folder: Path, *, seed: int) -> Path:
+def save_untrained(folder: Path, *, seed: int, **hyperparameters: Any) -> Path:
     """Write a checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz; return `folder`."""
     import torch
 
@@ -273,7 +273,7 @@ def save_untrained(folder: Path, *, seed: int) -> Path:
     from baselines.registry import build
 
     torch.manual_seed(seed)
-    separator = build("conv_tasnet:small")
+    separator = build("conv_tasnet:small", **hyperparameters)
     meta = Meta(
         model="conv_tasnet:small",
         config=separator.config,

@@ -150,6 +150,19 @@ def test_a_checkpoint_separates_a_set_once_whatever_its_name_and_the_metrics(
     assert len(separated) == 3
 
 
+def test_equal_weights_with_other_hyperparameters_are_another_system(
+    make_set: MakeSet, speech_checkpoint: Path, separated: list[str], tmp_path: Path
+) -> None:
+    other = save_untrained(tmp_path / "other", seed=0, window_s=0.5)
+    weights = [folder / "model.safetensors" for folder in (speech_checkpoint, other)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    systems = [str(speech_checkpoint), str(other)]
+    result = run(sets=[make_set(n=1)], systems=systems, out=tmp_path / "out", metrics=METRICS)
+    assert separated == ["test_000", "test_000"]
+    assert len(result.rows) == 2
+    assert not result.skipped
+
+
 def test_a_changed_checkpoint_separates_again(
     make_set: MakeSet, speech_checkpoint: Path, separated: list[str], tmp_path: Path
 ) -> None:
