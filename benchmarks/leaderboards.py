@@ -217,19 +217,19 @@ class Maker:
         base = Path("" if is_folder or "{mixture}" not in system else self.work)
         words: list[object] = ["evalsuite", "run", "--set", base / self.board.name]
         words += ["--system", system, "--split", split, "--out", base / "results", "--workers", 1]
-        metrics = self.metrics()
+        metrics = self.metrics(split)
         words += ["--metrics", ",".join(metrics)] if metrics else []
         return self.command(*words, cwd=None if base == Path() else REPOSITORY)
 
-    def metrics(self) -> list[str]:
-        """Return the default metrics with the judges; nothing where no judge is known."""
+    def metrics(self, split: str) -> list[str]:
+        """Return the default metrics of a split with the judges; nothing if no judge is known."""
         manifest = read_manifest(self.work / "test.jsonl")
         task = manifest.header.task
         found = JUDGES.get(task, () if task == "music_separation" else JUDGES["speech"])
         judges = [name for name in found if name in table()]
         if not judges:
             return []
-        counts = {len(mixture.targets) for mixture in manifest.mixtures}
+        counts = {len(mixture.targets) for mixture in manifest.of_split(split)}
         rate = manifest.mixtures[0].sample_rate
         usual = select(task=task, sample_rate=rate, counts_vary=len(counts) > 1)
         return list(dict.fromkeys([*(metric.name for metric in usual), *judges]))
