@@ -188,7 +188,7 @@ def import_peer(
 
     Example: baselines import asteroid conv_tasnet.pth --out checkpoints/conv_tasnet
     """
-    from baselines.peers import import_weights, read_arguments
+    from baselines.peers.weights import import_weights, read_arguments
 
     given = {} if arguments is None else read_arguments(arguments)
     meta = import_weights(peer, file, out, model=model, arguments=given, overwrite=overwrite)

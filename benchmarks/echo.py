@@ -148,14 +148,10 @@ def rows(rendered: dict[str, Path], systems: list[str], work: Path) -> list[dict
             out = work / "results" / path / talk
             result = run(sets=[folder], systems=systems, out=out, split=talk, metrics=METRICS)
             for row in result.rows:
-                values = {column: _shown(row.get(source)) for column, source in COLUMNS.items()}
+                values = {column: row.get(source) for column, source in COLUMNS.items()}
+                values |= {k: f"{v:.3g}" for k, v in values.items() if isinstance(v, float)}
                 found.append({"path": path, "talk": talk, "system": row["model"], **values})
     return found
-
-
-def _shown(value: Any) -> Any:
-    """Return a number with as many digits as mean something."""
-    return f"{value:.3g}" if isinstance(value, float) else value
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ import torch
 from models_beside_peers import PAIRS, Pair
 from torch import Tensor, nn
 
-from baselines.peers import separator_from
+from baselines.peers.weights import separator_from
 from baselines.registry import model_spec
 
 RESULT = Path(__file__).parent / "results" / "models_speed.csv"

@@ -16,7 +16,7 @@ from baselines.models.open_unmix import (
     combined_squared_error,
     combined_weighted_sdr_loss,
 )
-from baselines.peers import separator_from
+from baselines.peers.weights import separator_from
 from baselines.separator import STEMS
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import GetBuilt, TrainOnTones

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from baselines.peers import separator_from
+from baselines.peers.weights import separator_from
 from baselines.registry import model_spec
 from baselines.separator import Separator
 

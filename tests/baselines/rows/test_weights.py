@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from baselines.checkpoint import load
-from baselines.peers import import_weights
+from baselines.peers.weights import import_weights
 from baselines.separator import Separator
 from tests.baselines.rows.conftest import ROWS, package_file
 from tests.golden.make_spleeter_outputs import EVERY, song

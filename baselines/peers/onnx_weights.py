@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from baselines.model import Weights
-from baselines.protobuf import read_fields, read_packed
+from baselines.peers.protobuf import read_fields, read_packed
 from mixgen.core.errors import InputError
 from mixgen.core.files import machine_errors
 

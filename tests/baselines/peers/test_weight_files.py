@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.onnx_weights import read_onnx_weights
-from baselines.tensorflow_weights import read_tensorflow_weights
+from baselines.peers.onnx_weights import read_onnx_weights
+from baselines.peers.tensorflow_weights import read_tensorflow_weights
 from mixgen.core.errors import InputError
 
 KERNEL = np.arange(6, dtype="<f4").reshape(2, 3)

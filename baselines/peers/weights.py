@@ -26,10 +26,10 @@ from baselines.checkpoint import (
 )
 from baselines.fake_tensors import without_data
 from baselines.model import ModelSpec, Weights
-from baselines.onnx_weights import read_onnx_weights
+from baselines.peers.onnx_weights import read_onnx_weights
+from baselines.peers.tensorflow_weights import read_tensorflow_weights
 from baselines.registry import models
 from baselines.separator import Separator
-from baselines.tensorflow_weights import read_tensorflow_weights
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import machine_errors, read_json, sha256_file
 from mixgen.core.registry import choose

@@ -10,7 +10,7 @@ from torch import Tensor
 from baselines.checkpoint import load, read_meta
 from baselines.model import renamed
 from baselines.models.conv_tasnet import CONV_TASNET
-from baselines.peers import import_weights, read_arguments, separator_from
+from baselines.peers.weights import import_weights, read_arguments, separator_from
 from baselines.registry import build
 from baselines.separator import Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError

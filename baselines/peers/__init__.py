@@ -1,0 +1,1 @@
+"""Weights of other implementations: reading their files, and turning them into checkpoints."""
