@@ -1,5 +1,6 @@
 """What a file in benchmarks/boards says, and the systems that it names."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from baselines.registry import models
 BOARDS = REPOSITORY / "benchmarks" / "boards"
 MOST_MINUTES = 60
 UNTRAINED = ("mixture", "oracle:")
+COUNTED = re.compile(r"(count:(?:\d+|true):)(.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +25,8 @@ class Board:
         title: of the page.
         about: what the mixtures are, and what is learnt from.
         recipe: a shipped one, or a file beside the board.
-        systems: names of systems without training, or one key of `train`, `program` and `weights`
-            with its options.
+        systems: names of systems without training, a count in front of the name of a trained one,
+            or one key of `train`, `program` and `weights` with its options.
         index: options of `mixgen index` by name, the folder below SEPARATION_DATA; one per corpus.
         starter: whether the starter corpus is a source, too.
         labels: labels of sources that count as others.
@@ -99,13 +101,19 @@ class Row:
         return cls(given["weights"], weights=given["weights"])
 
     @property
+    def counted(self) -> re.Match[str] | None:
+        """The count in front of a trained system and the name of the system, or None."""
+        return COUNTED.fullmatch(self.name)
+
+    @property
     def is_registered(self) -> bool:
         """Whether this version has the system."""
         if self.program or self.weights or self.name.startswith(UNTRAINED):
             return True
-        model, _, variant = self.name.partition(":")
+        name = self.counted[2] if self.counted else self.name
+        model, _, variant = name.partition(":")
         spec = models().get(model)
-        return spec is not None and (not variant or self.name in spec.variants)
+        return spec is not None and (not variant or name in spec.variants)
 
     @property
     def folder(self) -> str:

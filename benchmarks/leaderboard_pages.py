@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from board import Board
+from board import COUNTED, Board
 
 from baselines.registry import models
 from evalsuite.boards.show import interval_text, number_text
@@ -23,6 +23,8 @@ MIXTURE_COLUMNS = ("split", "id", "reference", "si_sdr")
 SHOWN = {
     "si_sdri_mean": "SI-SDRi",
     "si_sdr_mean": "SI-SDR",
+    "p_si_snr_mean": "P-SI-SNR",
+    "count_right_mean": "counts right",
     "sdr_bss512i_mean": "SDRi",
     "sdr_v4_med_median": "SDR",
     "pesq_nb8k_mean": "PESQ",
@@ -36,6 +38,8 @@ SHOWN = {
     "talker_confusion_mean": "talker confusion",
     "dnsmos_ovrl_mean": "DNSMOS",
     "distillmos_mean": "DistillMOS",
+    "aecmos_echo_mean": "AECMOS echo",
+    "aecmos_degradation_mean": "AECMOS near end",
     "parameters": "parameters",
     "real_time_factor": "RTF",
     "latency_s": "latency",
@@ -79,7 +83,9 @@ def _rows(leaderboard: Path, notes: Sequence[Mapping[str, Any]]) -> Iterator[dic
     names = {note["checkpoint_sha256"] or "none": note["name"] for note in notes}
     frame = pd.read_csv(leaderboard, dtype=str, keep_default_na=False)
     for row in frame.to_dict("records"):
-        yield {**row, "model": names.get(row["checkpoint_sha256"], row["model"])}
+        is_counted = COUNTED.fullmatch(row["model"]) is not None
+        name = row["model"] if is_counted else names.get(row["checkpoint_sha256"], row["model"])
+        yield {**row, "model": name}
 
 
 def _mixtures(work: Path) -> Iterator[dict[str, Any]]:
@@ -254,6 +260,9 @@ def _described(name: str, others: Mapping[str, Any]) -> str:
     given = others["programs"].get(name) or others["weights"].get(name)
     if given is not None:
         return f"{given['system']}; {given['package']}, {given['licence']}"
+    counted = COUNTED.fullmatch(name)
+    if counted is not None:
+        return f"The weights of `{counted[2]}`, and as many estimates as the name says."
     spec = models()[name.partition(":")[0]]
     return f"{spec.title}. {spec.paper}"
 

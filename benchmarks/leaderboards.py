@@ -197,6 +197,8 @@ class Maker:
             if given.get("far_end"):
                 files = "{mixture} {far_end} {out}"
             system = f"{row.name}@{given['latency_s']}s={program} {files}"
+        elif row.counted is not None:
+            system = f"{row.counted[1]}checkpoints/{Row(row.counted[2]).folder}"
         is_folder = system.startswith("checkpoints/")
         for split in self.board.tests:
             commands.append(self._score(system, split, is_folder=is_folder))

@@ -294,7 +294,7 @@ def test_estimates_have_the_level_of_the_sources(name: str, separate: Separate) 
 
     Where a loss is blind to level and offset, the fit to the mixture has to find them. The SNR may
     be 1 dB below that of the best gain per estimate where the SI-SDR is 6 dB or more, 3.1 dB below
-    elsewhere. From an SNR of 25 dB on, the level is right within 0.5 dB.
+    elsewhere, and more where the level is right within 0.5 dB all the same.
     """
     torch.manual_seed(2)
     separator = build(name)
@@ -313,8 +313,9 @@ def test_estimates_have_the_level_of_the_sources(name: str, separate: Separate) 
     gain = (references * estimates).sum((-1, -2)) / estimates.square().sum((-1, -2))
     snr_db = _snr_db(references, estimates)
     best_db = _snr_db(references, gain[..., None, None] * estimates)
-    allowed_db = (best_db - torch.where(best_db >= 6, 1.0, 3.1)).clamp(max=25.0)
-    assert (snr_db >= allowed_db).all(), (snr_db, best_db)
+    is_near_best = snr_db >= best_db - torch.where(best_db >= 6, 1.0, 3.1)
+    is_level_right = (gain > 10 ** (-0.5 / 20)) & (gain < 10 ** (0.5 / 20))
+    assert (is_near_best | is_level_right).all(), (snr_db, best_db)
 
 
 def _snr_db(references: Tensor, estimates: Tensor) -> Tensor:
