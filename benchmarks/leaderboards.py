@@ -40,8 +40,12 @@ JUDGES = {
     "speech": ("dwer", "talker_sim", "talker_confusion", "dnsmos", "distillmos"),
     "echo_cancellation": ("dwer", "aecmos"),
     "music_separation": (),
+    "meetings": (),
 }
-"""Judges of `evalsuite/probes` by task, beside its default metrics; unknown ones are left out."""
+"""Judges of `evalsuite/probes` by task, beside its default metrics; unknown ones are left out.
+
+Those of speech weigh one talker, which neither a song nor the stream of a meeting is.
+"""
 
 
 class Maker:
@@ -227,7 +231,7 @@ class Maker:
         """Return the default metrics of a split with the judges; nothing if no judge is known."""
         manifest = read_manifest(self.work / "test.jsonl")
         task = manifest.header.task
-        found = JUDGES.get(task, () if task == "music_separation" else JUDGES["speech"])
+        found = JUDGES.get(task, JUDGES["speech"])
         judges = [name for name in found if name in table()]
         if not judges:
             return []
