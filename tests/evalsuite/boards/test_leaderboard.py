@@ -97,17 +97,23 @@ def test_music_is_ranked_by_the_median_over_songs_and_has_columns_per_stem(
 
 
 @pytest.mark.parametrize(
-    ("metrics", "headline"),
-    [(["pesq_nb8k", "si_sdr"], "pesq_nb8k_mean"), (["si_sdr", "snr"], "si_sdri_mean")],
+    ("task", "metrics", "headline"),
+    [
+        ("dereverberation", ["pesq_nb8k", "si_sdr"], "pesq_nb8k_mean"),
+        ("dereverberation", ["si_sdr", "snr"], "si_sdri_mean"),
+        ("meetings", ["p_si_snr", "si_sdr", "si_sdr_utt"], "si_sdr_utt_best_mean"),
+        ("meetings", ["p_si_snr", "si_sdr"], "p_si_snr_mean"),
+    ],
 )
-def test_dereverberation_is_ranked_by_pesq_where_it_was_scored(
+def test_a_task_is_ranked_by_a_metric_of_its_own_where_it_was_scored(
     make_set: MakeSet,
     make_estimates: MakeEstimates,
     make_scores: MakeScores,
+    task: str,
     metrics: list[str],
     headline: str,
 ) -> None:
-    folder = make_set(n=2, task="dereverberation")
+    folder = make_set(n=2, task=task)
     (row,) = rank([make_scores(folder, make_estimates(folder), metrics=metrics)])
     assert row["headline"] == headline
 
