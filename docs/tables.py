@@ -10,9 +10,11 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+
+import yaml
 
 from baselines.inference.describe import SYSTEMS_FILE, describe
 from baselines.registry import models, names
@@ -133,6 +135,39 @@ def emotion_table() -> str:
     return table(("hears", "clean", "mixture", "ideal mask", "CPU s of a training"), rows)
 
 
+def boards_table() -> str:
+    """Return the best rows of each shipped leaderboard by its headline, in its first split."""
+    header = ("leaderboard", "mean of", "mixture", "best of ours", "best of others", "ideal mask")
+    folder = REPOSITORY / "evalsuite" / "leaderboards"
+    found = yaml.safe_load((REPOSITORY / "benchmarks/rows/rows.yaml").read_text(encoding="utf-8"))
+    others = {*found["programs"], *found["weights"]}
+    lines = []
+    for page in sorted(folder.glob("*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        with open(page.with_suffix(".csv"), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        best: dict[str, str] = {}
+        for row in rows:
+            if row["split"] == rows[0]["split"] and not row["model"].startswith("count:"):
+                name, value = row["model"], f"{float(row[row['headline']]):z.2f}"
+                best.setdefault(role_of(name, others), f"{value} `{name}`")
+        for role in ("mixture", "ideal mask"):
+            best[role] = best.get(role, "-").partition(" ")[0]
+        link = f"[{title}](evalsuite/leaderboards/{page.name})"
+        cells = (best.get(role, "-") for role in header[2:])
+        lines.append((link, f"`{rows[0]['headline'].removesuffix('_mean')}`", *cells))
+    return table(header, lines)
+
+
+def role_of(name: str, others: Collection[str]) -> str:
+    """Return the column of a system in the table of leaderboards."""
+    if name == "mixture":
+        return "mixture"
+    if name in others:
+        return "best of others"
+    return "ideal mask" if name.startswith("oracle:") else "best of ours"
+
+
 def result_rows(name: str) -> list[dict[str, str]]:
     """Return the rows of benchmarks/results/NAME.csv; none where it was not measured."""
     path = REPOSITORY / "benchmarks" / "results" / f"{name}.csv"
@@ -145,7 +180,7 @@ def result_rows(name: str) -> list[dict[str, str]]:
 SIZE_COLUMNS = ("bytes", "gb_1e6", "gb_1e7")
 
 TABLES = {
-    "README.md": {"systems": systems_table},
+    "README.md": {"leaderboards": boards_table, "systems": systems_table},
     "docs/baselines.md": {
         "variants": variants_table,
         "speech results": partial(results_table, "speech", SPEECH_COLUMNS),
