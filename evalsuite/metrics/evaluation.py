@@ -142,6 +142,7 @@ def evaluate(
         read=read,
         named=names is not None,
         counted=counted,
+        n_est=len(estimates),
     )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     labels = _labels(item, names)
