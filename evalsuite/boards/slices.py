@@ -104,7 +104,8 @@ def members_of(scores: SystemScores, slicing: Slicing) -> dict[Bin, list[ItemRow
     return members
 
 
-def _rows_of(scores: SystemScores, slicing: Slicing, headline: Headline) -> list[Row]:
+def rows_of(scores: SystemScores, slicing: Slicing, headline: Headline) -> list[Row]:
+    """Return one row per slice of a system that has a value, in the order of the slices."""
     members = members_of(scores, slicing)
     rows = []
     for found in sorted(members):
