@@ -180,9 +180,11 @@ def test_perfect_estimates_are_counted_as_infinite(
     make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=2)
-    scores = make_scores(folder, make_estimates(folder, noise_db=-400.0))
+    estimates = make_estimates(folder, noise_db=-400.0)
+    scores = make_scores(folder, estimates, metrics=("si_sdr", "p_si_snr"))
     rows = read_items(scores)
-    assert {row["reasons"]["si_sdr"] for row in rows} == {"perfect"}
+    assert [row["reasons"].get("si_sdr") for row in rows] == ["perfect", "perfect", None] * 2
+    assert {row["reasons"]["p_si_snr"] for row in rows[2::3]} == {"perfect"}
     assert {row["status"] for row in rows} == {"ok"}
     assert json.loads((scores / "run.json").read_text())["counts"]["n_inf"] == 4
 
