@@ -325,12 +325,13 @@ def _print_pairing(pairing: "Pairing") -> None:
 
 
 def _print_failed(scores: "SystemScores") -> None:
-    """Print the references that failed, with their reasons."""
+    """Print the items that failed, with their reasons."""
     from evalsuite.boards.show import first_lines
+    from evalsuite.scoring.records import item_name
 
-    failed = (row for row in scores.items if row.status == "failed")
-    lines = dict.fromkeys(f"failed: {row.id} {row.reference}: {row.reason}" for row in failed)
-    for line in first_lines(list(lines)):
+    failed = [row for row in scores.items if row.status == "failed"]
+    lines = [f"failed: {item_name(row.id, row.reference)}: {row.reason}" for row in failed]
+    for line in first_lines(lines):
         print_status(line)
 
 

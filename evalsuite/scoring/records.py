@@ -74,6 +74,11 @@ class EstimatesRun(RunRecord):
     failures: list[Failure] = Field(default_factory=list)
 
 
+def item_name(mixture_id: str, reference: str | None) -> str:
+    """Return how messages name an item: by its mixture, and by its reference if it is of one."""
+    return mixture_id if reference is None else f"{mixture_id} {reference}"
+
+
 class ItemRow(Record):
     """One line of items.jsonl: a reference of a mixture and the estimate scored against it.
 
