@@ -10,7 +10,6 @@ from mixgen.core.errors import InputError
 from mixgen.core.files import read_json
 from mixgen.core.records import Record, parse_record
 
-ESTIMATES_SCHEMA = "estimates/1"
 SCORES_SCHEMA = "scores/1"
 PINNED_SCHEMA = "pinned/1"
 RUN_FILE = "run.json"
