@@ -125,8 +125,10 @@ def run(
 
 def _check_that_something_ranks(metrics: Sequence[str] | None) -> None:
     """Check, before hours of separation, that a leaderboard can be made of the metrics."""
-    chosen = named_metrics(metrics or ())
-    if chosen and not any(m.scope != "set" and m.columns + m.improvement_columns for m in chosen):
+    if metrics is None:
+        return
+    chosen = named_metrics(metrics)
+    if not any(m.scope != "set" and m.columns + m.improvement_columns for m in chosen):
         raise UsageError(
             f"A leaderboard cannot be ranked by {', '.join(m.name for m in chosen)} alone: give a "
             "metric that ranks systems beside it, such as si_sdr, or si_sdr_dt for echo cancellers."

@@ -62,8 +62,8 @@ def select(
         counts_vary: whether the mixtures of the set have different numbers of targets.
 
     Raises:
-        UsageError: the task or a metric does not exist, a metric takes no such choice, or two
-            of them fill the same column.
+        UsageError: the task or a metric does not exist, a metric takes no such choice, two of
+            them fill the same column, or `metrics` names none.
     """
     if task not in ALL_TASKS:
         raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
@@ -85,6 +85,8 @@ def named_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
         UsageError: as in `select`.
     """
     chosen = tuple(_named(name) for name in dict.fromkeys(names))
+    if not chosen:
+        raise UsageError("No metric is named: name one or more, or leave out the option.")
     _check_apart(chosen)
     return chosen
 
