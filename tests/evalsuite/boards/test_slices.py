@@ -76,6 +76,16 @@ def test_stems_and_counts_are_slices(
     assert {row["headline"] for row in read(paths[1])} == {"sdr_v4_med_median"}
 
 
+def test_numbered_talkers_are_no_stems(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores, tmp_path: Path
+) -> None:
+    """The estimates of oracles have their names, and s1 is another talker in every mixture."""
+    folder = make_set(n=2)
+    scores = make_scores(folder, make_estimates(folder, named=True))
+    assert write_slices(tmp_path / "board.csv", [scores]) == []
+    assert "si_sdri_mean_s1" not in rank([scores])[0]
+
+
 def test_a_rendered_set_has_its_conditions(
     make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
