@@ -103,8 +103,8 @@ def main() -> None:
         reference = read_audio(rendered.reference_path(name, item.reference))[0]
         estimate = read_audio(folder / "estimates" / name / f"{item.estimate}.wav")[0]
         spectrogram(row[0], reference, rate, f"reference {item.reference}")
-        gain = f"SI-SDR {item.values['si_sdri']:+.1f} dB"
-        spectrogram(row[1], estimate, rate, f"estimate, {gain}")
+        gain = f"SI-SDRi {item.values['si_sdri']:+.1f} dB"
+        spectrogram(row[1], estimate, rate, f"{scores.run.model}, {gain}")
     left.supxlabel("time [s]", fontsize=8, color=QUIET)
     left.supylabel("frequency [kHz]", fontsize=8, color=QUIET)
     table(right.subplots(), given.results)

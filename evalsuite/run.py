@@ -11,14 +11,13 @@ from evalsuite.boards.counts import write_counts
 from evalsuite.boards.leaderboard import Row, identity_of, rank, write_leaderboard
 from evalsuite.boards.seeds import write_seeds
 from evalsuite.boards.slices import Slicing, write_slices
-from evalsuite.metrics.table import table
+from evalsuite.metrics.table import named_metrics
 from evalsuite.scoring.folder import ScoreFolder, SystemScores
 from evalsuite.scoring.plan import Plan, plan_score
 from evalsuite.scoring.score import score_plan
 from mixgen.core.errors import InputError, PartialFailure, UsageError
 from mixgen.core.files import read_json
 from mixgen.core.progress import print_status
-from mixgen.core.registry import choose
 from mixgen.sets.rendered import RenderedSet
 
 LEADERBOARD_FILE = "leaderboard.csv"
@@ -126,8 +125,10 @@ def run(
 
 def _check_that_something_ranks(metrics: Sequence[str] | None) -> None:
     """Check, before hours of separation, that a leaderboard can be made of the metrics."""
-    chosen = [choose(table(), name, "metric") for name in metrics or ()]
-    if chosen and not any(m.scope != "set" and m.columns + m.improvement_columns for m in chosen):
+    if metrics is None:
+        return
+    chosen = named_metrics(metrics)
+    if not any(m.scope != "set" and m.columns + m.improvement_columns for m in chosen):
         raise UsageError(
             f"A leaderboard cannot be ranked by {', '.join(m.name for m in chosen)} alone: give a "
             "metric that ranks systems beside it, such as si_sdr, or si_sdr_dt for echo cancellers."

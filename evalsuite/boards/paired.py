@@ -14,7 +14,7 @@ from evalsuite.scoring.folder import (
     linearised,
     ratio_parts,
 )
-from evalsuite.scoring.records import ItemRow
+from evalsuite.scoring.records import ItemRow, item_name
 from mixgen.core.records import Record
 
 Key = tuple[str, str | None]
@@ -29,6 +29,12 @@ class WorstItem(Record):
     base: float
     candidate: float
     difference: float
+
+    @property
+    def text(self) -> str:
+        """The item, and its value in the base and in the candidate."""
+        name = item_name(self.id, self.reference)
+        return f"{name} {self.base:.2f} -> {self.candidate:.2f}"
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ def _add_ratio(
 
 
 def _add_item(paired: PairedColumn, base: ItemRow, candidate: ItemRow, column: str) -> None:
-    item = f"{base.id} {base.reference}"
+    item = item_name(base.id, base.reference)
     old, new = base.values.get(column), candidate.values.get(column)
     if old is not None and new is not None:
         paired.pairs.append(Pair(base.id, base.reference, old, new, paired.sign * (new - old)))

@@ -8,6 +8,7 @@ from statistics import fmean, median
 from baselines.inference.costs import COSTS, Cost
 from evalsuite.boards.leaderboard import Row
 from evalsuite.boards.seeds import seed_rows
+from evalsuite.metrics import Reason
 from evalsuite.scoring.folder import SystemScores
 from mixgen.core.console import aligned
 from mixgen.core.progress import printable
@@ -193,6 +194,20 @@ def level_warnings(scores: SystemScores) -> list[str]:
             f"mixtures of {scores.run.set}, up to {max(over.values()):.1f} dB: players clip it."
         )
     return warnings
+
+
+def install_warnings(scores: SystemScores) -> list[str]:
+    """Return a sentence on the columns that lack a package, for each way to install one."""
+    columns_of: dict[str, dict[str, None]] = {}
+    for reasons in (scores.run.set_reasons, *(row.reasons for row in scores.items)):
+        for column, text in reasons.items():
+            code, _, remedy = text.partition(": ")
+            if code == Reason.NOT_INSTALLED:
+                columns_of.setdefault(remedy, {})[column] = None
+    return [
+        f"{', '.join(columns)} on {scores.run.set}: not installed ({remedy})."
+        for remedy, columns in columns_of.items()
+    ]
 
 
 def first_lines(lines: Sequence[str]) -> list[str]:

@@ -48,19 +48,21 @@ class Slicing:
 def _bins(
     condition: str, width: float, most: float = math.inf
 ) -> Callable[[ItemRow, SystemScores], Bin | None]:
-    """Return the slice of a condition's value: from a multiple of `width` up to below the next.
+    """Return a function that slices by a condition, from each multiple of `width` to the next.
 
-    The last slice holds `most` itself.
+    A slice holds its lower end; the last one, up to `most`, holds both.
     """
+    last = most if math.isinf(most) else round(most / width) - 1
 
     def bin_of(row: ItemRow, _scores: SystemScores) -> Bin | None:
         """Return the slice of a row; None where the condition is not known."""
         value = row.conditions.get(condition)
         if value is None:
             return None
-        number = math.floor(value / width) - (1 if value == most else 0)
+        quotient = round(value / width, 9)  # 0.6 / 0.2 is 2.9999999999999996
+        number = min(math.floor(quotient), last)
         low, high = number * width, (number + 1) * width
-        return number, f"[{low:g}, {high:g}{']' if math.isclose(high, most) else ')'}"
+        return number, f"[{low:g}, {high:g}{']' if number == last else ')'}"
 
     return bin_of
 
@@ -86,7 +88,7 @@ def slice_rows(folders: Iterable[str | Path | SystemScores], slicing: Slicing) -
     rows = []
     for group in in_groups(folders).values():
         headline = headline_of(group)
-        of_group = [row for scores in group for row in _rows_of(scores, slicing, headline)]
+        of_group = [row for scores in group for row in rows_of(scores, slicing, headline)]
         if len({row["slice"] for row in of_group}) > 1:
             rows += of_group
     return rows
@@ -102,7 +104,8 @@ def members_of(scores: SystemScores, slicing: Slicing) -> dict[Bin, list[ItemRow
     return members
 
 
-def _rows_of(scores: SystemScores, slicing: Slicing, headline: Headline) -> list[Row]:
+def rows_of(scores: SystemScores, slicing: Slicing, headline: Headline) -> list[Row]:
+    """Return one row per slice of a system that has a value, in the order of the slices."""
     members = members_of(scores, slicing)
     rows = []
     for found in sorted(members):

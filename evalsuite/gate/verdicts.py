@@ -58,7 +58,8 @@ def write_junit(path: Path, result: CheckResult) -> None:
         if check.verdict != "pass":
             kind = "failure" if check.verdict == "fail" else "skipped"
             outcome = ElementTree.SubElement(case, kind, message=printable(check.why))
-            outcome.text = printable("; ".join([*check.new_failures, *map(str, check.worst)]))
+            worst = (item.text for item in check.worst)
+            outcome.text = printable("; ".join([*check.new_failures, *worst]))
     ElementTree.indent(suite)
     write_text(path, ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n")
 
@@ -102,9 +103,5 @@ def _worst_lines(result: CheckResult) -> list[str]:
     """Return the items that lost most in the first metric that did not pass."""
     for check in result.metrics:
         if check.verdict != "pass" and check.worst:
-            return [
-                f"worst in {check.metric}: {item.id} {item.reference} {item.base:.2f} -> "
-                f"{item.candidate:.2f}"
-                for item in check.worst
-            ]
+            return [f"worst in {check.metric}: {item.text}" for item in check.worst]
     return []

@@ -1,8 +1,8 @@
 """BSS Eval "images": SDR, ISR, SIR and SAR of multichannel sources.
 
 E. Vincent et al., "The signal separation evaluation campaign (2007-2010)", Signal Processing 92,
-2012. Every channel of the estimate is projected on the delayed
-channels of its own reference, and on those of all references; energies are over all channels:
+2012. Every channel of the estimate is projected on the delayed channels of its own reference, and
+on those of all references; energies are over all channels:
 
     estimate = reference + spatial + interference + artifacts
     SDR = |reference|^2 / |estimate - reference|^2

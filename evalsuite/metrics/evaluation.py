@@ -142,6 +142,7 @@ def evaluate(
         read=read,
         named=names is not None,
         counted=counted,
+        n_est=len(estimates),
     )
     chosen = select(task=task, sample_rate=sample_rate, metrics=metrics)
     labels = _labels(item, names)
@@ -203,7 +204,7 @@ def _labels(item: ScoringItem, names: Sequence[str] | None) -> list[str]:
     n_ref = len(item.references)
     if names is None:
         return [f"s{number}" for number in range(1, n_ref + 1)]
-    if len(set(names)) != n_ref:
+    if not len(names) == len(set(names)) == n_ref:
         raise UsageError(
             f"The names are {', '.join(names)} for {n_ref} references; "
             "give one name to each, all different."

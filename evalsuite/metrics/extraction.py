@@ -30,7 +30,8 @@ def wrong_talker(*, talkers: Array, asked: int, estimate: Array) -> Score:
 
 def _score(item: ScoringItem, estimates: Mapping[int, Array]) -> dict[int, Scores]:
     """Score the estimates of targets that have an enrolment."""
-    searched = not item.named and not _are_equal(list(estimates.values()))
+    surplus = item.n_est > len(item.references)
+    searched = not item.named and (surplus or not _are_equal(list(estimates.values())))
     return {
         index: {COLUMN: _of_target(item, index, estimate, searched=searched)}
         for index, estimate in estimates.items()
@@ -48,15 +49,15 @@ def _of_target(item: ScoringItem, index: int, estimate: Array, *, searched: bool
         for other, reference in enumerate(item.references)
         if other != index and item.source(other) is not source
     ]
-    others += item.shared(_interferers)
+    others += item.shared(interferers)
     if not any(other.any() for other in others):
         return Missing(Reason.NOT_APPLICABLE, "no other talker in the mixture")
     talkers = np.stack([item.references[index], *others])
     return wrong_talker(talkers=talkers, asked=0, estimate=estimate)
 
 
-def _interferers(item: ScoringItem) -> list[Array]:
-    """Return the talkers that are no targets, each (channels, time)."""
+def interferers(item: ScoringItem) -> list[Array]:
+    """Return the talkers in the record that are no targets, each (channels, time)."""
     if item.record is None or item.read is None:
         return []
     return [

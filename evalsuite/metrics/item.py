@@ -37,7 +37,8 @@ class ScoringItem:
             shape (channels, time).
         named: whether each estimate was made for one of the references, so that none is permuted.
         counted: whether every estimate that is not silent counts as found, because the system
-            tells itself how many sources there are.
+            decides how many sources a mixture has.
+        n_est: number of the system's estimates, missing ones included.
         notes: what a metric did differently from its definition.
     """
 
@@ -49,6 +50,7 @@ class ScoringItem:
     read: Callable[[str], Array] | None = None
     named: bool = False
     counted: bool = False
+    n_est: int = 0
     notes: dict[str, str] = field(default_factory=dict)
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False)
 
@@ -72,6 +74,7 @@ class ScoringItem:
         read: Callable[[str], Array] | None = None,
         named: bool = False,
         counted: bool = False,
+        n_est: int = 0,
     ) -> "ScoringItem":
         """Build an item from arrays or torch tensors of any real type.
 
@@ -88,6 +91,7 @@ class ScoringItem:
             read,
             named,
             counted,
+            n_est,
         )
         _check(item)
         return item

@@ -62,15 +62,13 @@ def select(
         counts_vary: whether the mixtures of the set have different numbers of targets.
 
     Raises:
-        UsageError: the task or a metric does not exist, a metric takes no such choice, or two
-            of them fill the same column.
+        UsageError: the task or a metric does not exist, a metric takes no such choice, two of
+            them fill the same column, or `metrics` names none.
     """
     if task not in ALL_TASKS:
         raise UsageError(unknown(sorted(ALL_TASKS), task, "task"))
     if metrics is not None:
-        chosen = tuple(_named(name) for name in dict.fromkeys(metrics))
-        _check_apart(chosen)
-        return chosen
+        return named_metrics(metrics)
     return tuple(
         metric
         for metric in table().values()
@@ -78,6 +76,19 @@ def select(
         and metric.applies_at(sample_rate)
         and (counts_vary or not metric.counts_vary)
     )
+
+
+def named_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Return the metrics of these names, each once; see `select`.
+
+    Raises:
+        UsageError: as in `select`.
+    """
+    chosen = tuple(_named(name) for name in dict.fromkeys(names))
+    if not chosen:
+        raise UsageError("No metric is named: name one or more, or leave out the option.")
+    _check_apart(chosen)
+    return chosen
 
 
 def _check_apart(metrics: Iterable[Metric]) -> None:

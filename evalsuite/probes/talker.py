@@ -12,6 +12,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from evalsuite.metrics.extraction import interferers
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import ReferenceMetric, mean_over_channels
 from evalsuite.metrics.outcome import Missing, Reason, Score, Scores
@@ -59,14 +60,8 @@ def _encoder() -> Callable[[Signal], Voice]:
 
 def _other_talkers(item: ScoringItem, index: int, channel: int) -> list[Array]:
     """Return one channel of every other talker: references, and interferers in the record."""
-    others = [reference[channel] for k, reference in enumerate(item.references) if k != index]
-    if item.record is not None and item.read is not None:
-        interferers = [
-            source.name
-            for source in item.record.sources
-            if source.role == "interferer" and source.kind == "speech"
-        ]
-        others += [item.read(name)[channel] for name in interferers]
+    talkers = [reference for k, reference in enumerate(item.references) if k != index]
+    others = [talker[channel] for talker in (*talkers, *item.shared(interferers))]
     return [other for other in others if judged(other, item.sample_rate).any()]
 
 

@@ -1,11 +1,10 @@
 """How many sources each system found in mixtures of each number of sources."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evalsuite.boards.counts import count_confusion
 from evalsuite.report.board import System
-from evalsuite.scoring.records import ItemRow
 
 
 @dataclass(frozen=True)
@@ -34,29 +33,16 @@ class Confusion:
 
 
 def confusions(systems: Sequence[System]) -> list[Confusion]:
-    """Return the confusion of every system; empty where the sources were not counted.
-
-    As in the metric `counting`, silent references are no sources. In a mixture that failed the
-    references are counted.
-    """
+    """Return the confusion of every system, empty where the sources were not counted."""
     return [_confusion(system) for system in systems if "count_right" in system.scores.columns]
 
 
 def _confusion(system: System) -> Confusion:
-    rows = [row for row in system.scores.items if row.reference is None]
-    cells = Counter(map(_cell, rows))
-    known = {number for cell in cells for number in cell if number is not None}
+    counts = count_confusion(system.scores)
+    known = {number for numbers in counts for number in numbers if number is not None}
     found = list(range(min(known, default=0), max(known, default=0) + 1))
     table = [
-        (true, [cells[true, number] for number in found], cells[true, None])
-        for true in sorted({true for true, _ in cells})
+        (true, [counts.get((true, number), 0) for number in found], counts.get((true, None), 0))
+        for true in sorted({true for true, _ in counts})
     ]
     return Confusion(system, found, table)
-
-
-def _cell(row: ItemRow) -> tuple[int, int | None]:
-    """Return the true and the found number of sources of a mixture; None found if it failed."""
-    found, missed, extra = (row.values.get(c) for c in ("n_found", "n_missed", "n_extra"))
-    if found is None or missed is None or extra is None:
-        return row.n_ref, None
-    return round(found + missed - extra), round(found)

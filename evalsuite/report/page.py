@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from evalsuite.boards.leaderboard import Headline, Row, headline_of, in_groups
+from evalsuite.boards.leaderboard import Headline, Row, headline_of, identity_of, in_groups
 from evalsuite.boards.show import level_warnings, number_text
 from evalsuite.report import PAGE_FILE
 from evalsuite.report.board import Board, System, in_csv, make_board
@@ -86,8 +86,9 @@ def write_page(folder: Path, scores: Sequence[SystemScores], audio: Audio, examp
 def _section(
     name: str, members: Sequence[SystemScores], rows: Sequence[Row], audio: Audio, examples: int
 ) -> Section:
-    scores_of = {(entry.run.model, entry.run.checkpoint_sha256): entry for entry in members}
-    systems = [System(row, scores_of[row["model"], row["checkpoint_sha256"]]) for row in rows]
+    scores_of = {identity_of(entry): entry for entry in members}
+    identity = ("group", "model", "checkpoint_sha256", "configuration_sha256")
+    systems = [System(row, scores_of[tuple(row[key] for key in identity)]) for row in rows]
     headline = headline_of(members)
     has_set = audio.set_of(members[0]) is not None
     return Section(
@@ -98,7 +99,7 @@ def _section(
         warnings=list(chain.from_iterable(level_warnings(system.scores) for system in systems)),
         distributions=distributions(systems, headline.column),
         scatter=improvement_scatter(systems, headline),
-        slices=slice_tables(systems),
+        slices=slice_tables(systems, headline),
         comparisons=compare_pairs(systems, headline),
         counts=confusions(systems),
         examples=[choose_examples(system, headline, examples) for system in systems],

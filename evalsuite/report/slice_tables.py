@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evalsuite.boards.leaderboard import Row
-from evalsuite.boards.slices import SLICINGS, members_of, slice_rows
+from evalsuite.boards.leaderboard import Headline, Row
+from evalsuite.boards.slices import SLICINGS, members_of, rows_of
 from evalsuite.report.board import System
 
 _TITLES = {
@@ -40,19 +40,18 @@ class SliceTable:
         return 50 if high == low else round(100 * (value - low) / (high - low))
 
 
-def slice_tables(systems: Sequence[System]) -> list[SliceTable]:
+def slice_tables(systems: Sequence[System], headline: Headline) -> list[SliceTable]:
     """Return a table for each condition that divides the set."""
     tables = []
     for slicing in SLICINGS:
-        rows = slice_rows([system.scores for system in systems], slicing)
-        if rows:
-            bins = sorted({found for s in systems for found in members_of(s.scores, slicing)})
-            names = [name for _, name in bins if any(row["slice"] == name for row in rows)]
-            found = {(row["model"], row["checkpoint"], row["slice"]): row for row in rows}
-            of_systems = [
-                (s, [found.get((s.row["model"], s.row["checkpoint"], name)) for name in names])
-                for s in systems
-            ]
+        found = [
+            (system, {row["slice"]: row for row in rows_of(system.scores, slicing, headline)})
+            for system in systems
+        ]
+        bins = sorted({b for system in systems for b in members_of(system.scores, slicing)})
+        names = [name for _, name in bins if any(name in rows for _, rows in found)]
+        if len(names) > 1:
+            of_systems = [(system, [rows.get(name) for name in names]) for system, rows in found]
             title = _TITLES.get(slicing.name, slicing.name)
             tables.append(SliceTable(slicing.name, title, names, of_systems))
     return tables

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from evalsuite.metrics import Reason, reason_of
+from evalsuite.scoring.estimates import carry_names
 from evalsuite.scoring.records import (
     ITEMS_FILE,
     PINNED_SCHEMA,
@@ -83,10 +84,12 @@ class SystemScores:
 
     @cached_property
     def stems(self) -> list[str]:
-        """Names of the references in their order if the estimates carry them, else empty."""
-        if not self.run.named:
-            return []
-        return list(dict.fromkeys(row.reference for row in self.items if row.reference))
+        """Names of the references in their order if these are stems, which the estimates carry.
+
+        Empty otherwise: s1 and s2 are other talkers in every mixture.
+        """
+        names = list(dict.fromkeys(row.reference for row in self.items if row.reference))
+        return names if self.run.named and carry_names(names, names) else []
 
     def parts_of(self, column: str) -> tuple[str, str] | None:
         """Return the columns of the numerator and denominator of a ratio, None for others."""

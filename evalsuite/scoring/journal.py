@@ -53,10 +53,10 @@ class ScoreJournal:
     def _read(self, inputs_sha256: str) -> dict[str, Scored]:
         if not self.path.is_file():
             return {}
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if not lines or _parse(lines[0]) != {"inputs_sha256": inputs_sha256}:
+        first, *lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
+        if _parse(first) != {"inputs_sha256": inputs_sha256}:
             return {}
-        mixtures = (_from_line(line) for line in lines[1:])
+        mixtures = map(_from_line, lines)
         return {scored.id: scored for scored in mixtures if scored is not None}
 
 

@@ -13,14 +13,14 @@ _LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pesq")
 
 def hardware(*, workers: int) -> dict[str, str | int]:
     """Return the processor, its cores, and the number of processes and threads of a run."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # one number for each level
+    threads = int(given) if given.isdecimal() else default_workers()
     return {
         "cpu": _processor_name(),
         "cores": default_workers(),
         "system": platform.system(),
         "workers": workers,
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or default_workers())
-        if workers == 1
-        else 1,
+        "threads": threads if workers == 1 else 1,
     }
 
 

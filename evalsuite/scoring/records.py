@@ -10,7 +10,6 @@ from mixgen.core.errors import InputError
 from mixgen.core.files import read_json
 from mixgen.core.records import Record, parse_record
 
-ESTIMATES_SCHEMA = "estimates/1"
 SCORES_SCHEMA = "scores/1"
 PINNED_SCHEMA = "pinned/1"
 RUN_FILE = "run.json"
@@ -72,6 +71,11 @@ class EstimatesRun(RunRecord):
     threads: int | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     failures: list[Failure] = Field(default_factory=list)
+
+
+def item_name(mixture_id: str, reference: str | None) -> str:
+    """Return how messages name an item: by its mixture, and by its reference if it is of one."""
+    return mixture_id if reference is None else f"{mixture_id} {reference}"
 
 
 class ItemRow(Record):

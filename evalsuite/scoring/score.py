@@ -149,11 +149,13 @@ def _set_scores(plan: Plan, rows: list[ItemRow]) -> dict[str, Any]:
 
 
 def _counts(rows: list[ItemRow]) -> Counts:
+    of_references = [row for row in rows if row.reference is not None]
     return Counts(
         n=len({row.id for row in rows}),
         n_failed=len({row.id for row in rows if row.status == "failed"}),
-        n_references=sum(row.reference is not None for row in rows),
+        n_references=len(of_references),
         n_inf=sum(
-            any(reason_of(text) in _INFINITE for text in row.reasons.values()) for row in rows
+            any(reason_of(text) in _INFINITE for text in row.reasons.values())
+            for row in of_references
         ),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.files import atomic_folder, read_json, sha256_file, write_json
@@ -18,7 +18,7 @@ from mixgen.core.registry import collect
 from mixgen.core.vocabulary import PathStyle
 from mixgen.corpora.roots import Roots, find_roots
 from mixgen.manifest.file import read_manifest
-from mixgen.manifest.mixture import Mixture
+from mixgen.manifest.mixture import Event, Mixture, Source
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
     FileRow,
@@ -167,6 +167,24 @@ def rendered_mixtures(rendered: RenderedSet, split: str | None) -> Iterator[Rend
     if not found:
         of_split = "" if split is None else f" of the split {split!r}"
         raise InputError(f"{rendered.place} has no mixture{of_split}.")
+
+
+class HeardEvent(NamedTuple):
+    """An event as far as it is heard in its mixture, in seconds; an echo begins after its delay."""
+
+    event: Event
+    start_s: float
+    duration_s: float
+
+
+def heard_events(mixture: Mixture, source: Source) -> Iterator[tuple[int, HeardEvent]]:
+    """Yield the number of each event of a source, and the event, where it is heard at all."""
+    delay_s = source.echo.delay_s if source.echo else 0.0
+    for number, event in enumerate(source.events):
+        start_s = event.event_time + delay_s
+        if start_s < mixture.duration_s:
+            duration_s = min(event.sounding_s, mixture.duration_s - start_s)
+            yield number, HeardEvent(event, start_s, duration_s)
 
 
 def check_manifest(rendered: RenderedSet) -> None:

@@ -24,10 +24,11 @@ from mixgen.export.exporter import (
     RenderedMixture,
     TextFiles,
     check_manifest,
+    heard_events,
     new_folder,
     rendered_mixtures,
 )
-from mixgen.manifest.mixture import MIXTURE, Source
+from mixgen.manifest.mixture import MIXTURE, Mixture, Source
 from mixgen.sets.rendered import RenderedSet
 
 _STRING, _NUMBER = {"dtype": "string"}, {"dtype": "float64"}
@@ -111,19 +112,19 @@ def _row(mixture: RenderedMixture, names: list[str], root: str) -> dict[str, Any
         "duration_s": record.duration_s,
         **audio,
         "targets": record.targets,
-        "sources": [_source(source) for source in record.sources],
+        "sources": [_source(record, source) for source in record.sources],
     }
 
 
-def _source(source: Source) -> dict[str, Any]:
+def _source(record: Mixture, source: Source) -> dict[str, Any]:
     return {
         "name": source.name,
         "role": source.role,
         "label": source.label,
         "kind": source.kind,
         "events": [
-            {"start_s": event.event_time, "duration_s": event.sounding_s, "text": event.text}
-            for event in source.events
+            {"start_s": heard.start_s, "duration_s": heard.duration_s, "text": heard.event.text}
+            for _, heard in heard_events(record, source)
         ],
     }
 

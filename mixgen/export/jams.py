@@ -163,6 +163,6 @@ def _export(export: Export) -> str:
 EXPORTER = Exporter(
     name="jams",
     summary="a folder with one JAMS file per mixture, which stock Scaper renders",
-    example="mixgen export sets/speech --to jams --out jams/speech",
+    example="mixgen export sets/speech.jsonl --to jams --out jams/speech",
     write=_export,
 )

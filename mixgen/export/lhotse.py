@@ -22,6 +22,7 @@ from mixgen.export.exporter import (
     RenderedMixture,
     TextFiles,
     check_manifest,
+    heard_events,
     new_folder,
     rendered_mixtures,
 )
@@ -115,23 +116,20 @@ def _supervisions(record: Mixture) -> list[dict[str, Any]]:
     for source in record.sources:
         if source.role == "background":
             continue
-        delay_s = source.echo.delay_s if source.echo else 0.0
-        for number, event in enumerate(source.events):
-            start_s = event.event_time + delay_s
+        for number, heard in heard_events(record, source):
             segment = {
                 "id": f"{record.id}-{source.name}-{number}",
                 "recording_id": record.id,
-                "start": start_s,
-                "duration": min(event.sounding_s, record.duration_s - start_s),
+                "start": heard.start_s,
+                "duration": heard.duration_s,
                 "channel": _channels(record),
-                "text": event.text,
+                "text": heard.event.text,
                 "speaker": source.label,
                 "custom": {"source": source.name, "role": source.role, "kind": source.kind},
             }
-            if not event.text:
+            if not heard.event.text:
                 del segment["text"]
-            if start_s < record.duration_s:
-                segments.append(segment)
+            segments.append(segment)
     return segments
 
 

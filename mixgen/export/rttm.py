@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mixgen.core.files import write_text
-from mixgen.export.exporter import Export, Exporter
+from mixgen.export.exporter import Export, Exporter, heard_events
 from mixgen.manifest.mixture import Mixture
 
 
@@ -14,12 +14,12 @@ def write_rttm(path: Path, mixtures: Iterable[Mixture]) -> None:
 
 
 def rttm_lines(mixture: Mixture) -> Iterator[str]:
-    """Yield one line for each event of a mixture in order of time, without backgrounds."""
+    """Yield one line for each event that is heard, in order of time, without backgrounds."""
     spans = [
-        (event.event_time, event.sounding_s, source.label)
+        (heard.start_s, heard.duration_s, source.label)
         for source in mixture.sources
         if source.role != "background"
-        for event in source.events
+        for _, heard in heard_events(mixture, source)
     ]
     for start_s, duration_s, label in sorted(spans):
         talker = label.replace(" ", "_")

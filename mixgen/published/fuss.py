@@ -187,10 +187,10 @@ def _drawn_rooms(
     background, and foregrounds likewise.
     """
     random = np.random.RandomState(seed)
+    responses = {row[0]: row[1:] for row in rows}
     rooms: dict[str, Pairs] = {}
     for subset in _SUBSETS:
         names = sorted(row[0] for row in rows if len(row) > 1 and row[1].split("/")[0] == subset)
-        responses = {row[0]: row[1:] for row in rows}
         mixtures = sorted(list(files) for files in examples if files[1].split("/")[0] == subset)
         if mixtures and not names:
             raise InputError(f"{rirs} has no rooms for {subset}: give the list of all rooms.")

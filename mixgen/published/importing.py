@@ -292,8 +292,8 @@ def _listed_files(sources: Sequence[Path]) -> dict[str, SourceRow]:
     for row in rows:
         if row.corpus not in roots:
             raise InputError(
-                f"The root of the corpus {row.corpus!r} in {sources[0]} is unknown: keep the "
-                "roots.json that `mixgen index` wrote beside it."
+                f"The root of the corpus {row.corpus!r} in --sources is unknown: keep the "
+                "roots.json that `mixgen index` wrote beside its list."
             )
     resolved = {name: root.resolve() for name, root in roots.items()}
     return {f"{resolved[row.corpus]}/{row.path}": row for row in rows}

@@ -65,6 +65,7 @@ _STEMS = ("vocals", "bass", "drums", "other")  # in the order in which musdb add
 _LINEAR = "linear_mixture"
 _TYPES = (MIXTURE, _LINEAR)
 _SUBSETS = ("train", "test")
+_COLUMNS = ("Track Name", "License")  # of tracklist.csv
 
 
 def import_musdb(
@@ -152,7 +153,7 @@ def _listed(root: Path) -> Iterator[ListedMixture]:
         path = folder.relative_to(root).as_posix()
         subset = folder.parent.name if folder.parent.name in _SUBSETS else "test"
         files = tuple(("musdb18", f"{path}/{name}.wav") for name in (MIXTURE, *_STEMS))
-        yield ListedMixture(where=path, name=folder.name, subset=subset, files=files, gains=())
+        yield ListedMixture(where=path, name=folder.name, subset=subset, files=files)
 
 
 def _licences(metadata: Path | None) -> Mapping[str, str]:
@@ -160,9 +161,6 @@ def _licences(metadata: Path | None) -> Mapping[str, str]:
     if metadata is None:
         return {}
     return {row["Track Name"]: row["License"] for row in read_table(metadata, _COLUMNS)}
-
-
-_COLUMNS = ("Track Name", "License")
 
 
 def _has_integers(root: Path, song: ListedMixture) -> bool:

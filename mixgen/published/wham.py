@@ -170,7 +170,6 @@ def _listed(path: Path) -> Iterator[ListedMixture]:
             name=row["output_filename"],
             subset=subset,
             files=(*talkers, ("wham_noise", f"{subset}/{row['output_filename']}")),
-            gains=(),
         )
 
 
@@ -181,13 +180,11 @@ def _records(
     variants: Sequence[Variant],
 ) -> list[Mixture]:
     """Return a record for each variant."""
-    return [
-        _record(
-            mixture, files, variant, lists.gains(mixture, variant.rate, variant.mode), start=start
-        )
-        for start in [lists.start(mixture)]
-        for variant in variants
-    ]
+    start, records = lists.start(mixture), []
+    for variant in variants:
+        gains = lists.gains(mixture, variant.rate, variant.mode)
+        records.append(_record(mixture, files, variant, gains, start=start))
+    return records
 
 
 def _record(

@@ -210,6 +210,42 @@ def late(mixture, rate):
 """
 
 
+def test_what_is_not_installed_is_a_warning(
+    evalsuite: RunCommand,
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once for all systems of a set, with the command that installs it."""
+    monkeypatch.setattr("evalsuite.metrics.metric.installed_version", lambda _: "not installed")
+    folder = make_set(n=1)
+    metrics = ("--metrics", "si_sdr,stoi,pesq_nb8k,emotion", "--workers", 1)
+    for name in ("one", "two"):
+        estimates, out = make_estimates(folder, name), tmp_path / name
+        score = ("score", "--set", folder, "--estimates", estimates, "--out", out)
+        assert evalsuite(*score, *metrics)[0] == 0
+    _, _, err = evalsuite("rank", tmp_path / "one", tmp_path / "two")
+    assert err.splitlines() == [
+        "warning: emotion_uar on tiny: not installed (train one with `evalsuite train-emotion "
+        "--out FOLDER` and name it: emotion@FOLDER).",
+        "warning: pesq_nb8k on tiny: not installed (pip install pesq).",
+    ]
+
+
+def test_metrics_that_name_none_are_refused(
+    evalsuite: RunCommand, make_set: MakeSet, make_estimates: MakeEstimates, tmp_path: Path
+) -> None:
+    """As a variable of the shell that is empty does."""
+    folder = make_set(n=1)
+    options = ("--metrics", "", "--out", tmp_path / "out")
+    score = evalsuite("score", "--set", folder, "--estimates", make_estimates(folder), *options)
+    run = evalsuite("run", "--set", folder, "--system", "mixture", *options)
+    for code, _, err in (score, run):
+        assert (code, "No metric is named" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_latency_that_is_not_declared_is_a_warning(
     evalsuite: RunCommand, make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,12 @@ def test_metrics_that_rank_nothing_are_refused_before_anything_is_separated(
     assert not (tmp_path / "o").exists()
 
 
+def test_a_metric_under_a_choice_ranks_systems(make_set: MakeSet, tmp_path: Path) -> None:
+    metrics = ["si_sdr", "dwer@tests.evalsuite.probes.fake_recogniser:transcribe"]
+    result = run(sets=[make_set(n=1)], systems=["mixture"], out=tmp_path / "o", metrics=metrics)
+    assert "dwer_mean" in result.rows[0]
+
+
 def test_scores_that_rank_nothing_are_a_sentence(make_set: MakeSet, tmp_path: Path) -> None:
     folder = make_set(n=1)
     separate_set("mixture", folder, tmp_path / "est", device="cpu", threads=1)

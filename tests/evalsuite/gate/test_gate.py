@@ -330,6 +330,22 @@ def test_junit_has_a_case_per_metric(pair: MakePair, tmp_path: Path) -> None:
     failure = first.find("failure")
     assert failure is not None
     assert failure.get("message") == "worse by more than 0.1"
+    worst = result.metrics[0].worst[0]
+    assert str(failure.text).startswith(f"{worst.id} {worst.reference} {worst.base:.2f} -> ")
+
+
+def test_a_row_of_a_mixture_is_named_after_the_mixture(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+) -> None:
+    folder, failures = make_set(n=6), [{"id": "test_004", "reason": "out of memory"}]
+    base, candidate = (
+        make_scores(folder, make_estimates(folder, name, **options), metrics=["p_si_snr"])
+        for name, options in (("base", {}), ("new", {"noise_db": -7.0, "failures": failures}))
+    )
+    lines = check_text(compare(base, candidate)).splitlines()
+    assert "new failure: test_004: missing_estimate: the separator failed: out of memory" in lines
+    assert any(line.startswith("worst in p_si_snr: test_00") for line in lines)
+    assert not any("None" in line for line in lines)
 
 
 def test_markdown_has_the_tables_of_metrics_and_slices(pair: MakePair) -> None:

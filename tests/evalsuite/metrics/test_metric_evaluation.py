@@ -101,8 +101,9 @@ def test_bad_references_raise_one_sentence(talkers: Array) -> None:
         score(talkers * np.nan, [], mixture=talkers[0])
     with pytest.raises(InputError, match="sample rate is 0 Hz"):
         score(talkers, [], sample_rate=0)
-    with pytest.raises(UsageError, match="one name to each, all different"):
-        score(talkers, [], names=["s1", "s1"])
+    for names in (["s1", "s1"], ["s1", "s2", "s2"]):
+        with pytest.raises(UsageError, match="one name to each, all different"):
+            score(talkers, [], names=names)
 
 
 def test_float32_is_scored_in_float64(talkers: Array) -> None:

@@ -98,6 +98,9 @@ def test_the_mixture_is_nearer_to_one_of_two() -> None:
 def test_a_system_that_is_not_told_whom_to_extract_has_no_value() -> None:
     found = reasons(scored([TALKERS[1], TALKERS[0]], named=False))
     assert found == ["not_applicable: the system gets no enrolment"] * 2
+    roles: list[Role] = ["target", "interferer"]  # two outputs, and the better one is scored
+    found = reasons(scored([TALKERS[1], TALKERS[0]], roles, named=False))
+    assert found == ["not_applicable: the system gets no enrolment"]
 
 
 def test_failures_count_as_the_wrong_talker() -> None:

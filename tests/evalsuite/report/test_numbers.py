@@ -70,6 +70,25 @@ def test_sets_and_definitions_have_sections_of_their_own(
     assert page.text.count("There is one system, and nothing to compare it with.") == 3
 
 
+def test_equal_weights_in_two_configurations_are_two_systems(
+    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores, tmp_path: Path
+) -> None:
+    folder = make_set(n=4, names=("s1", "s2", "s3"), counts=(3, 2, 3, 2))
+    same = {"model": "a", "checkpoint_sha256": "0" * 64}
+    estimates = [
+        make_estimates(
+            folder, f"n{digit}", noise_db=noise_db, configuration_sha256=digit * 64, **same
+        )
+        for digit, noise_db in (("1", -20.0), ("2", -10.0))
+    ]
+    scores = [make_scores(folder, made) for made in estimates]
+    page = Page(make_report(scores, tmp_path / "page"))
+    written = read_csv(tmp_path / "page" / "leaderboard_by_count.csv")
+    shown = [float(cell["data-value"]) for cell in page.having("data-slice")]
+    assert shown == [float(row["value"]) for row in written]
+    assert len(set(shown)) == 4
+
+
 def test_ties_failures_and_warnings_are_on_the_page(
     make_set: MakeSet, results: Results, tmp_path: Path
 ) -> None:

@@ -73,8 +73,12 @@ def test_every_row_has_every_column_and_every_documented_key(
 
 
 def test_run_record_holds_system_set_definitions_and_machine(
-    make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
     folder = make_set()
     scores = make_scores(folder, make_estimates(folder, checkpoint_sha256="c" * 64))
     run = json.loads((scores / "run.json").read_text())
@@ -93,7 +97,7 @@ def test_run_record_holds_system_set_definitions_and_machine(
     }
     assert {key: run[key] for key in expected} == expected
     assert [metric["name"] for metric in run["metrics"]] == ["si_sdr", "snr"]
-    assert run["hardware"]["cores"] >= 1
+    assert (run["hardware"]["cores"] >= 1, run["hardware"]["threads"]) == (True, 2)
     assert {"numpy", "separation-suite"} <= run["versions"].keys()
 
 
@@ -180,9 +184,11 @@ def test_perfect_estimates_are_counted_as_infinite(
     make_set: MakeSet, make_estimates: MakeEstimates, make_scores: MakeScores
 ) -> None:
     folder = make_set(n=2)
-    scores = make_scores(folder, make_estimates(folder, noise_db=-400.0))
+    estimates = make_estimates(folder, noise_db=-400.0)
+    scores = make_scores(folder, estimates, metrics=("si_sdr", "p_si_snr"))
     rows = read_items(scores)
-    assert {row["reasons"]["si_sdr"] for row in rows} == {"perfect"}
+    assert [row["reasons"].get("si_sdr") for row in rows] == ["perfect", "perfect", None] * 2
+    assert {row["reasons"]["p_si_snr"] for row in rows[2::3]} == {"perfect"}
     assert {row["status"] for row in rows} == {"ok"}
     assert json.loads((scores / "run.json").read_text())["counts"]["n_inf"] == 4
 
@@ -218,7 +224,8 @@ def test_a_killed_run_continues_where_it_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = make_set(n=4)
-    plan = plan_score(folder, make_estimates(folder), metrics=FAST)
+    failures = [{"id": "test_000", "reason": "a line\u2028separator"}]
+    plan = plan_score(folder, make_estimates(folder, failures=failures), metrics=FAST)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     score_plan(plan, whole)
     scored: list[str] = []

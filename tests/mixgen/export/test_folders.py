@@ -233,9 +233,11 @@ def test_every_example_runs(
     to: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With roots.json beside the manifest, where `mixgen draw` writes it."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(sets["clean"], "sets/speech")
-    write_roots(Path("sets/speech"), corpus.roots)
+    shutil.copy("sets/speech/manifest.jsonl", "sets/speech.jsonl")
+    write_roots(Path("sets"), corpus.roots)
     program, *words = exporters()[to].example.split()
     assert program == "mixgen"
     assert words[words.index("--to") + 1] == to

@@ -10,6 +10,8 @@ import pytest
 
 from mixgen.audio.read import read_audio
 from mixgen.core.errors import InputError
+from mixgen.core.files import read_jsonl
+from mixgen.export.rttm import rttm_lines
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import RenderedSet, load_set
 from tests.mixgen.export.conftest import KINDS, WORDS, ExportKind
@@ -70,13 +72,22 @@ def test_supervisions_are_the_events_as_they_are_heard(
 
 
 def test_an_echo_is_heard_after_its_delay(export_kind: ExportKind, sets: dict[str, Path]) -> None:
+    """So it is in the other formats that have times."""
     cuts = _items(export_kind("echo", "lhotse"), "cuts", "any")
-    for cut, mixture in zip(cuts, load_set(sets["echo"]).manifest.mixtures, strict=True):
+    table = read_jsonl(export_kind("echo", "huggingface") / "data" / "any.jsonl")
+    mixtures = load_set(sets["echo"]).manifest.mixtures
+    for cut, row, mixture in zip(cuts, table, mixtures, strict=True):
         (echo,) = (s for s in cut["supervisions"] if s["custom"]["role"] == "far_end")
         (source,) = (source for source in mixture.sources if source.echo)
         assert echo["start"] == pytest.approx(source.events[0].event_time + 0.1)
         assert echo["start"] + echo["duration"] <= mixture.duration_s + 1e-9
         assert {"echo", "echo_far_end"} <= set(cut["custom"])
+        (event,) = next(s for s in row["sources"] if s["role"] == "far_end")["events"]
+        assert (event["start_s"], event["duration_s"]) == (echo["start"], echo["duration"])
+        talker = source.label.replace(" ", "_")
+        (words,) = (line.split() for line in rttm_lines(mixture) if talker in line.split())
+        times = [float(word) for word in words[3:5]]
+        assert times == pytest.approx([echo["start"], echo["duration"]], abs=1e-4)
 
 
 def test_a_source_may_not_have_the_name_of_a_field(
