@@ -14,11 +14,11 @@ def write_rttm(path: Path, mixtures: Iterable[Mixture]) -> None:
 
 
 def rttm_lines(mixture: Mixture) -> Iterator[str]:
-    """Yield one line for each event that is heard, in order of time, without backgrounds."""
+    """Yield one line for each event that is heard, in order of time, but none for noise."""
     spans = [
         (heard.start_s, heard.duration_s, source.label)
         for source in mixture.sources
-        if source.role != "background"
+        if source.role not in ("background", "noise")
         for _, heard in heard_events(mixture, source)
     ]
     for start_s, duration_s, label in sorted(spans):

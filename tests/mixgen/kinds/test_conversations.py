@@ -107,15 +107,20 @@ def test_a_fixed_length_leaves_out_what_ends_later(
             assert all(e.event_time + e.event_duration <= 1.6 + 1e-6 for e in source.events)
 
 
-def test_rttm_names_every_turn_in_order(corpus: Corpus, meeting: Recipe) -> None:
+@pytest.mark.parametrize("role", ["background", "noise"])
+def test_rttm_names_every_turn_in_order(corpus: Corpus, meeting: Recipe, role: str) -> None:
     mixture = draw(corpus, meeting)[0]
+    *talkers, noise = mixture.sources
+    mixture = mixture.model_copy(
+        update={"sources": [*talkers, noise.model_copy(update={"role": role})]}
+    )
     fields = [line.split() for line in rttm_lines(mixture)]
     assert {len(words) for words in fields} == {10}
     assert [float(words[3]) for words in fields] == sorted(float(words[3]) for words in fields)
     listed = {(words[7], round(float(words[4]), 3)) for words in fields}
     assert listed == {
         (source.label, round(event.event_duration, 3))
-        for source in mixture.sources[:-1]
+        for source in talkers
         for event in source.events
     }
     assert {words[1] for words in fields} == {mixture.id}
