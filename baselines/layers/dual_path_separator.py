@@ -43,9 +43,7 @@ class DualPathHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(self.L >= 2, f"L is {self.L}; a basis signal has 2 samples or more.")
         require(1 <= self.S <= self.L, f"stride is {self.S}; it can be 1 to L={self.L}.")
         require(

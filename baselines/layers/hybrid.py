@@ -69,8 +69,8 @@ class HybridHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.context % 2 == 1, f"context is {self.context}, must be odd.")
-        require(self.S % 2 == 0, f"S is {self.S}, must be even.")
+        require(self.context % 2 == 1, f"context is {self.context}; it must be odd.")
+        require(self.S % 2 == 0, f"S is {self.S}; it must be even.")
         bins = self.n_fft // 2
         for number, level in enumerate(self.levels()):
             inside = level.width // self.compress

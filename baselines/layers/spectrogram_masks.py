@@ -79,9 +79,7 @@ class SpectrogramHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(
             0 < self.hop_length <= 3 * self.n_fft // 4,
             f"hop_length is {self.hop_length}; for n_fft={self.n_fft} it can be 1 to "

@@ -76,16 +76,14 @@ class BsRoformerHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("bands", "loss_windows"):  # they are lists in a checkpoint
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         bins = self.n_fft // 2 + 1
         require(
             sum(self.bands) == bins and min(self.bands) >= 1,
             f"The bands have {sum(self.bands)} bins; n_fft={self.n_fft} gives {bins}.",
         )
         require(self.d % 2 == 0, f"d is {self.d}; rotary positions turn pairs: give an even d.")
-        require(self.mask_layers >= 1, f"mask_layers is {self.mask_layers}, must be 1 or more.")
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        self.check_least(1, "mask_layers")
+        self.check_choices(loss=LOSSES)
 
     @property
     def groups(self) -> list[tuple[int, int]]:

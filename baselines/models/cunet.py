@@ -35,7 +35,7 @@ from baselines.layers.spectrogram_masks import (
 )
 from baselines.layers.unet import Film, UNet
 from baselines.model import SMALL_SONGS, ModelSpec
-from baselines.separator import STEMS, Hyperparameters, require
+from baselines.separator import STEMS, Hyperparameters
 
 FILMS = ("simple", "complex")
 # Standard deviation of the control's initial weights.
@@ -58,9 +58,7 @@ class CUNetHyperparameters(SpectrogramHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "widths", tuple(self.widths))
-        object.__setattr__(self, "control", tuple(self.control))
-        require(self.film in FILMS, f"film is {self.film!r}; it can be {' or '.join(FILMS)}.")
+        self.check_choices(film=FILMS)
 
     @property
     def multiple(self) -> tuple[int, int]:

@@ -71,12 +71,9 @@ class DemucsHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("L", "C", "growth", "lstm_layers", "resample"):
-            require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
-            )
-        require(self.context % 2 == 1, f"context is {self.context}, must be odd.")
-        require(self.shifts >= 0, f"shifts is {self.shifts}, must be 0 or more.")
+        self.check_least(1, "L", "C", "growth", "lstm_layers", "resample")
+        self.check_least(0, "shifts")
+        require(self.context % 2 == 1, f"context is {self.context}; it must be odd.")
         require(
             self.S % self.resample == 0 and self.K % self.S == 0,
             f"K={self.K} must be a multiple of S={self.S}, and S of resample={self.resample}.",

@@ -74,10 +74,7 @@ class DenoiserHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("H", "L", "crossings"):
-            require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
-            )
+        self.check_least(1, "H", "L", "crossings")
         require(self.U in (1, 2, 4, 8), f"U is {self.U}; it can be 1, 2, 4 or 8.")
         require(
             self.S % self.U == 0 and self.K % self.S == 0,

@@ -52,7 +52,7 @@ class DPTNetHyperparameters(DualPathHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.norm in NORMS, f"norm is {self.norm!r}; it can be {' or '.join(NORMS)}.")
+        self.check_choices(norm=NORMS)
         require(
             self.B % self.heads == 0,
             f"heads is {self.heads}; it must divide the features, B={self.B}.",

@@ -63,16 +63,13 @@ class GanHyperparameters(MappingHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        self.check_choices(loss=LOSSES)
         require(
             self.adversarial_weight > 0,
-            f"adversarial_weight is {self.adversarial_weight}, must be above 0; without a "
+            f"adversarial_weight is {self.adversarial_weight}; it must be above 0; without a "
             "discriminator use spectral_mapping.",
         )
-        require(
-            self.discriminator_size >= 1,
-            f"discriminator_size is {self.discriminator_size}, must be 1 or more.",
-        )
+        self.check_least(1, "discriminator_size")
 
 
 class Discriminator(nn.Module):

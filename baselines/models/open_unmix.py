@@ -50,9 +50,9 @@ class OpenUnmixHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.hidden_size % 2 == 0, f"hidden_size is {self.hidden_size}, must be even.")
-        require(self.em_window_frames >= 1, "em_window_frames must be 1 or more.")
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        require(self.hidden_size % 2 == 0, f"hidden_size is {self.hidden_size}; it must be even.")
+        self.check_least(1, "em_window_frames")
+        self.check_choices(loss=LOSSES)
 
     @property
     def bins_read(self) -> int:

@@ -67,11 +67,9 @@ class SkimHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(1 <= self.S <= self.L, f"S is {self.S}; it can be 1 to L={self.L}.")
-        require(self.blocks >= 1, f"blocks is {self.blocks}, must be 1 or more.")
+        self.check_least(1, "blocks")
         require(
             self.K >= 1 and (self.K % 2 == 0 or not self.overlap),
             f"K is {self.K}; it must be 1 or more, and even for segments that overlap by half.",

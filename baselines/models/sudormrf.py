@@ -60,7 +60,7 @@ class SudoRmRfHyperparameters(Hyperparameters):
         super().__post_init__()
         require(self.K_E % 2 == 1 and self.K_E > 2, f"K_E is {self.K_E}; it can be 3, 5, 7 ...")
         require(self.C_E % 2 == 0, f"C_E is {self.C_E}; an even number keeps the masks' size.")
-        require(self.Q >= 0, f"Q is {self.Q}; it can be 0 or more.")
+        self.check_least(0, "Q")
 
 
 class UConvBlock(nn.Module):

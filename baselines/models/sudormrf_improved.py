@@ -58,7 +58,7 @@ class ImprovedHyperparameters(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.K_E % 2 == 1 and self.K_E > 2, f"K_E is {self.K_E}; it can be 3, 5, 7 ...")
-        require(self.Q >= 0, f"Q is {self.Q}; it can be 0 or more.")
+        self.check_least(0, "Q")
         require(
             self.output_slopes in (1, self.C_U),
             f"output_slopes is {self.output_slopes}; it can be 1 or C_U={self.C_U}.",

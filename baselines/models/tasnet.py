@@ -66,9 +66,7 @@ class TasNetHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(1 <= self.stride <= self.L, f"S is {self.stride}; it can be 1 to L={self.L}.")
         require(
             self.layers >= 2 and self.layers % 2 == 0,

@@ -55,9 +55,8 @@ class TdaNetHyperparameters(Hyperparameters):
             f"window_ms={self.window_ms} is {self.L} samples at {self.sample_rate} Hz; "
             "4 are the fewest.",
         )
-        for name, least in {"rates": 2, "iterations": 1}.items():
-            given = getattr(self, name)
-            require(given >= least, f"{name} is {given}, must be {least} or more.")
+        self.check_least(2, "rates")
+        self.check_least(1, "iterations")
 
     @property
     def L(self) -> int:  # noqa: N802

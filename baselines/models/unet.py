@@ -80,11 +80,7 @@ class UNetHyperparameters(SpectrogramHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "widths", tuple(self.widths))
-        require(
-            self.layout in LAYOUTS,
-            f"layout is {self.layout!r}; it can be {' or '.join(LAYOUTS)}.",
-        )
+        self.check_choices(layout=LAYOUTS)
         require(
             self.joint is None or self.joint in TASKS,
             f"joint is {self.joint!r}; it can be {' or '.join(TASKS)}, or None.",

@@ -67,7 +67,7 @@ class WaveNetHyperparameters(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.levels != 1 and self.levels >= 0, f"levels is {self.levels}; give 2 or more.")
-        require(self.frame >= 1, f"frame is {self.frame}; it can be 1 sample or more.")
+        self.check_least(1, "frame")
         require(
             self.levels == 0 or self.frame == 1,
             f"frame is {self.frame}; with levels a step is 1 sample.",
