@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, k frames, K frames of a chunk, S chunks.
 CHOICES = {
     "encoder": ("relu", "linear"),
-    "mask": ("relu", "sigmoid", "softmax"),
+    "mask": MASK_ACTIVATIONS,
     "padding": PADDINGS,
 }
 
@@ -105,9 +106,7 @@ class DualPathMasks(nn.Module):
         if h.gated:
             y = self.value(y).tanh() * self.gate(y).sigmoid()
         scores: Tensor = self.mask(y).unflatten(0, (-1, h.n_src))  # (b, n_src, N, k)
-        if h.mask == "softmax":
-            return scores.softmax(1)
-        return scores.sigmoid() if h.mask == "sigmoid" else scores.relu()
+        return as_masks(scores, h.mask)
 
 
 class DualPathSeparator(FittedSeparator):

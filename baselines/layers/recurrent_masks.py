@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import as_masks
 from baselines.layers.stft import Stft
 from baselines.model import Weights, renamed
 from baselines.separator import Hyperparameters, require
@@ -84,17 +85,12 @@ class BinHead(nn.Module):
         raise NotImplementedError
 
 
-MASK_ACTIVATIONS = ("sigmoid", "softmax", "relu")
-
-
 class MaskHead(BinHead):
     """One mask per source; softmax makes them sum to one over the sources."""
 
     def activated(self, values: Tensor) -> Tensor:
         """Apply the activation to (batch, frames, n_src, channels, bins)."""
-        if self.activation == "softmax":
-            return values.softmax(2)
-        return values.sigmoid() if self.activation == "sigmoid" else values.relu()
+        return as_masks(values, self.activation, axis=2)
 
 
 EMBEDDING_ACTIVATIONS = ("tanh", "sigmoid")

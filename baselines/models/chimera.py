@@ -25,9 +25,9 @@ from typing import Any
 from torch import Tensor
 
 from baselines.layers.clustering import bin_weights, dominant_sources, whitened_k_means_loss
+from baselines.layers.masks import MASK_ACTIVATIONS
 from baselines.layers.recurrent_masks import (
     EMBEDDING_ACTIVATIONS,
-    MASK_ACTIVATIONS,
     EmbeddingHead,
     MaskHead,
     RecurrentHyperparameters,

@@ -22,13 +22,14 @@ from torch.nn import functional
 
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, Sc skip, H hidden, k frames.
 CHOICES = {
     "norm": ("gLN", "cLN"),
-    "mask": ("sigmoid", "relu", "softmax"),
+    "mask": MASK_ACTIVATIONS,
     "encoder": ("linear", "relu"),
     "padding": PADDINGS,
 }
@@ -171,13 +172,6 @@ class TemporalConvolutions(nn.Module):
         """
         last = f"{name}.blocks.{len(self.blocks) - 1}.residual"
         return f"{last}.weight", f"{last}.bias"
-
-
-def as_masks(scores: Tensor, kind: str) -> Tensor:
-    """Return masks for unlimited scores (b, n_src, N, k) by one of the functions of `CHOICES`."""
-    if kind == "softmax":
-        return scores.softmax(1)
-    return scores.sigmoid() if kind == "sigmoid" else scores.relu()
 
 
 class ConvTasNet(FittedSeparator):

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
+from baselines.layers.masks import MASK_ACTIVATIONS
 from baselines.layers.recurrent_masks import (
-    MASK_ACTIVATIONS,
     MaskHead,
     RecurrentHyperparameters,
     RecurrentMasking,

@@ -26,6 +26,7 @@ from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.dual_path_separator import GlobalLayerNorm, sequences
 from baselines.layers.level import fit_level
+from baselines.layers.masks import as_masks
 from baselines.losses import EPSILON, si_sdr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.dprnn import DPRNNHyperparameters, RecurrentPath
@@ -131,9 +132,7 @@ class Decoder(nn.Module):
         y = overlap_add(y, w.shape[-1], self.h.margin)  # (b * n_src, B, k)
         y = self.mask(self.value(y).tanh() * self.gate(y).sigmoid())
         scores: Tensor = y.unflatten(0, (-1, self.n_src))  # (b, n_src, N, k)
-        if self.h.mask == "softmax":
-            return w[:, None] * scores.softmax(1)
-        return w[:, None] * (scores.sigmoid() if self.h.mask == "sigmoid" else scores.relu())
+        return w[:, None] * as_masks(scores, self.h.mask)
 
 
 class MultiDecoderDPRNN(Separator):

@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from baselines.fake_tensors import has_data
 from baselines.layers.basis import LearnedAnalysis
 from baselines.layers.level import fit_level, fit_level_causally
+from baselines.layers.masks import as_masks
 from baselines.losses import si_sdr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.conv_tasnet import (
     ConvTasNetHyperparameters,
     TemporalConvolutions,
-    as_masks,
     learned_basis,
     pass_blocks,
 )

@@ -35,13 +35,14 @@ from torch.nn import functional
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path_separator import GlobalLayerNorm
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames.
 CHOICES = {
     "norm": ("LN", "gLN"),
-    "mask": ("softmax", "sigmoid", "relu"),
+    "mask": MASK_ACTIVATIONS,
     "padding": PADDINGS,
 }
 # Frames with a smaller norm than this count as silence.
@@ -126,10 +127,7 @@ class Separation(nn.Module):
             hidden, _ = pair(x)  # (b, k, width)
             x = x + hidden if self.h.skip and index > 0 else hidden
         scores: Tensor = self.output(x).transpose(1, 2)  # (b, n_src * N, k)
-        scores = scores.unflatten(1, (self.h.n_src, self.h.N))  # (b, n_src, N, k)
-        if self.h.mask == "softmax":
-            return scores.softmax(1)
-        return scores.sigmoid() if self.h.mask == "sigmoid" else scores.relu()
+        return as_masks(scores.unflatten(1, (self.h.n_src, self.h.N)), self.h.mask)
 
 
 class TasNet(FittedSeparator):
