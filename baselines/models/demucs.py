@@ -44,7 +44,7 @@ from baselines.layers.demucs import (
     rescale_convolutions,
     whole_frames,
 )
-from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
 
 LONGEST_SHIFT_S = 0.5
@@ -242,10 +242,7 @@ def v1() -> Hyperparameters:
 def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `demucs.demucs.Demucs` without residual branches (DConv), norms and GELU."""
     needed = {"dconv_mode": 0, "gelu": False, "glu": True, "rewrite": True}
-    defaults = {"dconv_mode": 1, "gelu": True, "glu": True, "rewrite": True}
-    for name, value in needed.items():
-        given = arguments.get(name, defaults[name])
-        require(given == value, f"Demucs has {name}={value}; the weights have {name}={given}.")
+    check_arguments(arguments, needed, defaults={"dconv_mode": 1, "gelu": True})
     depth = arguments.get("depth", 6)
     require(arguments.get("norm_starts", 4) >= depth, "Demucs has no norms: give norm_starts.")
     names = {

@@ -34,7 +34,7 @@ from baselines.layers.dual_path_separator import (
     GlobalLayerNorm,
     sequences,
 )
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.dprnn import AROUND_THE_PATHS_IN_ASTEROID, sizes_in_asteroid
 from baselines.separator import Hyperparameters, require
 
@@ -145,10 +145,7 @@ def small() -> Hyperparameters:
 @DPTNET.imports("asteroid", "DPTNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.DPTNet`, which masks the features of the paths themselves."""
-    activation = arguments.get("ff_activation", "relu")
-    require(
-        activation == "relu", f"ff_activation is {activation!r}; only weights with 'relu' are read."
-    )
+    check_arguments(arguments, {"ff_activation": "relu"})
     sizes = sizes_in_asteroid(arguments)
     hyperparameters = DPTNetHyperparameters(
         **sizes,

@@ -32,7 +32,7 @@ from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.transformer import TransformerLayer, sinusoids
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 
@@ -216,8 +216,7 @@ _NAMES_IN_SPEECHBRAIN = {
     r"\.norm2\.norm\.": ".feed_forward.0.",
     r"\.norm\.norm\.": ".norm.",
 }
-# Arguments of SpeechBrain's wrapper that have one value here.
-_FIXED_IN_SPEECHBRAIN = {
+_NEEDED_IN_SPEECHBRAIN = {
     "masknet_norm": "ln",
     "masknet_useextralinearlayer": False,
     "masknet_extraskipconnection": True,
@@ -231,9 +230,7 @@ _FIXED_IN_SPEECHBRAIN = {
 @SEPFORMER.imports("speechbrain", "SepformerWrapper")
 def from_speechbrain(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `speechbrain.lobes.models.dual_path.SepformerWrapper` of equal transformers."""
-    for name, only in _FIXED_IN_SPEECHBRAIN.items():
-        given = arguments.get(name, only)
-        require(given == only, f"{name} is {given!r}; weights can be read for {only!r} only.")
+    check_arguments(arguments, _NEEDED_IN_SPEECHBRAIN)
     for name, default in {"numlayers": 8, "nhead": 8, "dffn": 1024}.items():
         intra, inter = (arguments.get(f"{path}_{name}", default) for path in ("intra", "inter"))
         require(
