@@ -8,6 +8,8 @@ every sample lies in the same number of frames; `"end"` starts the first frame a
 and only completes the last.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -52,28 +54,23 @@ class LearnedAnalysis(nn.Module):
 class LearnedBasis(LearnedAnalysis):
     """The same for analysis and for synthesis.
 
-    The sources share a decoder unless `n_src` is given: then one decoder reads the weights of all
-    of them, or, with as many `groups`, each source has one.
+    Args:
+        n_src: one decoder reads the weights of so many sources together; None: they share one.
+        groups: of the decoder; as many as `n_src` give each source its own.
+        analysis: arguments of `LearnedAnalysis`.
     """
 
-    def __init__(
-        self,
-        *,
-        channels: int,
-        N: int,
-        L: int,
-        S: int,
-        padding: str = "both",
-        bias: bool = False,
-        relu: bool = False,
-        n_src: int | None = None,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(channels=channels, N=N, L=L, S=S, padding=padding, bias=bias, relu=relu)
+    def __init__(self, *, n_src: int | None = None, groups: int = 1, **analysis: Any) -> None:
+        super().__init__(**analysis)
         self.joint = n_src is not None
-        sources = n_src or 1
+        sources, encoder = n_src or 1, self.encoder
         self.decoder = nn.ConvTranspose1d(
-            sources * N, sources * channels, L, S, groups=groups, bias=bias
+            sources * encoder.out_channels,
+            sources * encoder.in_channels,
+            self.L,
+            self.S,
+            groups=groups,
+            bias=encoder.bias is not None,
         )
 
     def decode(self, d: Tensor, time: int, decoder: nn.Module | None = None) -> Tensor:
