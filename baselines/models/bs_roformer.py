@@ -39,7 +39,7 @@ from baselines.layers.attention import AttentionProducts
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
 from baselines.losses import multi_resolution_l1_loss
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import Imported, ModelSpec, Weights, check_arguments
 from baselines.separator import STEMS, Hyperparameters, SongHyperparameters, require
 
 LOSSES = ("l1", "si_sdr")
@@ -364,11 +364,14 @@ def from_bs_roformer(weights: Weights, arguments: Mapping[str, Any]) -> Imported
     """Convert `bs_roformer.BSRoformer` of version 0.4.1, without value residuals."""
     stereo = arguments.get("stereo", False)
     n_src = arguments.get("num_stems", 1)
+    n_fft = arguments.get("stft_n_fft", 2048)
+    needed = {"stft_win_length": n_fft, "stft_normalized": False}
+    check_arguments(arguments, needed, defaults={"stft_win_length": 2048})
     h = BsRoformerHyperparameters(
         n_src=n_src,
         channels=2 if stereo else 1,
         source_names=STEMS[:n_src],
-        n_fft=arguments.get("stft_n_fft", 2048),
+        n_fft=n_fft,
         hop_length=arguments.get("stft_hop_length", 512),
         bands=arguments.get("freqs_per_bands", BANDS),
         D=arguments["dim"],

@@ -290,7 +290,9 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         r"^masker\.mask_net\.1\.": "separation.output.",
     }
     causal = arguments.get("causal", False)
-    norm = "cLN" if arguments.get("norm_type", "gLN") == "cgLN" else "gLN"
+    norm_type = arguments.get("norm_type", "gLN")
+    norm = {"gLN": "gLN", "cgLN": "cLN"}.get(norm_type)
+    require(norm is not None, f"norm_type is {norm_type!r}; it can be 'gLN' or 'cgLN'.")
     ours = renamed(_with_names(weights), names)
     if norm == "cLN":  # asteroid's gains and biases have no axis for time
         norms = ("norm.weight", "norm.bias")
@@ -308,9 +310,9 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         X=arguments.get("n_blocks", 8),
         R=arguments.get("n_repeats", 3),
         causal=causal,
-        norm=norm,
+        norm=str(norm),
         mask=arguments.get("mask_act", "relu"),
-        encoder="relu" if arguments.get("encoder_activation") == "relu" else "linear",
+        encoder=arguments.get("encoder_activation") or "linear",
         padding="end",
     )
     return hyperparameters, ours

@@ -38,7 +38,7 @@ from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.level import CausalFit
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames, K frames of a segment, s segments, H hidden,
@@ -409,6 +409,7 @@ def from_espnet(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
 
     The arguments are those of all three constructors; ESPnet interleaves the masks of the sources.
     """
+    check_arguments(arguments, {"nonlinear": "relu", "predict_noise": False})
     names = {
         r"^encoder\.conv1d\.": "basis.encoder.",
         r"^decoder\.convtrans1d\.": "basis.decoder.",

@@ -38,7 +38,7 @@ from torch.nn import functional
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm, resample
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, C_E basis signals, C channels between and C_U inside blocks, k frames.
@@ -301,6 +301,8 @@ def without_duplicates(weights: Weights) -> Weights:
 @SUDORMRF.imports("asteroid", "SuDORMRFNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.SuDORMRFNet`, whose basis has no biases and a shared decoder."""
+    K_E = arguments.get("kernel_size", 21)
+    check_arguments(arguments, {"mask_act": "softmax", "stride": K_E // 2})
     names = {
         **BLOCK_IN_ASTEROID,
         r"^blocks\.": "separation.blocks.",
@@ -319,7 +321,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         n_src=arguments["n_src"],
         sample_rate=int(arguments.get("sample_rate", 8000)),
         C_E=arguments.get("n_filters", 512),
-        K_E=arguments.get("kernel_size", 21),
+        K_E=K_E,
         C=arguments.get("bn_chan", 128),
         C_U=arguments.get("n_filters", 512),
         B=arguments.get("num_blocks", 16),

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.sudormrf import (
     BLOCK_IN_ASTEROID,
     PUBLISHED_TRAINING,
@@ -142,6 +142,8 @@ def largest() -> Hyperparameters:
 @SUDORMRF_IMPROVED.imports("asteroid", "SuDORMRFImprovedNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.SuDORMRFImprovedNet`, which has one decoder for all sources."""
+    K_E = arguments.get("kernel_size", 21)
+    check_arguments(arguments, {"mask_act": "relu", "stride": K_E // 2})
     names = {
         **BLOCK_IN_ASTEROID,
         r"\.gamma$": ".weight",
@@ -164,7 +166,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         n_src=n_src,
         sample_rate=int(arguments.get("sample_rate", 8000)),
         C_E=C_E,
-        K_E=arguments.get("kernel_size", 21),
+        K_E=K_E,
         C=arguments.get("bn_chan", 128),
         C_U=C_E,
         B=arguments.get("num_blocks", 16),
