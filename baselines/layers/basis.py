@@ -83,3 +83,17 @@ class LearnedBasis(LearnedAnalysis):
         decoded = (decoder or self.decoder)(d.flatten(*axes))[..., front : front + time]
         signals: Tensor = decoded.reshape(*d.shape[:2], -1, time)
         return signals
+
+
+def toeplitz(kernels: Tensor) -> Tensor:
+    """Return the matrix that convolves the N weights of a frame along the basis, (n_src * N, N).
+
+    A product with it is many times faster than a convolution along so short an axis.
+
+    Args:
+        kernels: shape (n_src, 1, N + 1), where N is even; zeros continue the weights of a frame.
+    """
+    N = kernels.shape[-1] - 1
+    taps = functional.pad(kernels, (N // 2 - 1, N // 2 - 1))  # (n_src, 1, 2 N - 1)
+    # In row i of a source, tap j - i + N / 2 is in column j.
+    return taps.unfold(-1, N, 1).flip(-2).reshape(-1, N)

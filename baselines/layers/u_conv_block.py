@@ -10,12 +10,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn import functional
 
-EPSILON = 1e-8
-
-
-def global_norm(channels: int) -> nn.Module:
-    """Return a layer norm over channels and time (gLN)."""
-    return nn.GroupNorm(1, channels, eps=EPSILON)
+from baselines.layers.norms import global_norm
 
 
 def resample(x: Tensor, stages: Iterable[nn.Module]) -> Tensor:

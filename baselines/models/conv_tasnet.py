@@ -23,6 +23,7 @@ from torch.nn import functional
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
+from baselines.layers.norms import global_norm
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
@@ -100,7 +101,7 @@ def normalisation(kind: str, channels: int) -> nn.Module:
     """Return a layer norm over channels and time (gLN), or over channels and the past (cLN)."""
     if kind == "cLN":
         return CumulativeLayerNorm(channels)
-    return nn.GroupNorm(1, channels, eps=1e-8)
+    return global_norm(channels)
 
 
 class ConvolutionalBlock(nn.Module):

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from baselines.layers.dual_path_separator import (
     DualPathHyperparameters,
     DualPathSeparator,
-    GlobalLayerNorm,
     sequences,
 )
+from baselines.layers.norms import AxesNorm
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
@@ -55,7 +55,7 @@ class RecurrentPath(nn.Module):
         self.within_chunks = within_chunks
         self.blstm = nn.LSTM(h.B, h.H, batch_first=within_chunks, bidirectional=True)
         self.linear = nn.Linear(2 * h.H, h.B)
-        self.norm = GlobalLayerNorm(h.B, axes=(0, 2, 3))
+        self.norm = AxesNorm(h.B, axes=(0, 2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (S, b, K, B) plus what the path adds to it."""

@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from baselines.layers.dual_path_separator import (
     DualPathHyperparameters,
     DualPathSeparator,
-    GlobalLayerNorm,
     sequences,
 )
+from baselines.layers.norms import AxesNorm
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.dprnn import AROUND_THE_PATHS_IN_ASTEROID, sizes_in_asteroid
 from baselines.separator import Hyperparameters, require
@@ -74,7 +74,7 @@ class TransformerPath(nn.Module):
     def _norm(self, h: DPTNetHyperparameters) -> nn.Module:
         if h.norm == "LN":
             return nn.LayerNorm(h.B)
-        return GlobalLayerNorm(h.B, axes=(1, 2) if self.within_chunks else (0, 2))
+        return AxesNorm(h.B, axes=(1, 2) if self.within_chunks else (0, 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (S, b, K, B) as the transformer changes it."""

@@ -24,9 +24,10 @@ from torch.nn import functional
 from baselines.layers.activity import SILENT_DB
 from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
-from baselines.layers.dual_path_separator import GlobalLayerNorm, sequences
+from baselines.layers.dual_path_separator import sequences
 from baselines.layers.level import fit_level
 from baselines.layers.masks import as_masks
+from baselines.layers.norms import AxesNorm, global_norm
 from baselines.losses import EPSILON, si_sdr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.dprnn import DPRNNHyperparameters, RecurrentPath
@@ -72,7 +73,7 @@ class MulCatPath(nn.Module):
         self.blstm = nn.LSTM(h.B, h.H, batch_first=within_chunks, bidirectional=True)
         self.gate = nn.LSTM(h.B, h.H, batch_first=within_chunks, bidirectional=True)
         self.linear = nn.Linear(2 * h.H + h.B, h.B)
-        self.norm = GlobalLayerNorm(h.B, axes=(0, 2, 3))
+        self.norm = AxesNorm(h.B, axes=(0, 2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (S, b, K, B) plus what the path adds to it."""
@@ -91,7 +92,7 @@ class Trunk(nn.Module):
         path: Callable[[MultiDecoderHyperparameters, bool], nn.Module] = (
             MulCatPath if h.mulcat else RecurrentPath
         )
-        self.norm = nn.GroupNorm(1, h.N, eps=1e-8)
+        self.norm = global_norm(h.N)
         self.bottleneck = nn.Conv1d(h.N, h.B, 1, bias=h.bias)
         self.blocks = nn.ModuleList(
             nn.Sequential(*(path(h, within) for within in (True, False))) for _ in range(h.R)

@@ -24,13 +24,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.norms import GlobalNorm, global_norm
 from baselines.layers.transformer import TransformerLayer, sinusoids
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
@@ -58,19 +58,6 @@ class SepFormerHyperparameters(Hyperparameters):
                 given >= 2 and given % 2 == 0,
                 f"{name} is {given}; frames and chunks overlap by half: give an even number.",
             )
-
-
-class GlobalNorm(nn.Module):
-    """Normalises each mixture as a whole, with one gain and one bias per feature."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (b, ..., F)."""
-        return functional.layer_norm(x, x.shape[1:], eps=1e-8) * self.weight + self.bias
 
 
 class PathTransformer(nn.Module):
@@ -118,7 +105,7 @@ class MaskNetwork(nn.Module):
     def __init__(self, h: SepFormerHyperparameters) -> None:
         super().__init__()
         self.C, self.n_src = h.C, h.n_src
-        self.norm = nn.GroupNorm(1, h.F, eps=1e-8)
+        self.norm = global_norm(h.F)
         self.input = nn.Linear(h.F, h.F, bias=False)
         self.blocks = nn.Sequential(*(SepFormerBlock(h) for _ in range(h.N)))
         self.prelu = nn.PReLU()

@@ -38,6 +38,7 @@ from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.level import CausalFit
+from baselines.layers.norms import GlobalNorm
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
@@ -86,19 +87,6 @@ class SkimHyperparameters(Hyperparameters):
         return 1 if self.causal else 2
 
 
-class GlobalNorm(nn.Module):
-    """Layer norm over all features and positions of a sequence."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (b, time, width)."""
-        return functional.layer_norm(x, x.shape[1:], eps=EPSILON) * self.weight + self.bias
-
-
 class ResidualLstm(nn.Module):
     """LSTM, dropout, projection and norm, added to the input."""
 
@@ -107,7 +95,7 @@ class ResidualLstm(nn.Module):
         self.lstm = nn.LSTM(width, h.H, batch_first=True, bidirectional=not h.causal)
         self.dropout = nn.Dropout(h.dropout)
         self.project = nn.Linear(h.directions * h.H, width)
-        self.norm = nn.LayerNorm(width, eps=EPSILON) if h.causal else GlobalNorm(width)
+        self.norm = nn.LayerNorm(width, eps=EPSILON) if h.causal else GlobalNorm(width, EPSILON)
 
     def forward(self, x: Tensor, states: States | None = None) -> tuple[Tensor, States]:
         """Map x (b, time, width), from initial states or zeros, to its shape and last states."""

@@ -36,8 +36,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.layers.basis import toeplitz
 from baselines.layers.fitted import FittedSeparator
-from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm, resample
+from baselines.layers.norms import global_norm
+from baselines.layers.u_conv_block import AlignedBasis, UConvolution, resample
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
@@ -91,11 +93,8 @@ class SourceConvolutions(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Return scores (b, n_src * C_E, k) of y (b, C_E, k)."""
-        margin = self.C_E // 2 - 1
-        taps = functional.pad(self.weight, (margin, margin))  # (n_src, 1, 2 C_E - 1)
-        # In row i, tap j - i + C_E / 2 is in column j.
-        toeplitz = taps.unfold(-1, self.C_E, 1).flip(-2).reshape(-1, self.C_E, 1)
-        return functional.conv1d(y, toeplitz, self.bias.repeat_interleave(self.C_E))
+        rows = toeplitz(self.weight)[..., None]  # (n_src * C_E, C_E, 1)
+        return functional.conv1d(y, rows, self.bias.repeat_interleave(self.C_E))
 
     def macs(self, _given: Tensor, output: Tensor) -> int:
         """Return the multiplications of one call."""

@@ -31,7 +31,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
-from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm
+from baselines.layers.norms import global_norm
+from baselines.layers.u_conv_block import AlignedBasis, UConvolution
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.sudormrf import (
     BLOCK_IN_ASTEROID,

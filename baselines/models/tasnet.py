@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.layers.basis import PADDINGS, LearnedBasis
-from baselines.layers.dual_path_separator import GlobalLayerNorm
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
+from baselines.layers.norms import AxesNorm
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
@@ -112,7 +112,7 @@ class Separation(nn.Module):
     def __init__(self, h: TasNetHyperparameters) -> None:
         super().__init__()
         self.h = h
-        self.norm = nn.LayerNorm(h.N) if h.norm == "LN" else GlobalLayerNorm(h.N, axes=(1, 2))
+        self.norm = nn.LayerNorm(h.N) if h.norm == "LN" else AxesNorm(h.N, axes=(1, 2))
         width = h.H if h.causal else 2 * h.H
         self.pairs = nn.ModuleList(
             nn.LSTM(size, h.H, num_layers=2, batch_first=True, bidirectional=not h.causal)

@@ -29,6 +29,7 @@ from torch.nn import functional
 from baselines.layers.attention import SelfAttention
 from baselines.layers.basis import LearnedBasis
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.norms import global_norm
 from baselines.layers.transformer import sinusoids
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters, require
@@ -67,11 +68,6 @@ class TdaNetHyperparameters(Hyperparameters):
     def N(self) -> int:  # noqa: N802
         """Number of basis signals."""
         return self.L // 2 + 1
-
-
-def global_norm(features: int) -> nn.Module:
-    """Return a layer norm over features and time (gLN)."""
-    return nn.GroupNorm(1, features, eps=1e-8)
 
 
 def depthwise(features: int, *, stride: int = 1, bias: bool = False) -> nn.Module:
