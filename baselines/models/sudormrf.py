@@ -39,7 +39,12 @@ from torch.nn import functional
 from baselines.layers.basis import toeplitz
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.norms import global_norm
-from baselines.layers.u_conv_block import AlignedBasis, UConvolution, resample
+from baselines.layers.u_conv_block import (
+    AlignedBasis,
+    UConvHyperparameters,
+    UConvolution,
+    resample,
+)
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
@@ -47,22 +52,14 @@ from baselines.separator import Hyperparameters, require
 
 
 @dataclass(frozen=True, kw_only=True)
-class SudoRmRfHyperparameters(Hyperparameters):
+class SudoRmRfHyperparameters(UConvHyperparameters):
     """The defaults are those of SuDoRM-RF 1.0x."""
 
-    C_E: int = 512  # basis signals of the encoder
-    K_E: int = 21  # length of a basis signal in samples; frames begin every K_E // 2
-    C: int = 128  # channels of the bottleneck and between blocks
-    C_U: int = 512  # channels inside a block
-    B: int = 16  # U-ConvBlocks
-    Q: int = 4  # resamplings of a block
     causal: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.K_E % 2 == 1 and self.K_E > 2, f"K_E is {self.K_E}; it can be 3, 5, 7 ...")
         require(self.C_E % 2 == 0, f"C_E is {self.C_E}; an even number keeps the masks' size.")
-        self.check_least(0, "Q")
 
 
 class UConvBlock(nn.Module):

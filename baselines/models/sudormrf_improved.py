@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.norms import global_norm
-from baselines.layers.u_conv_block import AlignedBasis, UConvolution
+from baselines.layers.u_conv_block import AlignedBasis, UConvHyperparameters, UConvolution
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.sudormrf import (
     BLOCK_IN_ASTEROID,
@@ -45,21 +45,14 @@ from baselines.separator import Hyperparameters, require
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImprovedHyperparameters(Hyperparameters):
+class ImprovedHyperparameters(UConvHyperparameters):
     """The defaults are those of the system of 16 blocks and 512 basis signals."""
 
-    C_E: int = 512  # basis signals of the encoder
-    K_E: int = 21  # length of a basis signal in samples; frames begin every K_E // 2
-    C: int = 256  # channels of the bottleneck and between blocks
-    C_U: int = 512  # channels inside a block
-    B: int = 16  # U-ConvBlocks
-    Q: int = 4  # resamplings of a block
+    C: int = 256
     output_slopes: int = 1  # of a block's last PReLU: 1, or C_U
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.K_E % 2 == 1 and self.K_E > 2, f"K_E is {self.K_E}; it can be 3, 5, 7 ...")
-        self.check_least(0, "Q")
         require(
             self.output_slopes in (1, self.C_U),
             f"output_slopes is {self.output_slopes}; it can be 1 or C_U={self.C_U}.",
