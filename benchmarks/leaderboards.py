@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 from board import Board, Row, board_names
 from leaderboard_pages import write_board
-from speech_scenes import REPOSITORY
+from speech_scenes import REPOSITORY, recordings
 
 from baselines.checkpoint import checkpoint_sha256, is_checkpoint, read_meta
 from evalsuite.metrics.table import select, table
@@ -357,12 +357,10 @@ def main() -> None:
     if options.plan:
         print_plan(boards, work)
         return
-    data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not data.is_dir():
-        raise SystemExit(f"No recordings in {data}: set SEPARATION_DATA to their folder.")
+    data = recordings().resolve()
     for board in boards:
         limited, runs = _limited(board, options), not options.rewrite
-        make(Maker(limited, work, data.resolve(), options.threads, runs=runs), options.out)
+        make(Maker(limited, work, data, options.threads, runs=runs), options.out)
 
 
 def _limited(board: Board, options: argparse.Namespace) -> Board:
