@@ -276,7 +276,7 @@ def _with_names(weights: Weights) -> Weights:
 
 @CONV_TASNET.imports("asteroid", "ConvTasNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
-    """Convert `asteroid.models.ConvTasNet`: no padding in front, ReLU masks by default.
+    """Convert `asteroid.models.ConvTasNet`, which pads nothing in front.
 
     The weights may be those of a graph that was exported to ONNX.
     """
@@ -312,7 +312,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         R=arguments.get("n_repeats", 3),
         causal=causal,
         norm=str(norm),
-        mask=arguments.get("mask_act", "relu"),
+        mask=arguments.get("mask_act", "sigmoid"),
         encoder=arguments.get("encoder_activation") or "linear",
         padding="end",
     )
