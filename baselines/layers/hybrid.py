@@ -87,7 +87,8 @@ class HybridHyperparameters(SongHyperparameters):
                 level.width % (GROUPS if level.normed else 1) == 0
                 and inside % (HEADS if level.recurrent else 1) == 0
                 and inside >= 1,
-                f"Level {number + 1} has {level.width} channels and {inside} inside a branch; they "
+                f"C={self.C} and growth={self.growth} give level {number + 1} {level.width} "
+                f"channels, and compress={self.compress} leaves {inside} inside a branch; they "
                 f"must be multiples of {GROUPS} and {HEADS}.",
             )
             bins //= self.S

@@ -62,8 +62,8 @@ class HTDemucsHyperparameters(HybridHyperparameters):
         )
         require(
             self.width % 4 == 0 and self.width > 4 and self.width % self.heads == 0,
-            f"The transformer has {self.width} channels; it must have a multiple of 4 above 4 and "
-            f"of heads={self.heads}.",
+            f"bottom={self.bottom} gives the transformer {self.width} channels; it must have a "
+            f"multiple of 4 above 4 and of heads={self.heads}.",
         )
 
     @property

@@ -70,8 +70,8 @@ class ScnetHyperparameters(SongHyperparameters):
         for stride, kernel in zip(self.strides, self.kernels, strict=True):
             require(
                 kernel == stride or (stride == 1 and kernel % 2 == 1),
-                f"A band has kernel {kernel} and stride {stride}; they must be equal, or the "
-                "stride 1 and the kernel odd.",
+                f"kernels and strides have {kernel} and {stride} for a band; they must be equal, "
+                "or the stride 1 and the kernel odd.",
             )
         require(min(self.C) >= self.compression, f"C is {self.C}; compression={self.compression}.")
         require(self.layers % 2 == 0, f"layers is {self.layers}; it must be even.")

@@ -74,10 +74,11 @@ class WaveNetHyperparameters(Hyperparameters):
         )
         require(
             self.causal or self.kernel % 2 == 1,
-            f"kernel is {self.kernel}; without causality it is an odd number.",
+            f"kernel is {self.kernel}; with causal=False it must be odd.",
         )
         require(
-            self.causal or not self.levels, "Levels are read causally; give levels=0 without it."
+            self.causal or self.levels == 0,
+            f"levels is {self.levels}; with causal=False it must be 0.",
         )
 
     @property

@@ -42,7 +42,7 @@ def test_causal_with_global_norm_is_refused() -> None:
     "wrong", [{"norm": "BN"}, {"mask": "tanh"}, {"P": 2}, {"S": 17}, {"n_src": 0}, {"padding": ""}]
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 
