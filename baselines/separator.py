@@ -203,7 +203,7 @@ class Separator(nn.Module):
 
     @property
     def counts_vary(self) -> bool:
-        """Whether mixtures have fewer sources than estimates, and the separator tells how many."""
+        """Whether mixtures may have fewer sources than n_src; the separator then counts them."""
         return self.hyperparameters.fewest is not None
 
     @property

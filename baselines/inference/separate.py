@@ -148,7 +148,7 @@ def separate_set(
         "sample_rate": separator.sample_rate,
         # A program that declares another latency gives other estimates.
         **({"latency_s": separator.latency_s} if separator.external else {}),
-        # The system tells which estimates hold a source: the others are silent.
+        # The system decides which estimates hold a source: the others are silent.
         **({"counted": True} if separator.counts_vary or opened.count is not None else {}),
         **({} if opened.count is None else {"count": opened.count}),
     }

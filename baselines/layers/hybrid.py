@@ -319,7 +319,7 @@ class Decoder(Writer):
 
 
 class Embedding(nn.Module):
-    """Adds to each frequency what tells it from others; smooth over frequencies at the start."""
+    """Adds a learned vector to each frequency; at first, neighbours have similar ones."""
 
     def __init__(self, frequencies: int, width: int) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ LOSSES = ("l1", "si_sdr")
 BANDS = (2,) * 24 + (4,) * 12 + (12,) * 8 + (24,) * 8 + (48,) * 8 + (128, 129)
 # The smallest rotary frequency is nearly 1 / THETA radians per position.
 THETA = 10000.0
-# Keeps the norm of silence finite; relative to no spectrogram that a recording has.
+# Keeps the norm of silence finite, and is far below the power of any recording's spectrogram.
 EPSILON = 1e-24
 
 # Axes: b batch, n_src, c channels, t frames, f bands, D features, n positions, heads, d features of
@@ -246,7 +246,7 @@ class BsRoformer(FittedSeparator):
 
     hyperparameters_class = BsRoformerHyperparameters
     silence_tolerance = 1.0
-    # They are fixed.
+    # The rotary frequencies are fixed.
     idle_parameters = ("time_frequencies", "band_frequencies")
 
     def __init__(self, hyperparameters: BsRoformerHyperparameters) -> None:

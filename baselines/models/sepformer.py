@@ -7,8 +7,8 @@ The arithmetic is that of SpeechBrain, the authors' implementation. Where its wr
 differ, the recipe counts: no dropout.
 
 Padding. Zeros complete the last frame of the basis; SpeechBrain drops the samples beyond the last
-whole frame, and its output is zero there. As there, half a chunk of zeros precedes the frames, and
-zeros after them complete an even number of chunks.
+whole frame, and returns zeros in their place. As in SpeechBrain, half a chunk of zeros precedes the
+frames, and zeros after them complete an even number of chunks.
 
 Positions. The sinusoidal code is computed for the length at hand, which has no limit; SpeechBrain's
 table ends after 2,500 chunks. Memory grows with the square of the number of chunks.

@@ -13,9 +13,9 @@ norms read one frame. The other system reads segments that overlap by half, in b
 norms over a segment.
 
 What the paper leaves open follows ESPnet's recipes for WSJ0-2mix, whose weights load:
-- Padding (`padding`, see `baselines.layers.basis`); the causal variants start without, as there.
-  The last segment is completed by zeros. ESPnet adds a segment of zeros when none is
-  needed, which changes the estimates of the system that is not causal.
+- Padding (`padding`, see `baselines.layers.basis`); the published causal variants pad nothing in
+  front, as ESPnet does. Zeros complete the last segment. ESPnet adds a segment of zeros where none
+  is needed, which changes the estimates of the system that is not causal.
 - A memory is its input plus norm, projection and dropout of an LSTM, as in a block.
 - Level. SI-SDR determines none: estimates are fitted to the mixture, in the causal system at each
   sample to the mixture so far.

@@ -69,7 +69,7 @@ class SpeakerBeamHyperparameters(ConvTasNetHyperparameters):
 class AuxiliaryNetwork(nn.Module):
     """An enrolment in, the factors of the residual and of the skip path out.
 
-    It is never causal, as an enrolment is there before the mixture begins.
+    It is never causal: the whole enrolment is known before the mixture begins.
     """
 
     def __init__(self, h: SpeakerBeamHyperparameters) -> None:
