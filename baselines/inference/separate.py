@@ -135,23 +135,7 @@ def separate_set(
     separator = opened.separator.to(choose_device(device))
     check_inputs(separator, rendered.manifest, split)
     names_of = _EstimateNames(separator, mixtures)
-    plan = {
-        "schema": SCHEMA,
-        "model": opened.model,
-        "checkpoint_sha256": opened.checkpoint_sha256,
-        "configuration_sha256": opened.configuration_sha256,
-        "seed": opened.seed,
-        "manifest_sha256": rendered.manifest.sha256,
-        "split": split,
-        "named": names_of.named,
-        "estimates": names_of.all,
-        "sample_rate": separator.sample_rate,
-        # A program that declares another latency gives other estimates.
-        **({"latency_s": separator.latency_s} if separator.external else {}),
-        # The system decides which estimates hold a source: the others are silent.
-        **({"counted": True} if separator.counts_vary or opened.count is not None else {}),
-        **({} if opened.count is None else {"count": opened.count}),
-    }
+    plan = _plan(opened, rendered.manifest.sha256, split, names_of)
     previous = _begin(out, plan, overwrite=overwrite)
     # A file is written whole or not at all.
     paths_of = {
@@ -190,6 +174,30 @@ class _EstimateNames:
     def __call__(self, mixture: Mixture) -> list[str]:
         """Return the names of the estimates of one mixture, in their order."""
         return list(mixture.targets) if self._of_targets else self.all
+
+
+def _plan(
+    opened: LoadedSystem, manifest_sha256: str, split: str | None, names_of: _EstimateNames
+) -> dict[str, Any]:
+    """Return what identifies the estimates: those of another plan are not mixed in."""
+    separator = opened.separator
+    return {
+        "schema": SCHEMA,
+        "model": opened.model,
+        "checkpoint_sha256": opened.checkpoint_sha256,
+        "configuration_sha256": opened.configuration_sha256,
+        "seed": opened.seed,
+        "manifest_sha256": manifest_sha256,
+        "split": split,
+        "named": names_of.named,
+        "estimates": names_of.all,
+        "sample_rate": separator.sample_rate,
+        # A program that declares another latency gives other estimates.
+        **({"latency_s": separator.latency_s} if separator.external else {}),
+        # The system decides which estimates hold a source: the others are silent.
+        **({"counted": True} if separator.counts_vary or opened.count is not None else {}),
+        **({} if opened.count is None else {"count": opened.count}),
+    }
 
 
 def _begin(out: Path, plan: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
