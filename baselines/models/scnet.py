@@ -253,7 +253,7 @@ class Scnet(FittedSeparator):
         """Return the stems (b, n_src, c, time) of a mixture (b, c, time)."""
         time = mixture.shape[-1]
         hops = time // self.h.hop_length + 1
-        hops += 1 - hops % 2  # an odd number, of an even number of frames
+        hops += 1 - hops % 2  # an odd number of hops has an even number of frames
         padded = functional.pad(mixture, (0, hops * self.h.hop_length - time))
         spectrum = self.stft.analyse(padded) * self.scale  # (b, c, f, t)
         stems = self.spectra(torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3))
