@@ -3,8 +3,8 @@
 - references (batch, n_src, channels, time): for oracles;
 - far_end (batch, channels, time): the sum of what the loudspeakers play, whose echoes are in the
   mixture; silence where no far end talks;
-- enrolment (batch, n_src, channels, time_e): another recording of each target, as long as it may
-  be; shorter ones are followed by zeros. The estimates are in the order of the targets.
+- enrolment (batch, n_src, channels, time_e): another recording of each target, of any length;
+  shorter ones are followed by zeros. The estimates are in the order of the targets.
 """
 
 from collections.abc import Callable, Mapping, Sequence

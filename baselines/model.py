@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from baselines.separator import Hyperparameters, Separator
+from baselines.separator import Hyperparameters, Separator, require
 from mixgen.core.registry import add
 from mixgen.core.vocabulary import Task
 
@@ -148,6 +148,29 @@ class ModelSpec:
         if self.tiny is not None and full_name == f"{self.name}:{TINY}":
             return Variant(self.tiny, self.training)
         return self.variants.get(full_name)
+
+
+def check_arguments(
+    arguments: Mapping[str, Any],
+    needed: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """Check that the arguments of a peer's constructor describe a network that exists here.
+
+    Args:
+        arguments: those that were given, by name.
+        needed: the one value with which weights can be converted, of every argument checked.
+        defaults: of the peer's constructor, where they are other values than those needed.
+
+    Raises:
+        UsageError: an argument has another value.
+    """
+    assumed = {**needed, **(defaults or {})}
+    for name, value in needed.items():
+        given = arguments.get(name, assumed[name])
+        require(
+            given == value, f"{name} is {given!r}; only weights with {value!r} can be converted."
+        )
 
 
 def renamed(weights: Weights, patterns: Mapping[str, str]) -> Weights:

@@ -24,6 +24,11 @@ def names() -> list[str]:
     return sorted(name for model in models().values() for name in model.variants)
 
 
+def names_without_training() -> list[str]:
+    """Return the names of the variants that have no parameters to train, sorted."""
+    return [name for name in names() if model_spec(name).tiny is None]
+
+
 def model_spec(name: str) -> ModelSpec:
     """Return the system that the variant `name` belongs to; raises UsageError if unknown."""
     return _find(name)[0]
@@ -70,3 +75,17 @@ def build(
     }
     changes = {key: value for key, value in given.items() if value is not None}
     return model.separator(replace(found.build(), **changes))
+
+
+def without_training(name: str, separator: Separator) -> Separator:
+    """Return an untrained separator in evaluation mode, if that is how it is used.
+
+    Raises:
+        UsageError: it has parameters to train.
+    """
+    if separator.trainable:
+        raise UsageError(
+            f"{name} is not trained: give a checkpoint folder, or make one with "
+            f"`baselines train {name} --out FOLDER`."
+        )
+    return separator.eval()

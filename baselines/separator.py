@@ -3,7 +3,7 @@
 Axes: batch, n_src (estimates), channels, time (samples).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -47,16 +47,15 @@ class Hyperparameters:
     """Seconds of a window of a long recording, in which up to n_src sources sound; None: 20 s."""
 
     def __post_init__(self) -> None:
-        for name in ("n_src", "sample_rate", "channels"):
-            require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
-            )
-        if self.source_names is not None:
-            object.__setattr__(self, "source_names", tuple(self.source_names))
-            require(
-                len(self.source_names) == self.n_src,
-                f"{len(self.source_names)} source names for n_src={self.n_src}; give one each.",
-            )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):  # a tuple, as JSON keeps it
+                object.__setattr__(self, field.name, tuple(value))
+        self.check_least(1, "n_src", "sample_rate", "channels")
+        require(
+            self.source_names is None or len(self.source_names) == self.n_src,
+            f"{len(self.source_names or ())} source names for n_src={self.n_src}; give one each.",
+        )
         require(
             self.fewest is None or 0 <= self.fewest <= self.n_src,
             f"fewest is {self.fewest}; it can be 0 to n_src={self.n_src}.",
@@ -67,8 +66,28 @@ class Hyperparameters:
         )
         require(
             self.window_s is None or self.window_s > 0,
-            f"window_s is {self.window_s}, must be above 0.",
+            f"window_s is {self.window_s}; it must be above 0.",
         )
+
+    def check_choices(self, **allowed: Sequence[str]) -> None:
+        """Check that each hyperparameter named here has one of the values allowed for it.
+
+        Raises:
+            UsageError: one has another value.
+        """
+        for name, values in allowed.items():
+            given = getattr(self, name)
+            require(given in values, f"{name} is {given!r}; it can be {' or '.join(values)}.")
+
+    def check_least(self, least: int, *names: str) -> None:
+        """Check that the hyperparameters of these names are not below the least value.
+
+        Raises:
+            UsageError: one is.
+        """
+        for name in names:
+            given = getattr(self, name)
+            require(given >= least, f"{name} is {given}; it must be {least} or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +203,7 @@ class Separator(nn.Module):
 
     @property
     def counts_vary(self) -> bool:
-        """Whether mixtures have fewer sources than estimates, and the separator tells how many."""
+        """Whether mixtures may have fewer sources than n_src; the separator then counts them."""
         return self.hyperparameters.fewest is not None
 
     @property

@@ -1,6 +1,5 @@
 """What a file in benchmarks/boards says, and the systems that it names."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 import yaml
 from speech_scenes import REPOSITORY
 
+from baselines.inference.counted import split_count
 from baselines.registry import models
 
 BOARDS = REPOSITORY / "benchmarks" / "boards"
 MOST_MINUTES = 60
 UNTRAINED = ("mixture", "oracle:")
-COUNTED = re.compile(r"(count:(?:\d+|true):)(.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +100,11 @@ class Row:
         return cls(given["weights"], weights=given["weights"])
 
     @property
-    def counted(self) -> re.Match[str] | None:
-        """The count in front of a trained system and the name of the system, or None."""
-        return COUNTED.fullmatch(self.name)
-
-    @property
     def is_registered(self) -> bool:
         """Whether this version has the system."""
         if self.program or self.weights or self.name.startswith(UNTRAINED):
             return True
-        name = self.counted[2] if self.counted else self.name
+        _, name = split_count(self.name)
         model, _, variant = name.partition(":")
         spec = models().get(model)
         return spec is not None and (not variant or name in spec.variants)

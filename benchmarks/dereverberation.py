@@ -15,7 +15,8 @@ import json
 import shutil
 from pathlib import Path
 
-from small_models import REPOSITORY, RESULTS, command, data_folder
+from small_models import RESULTS, command
+from speech_scenes import LIBRISPEECH, REPOSITORY, recordings
 
 from baselines.checkpoint import is_checkpoint, read_meta
 from evalsuite.metrics.table import table
@@ -53,7 +54,7 @@ METRICS = ("pesq_wb16k", "srmr", "stoi", "si_sdr", "lsd")
 RECOGNISER = "dwer"
 
 
-def prepare(work: Path, data: Path, test_mixtures: int) -> tuple[Path, Path]:
+def prepare(work: Path, test_mixtures: int) -> tuple[Path, Path]:
     """Make rooms, manifests and rendered sets, unless they are there.
 
     Returns:
@@ -63,7 +64,7 @@ def prepare(work: Path, data: Path, test_mixtures: int) -> tuple[Path, Path]:
     manifests = {("train", "valid"): work / "train.jsonl", ("test",): test}
     mixtures = {**MIXTURES, "test": test_mixtures}
     if not all(manifest.is_file() for manifest in manifests.values()):
-        sources = make_sources(work, data)
+        sources = make_sources(work)
         for splits, manifest in manifests.items():
             chosen = [word for table in sources for word in ("--sources", table)]
             for split in splits:
@@ -75,22 +76,22 @@ def prepare(work: Path, data: Path, test_mixtures: int) -> tuple[Path, Path]:
     return work / "train", test.with_suffix("")
 
 
-def make_sources(work: Path, data: Path) -> list[Path]:
+def make_sources(work: Path) -> list[Path]:
     """Index the speech, simulate rooms, index the measured ones; return the tables of sources."""
     speech, rooms, recipe = work / "speech.csv", work / "simulated_rooms", work / "rooms.yaml"
-    root = data / "speech" / "librispeech-resemblyzer"
+    root = recordings(LIBRISPEECH)
     command("mixgen", "index", "librispeech", root, "--corpus", "librispeech", "--out", speech)
     recipe.write_text(json.dumps(SIMULATED), encoding="utf-8")
     command("mixgen", "rooms", recipe, "--out", rooms)
-    return [speech, rooms / "sources.csv", index_measured(work, data)]
+    return [speech, rooms / "sources.csv", index_measured(work)]
 
 
-def index_measured(work: Path, data: Path) -> Path:
+def index_measured(work: Path) -> Path:
     """Copy each measured response to a folder with the name of its room, and list them."""
     root = work / "measured_rooms"
     for room, path in MEASURED.items():
         (root / room).mkdir(parents=True, exist_ok=True)
-        shutil.copy(data / "rir" / path, root / room / "response.wav")
+        shutil.copy(recordings("rir") / path, root / room / "response.wav")
     sources = work / "measured_rooms.csv"
     options = ["--kind", "rir", "--split", "test-other", "--out", sources]
     command("mixgen", "index", "folder", root, *options)
@@ -120,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    rendered, test = prepare(work, data_folder(), options.test_mixtures)
+    rendered, test = prepare(work, options.test_mixtures)
     steps, threads = options.steps, options.threads
     checkpoints = [train(name, work, rendered, steps, threads) for name in options.only]
     metrics = [*METRICS, *[RECOGNISER] * (RECOGNISER in table())]

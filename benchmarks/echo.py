@@ -15,17 +15,16 @@ The script can be stopped and started again. Writes echo.csv in benchmarks/resul
 """
 
 import argparse
-import csv
-import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 from small_models import RESULTS, command
-from speech_scenes import REPOSITORY
+from speech_scenes import LIBRISPEECH, recordings
 
 from baselines.checkpoint import is_checkpoint, read_meta
 from evalsuite.run import run
+from mixgen.core.files import write_csv
 from mixgen.corpora.sources import SourceRow, read_sources, write_sources
 from mixgen.recipe.read import find_recipe
 
@@ -49,10 +48,7 @@ TEST = {"far": {"near": 0, "echo": 1}, "double": {"near": 1, "echo": 1}}
 
 def sources_of(work: Path) -> list[Path]:
     """Index speech, responses and noise, and simulate rooms; return tables of common splits."""
-    data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not data.is_dir():
-        raise SystemExit(f"No real audio in {data}: set SEPARATION_DATA to its folder.")
-    folders = {"speech": "speech/librispeech-resemblyzer", "rir": "rir", "noise": "noise"}
+    folders = {"speech": LIBRISPEECH, "rir": "rir", "noise": "noise"}
     layouts = {
         "speech": ["librispeech"],
         "rir": ["folder", "--kind", "rir", "--split", "test"],
@@ -63,7 +59,7 @@ def sources_of(work: Path) -> list[Path]:
         if not table.is_file():
             layout, *options = layouts[name]
             options += ["--corpus", name, "--out", str(table)]
-            command("mixgen", "index", layout, data / folder, *options)
+            command("mixgen", "index", layout, recordings(folder), *options)
             write_sources(table, map(prepared, read_sources([table])))
     rooms = work / "rooms" / "sources.csv"
     if not rooms.is_file():
@@ -176,10 +172,7 @@ def main() -> None:
             for name, script in PEERS.items()
         ]
     results = rows(rendered, systems, work)
-    with (RESULTS / "echo.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(results[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(results)
+    write_csv(RESULTS / "echo.csv", list(results[0]), results)
 
 
 if __name__ == "__main__":

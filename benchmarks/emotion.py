@@ -9,8 +9,6 @@ mean recall of the emotions, over all actors. Chance is 0.25. `cpu_s` is the tim
 Writes benchmarks/results/emotion.csv after each row.
 """
 
-import csv
-import os
 import statistics
 import sys
 import time
@@ -21,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from speech_scenes import LIBRISPEECH, recordings
 
 from baselines import build
 from evalsuite.probes._signals import JUDGE_RATE, Signal, judged
@@ -34,6 +33,7 @@ from evalsuite.probes.emotion.training import (
     leave_talkers_out,
     train,
 )
+from mixgen.core.files import write_csv
 from mixgen.corpora.layout import get_layout
 
 EMOTIONS = ["anger", "happiness", "neutral", "sadness"]
@@ -84,9 +84,8 @@ def mixed(speech: list[Clip], others: list[Path]) -> Iterator[tuple[Signal, Sign
 def main() -> None:
     """Train and ask; print and write the table."""
     torch.set_num_threads(1)
-    speech_folder = Path(os.environ["SEPARATION_DATA"]) / "speech"
-    clean = list(clips(speech_folder / "emodb-voice-emotion-analysis"))
-    others = sorted((speech_folder / "librispeech-resemblyzer/train-clean-100").rglob("*.flac"))
+    clean = list(clips(recordings("speech/emodb-voice-emotion-analysis")))
+    others = sorted(recordings(f"{LIBRISPEECH}/train-clean-100").rglob("*.flac"))
     pairs = list(mixed(clean, others))
     asked = {"clean": clean}
     for number, condition in enumerate(CONDITIONS[1:]):
@@ -110,10 +109,7 @@ def main() -> None:
         uar = {condition: f"{found[condition]:.3f}" for condition in CONDITIONS}
         rows.append({"hears": name, **uar, "cpu_s": f"{statistics.median(seconds):.1f}"})
         print(rows[-1], flush=True)
-        with open(RESULT, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(RESULT, list(rows[0]), rows)
 
 
 def trained(

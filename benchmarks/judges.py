@@ -13,7 +13,6 @@ benchmarks/results/judges.csv.
 """
 
 import csv
-import os
 import statistics
 import sys
 import time
@@ -27,10 +26,12 @@ import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
+from speech_scenes import LIBRISPEECH, recordings
 
 from baselines import build
 from evalsuite.metrics import evaluate, select
 from mixgen.acoustics.echo_path import Echo
+from mixgen.core.files import write_csv
 from mixgen.manifest.mixture import Event, Gain, Level, Mixture, Source
 
 Array = NDArray[np.float64]
@@ -76,10 +77,9 @@ class Scene:
 
 def excerpts() -> Iterator[tuple[Array, Array]]:
     """Yield pairs of excerpts of two talkers, (1, time) each, of equal energy."""
-    folder = Path(os.environ["SEPARATION_DATA"]) / "speech" / "librispeech-resemblyzer"
     talkers = [
         sorted(path.rglob("*.flac"))
-        for path in sorted((folder / "test-other").iterdir())
+        for path in sorted(recordings(f"{LIBRISPEECH}/test-other").iterdir())
         if path.is_dir()
     ]
     generator = np.random.default_rng(0)
@@ -238,10 +238,8 @@ def main() -> None:
             with open(RESULT, encoding="utf-8", newline="") as file:
                 old = [row for row in csv.DictReader(file) if row["judge"] != judge]
         order = {name: number for number, name in enumerate(JUDGES)}
-        with open(RESULT, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(sorted([*old, *rows], key=lambda row: order[str(row["judge"])]))
+        kept = sorted([*old, *rows], key=lambda row: order[str(row["judge"])])
+        write_csv(RESULT, COLUMNS, kept)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from board import COUNTED, Board
+from board import Board
 
+from baselines.inference.counted import split_count
 from baselines.registry import models
 from evalsuite.boards.show import interval_text, number_text
 from mixgen.core.files import read_json, read_lines, write_csv, write_text
@@ -71,14 +72,13 @@ def write_board(
         out: folder of the leaderboards.
     """
     notes = [read_json(path) for path in sorted((work / "rows").glob("*.json"))]
-    rows = list(_rows(work / "results" / "leaderboard.csv", notes))
-    columns = [*rows[0], *NOTED]
-    write_csv(out / f"{board.name}.csv", columns, [{**row, **_noted(row, notes)} for row in rows])
+    found = _rows(work / "results" / "leaderboard.csv", notes)
+    rows = [{**row, **_noted(row, notes)} for row in found]
+    write_csv(out / f"{board.name}.csv", list(rows[0]), rows)
     shutil.copyfile(work / "test.jsonl", out / f"{board.name}_manifest.jsonl")
     write_csv(out / f"{board.name}_mixture.csv", MIXTURE_COLUMNS, _mixtures(work))
     files = list(_files(work, data))
     write_csv(out / f"{board.name}_files.csv", FILE_COLUMNS, files)
-    rows = [{**row, **_noted(row, notes)} for row in rows]
     write_text(out / f"{board.name}.md", _page(board, rows, notes, files, commands, others))
 
 
@@ -87,8 +87,8 @@ def _rows(leaderboard: Path, notes: Sequence[Mapping[str, Any]]) -> Iterator[dic
     names = {note["checkpoint_sha256"] or "none": note["name"] for note in notes}
     frame = pd.read_csv(leaderboard, dtype=str, keep_default_na=False)
     for row in frame.to_dict("records"):
-        is_counted = COUNTED.fullmatch(row["model"]) is not None
-        name = row["model"] if is_counted else names.get(row["checkpoint_sha256"], row["model"])
+        count, name = split_count(row["model"])
+        name = row["model"] if count else names.get(row["checkpoint_sha256"], name)
         yield {**row, "model": name}
 
 
@@ -264,9 +264,9 @@ def _described(name: str, others: Mapping[str, Any]) -> str:
     given = others["programs"].get(name) or others["weights"].get(name)
     if given is not None:
         return f"{given['system']}; {given['package']}, {given['licence']}"
-    counted = COUNTED.fullmatch(name)
-    if counted is not None:
-        return f"The weights of `{counted[2]}`, and as many estimates as the name says."
+    count, counted = split_count(name)
+    if count is not None:
+        return f"The weights of `{counted}`, and as many estimates as the name says."
     spec = models()[name.partition(":")[0]]
     return f"{spec.title}. {spec.paper}"
 

@@ -25,9 +25,10 @@ from typing import Any
 import yaml
 from board import Board, Row, board_names
 from leaderboard_pages import write_board
-from speech_scenes import REPOSITORY
+from speech_scenes import REPOSITORY, recordings
 
 from baselines.checkpoint import checkpoint_sha256, is_checkpoint, read_meta
+from baselines.inference.counted import split_count
 from evalsuite.metrics.table import select, table
 from mixgen.core.files import read_json, write_json
 from mixgen.corpora.sources import read_sources, write_sources
@@ -99,10 +100,10 @@ class Maker:
         self._draw("train", given, sources)
         if pairs:
             folder, name = self.data / pairs["folder"], self.board.name
+            words = ["--mixture", pairs["mixture"], "--source", f"{pairs['target']}=target"]
+            words += ["--name", name, "--out", "test.jsonl"]
             self._step(
-                *("mixgen", "import", "folder", folder, "--layout", "SOURCE/ID"),
-                *("--mixture", pairs["mixture"], "--source", f"{pairs['target']}=target"),
-                *("--name", name, "--out", "test.jsonl"),
+                *("mixgen", "import", "folder", folder, "--layout", "SOURCE/ID", *words),
                 makes=self.work / "test.jsonl",
             )
         else:
@@ -127,18 +128,8 @@ class Maker:
         options = {key: value for key, value in given.items() if key not in ("layout", "folder")}
         words = [word for key, value in options.items() for word in (f"--{key}", value)]
         out = f"{given['corpus']}/sources.csv"
-        self._step(
-            *(
-                "mixgen",
-                "index",
-                given["layout"],
-                self.data / given["folder"],
-                *words,
-                "--out",
-                out,
-            ),
-            makes=self.work / out,
-        )
+        corpus = (given["layout"], self.data / given["folder"])
+        self._step("mixgen", "index", *corpus, *words, "--out", out, makes=self.work / out)
         return out
 
     def _draw(self, part: str, recipe: object, sources: Sequence[str]) -> None:
@@ -180,29 +171,7 @@ class Maker:
 
     def make_row(self, row: Row) -> None:
         """Train, separate and score one system, unless it is done, and note how."""
-        trained: dict[str, Any] = {}
-        system, commands = row.name, []
-        if row.minutes is not None:
-            commands.append(self._train(row))
-            system = f"checkpoints/{row.folder}"
-            meta = read_meta(self.work / system)
-            trained = {
-                "trained_minutes": round(meta.progress["elapsed_s"] / 60, 1),
-                "trained_steps": meta.step,
-                "train_manifest_sha256": meta.manifest_sha256,
-            }
-        elif row.weights is not None:
-            commands += self._import(row)
-            system = f"checkpoints/{row.folder}"
-        elif row.program is not None:
-            given = ROWS["programs"][row.program]
-            program = f"{ENVIRONMENT}/bin/python benchmarks/rows/{row.program}.py"
-            files = f"{{mixture}} {{out}} {' '.join(row.names)}"
-            if given.get("far_end"):
-                files = "{mixture} {far_end} {out}"
-            system = f"{row.name}@{given['latency_s']}s={program} {files}"
-        elif row.counted is not None:
-            system = f"{row.counted[1]}checkpoints/{Row(row.counted[2]).folder}"
+        system, commands = self._system(row)
         is_folder = system.startswith("checkpoints/")
         for split in self.board.tests:
             commands.append(self._score(system, split, is_folder=is_folder))
@@ -210,13 +179,38 @@ class Maker:
         note = {
             "name": row.name,
             "checkpoint_sha256": checkpoint_sha256(self.work / system) if is_folder else None,
-            **trained,
+            **(self._training(system) if row.minutes is not None else {}),
             "commands": commands,
         }
         earlier = read_json(noted) if noted.is_file() else {}
         commit = earlier.pop("commit", None)
         if earlier != note or commit is None:
             write_json(noted, {**note, "commit": _commit()})
+
+    def _system(self, row: Row) -> tuple[str, list[str]]:
+        """Make a system; return what `evalsuite run` calls it, and the commands that make it."""
+        checkpoint = f"checkpoints/{row.folder}"
+        if row.minutes is not None:
+            return checkpoint, [self._train(row)]
+        if row.weights is not None:
+            return checkpoint, self._import(row)
+        if row.program is not None:
+            given = ROWS["programs"][row.program]
+            program = f"{ENVIRONMENT}/bin/python benchmarks/rows/{row.program}.py"
+            enhances = f"{{mixture}} {{out}} {' '.join(row.names)}"
+            files = "{mixture} {far_end} {out}" if given.get("far_end") else enhances
+            return f"{row.name}@{given['latency_s']}s={program} {files}", []
+        count, name = split_count(row.name)
+        return row.name if count is None else f"count:{count}:checkpoints/{Row(name).folder}", []
+
+    def _training(self, checkpoint: str) -> dict[str, Any]:
+        """Return what is noted of the training of a checkpoint."""
+        meta = read_meta(self.work / checkpoint)
+        return {
+            "trained_minutes": round(meta.progress["elapsed_s"] / 60, 1),
+            "trained_steps": meta.step,
+            "train_manifest_sha256": meta.manifest_sha256,
+        }
 
     def _score(self, system: str, split: str, *, is_folder: bool) -> str:
         """Separate and score a split; programs of rows start in the repository."""
@@ -259,14 +253,8 @@ class Maker:
         given, out = ROWS["weights"][str(row.weights)], f"checkpoints/{row.folder}"
         file = _package_file(given["file"])
         path = file.parent if file.name.startswith("model.data") else file
-        words: list[object] = [
-            "baselines",
-            "import",
-            given["peer"],
-            path,
-            "--model",
-            given["model"],
-        ]
+        words: list[object] = ["baselines", "import", given["peer"], path]
+        words += ["--model", given["model"]]
         notes = []
         if given["arguments"]:
             arguments = self.work / f"{row.folder}.json"
@@ -357,12 +345,10 @@ def main() -> None:
     if options.plan:
         print_plan(boards, work)
         return
-    data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not data.is_dir():
-        raise SystemExit(f"No recordings in {data}: set SEPARATION_DATA to their folder.")
+    data = recordings().resolve()
     for board in boards:
         limited, runs = _limited(board, options), not options.rewrite
-        make(Maker(limited, work, data.resolve(), options.threads, runs=runs), options.out)
+        make(Maker(limited, work, data, options.threads, runs=runs), options.out)
 
 
 def _limited(board: Board, options: argparse.Namespace) -> Board:

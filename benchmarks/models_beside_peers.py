@@ -76,7 +76,7 @@ _WINDOW_2 = {"kernel_size": 2, "stride": 1, "chunk_size": 250}
 _DEMUCS_V1 = {"dconv_mode": 0, "lstm_layers": 2, "norm_starts": 100, "gelu": False}
 
 PAIRS = (
-    _asteroid("conv_tasnet", "ConvTasNet", "ReLU masks"),
+    _asteroid("conv_tasnet", "ConvTasNet", "ReLU masks", mask_act="relu"),
     Pair("conv_tasnet", "torchaudio", "torchaudio.models:ConvTasNet", {"num_sources": 2}),
     _asteroid("tasnet", "LSTMTasNet", n_filters=500, kernel_size=40, stride=20, hid_size=500),
     _asteroid("dprnn", "DPRNNTasNet", "", bn_chan=64, hop_size=125, **_WINDOW_2),

@@ -21,7 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from speech_scenes import REPOSITORY
+from speech_scenes import LIBRISPEECH, REPOSITORY, recordings
 
 from baselines.checkpoint import is_checkpoint, read_meta
 from baselines.registry import model_spec, names
@@ -56,19 +56,9 @@ def make_sources(task: str, work: Path) -> Path:
     if task == "music":
         command("mixgen", "starter", "--out", work / "starter")
         return work / "starter" / "sources.csv"
-    root = data_folder() / "speech" / "librispeech-resemblyzer"
-    sources = work / "sources.csv"
+    root, sources = recordings(LIBRISPEECH), work / "sources.csv"
     command("mixgen", "index", "librispeech", root, "--corpus", "librispeech", "--out", sources)
     return sources
-
-
-def data_folder() -> Path:
-    """Return the folder of real audio; stops where there is no speech in it."""
-    data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
-    root = data / "speech" / "librispeech-resemblyzer"
-    if not root.is_dir():
-        raise SystemExit(f"No real speech in {root}: set SEPARATION_DATA to the folder of audio.")
-    return data
 
 
 def train(name: str, work: Path, minutes: float, threads: int) -> Path:

@@ -15,11 +15,20 @@ from mixgen.corpora.sources import SourceRow, read_sources
 from mixgen.recipe.schema import Recipe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+LIBRISPEECH = "speech/librispeech-resemblyzer"
 
 
 def data_folder() -> Path:
     """Return the folder where real audio is looked for."""
     return Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+def recordings(folder: str = "") -> Path:
+    """Return a folder of real audio below the one where it is looked for; stops without it."""
+    path = data_folder() / folder
+    if not path.is_dir():
+        raise SystemExit(f"No recordings in {path}: set SEPARATION_DATA to the folder of audio.")
+    return path
 
 
 def corpus(sources: Path | None) -> tuple[list[SourceRow], Roots]:
@@ -30,7 +39,7 @@ def corpus(sources: Path | None) -> tuple[list[SourceRow], Roots]:
     data = data_folder()
     if not data.is_dir():
         raise SystemExit(f"No real audio in {data}: give --sources STARTER/sources.csv.")
-    roots = {"speech": data / "speech/librispeech-resemblyzer", "noise": data / "noise"}
+    roots = {"speech": data / LIBRISPEECH, "noise": data / "noise"}
     layouts = {"speech": "librispeech", "noise": "folder"}
     rows = [
         row

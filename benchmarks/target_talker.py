@@ -12,13 +12,12 @@ started again. Writes target_talker.csv in benchmarks/results.
 """
 
 import argparse
-import os
 import shutil
 from pathlib import Path
 
 import soundfile
 from small_models import RESULTS, command
-from speech_scenes import REPOSITORY
+from speech_scenes import LIBRISPEECH, recordings
 
 from baselines.checkpoint import is_checkpoint, read_meta
 from evalsuite.run import run
@@ -47,11 +46,7 @@ def prepare(work: Path) -> Path:
     """Make the set, unless it is there; return its folder."""
     manifest, rendered, sources = work / "manifest.jsonl", work / RECIPE, work / "sources.csv"
     if not manifest.is_file():
-        data = Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
-        root = data / "speech" / "librispeech-resemblyzer"
-        if not root.is_dir():
-            raise SystemExit(f"No real speech in {root}: set SEPARATION_DATA to its folder.")
-        cut_recordings(root, work / "pieces")
+        cut_recordings(recordings(LIBRISPEECH), work / "pieces")
         pieces = ("librispeech", work / "pieces", "--corpus", "librispeech")
         command("mixgen", "index", *pieces, "--out", sources)
         command("mixgen", "draw", RECIPE, "--sources", sources, "--out", manifest)

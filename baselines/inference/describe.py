@@ -46,10 +46,10 @@ def describe_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def _facts(name: str, separator: Separator) -> dict[str, Any]:
-    entry = model_spec(name)
+    spec = model_spec(name)
     return {
-        "title": entry.title,
-        "task": entry.task or ANY_TASK,
+        "title": spec.title,
+        "task": spec.task or ANY_TASK,
         "inputs": list(separator.inputs),
         "parameters": count_parameters(separator),
         "parameters_per_source": separator.parameters_per_source,
@@ -58,8 +58,8 @@ def _facts(name: str, separator: Separator) -> dict[str, Any]:
         "latency_s": separator.latency_s,
         "look_ahead_samples": separator.look_ahead,
         "receptive_field_samples": separator.receptive_field,
-        "paper": entry.paper,
-        "reference_licence": entry.reference_licence,
-        "not_reproduced": entry.not_reproduced,
+        "paper": spec.paper,
+        "reference_licence": spec.reference_licence,
+        "not_reproduced": spec.not_reproduced,
         "config": separator.config,
     }

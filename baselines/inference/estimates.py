@@ -26,7 +26,7 @@ def finite_estimates(
 ) -> NDArray[np.float32]:
     """Return the estimates (n_src, channels, time) of a mixture (channels, time).
 
-    Those that hold no source are silent, where the separator tells.
+    Where the separator estimates the number of sources, estimates without a source are silent.
 
     Args:
         separator: in evaluation mode.

@@ -13,8 +13,8 @@ A program names the signals that it gets beside the mixture, `far_end` and `enro
 ONNX model by those of its inputs, a command by `{far_end}` and `{enrolment}`, WAV files too. A
 command with `{enrolment}` runs once for each target, and writes one file.
 
-Each gets one whole mixture at a time. Estimates that lack, beside the sources of the set, are
-silent. `NAME=` in front gives a system another name in tables.
+Each gets one whole mixture at a time. A program may return fewer estimates than the set has
+sources: the others are silent. `NAME=` in front gives a system another name in tables.
 
 A program whose estimates come late declares by how much: a function or class by its attribute
 `latency_s`, any system by `NAME@0.005s=` in front. It then gets the mixture with as much silence at

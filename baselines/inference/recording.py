@@ -11,7 +11,7 @@ from baselines.checkpoint import is_checkpoint, load
 from baselines.inference.device import choose_device, set_threads
 from baselines.inference.estimates import FORMAT, finite_estimates, largest_peak, numbered_names
 from baselines.inputs import side_by_side
-from baselines.registry import build, names
+from baselines.registry import build, names, without_training
 from baselines.separator import Separator, require
 from mixgen.audio.formats import write_samples
 from mixgen.audio.read import read_audio, resample, to_channels
@@ -181,13 +181,7 @@ def _open(system: Path, rate: int, channels: int) -> Separator:
     name = str(system)
     if name not in names() or is_checkpoint(system):
         return load(system)
-    separator = build(name, sample_rate=rate, channels=channels).eval()
-    if separator.trainable:
-        raise UsageError(
-            f"{name} is not trained: give a checkpoint folder, or make one with "
-            f"`baselines train {name} --out FOLDER`."
-        )
-    return separator
+    return without_training(name, build(name, sample_rate=rate, channels=channels))
 
 
 def _read(path: Path) -> tuple[_Signal, int]:

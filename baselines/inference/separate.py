@@ -12,13 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from baselines.checkpoint import (
-    checkpoint_sha256,
-    is_checkpoint,
-    load,
-    read_meta,
-    versions,
-)
+from baselines.checkpoint import checkpoint_sha256, is_checkpoint, load, read_meta, versions
 from baselines.compatibility import build_for, check_compatible, stem_names
 from baselines.inference.costs import COSTS, RunStatistics
 from baselines.inference.counted import TRUE, split_count
@@ -32,7 +26,7 @@ from baselines.inference.external import (
 )
 from baselines.inference.long import separate_long
 from baselines.inputs import check_inputs, load_inputs, silent_inputs
-from baselines.registry import names
+from baselines.registry import names, names_without_training, without_training
 from baselines.separator import Hyperparameters, Separator
 from mixgen.audio.formats import write_samples
 from mixgen.core.errors import PartialFailure, SuiteError, UsageError
@@ -80,12 +74,7 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem
             )
         return replace(opened, model=f"count:{count}:{opened.model}", count=count)
     if str(system) in names() and not is_checkpoint(Path(system)):
-        separator = build_for(str(system), mixtures).eval()
-        if separator.trainable:
-            raise UsageError(
-                f"{system} is not trained: give a checkpoint folder, or make one with "
-                f"`baselines train {system} --out FOLDER`."
-            )
+        separator = without_training(str(system), build_for(str(system), mixtures))
         return LoadedSystem(separator, str(system))
     if is_external(str(system)) and not is_checkpoint(Path(system)):
         return LoadedSystem(*_open_external(str(system), mixtures))
@@ -93,7 +82,7 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem
     if not folder.exists() and not is_checkpoint(folder):
         raise UsageError(
             f"{system} is neither a checkpoint folder nor a separator: give a checkpoint folder, "
-            "or mixture, wpe, oracle:ibm, oracle:irm, oracle:psm or oracle:mwf, which need none."
+            f"or one of {', '.join(names_without_training())}, which need no training."
         )
     separator = load(folder)
     check_compatible(separator, mixtures)
@@ -146,23 +135,7 @@ def separate_set(
     separator = opened.separator.to(choose_device(device))
     check_inputs(separator, rendered.manifest, split)
     names_of = _EstimateNames(separator, mixtures)
-    plan = {
-        "schema": SCHEMA,
-        "model": opened.model,
-        "checkpoint_sha256": opened.checkpoint_sha256,
-        "configuration_sha256": opened.configuration_sha256,
-        "seed": opened.seed,
-        "manifest_sha256": rendered.manifest.sha256,
-        "split": split,
-        "named": names_of.named,
-        "estimates": names_of.all,
-        "sample_rate": separator.sample_rate,
-        # A program that declares another latency gives other estimates.
-        **({"latency_s": separator.latency_s} if separator.external else {}),
-        # The system tells which estimates hold a source: the others are silent.
-        **({"counted": True} if separator.counts_vary or opened.count is not None else {}),
-        **({} if opened.count is None else {"count": opened.count}),
-    }
+    plan = _plan(opened, rendered.manifest.sha256, split, names_of)
     previous = _begin(out, plan, overwrite=overwrite)
     # A file is written whole or not at all.
     paths_of = {
@@ -201,6 +174,30 @@ class _EstimateNames:
     def __call__(self, mixture: Mixture) -> list[str]:
         """Return the names of the estimates of one mixture, in their order."""
         return list(mixture.targets) if self._of_targets else self.all
+
+
+def _plan(
+    opened: LoadedSystem, manifest_sha256: str, split: str | None, names_of: _EstimateNames
+) -> dict[str, Any]:
+    """Return what identifies the estimates: those of another plan are not mixed in."""
+    separator = opened.separator
+    return {
+        "schema": SCHEMA,
+        "model": opened.model,
+        "checkpoint_sha256": opened.checkpoint_sha256,
+        "configuration_sha256": opened.configuration_sha256,
+        "seed": opened.seed,
+        "manifest_sha256": manifest_sha256,
+        "split": split,
+        "named": names_of.named,
+        "estimates": names_of.all,
+        "sample_rate": separator.sample_rate,
+        # A program that declares another latency gives other estimates.
+        **({"latency_s": separator.latency_s} if separator.external else {}),
+        # The system decides which estimates hold a source: the others are silent.
+        **({"counted": True} if separator.counts_vary or opened.count is not None else {}),
+        **({} if opened.count is None else {"count": opened.count}),
+    }
 
 
 def _begin(out: Path, plan: dict[str, Any], *, overwrite: bool) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ Signal = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class CancellerHyperparameters(Hyperparameters):
-    """The length of the filter and the delays before it; any number of sources gets one output."""
+    """The length of the filter and the delays before it; all sources have the same estimate."""
 
     n_src: int = 1
     sample_rate: int = 16000

@@ -8,6 +8,8 @@ every sample lies in the same number of frames; `"end"` starts the first frame a
 and only completes the last.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -52,28 +54,23 @@ class LearnedAnalysis(nn.Module):
 class LearnedBasis(LearnedAnalysis):
     """The same for analysis and for synthesis.
 
-    The sources share a decoder unless `n_src` is given: then one decoder reads the weights of all
-    of them, or, with as many `groups`, each source has one.
+    Args:
+        n_src: one decoder reads the weights of so many sources together; None: they share one.
+        groups: of the decoder; as many as `n_src` give each source its own.
+        analysis: arguments of `LearnedAnalysis`.
     """
 
-    def __init__(
-        self,
-        *,
-        channels: int,
-        N: int,
-        L: int,
-        S: int,
-        padding: str = "both",
-        bias: bool = False,
-        relu: bool = False,
-        n_src: int | None = None,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(channels=channels, N=N, L=L, S=S, padding=padding, bias=bias, relu=relu)
+    def __init__(self, *, n_src: int | None = None, groups: int = 1, **analysis: Any) -> None:
+        super().__init__(**analysis)
         self.joint = n_src is not None
-        sources = n_src or 1
+        sources, encoder = n_src or 1, self.encoder
         self.decoder = nn.ConvTranspose1d(
-            sources * N, sources * channels, L, S, groups=groups, bias=bias
+            sources * encoder.out_channels,
+            sources * encoder.in_channels,
+            self.L,
+            self.S,
+            groups=groups,
+            bias=encoder.bias is not None,
         )
 
     def decode(self, d: Tensor, time: int, decoder: nn.Module | None = None) -> Tensor:
@@ -86,3 +83,17 @@ class LearnedBasis(LearnedAnalysis):
         decoded = (decoder or self.decoder)(d.flatten(*axes))[..., front : front + time]
         signals: Tensor = decoded.reshape(*d.shape[:2], -1, time)
         return signals
+
+
+def toeplitz(kernels: Tensor) -> Tensor:
+    """Return the matrix that convolves the N weights of a frame along the basis, (n_src * N, N).
+
+    A product with it is many times faster than a convolution along so short an axis.
+
+    Args:
+        kernels: shape (n_src, 1, N + 1), where N is even; zeros continue the weights of a frame.
+    """
+    N = kernels.shape[-1] - 1
+    taps = functional.pad(kernels, (N // 2 - 1, N // 2 - 1))  # (n_src, 1, 2 N - 1)
+    # In row i of a source, tap j - i + N / 2 is in column j.
+    return taps.unfold(-1, N, 1).flip(-2).reshape(-1, N)

@@ -99,8 +99,8 @@ def _unit(matrix: Tensor) -> Tensor:
 class KMeans(nn.Module):
     """Weighted k-means of unit vectors without random numbers: equal points, equal clusters.
 
-    It starts from the points split along their principal axis, of which the part that varies most
-    along its own is split next (Su and Dy, "In search of deterministic methods for initializing
+    First it splits the points in two along their principal axis, then again and again the part that
+    varies most along an axis (Su and Dy, "In search of deterministic methods for initializing
     k-means and Gaussian mixture clustering", Intelligent Data Analysis 11(4), 2007). Clusters are
     sorted by the first coordinate of their centres: their order says where they lie, and not which
     was found first.

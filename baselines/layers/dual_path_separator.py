@@ -8,18 +8,19 @@ that the sequences within chunks (S * b, K, B) and those across chunks (S, b * K
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
+from baselines.layers.norms import global_norm
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, k frames, K frames of a chunk, S chunks.
 CHOICES = {
     "encoder": ("relu", "linear"),
-    "mask": ("relu", "sigmoid", "softmax"),
+    "mask": MASK_ACTIVATIONS,
     "padding": PADDINGS,
 }
 
@@ -43,9 +44,7 @@ class DualPathHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(self.L >= 2, f"L is {self.L}; a basis signal has 2 samples or more.")
         require(1 <= self.S <= self.L, f"stride is {self.S}; it can be 1 to L={self.L}.")
         require(
@@ -63,30 +62,13 @@ class DualPathHyperparameters(Hyperparameters):
         return self.stride or self.L // 2
 
 
-class GlobalLayerNorm(nn.Module):
-    """Norm over several axes, with a gain and a bias per feature; features are the last axis."""
-
-    def __init__(self, features: int, axes: tuple[int, ...], eps: float = 1e-8) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
-        self.axes = axes
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (..., features)."""
-        variance, mean = torch.var_mean(x, self.axes, correction=0, keepdim=True)
-        gain = self.weight * (variance + self.eps).rsqrt()
-        return x * gain + (self.bias - mean * gain)
-
-
 class DualPathMasks(nn.Module):
     """Bottleneck, chunks, paths, overlap-add, and one mask per source."""
 
     def __init__(self, h: DualPathHyperparameters, path: Callable[[bool], nn.Module]) -> None:
         super().__init__()
         self.h = h
-        self.norm = nn.GroupNorm(1, h.N, eps=1e-8)
+        self.norm = global_norm(h.N)
         self.bottleneck = nn.Conv1d(h.N, h.B, 1, bias=h.bias)
         self.paths = nn.Sequential(*(path(within) for _ in range(h.R) for within in (True, False)))
         self.prelu = nn.PReLU()
@@ -107,9 +89,7 @@ class DualPathMasks(nn.Module):
         if h.gated:
             y = self.value(y).tanh() * self.gate(y).sigmoid()
         scores: Tensor = self.mask(y).unflatten(0, (-1, h.n_src))  # (b, n_src, N, k)
-        if h.mask == "softmax":
-            return scores.softmax(1)
-        return scores.sigmoid() if h.mask == "sigmoid" else scores.relu()
+        return as_masks(scores, h.mask)
 
 
 class DualPathSeparator(FittedSeparator):

@@ -69,8 +69,8 @@ class HybridHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.context % 2 == 1, f"context is {self.context}, must be odd.")
-        require(self.S % 2 == 0, f"S is {self.S}, must be even.")
+        require(self.context % 2 == 1, f"context is {self.context}; it must be odd.")
+        require(self.S % 2 == 0, f"S is {self.S}; it must be even.")
         bins = self.n_fft // 2
         for number, level in enumerate(self.levels()):
             inside = level.width // self.compress
@@ -87,7 +87,8 @@ class HybridHyperparameters(SongHyperparameters):
                 level.width % (GROUPS if level.normed else 1) == 0
                 and inside % (HEADS if level.recurrent else 1) == 0
                 and inside >= 1,
-                f"Level {number + 1} has {level.width} channels and {inside} inside a branch; they "
+                f"C={self.C} and growth={self.growth} give level {number + 1} {level.width} "
+                f"channels, and compress={self.compress} leaves {inside} inside a branch; they "
                 f"must be multiples of {GROUPS} and {HEADS}.",
             )
             bins //= self.S
@@ -318,7 +319,7 @@ class Decoder(Writer):
 
 
 class Embedding(nn.Module):
-    """Adds to each frequency what tells it from others; smooth over frequencies at the start."""
+    """Adds a learned vector to each frequency; at first, neighbours have similar ones."""
 
     def __init__(self, frequencies: int, width: int) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ from baselines.layers.hybrid import (
     Reader,
     Splitter,
 )
-from baselines.model import Weights, renamed
+from baselines.model import Weights, check_arguments, renamed
 from baselines.separator import Separator, require
 
 INITIAL_DEVIATION = 0.1
@@ -203,23 +203,26 @@ def weights_from_demucs(weights: Weights) -> Weights:
     return renamed(weights, _NAMES_IN_DEMUCS)
 
 
-def fields_from_demucs(
-    arguments: Mapping[str, Any], needed: Mapping[str, tuple[Any, Any]]
-) -> dict[str, Any]:
-    """Return the fields of `HybridHyperparameters` for the arguments of a peer's constructor.
+_NEEDED_IN_DEMUCS = {
+    "cac": True,
+    "rewrite": True,
+    "time_stride": 2,
+    "multi_freqs": None,
+    "context_enc": 0,
+    "freq_emb": 0.2,
+    "emb_scale": 10,
+    "norm_groups": 4,
+    "channels_time": None,
+}
 
-    Args:
-        arguments: those that were given.
-        needed: of every argument that has no field here: its default there, and the value that
-            the network here has.
+
+def fields_from_demucs(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `HybridHyperparameters` for the arguments of a peer's constructor.
 
     Raises:
         UsageError: an argument describes a network that this module does not have.
     """
-    fixed = {"cac": (True, True), "rewrite": (True, True), "time_stride": (2, 2), **needed}
-    for name, (default, value) in fixed.items():
-        given = arguments.get(name, default)
-        require(given == value, f"The hybrid has {name}={value}; the weights have {name}={given}.")
+    check_arguments(arguments, _NEEDED_IN_DEMUCS)
     S = arguments.get("stride", 4)
     require(arguments.get("kernel_size", 8) == 2 * S, f"kernel_size must be {2 * S}, twice stride.")
     modes = {1: False, 3: True}

@@ -42,7 +42,7 @@ class LogSpectra(nn.Module):
         bins: of the spectrogram, from 0 Hz to half the sample rate.
         bands: mel bands of log_filterbank and mfcc.
         coefficients: of mfcc, from 0 on.
-        range_db: powers as far below the largest bin count half as much in the logarithm.
+        range_db: how far `e` is below the largest bin; quieter bins are close to silence.
     """
 
     bands: Tensor

@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import as_masks
 from baselines.layers.stft import Stft
-from baselines.model import Weights, renamed
+from baselines.model import Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 # Magnitudes below this, -80 dB, count as silence.
@@ -84,17 +85,12 @@ class BinHead(nn.Module):
         raise NotImplementedError
 
 
-MASK_ACTIVATIONS = ("sigmoid", "softmax", "relu")
-
-
 class MaskHead(BinHead):
     """One mask per source; softmax makes them sum to one over the sources."""
 
     def activated(self, values: Tensor) -> Tensor:
         """Apply the activation to (batch, frames, n_src, channels, bins)."""
-        if self.activation == "softmax":
-            return values.softmax(2)
-        return values.sigmoid() if self.activation == "sigmoid" else values.relu()
+        return as_masks(values, self.activation, axis=2)
 
 
 EMBEDDING_ACTIVATIONS = ("tanh", "sigmoid")
@@ -150,14 +146,13 @@ class RecurrentMasking(FittedSeparator):
 
 def sizes_in_nussl(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return our hyperparameters for the arguments of one of nussl's builders."""
-    for name, supported in (
-        ("bidirectional", True),
-        ("rnn_type", "lstm"),
-        ("normalization_class", "BatchNorm"),
-        ("num_audio_channels", 1),  # of more, nussl's body and heads do not fit each other
-    ):
-        given = arguments.get(name, supported)
-        require(given == supported, f"{name} is {given!r}; only {supported!r} can be converted.")
+    needed = {
+        "bidirectional": True,
+        "rnn_type": "lstm",
+        "normalization_class": "BatchNorm",
+        "num_audio_channels": 1,  # of more, nussl's body and heads do not fit each other
+    }
+    check_arguments(arguments, needed)
     n_fft = 2 * (arguments["num_features"] - 1)
     return {
         "n_fft": n_fft,

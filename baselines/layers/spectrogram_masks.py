@@ -23,13 +23,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
 from baselines.layers.stft import Stft
 from baselines.losses import in_full_precision
 from baselines.separator import SongHyperparameters, require
 
 CHOICES = {
     "features": ("raw", "peak", "log1p", "log"),
-    "mask": ("sigmoid", "softmax", "relu"),
+    "mask": MASK_ACTIVATIONS,
     "extension": ("zeros", "average", "edge"),
     "loss": ("magnitude_l1", "si_sdr"),
 }
@@ -79,9 +80,7 @@ class SpectrogramHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(
             0 < self.hop_length <= 3 * self.n_fft // 4,
             f"hop_length is {self.hop_length}; for n_fft={self.n_fft} it can be 1 to "
@@ -232,9 +231,7 @@ class SpectrogramSeparator(FittedSeparator):
 
     def masks(self, scores: Tensor) -> Tensor:
         """Return masks of scores, both (p, n_src, channels, bins, frames)."""
-        if self.h.mask == "softmax":
-            return scores.softmax(1)
-        return scores.relu() if self.h.mask == "relu" else scores.sigmoid()
+        return as_masks(scores, self.h.mask)
 
 
 def ratio_masks(estimates: Tensor, exponent: float) -> Tensor:

@@ -6,16 +6,30 @@ k frames. A block resamples Q times: it halves the rate Q times, so k is a multi
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-EPSILON = 1e-8
+from baselines.layers.norms import global_norm
+from baselines.separator import Hyperparameters, require
 
 
-def global_norm(channels: int) -> nn.Module:
-    """Return a layer norm over channels and time (gLN)."""
-    return nn.GroupNorm(1, channels, eps=EPSILON)
+@dataclass(frozen=True, kw_only=True)
+class UConvHyperparameters(Hyperparameters):
+    """Sizes by the symbols of the first paper; the defaults are those of SuDoRM-RF 1.0x."""
+
+    C_E: int = 512  # basis signals of the encoder
+    K_E: int = 21  # length of a basis signal in samples; frames begin every K_E // 2
+    C: int = 128  # channels of the bottleneck and between blocks
+    C_U: int = 512  # channels inside a block
+    B: int = 16  # U-ConvBlocks
+    Q: int = 4  # resamplings of a block
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.K_E % 2 == 1 and self.K_E > 2, f"K_E is {self.K_E}; it can be 3, 5, 7 ...")
+        self.check_least(0, "Q")
 
 
 def resample(x: Tensor, stages: Iterable[nn.Module]) -> Tensor:

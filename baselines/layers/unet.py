@@ -9,16 +9,49 @@ family was trained with them: of k - s zeros, the smaller half comes first.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from baselines.layers.spectrogram_masks import SpectrogramHyperparameters
 
 SLOPE = 0.2  # of the leaky ReLU
 
 Pair = tuple[int, int]
 Film = Sequence[tuple[Tensor, Tensor]]
 """Factor and offset for the maps of each level, which broadcast to (p, maps, 1, 1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StridedHyperparameters(SpectrogramHyperparameters):
+    """Sizes of a U-Net; the defaults are those of Jansson et al."""
+
+    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)  # maps of each level of the encoder
+    kernel: int = 5
+    stride_bins: int = 2
+    stride_frames: int = 2
+    dropout: float = 0.5
+
+    @property
+    def multiple(self) -> tuple[int, int]:
+        """Bins and frames that a patch is a multiple of."""
+        levels = len(self.widths)
+        return self.stride_bins**levels, self.stride_frames**levels
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Arguments of a `UNet` of these sizes."""
+        return {
+            "inputs": self.channels,
+            "outputs": self.channels,
+            "widths": self.widths,
+            "kernel": self.kernel,
+            "stride": (self.stride_bins, self.stride_frames),
+            "dropout": self.dropout,
+        }
 
 
 class SameConv2d(nn.Conv2d):

@@ -39,14 +39,14 @@ from baselines.layers.attention import AttentionProducts
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
 from baselines.losses import multi_resolution_l1_loss
-from baselines.model import Imported, ModelSpec, Weights
+from baselines.model import Imported, ModelSpec, Weights, check_arguments
 from baselines.separator import STEMS, Hyperparameters, SongHyperparameters, require
 
 LOSSES = ("l1", "si_sdr")
 BANDS = (2,) * 24 + (4,) * 12 + (12,) * 8 + (24,) * 8 + (48,) * 8 + (128, 129)
 # The smallest rotary frequency is nearly 1 / THETA radians per position.
 THETA = 10000.0
-# Keeps the norm of silence finite; relative to no spectrogram that a recording has.
+# Keeps the norm of silence finite, and is far below the power of any recording's spectrogram.
 EPSILON = 1e-24
 
 # Axes: b batch, n_src, c channels, t frames, f bands, D features, n positions, heads, d features of
@@ -76,16 +76,14 @@ class BsRoformerHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("bands", "loss_windows"):  # they are lists in a checkpoint
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         bins = self.n_fft // 2 + 1
         require(
             sum(self.bands) == bins and min(self.bands) >= 1,
             f"The bands have {sum(self.bands)} bins; n_fft={self.n_fft} gives {bins}.",
         )
         require(self.d % 2 == 0, f"d is {self.d}; rotary positions turn pairs: give an even d.")
-        require(self.mask_layers >= 1, f"mask_layers is {self.mask_layers}, must be 1 or more.")
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        self.check_least(1, "mask_layers")
+        self.check_choices(loss=LOSSES)
 
     @property
     def groups(self) -> list[tuple[int, int]]:
@@ -248,7 +246,7 @@ class BsRoformer(FittedSeparator):
 
     hyperparameters_class = BsRoformerHyperparameters
     silence_tolerance = 1.0
-    # They are fixed.
+    # The rotary frequencies are fixed.
     idle_parameters = ("time_frequencies", "band_frequencies")
 
     def __init__(self, hyperparameters: BsRoformerHyperparameters) -> None:
@@ -366,11 +364,14 @@ def from_bs_roformer(weights: Weights, arguments: Mapping[str, Any]) -> Imported
     """Convert `bs_roformer.BSRoformer` of version 0.4.1, without value residuals."""
     stereo = arguments.get("stereo", False)
     n_src = arguments.get("num_stems", 1)
+    n_fft = arguments.get("stft_n_fft", 2048)
+    needed = {"stft_win_length": n_fft, "stft_normalized": False}
+    check_arguments(arguments, needed, defaults={"stft_win_length": 2048})
     h = BsRoformerHyperparameters(
         n_src=n_src,
         channels=2 if stereo else 1,
         source_names=STEMS[:n_src],
-        n_fft=arguments.get("stft_n_fft", 2048),
+        n_fft=n_fft,
         hop_length=arguments.get("stft_hop_length", 512),
         bands=arguments.get("freqs_per_bands", BANDS),
         D=arguments["dim"],

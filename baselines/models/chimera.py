@@ -25,9 +25,9 @@ from typing import Any
 from torch import Tensor
 
 from baselines.layers.clustering import bin_weights, dominant_sources, whitened_k_means_loss
+from baselines.layers.masks import MASK_ACTIVATIONS
 from baselines.layers.recurrent_masks import (
     EMBEDDING_ACTIVATIONS,
-    MASK_ACTIVATIONS,
     EmbeddingHead,
     MaskHead,
     RecurrentHyperparameters,
@@ -54,10 +54,8 @@ class ChimeraHyperparameters(RecurrentHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in (("activation", EMBEDDING_ACTIVATIONS), ("mask", MASK_ACTIVATIONS)):
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
-        require(self.D >= 1, f"D is {self.D}, must be 1 or more.")
+        self.check_choices(activation=EMBEDDING_ACTIVATIONS, mask=MASK_ACTIVATIONS)
+        self.check_least(1, "D")
         require(0 < self.alpha < 1, f"alpha is {self.alpha}; it lies between 0 and 1.")
 
 

@@ -56,7 +56,7 @@ class ComplexMaskHyperparameters(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         allowed = 1 <= self.shifts <= MOST_SHIFTS
-        require(allowed, f"shifts is {self.shifts}, must be from 1 to {MOST_SHIFTS}.")
+        require(allowed, f"shifts is {self.shifts}; it must be from 1 to {MOST_SHIFTS}.")
 
 
 class ResidualBlstm(nn.Module):

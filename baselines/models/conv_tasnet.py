@@ -22,13 +22,15 @@ from torch.nn import functional
 
 from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
+from baselines.layers.norms import global_norm
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, B bottleneck, Sc skip, H hidden, k frames.
 CHOICES = {
     "norm": ("gLN", "cLN"),
-    "mask": ("sigmoid", "relu", "softmax"),
+    "mask": MASK_ACTIVATIONS,
     "encoder": ("linear", "relu"),
     "padding": PADDINGS,
 }
@@ -55,9 +57,7 @@ class ConvTasNetHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(self.P % 2 == 1, f"P is {self.P}; an odd kernel keeps the number of frames.")
         require(1 <= self.stride <= self.L, f"S is {self.stride}; it can be 1 to L={self.L}.")
         require(
@@ -101,7 +101,7 @@ def normalisation(kind: str, channels: int) -> nn.Module:
     """Return a layer norm over channels and time (gLN), or over channels and the past (cLN)."""
     if kind == "cLN":
         return CumulativeLayerNorm(channels)
-    return nn.GroupNorm(1, channels, eps=1e-8)
+    return global_norm(channels)
 
 
 class ConvolutionalBlock(nn.Module):
@@ -173,13 +173,6 @@ class TemporalConvolutions(nn.Module):
         """
         last = f"{name}.blocks.{len(self.blocks) - 1}.residual"
         return f"{last}.weight", f"{last}.bias"
-
-
-def as_masks(scores: Tensor, kind: str) -> Tensor:
-    """Return masks for unlimited scores (b, n_src, N, k) by one of the functions of `CHOICES`."""
-    if kind == "softmax":
-        return scores.softmax(1)
-    return scores.sigmoid() if kind == "sigmoid" else scores.relu()
 
 
 class ConvTasNet(FittedSeparator):
@@ -283,7 +276,7 @@ def _with_names(weights: Weights) -> Weights:
 
 @CONV_TASNET.imports("asteroid", "ConvTasNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
-    """Convert `asteroid.models.ConvTasNet`: no padding in front, ReLU masks by default.
+    """Convert `asteroid.models.ConvTasNet`, which pads nothing in front.
 
     The weights may be those of a graph that was exported to ONNX.
     """
@@ -298,7 +291,9 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         r"^masker\.mask_net\.1\.": "separation.output.",
     }
     causal = arguments.get("causal", False)
-    norm = "cLN" if arguments.get("norm_type", "gLN") == "cgLN" else "gLN"
+    norm_type = arguments.get("norm_type", "gLN")
+    norm = {"gLN": "gLN", "cgLN": "cLN"}.get(norm_type)
+    require(norm is not None, f"norm_type is {norm_type!r}; it can be 'gLN' or 'cgLN'.")
     ours = renamed(_with_names(weights), names)
     if norm == "cLN":  # asteroid's gains and biases have no axis for time
         norms = ("norm.weight", "norm.bias")
@@ -316,9 +311,9 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         X=arguments.get("n_blocks", 8),
         R=arguments.get("n_repeats", 3),
         causal=causal,
-        norm=norm,
-        mask=arguments.get("mask_act", "relu"),
-        encoder="relu" if arguments.get("encoder_activation") == "relu" else "linear",
+        norm=str(norm),
+        mask=arguments.get("mask_act", "sigmoid"),
+        encoder=arguments.get("encoder_activation") or "linear",
         padding="end",
     )
     return hyperparameters, ours

@@ -28,14 +28,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from baselines.layers.spectrogram_masks import (
-    SMALL_SONG_ANALYSIS,
-    SpectrogramHyperparameters,
-    SpectrogramSeparator,
-)
-from baselines.layers.unet import Film, UNet
+from baselines.layers.spectrogram_masks import SMALL_SONG_ANALYSIS, SpectrogramSeparator
+from baselines.layers.unet import Film, StridedHyperparameters, UNet
 from baselines.model import SMALL_SONGS, ModelSpec
-from baselines.separator import STEMS, Hyperparameters, require
+from baselines.separator import STEMS, Hyperparameters
 
 FILMS = ("simple", "complex")
 # Standard deviation of the control's initial weights.
@@ -43,30 +39,17 @@ SPREAD = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class CUNetHyperparameters(SpectrogramHyperparameters):
+class CUNetHyperparameters(StridedHyperparameters):
     """Sizes of the U-Net and of its control; the defaults are those of the simple control."""
 
     n_src: int = 4
     source_names: tuple[str, ...] = STEMS
-    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
-    kernel: int = 5
-    stride_bins: int = 2
-    stride_frames: int = 2
-    dropout: float = 0.5
     film: str = "simple"  # one factor and offset per level; complex: per map
     control: tuple[int, ...] = (16, 64, 256)  # features of the layers of the control
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "widths", tuple(self.widths))
-        object.__setattr__(self, "control", tuple(self.control))
-        require(self.film in FILMS, f"film is {self.film!r}; it can be {' or '.join(FILMS)}.")
-
-    @property
-    def multiple(self) -> tuple[int, int]:
-        """Bins and frames that a patch is a multiple of."""
-        levels = len(self.widths)
-        return self.stride_bins**levels, self.stride_frames**levels
+        self.check_choices(film=FILMS)
 
 
 class Control(nn.Module):
@@ -109,16 +92,7 @@ class CUNet(SpectrogramSeparator):
         super().__init__(hyperparameters, hyperparameters.multiple)
         h = hyperparameters
         self.control = Control(h)
-        self.unet = UNet(
-            inputs=h.channels,
-            outputs=h.channels,
-            widths=h.widths,
-            kernel=h.kernel,
-            stride=(h.stride_bins, h.stride_frames),
-            dropout=h.dropout,
-            dropped=(1, 2, 3),
-            last_norm=True,
-        )
+        self.unet = UNet(**h.network, dropped=(1, 2, 3), last_norm=True)
 
     def scores(self, x: Tensor) -> Tensor:
         """Return scores (p, n_src, channels, bins, frames) of features (p, channels, ...)."""

@@ -64,10 +64,8 @@ class DeepClusteringHyperparameters(RecurrentHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
-        require(self.D >= 1, f"D is {self.D}, must be 1 or more.")
+        self.check_choices(**CHOICES)
+        self.check_least(1, "D")
         require(
             self.source_names is None,
             "Deep clustering finds sources in any order and cannot separate named stems: use "

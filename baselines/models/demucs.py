@@ -44,7 +44,7 @@ from baselines.layers.demucs import (
     rescale_convolutions,
     whole_frames,
 )
-from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
 
 LONGEST_SHIFT_S = 0.5
@@ -71,12 +71,9 @@ class DemucsHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("L", "C", "growth", "lstm_layers", "resample"):
-            require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
-            )
-        require(self.context % 2 == 1, f"context is {self.context}, must be odd.")
-        require(self.shifts >= 0, f"shifts is {self.shifts}, must be 0 or more.")
+        self.check_least(1, "L", "C", "growth", "lstm_layers", "resample")
+        self.check_least(0, "shifts")
+        require(self.context % 2 == 1, f"context is {self.context}; it must be odd.")
         require(
             self.S % self.resample == 0 and self.K % self.S == 0,
             f"K={self.K} must be a multiple of S={self.S}, and S of resample={self.resample}.",
@@ -245,10 +242,7 @@ def v1() -> Hyperparameters:
 def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `demucs.demucs.Demucs` without residual branches (DConv), norms and GELU."""
     needed = {"dconv_mode": 0, "gelu": False, "glu": True, "rewrite": True}
-    defaults = {"dconv_mode": 1, "gelu": True, "glu": True, "rewrite": True}
-    for name, value in needed.items():
-        given = arguments.get(name, defaults[name])
-        require(given == value, f"Demucs has {name}={value}; the weights have {name}={given}.")
+    check_arguments(arguments, needed, defaults={"dconv_mode": 1, "gelu": True})
     depth = arguments.get("depth", 6)
     require(arguments.get("norm_starts", 4) >= depth, "Demucs has no norms: give norm_starts.")
     names = {

@@ -47,7 +47,7 @@ from baselines.layers.demucs import (
 )
 from baselines.layers.permutation import assigned_cost
 from baselines.losses import hann_spectrogram, in_full_precision
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, Separator, require
 
 INITIAL_DEVIATION = 0.1
@@ -74,10 +74,7 @@ class DenoiserHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("H", "L", "crossings"):
-            require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
-            )
+        self.check_least(1, "H", "L", "crossings")
         require(self.U in (1, 2, 4, 8), f"U is {self.U}; it can be 1, 2, 4 or 8.")
         require(
             self.S % self.U == 0 and self.K % self.S == 0,
@@ -384,11 +381,7 @@ def noncausal() -> Hyperparameters:
 @DENOISER.imports("denoiser", "Demucs")
 def from_denoiser(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `denoiser.demucs.Demucs`."""
-    for name, value in {"growth": 2, "glu": True, "floor": 1e-3}.items():
-        given = arguments.get(name, value)
-        require(
-            given == value, f"The denoiser has {name}={value}; the weights have {name}={given}."
-        )
+    check_arguments(arguments, {"growth": 2, "glu": True, "floor": 1e-3})
     channels = arguments.get("chin", 1)
     causal = arguments.get("causal", True)
     names = {

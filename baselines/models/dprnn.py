@@ -31,10 +31,10 @@ from torch import Tensor, nn
 from baselines.layers.dual_path_separator import (
     DualPathHyperparameters,
     DualPathSeparator,
-    GlobalLayerNorm,
     sequences,
 )
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.layers.norms import AxesNorm
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, B features, K frames of a chunk, S chunks.
@@ -55,7 +55,7 @@ class RecurrentPath(nn.Module):
         self.within_chunks = within_chunks
         self.blstm = nn.LSTM(h.B, h.H, batch_first=within_chunks, bidirectional=True)
         self.linear = nn.Linear(2 * h.H, h.B)
-        self.norm = GlobalLayerNorm(h.B, axes=(0, 2, 3))
+        self.norm = AxesNorm(h.B, axes=(0, 2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (S, b, K, B) plus what the path adds to it."""
@@ -138,8 +138,7 @@ def sizes_in_asteroid(arguments: Mapping[str, Any]) -> dict[str, Any]:
     K = arguments.get("chunk_size", 100)
     hop = arguments.get("hop_size") or K // 2
     require(2 * hop == K, f"hop_size is {hop}; chunks of {K} frames overlap by half.")
-    norm = arguments.get("norm_type", "gLN")
-    require(norm == "gLN", f"norm_type is {norm!r}; only weights with 'gLN' are read.")
+    check_arguments(arguments, {"norm_type": "gLN"})
     return {
         "n_src": arguments["n_src"],
         "sample_rate": int(arguments.get("sample_rate", 8000)),

@@ -31,10 +31,10 @@ from torch import Tensor, nn
 from baselines.layers.dual_path_separator import (
     DualPathHyperparameters,
     DualPathSeparator,
-    GlobalLayerNorm,
     sequences,
 )
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.layers.norms import AxesNorm
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.dprnn import AROUND_THE_PATHS_IN_ASTEROID, sizes_in_asteroid
 from baselines.separator import Hyperparameters, require
 
@@ -52,7 +52,7 @@ class DPTNetHyperparameters(DualPathHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.norm in NORMS, f"norm is {self.norm!r}; it can be {' or '.join(NORMS)}.")
+        self.check_choices(norm=NORMS)
         require(
             self.B % self.heads == 0,
             f"heads is {self.heads}; it must divide the features, B={self.B}.",
@@ -74,7 +74,7 @@ class TransformerPath(nn.Module):
     def _norm(self, h: DPTNetHyperparameters) -> nn.Module:
         if h.norm == "LN":
             return nn.LayerNorm(h.B)
-        return GlobalLayerNorm(h.B, axes=(1, 2) if self.within_chunks else (0, 2))
+        return AxesNorm(h.B, axes=(1, 2) if self.within_chunks else (0, 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (S, b, K, B) as the transformer changes it."""
@@ -145,10 +145,7 @@ def small() -> Hyperparameters:
 @DPTNET.imports("asteroid", "DPTNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.DPTNet`, which masks the features of the paths themselves."""
-    activation = arguments.get("ff_activation", "relu")
-    require(
-        activation == "relu", f"ff_activation is {activation!r}; only weights with 'relu' are read."
-    )
+    check_arguments(arguments, {"ff_activation": "relu"})
     sizes = sizes_in_asteroid(arguments)
     hyperparameters = DPTNetHyperparameters(
         **sizes,

@@ -4,7 +4,7 @@ Ke Wang, Junbo Zhang, Sining Sun, Yujun Wang, Fei Xiang and Lei Xie, "Investigat
 Adversarial Networks based Speech Dereverberation for Robust Speech Recognition", Interspeech 2018
 (arXiv 1803.10132).
 
-The generator is the network of spectral_mapping, unchanged: `forward` is its. The discriminator
+The generator is the network of spectral_mapping, and separates as it does. The discriminator
 tells features of clean speech from those that the generator estimates, and reads the features of
 the mixture beside them where it is `conditional`, as in a conditional GAN; the paper finds that
 this may hurt. Its losses, with d the scores and per score:
@@ -18,8 +18,8 @@ with the logistic function s. The generator minimises the mean squared error of 
 Both are updated with each minibatch: first the discriminator, then the generator by the scores of
 the updated one. Each has its own optimizer.
 
-The discriminator is of the checkpoint, where a longer training needs it, and of the number of
-parameters; separation does not compute it. Its layers and the weight are ours.
+The checkpoint holds the discriminator, because a longer training needs it, and the number of
+parameters counts it; separation does not compute it. Its layers and the weight are ours.
 
 Axes: b batch, n_src, channels, features, frames.
 """
@@ -63,16 +63,13 @@ class GanHyperparameters(MappingHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        self.check_choices(loss=LOSSES)
         require(
             self.adversarial_weight > 0,
-            f"adversarial_weight is {self.adversarial_weight}, must be above 0; without a "
+            f"adversarial_weight is {self.adversarial_weight}; it must be above 0; without a "
             "discriminator use spectral_mapping.",
         )
-        require(
-            self.discriminator_size >= 1,
-            f"discriminator_size is {self.discriminator_size}, must be 1 or more.",
-        )
+        self.check_least(1, "discriminator_size")
 
 
 class Discriminator(nn.Module):
@@ -122,16 +119,16 @@ class GanDereverb(SpectralMapping):
         power, clean_power = self.powers(batch)
         mixture, clean = self.spectra(power), self.spectra(clean_power)
         estimates = self.features(power)
-        told_clean = self.loss(scores=self.discriminator(clean, mixture), real=True)
-        told_apart = self.loss(scores=self.discriminator(estimates.detach(), mixture), real=False)
-        yield DISCRIMINATOR, told_clean + told_apart
+        of_clean = self.loss(scores=self.discriminator(clean, mixture), real=True)
+        of_estimates = self.loss(scores=self.discriminator(estimates.detach(), mixture), real=False)
+        yield DISCRIMINATOR, of_clean + of_estimates
 
         error = feature_loss(
             references=clean, estimates=estimates, named=self.source_names is not None
         )
         with frozen(self.discriminator):
-            convinced = self.loss(scores=self.discriminator(estimates, mixture), real=True)
-        yield SEPARATOR, error + self.adversarial_weight * convinced
+            adversarial = self.loss(scores=self.discriminator(estimates, mixture), real=True)
+        yield SEPARATOR, error + self.adversarial_weight * adversarial
 
     def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the sum of both losses without an update between them; scalar.

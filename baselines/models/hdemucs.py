@@ -31,7 +31,7 @@ from baselines.layers.hybrid_separator import (
     fields_from_demucs,
     weights_from_demucs,
 )
-from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, check_arguments
 from baselines.separator import Hyperparameters, require
 
 
@@ -98,21 +98,11 @@ def paper() -> Hyperparameters:
 def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `demucs.hdemucs.HDemucs` with complex channels and whole bands."""
     recurrent_from = arguments.get("dconv_lstm", 4)
-    fields = fields_from_demucs(
-        arguments,
-        needed={
-            "dconv_attn": (4, recurrent_from),
-            "multi_freqs": (None, None),
-            "hybrid": (True, True),
-            "hybrid_old": (False, False),
-            "context_enc": (0, 0),
-            "freq_emb": (0.2, 0.2),
-            "emb_scale": (10, 10),
-            "norm_groups": (4, 4),
-            "channels_time": (None, None),
-        },
+    needed = {"dconv_attn": recurrent_from, "hybrid": True, "hybrid_old": False}
+    check_arguments(arguments, needed, defaults={"dconv_attn": 4})
+    hyperparameters = HDemucsHyperparameters(
+        recurrent_from=recurrent_from, **fields_from_demucs(arguments)
     )
-    hyperparameters = HDemucsHyperparameters(recurrent_from=recurrent_from, **fields)
     return hyperparameters, weights_from_demucs(weights)
 
 

@@ -31,7 +31,7 @@ from baselines.layers.hybrid_separator import (
     fields_from_demucs,
     weights_from_demucs,
 )
-from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.hdemucs import PUBLISHED_TRAINING
 from baselines.separator import Hyperparameters, require
 
@@ -62,8 +62,8 @@ class HTDemucsHyperparameters(HybridHyperparameters):
         )
         require(
             self.width % 4 == 0 and self.width > 4 and self.width % self.heads == 0,
-            f"The transformer has {self.width} channels; it must have a multiple of 4 above 4 and "
-            f"of heads={self.heads}.",
+            f"bottom={self.bottom} gives the transformer {self.width} channels; it must have a "
+            f"multiple of 4 above 4 and of heads={self.heads}.",
         )
 
     @property
@@ -239,6 +239,23 @@ _NAMES_IN_DEMUCS = {
 }
 
 
+_NEEDED_IN_DEMUCS = {
+    "t_emb": "sin",
+    "t_norm_in": True,
+    "t_norm_first": True,
+    "t_norm_out": True,
+    "t_norm_in_group": False,
+    "t_group_norm": False,
+    "t_layer_scale": True,
+    "t_gelu": True,
+    "t_max_period": 10000.0,
+    "t_weight_pos_embed": 1.0,
+    "t_sparse_self_attn": False,
+    "t_sparse_cross_attn": False,
+    "t_cross_first": False,
+}
+
+
 def _split_projections(weights: Weights) -> Weights:
     """Divide the joint projection of queries, keys and values."""
     ours: Weights = {}
@@ -255,37 +272,14 @@ def _split_projections(weights: Weights) -> Weights:
 @HTDEMUCS.imports("demucs", "HTDemucs")
 def from_demucs(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `demucs.htdemucs.HTDemucs` with complex channels, whole bands and dense attention."""
-    fields = fields_from_demucs(
-        arguments,
-        needed={
-            "multi_freqs": (None, None),
-            "context_enc": (0, 0),
-            "freq_emb": (0.2, 0.2),
-            "emb_scale": (10, 10),
-            "norm_groups": (4, 4),
-            "channels_time": (None, None),
-            "t_emb": ("sin", "sin"),
-            "t_norm_in": (True, True),
-            "t_norm_first": (True, True),
-            "t_norm_out": (True, True),
-            "t_norm_in_group": (False, False),
-            "t_group_norm": (False, False),
-            "t_layer_scale": (True, True),
-            "t_gelu": (True, True),
-            "t_max_period": (10000.0, 10000.0),
-            "t_weight_pos_embed": (1.0, 1.0),
-            "t_sparse_self_attn": (False, False),
-            "t_sparse_cross_attn": (False, False),
-            "t_cross_first": (False, False),
-        },
-    )
+    check_arguments(arguments, _NEEDED_IN_DEMUCS)
     hyperparameters = HTDemucsHyperparameters(
         bottom=arguments.get("bottom_channels", 0) or None,
         layers=arguments.get("t_layers", 5),
         heads=arguments.get("t_heads", 8),
         hidden_scale=arguments.get("t_hidden_scale", 4.0),
         recurrent_from=arguments.get("depth", 4),
-        **fields,
+        **fields_from_demucs(arguments),
     )
     ours = renamed(weights_from_demucs(weights), _NAMES_IN_DEMUCS)
     return hyperparameters, _split_projections(ours)

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
+from baselines.layers.masks import MASK_ACTIVATIONS
 from baselines.layers.recurrent_masks import (
-    MASK_ACTIVATIONS,
     MaskHead,
     RecurrentHyperparameters,
     RecurrentMasking,
@@ -23,7 +23,7 @@ from baselines.layers.recurrent_masks import (
 )
 from baselines.losses import magnitude_l1_loss
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights
-from baselines.separator import Hyperparameters, require
+from baselines.separator import Hyperparameters
 
 LOSSES = ("magnitude_l1", "si_sdr")
 
@@ -37,11 +37,7 @@ class MaskInferenceHyperparameters(RecurrentHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.mask in MASK_ACTIVATIONS,
-            f"mask is {self.mask!r}; it can be {' or '.join(MASK_ACTIVATIONS)}.",
-        )
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        self.check_choices(mask=MASK_ACTIVATIONS, loss=LOSSES)
 
 
 class MaskInference(RecurrentMasking):

@@ -24,8 +24,10 @@ from torch.nn import functional
 from baselines.layers.activity import SILENT_DB
 from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
-from baselines.layers.dual_path_separator import GlobalLayerNorm, sequences
+from baselines.layers.dual_path_separator import sequences
 from baselines.layers.level import fit_level
+from baselines.layers.masks import as_masks
+from baselines.layers.norms import AxesNorm, global_norm
 from baselines.losses import EPSILON, si_sdr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.dprnn import DPRNNHyperparameters, RecurrentPath
@@ -71,7 +73,7 @@ class MulCatPath(nn.Module):
         self.blstm = nn.LSTM(h.B, h.H, batch_first=within_chunks, bidirectional=True)
         self.gate = nn.LSTM(h.B, h.H, batch_first=within_chunks, bidirectional=True)
         self.linear = nn.Linear(2 * h.H + h.B, h.B)
-        self.norm = GlobalLayerNorm(h.B, axes=(0, 2, 3))
+        self.norm = AxesNorm(h.B, axes=(0, 2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (S, b, K, B) plus what the path adds to it."""
@@ -90,7 +92,7 @@ class Trunk(nn.Module):
         path: Callable[[MultiDecoderHyperparameters, bool], nn.Module] = (
             MulCatPath if h.mulcat else RecurrentPath
         )
-        self.norm = nn.GroupNorm(1, h.N, eps=1e-8)
+        self.norm = global_norm(h.N)
         self.bottleneck = nn.Conv1d(h.N, h.B, 1, bias=h.bias)
         self.blocks = nn.ModuleList(
             nn.Sequential(*(path(h, within) for within in (True, False))) for _ in range(h.R)
@@ -131,9 +133,7 @@ class Decoder(nn.Module):
         y = overlap_add(y, w.shape[-1], self.h.margin)  # (b * n_src, B, k)
         y = self.mask(self.value(y).tanh() * self.gate(y).sigmoid())
         scores: Tensor = y.unflatten(0, (-1, self.n_src))  # (b, n_src, N, k)
-        if self.h.mask == "softmax":
-            return w[:, None] * scores.softmax(1)
-        return w[:, None] * (scores.sigmoid() if self.h.mask == "sigmoid" else scores.relu())
+        return w[:, None] * as_masks(scores, self.h.mask)
 
 
 class MultiDecoderDPRNN(Separator):
@@ -221,9 +221,7 @@ class MultiDecoderDPRNN(Separator):
             total = total + number / self.h.R * loss
         return total
 
-    def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the sum of the losses of all blocks; scalar."""
-        return self.objective(batch)
+    training_loss = objective  # whether or not the number of sources varies
 
 
 def _first(references: Tensor, sounding: Tensor, count: int) -> Tensor:

@@ -74,12 +74,9 @@ class MUNetHyperparameters(SpectrogramHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "widths", tuple(self.widths))
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
-        require(self.epoch_steps >= 1, "epoch_steps must be 1 or more.")
-        require(self.temperature > 0, "temperature must be above 0.")
+        self.check_choices(**CHOICES)
+        self.check_least(1, "epoch_steps")
+        require(self.temperature > 0, f"temperature is {self.temperature}; it must be above 0.")
         require(
             self.bands is None or self.bands % self.reduction == 0,
             f"bands is {self.bands}; it can be a multiple of {self.reduction}, or None.",

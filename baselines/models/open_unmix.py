@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from baselines.layers.stft import Stft
 from baselines.layers.wiener import wiener_filter
 from baselines.losses import in_full_precision
-from baselines.model import Imported, ModelSpec, Weights, renamed
+from baselines.model import Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, Separator, SongHyperparameters, require
 
 LOSSES = ("magnitude", "combined")
@@ -50,9 +50,9 @@ class OpenUnmixHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.hidden_size % 2 == 0, f"hidden_size is {self.hidden_size}, must be even.")
-        require(self.em_window_frames >= 1, "em_window_frames must be 1 or more.")
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        require(self.hidden_size % 2 == 0, f"hidden_size is {self.hidden_size}; it must be even.")
+        self.check_least(1, "em_window_frames")
+        self.check_choices(loss=LOSSES)
 
     @property
     def bins_read(self) -> int:
@@ -311,10 +311,7 @@ def from_openunmix(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     The names of a stem's weights begin with its name and a dot; the arguments are those of the
     networks, and the `sample_rate`. Published files also hold parts of an analysis.
     """
-    require(
-        not arguments.get("unidirectional", False),
-        "Networks of one direction cannot be converted: Open-Unmix is bidirectional.",
-    )
+    check_arguments(arguments, {"unidirectional": False})
     analysis = ("stft", "transform", "sample_rate")
     of_networks = {k: v for k, v in weights.items() if k.split(".")[1] not in analysis}
     n_fft = 2 * (arguments.get("nb_bins", 4096) - 1)
@@ -333,9 +330,7 @@ def from_openunmix(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert asteroid's X-UMX."""
     n_fft = arguments.get("in_chan", 4096)
-    for name, supported in (("window_length", n_fft), ("bidirectional", True), ("spec_power", 1)):
-        given = arguments.get(name, supported)
-        require(given == supported, f"{name} is {given!r}; only {supported!r} can be converted.")
+    check_arguments(arguments, {"window_length": n_fft, "bidirectional": True, "spec_power": 1})
     names = {
         r"^layer_enc\.(.+)\.enc\.0\.": r"targets.\1.fc1.",
         r"^layer_enc\.(.+)\.enc\.1\.": r"targets.\1.bn1.",

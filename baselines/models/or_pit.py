@@ -9,8 +9,8 @@ any talker and y2 for the sum of the others. With l the negative SI-SDR and N ta
 here divided by two, so that it equals permutation-invariant training at N = 2.
 
 What the paper leaves open, and what differs:
-- The rests that training applies the network to. Here they are its own, without a gradient through
-  them, once for each talker that is left.
+- To which rests training applies the network. Here they are the network's estimates, through which
+  no gradient passes, one for each talker that is left.
 - When to stop. The paper trains a classifier of the rest. Here, where the number of talkers
   varies, both outputs are trained by FUSS's loss, towards silence where nobody is left, and the
   first estimate that is not above the level in the checkpoint ends the recursion.
@@ -101,9 +101,7 @@ class ORPIT(FittedSeparator):
             rest, left = rest.detach(), left.masked_fill(chosen[:, :, None, None], 0.0)
         return torch.stack(losses).mean()
 
-    def training_loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean loss of all splits; scalar."""
-        return self.objective(batch)
+    training_loss = objective  # whether or not the number of sources varies
 
 
 @in_full_precision

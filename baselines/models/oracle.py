@@ -31,7 +31,7 @@ class OracleHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.mask in MASKS, f"mask is {self.mask!r}; it can be {' or '.join(MASKS)}.")
+        self.check_choices(mask=MASKS)
 
     @property
     def n_fft(self) -> int:

@@ -24,7 +24,7 @@ from baselines.layers.stft import Stft
 from baselines.losses import in_full_precision
 from baselines.model import ModelSpec
 from baselines.models.pbfdaf import PbfdafFilter, PbfdafHyperparameters
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import Hyperparameters, Separator
 
 CANCELLERS = ("none", "pbfdaf")
 _LEAST_POWER = 1e-10
@@ -45,10 +45,7 @@ class ResidualEchoHyperparameters(PbfdafHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.canceller in CANCELLERS,
-            f"canceller is {self.canceller!r}; it can be {' or '.join(CANCELLERS)}.",
-        )
+        self.check_choices(canceller=CANCELLERS)
 
 
 class ResidualEcho(Separator):

@@ -60,21 +60,22 @@ class ScnetHyperparameters(SongHyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("C", "shares", "strides", "kernels", "depths"):  # lists in a checkpoint
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("shares", "strides", "kernels", "depths"):
             given = getattr(self, name)
             require(len(given) == 3, f"{name} has {len(given)} values; give 3, one per band.")
-        require(abs(sum(self.shares) - 1) < 1e-6, f"shares sum to {sum(self.shares)}, must be 1.")
+        require(
+            abs(sum(self.shares) - 1) < 1e-6,
+            f"shares sum to {sum(self.shares)}; they must sum to 1.",
+        )
         for stride, kernel in zip(self.strides, self.kernels, strict=True):
             require(
                 kernel == stride or (stride == 1 and kernel % 2 == 1),
-                f"A band has kernel {kernel} and stride {stride}; they must be equal, or the "
-                "stride 1 and the kernel odd.",
+                f"kernels and strides have {kernel} and {stride} for a band; they must be equal, "
+                "or the stride 1 and the kernel odd.",
             )
         require(min(self.C) >= self.compression, f"C is {self.C}; compression={self.compression}.")
-        require(self.layers % 2 == 0, f"layers is {self.layers}, must be even.")
-        require(self.loss in LOSSES, f"loss is {self.loss!r}; it can be {' or '.join(LOSSES)}.")
+        require(self.layers % 2 == 0, f"layers is {self.layers}; it must be even.")
+        self.check_choices(loss=LOSSES)
 
     def band_sizes(self, f: int) -> list[int]:
         """Return how many of f frequencies are in each band."""
@@ -252,7 +253,7 @@ class Scnet(FittedSeparator):
         """Return the stems (b, n_src, c, time) of a mixture (b, c, time)."""
         time = mixture.shape[-1]
         hops = time // self.h.hop_length + 1
-        hops += 1 - hops % 2  # an odd number, of an even number of frames
+        hops += 1 - hops % 2  # an odd number of hops has an even number of frames
         padded = functional.pad(mixture, (0, hops * self.h.hop_length - time))
         spectrum = self.stft.analyse(padded) * self.scale  # (b, c, f, t)
         stems = self.spectra(torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3))

@@ -7,8 +7,8 @@ The arithmetic is that of SpeechBrain, the authors' implementation. Where its wr
 differ, the recipe counts: no dropout.
 
 Padding. Zeros complete the last frame of the basis; SpeechBrain drops the samples beyond the last
-whole frame, and its output is zero there. As there, half a chunk of zeros precedes the frames, and
-zeros after them complete an even number of chunks.
+whole frame, and returns zeros in their place. As in SpeechBrain, half a chunk of zeros precedes the
+frames, and zeros after them complete an even number of chunks.
 
 Positions. The sinusoidal code is computed for the length at hand, which has no limit; SpeechBrain's
 table ends after 2,500 chunks. Memory grows with the square of the number of chunks.
@@ -24,15 +24,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.layers.basis import LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.norms import GlobalNorm, global_norm
 from baselines.layers.transformer import TransformerLayer, sinusoids
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 
@@ -58,19 +58,6 @@ class SepFormerHyperparameters(Hyperparameters):
                 given >= 2 and given % 2 == 0,
                 f"{name} is {given}; frames and chunks overlap by half: give an even number.",
             )
-
-
-class GlobalNorm(nn.Module):
-    """Normalises each mixture as a whole, with one gain and one bias per feature."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (b, ..., F)."""
-        return functional.layer_norm(x, x.shape[1:], eps=1e-8) * self.weight + self.bias
 
 
 class PathTransformer(nn.Module):
@@ -118,7 +105,7 @@ class MaskNetwork(nn.Module):
     def __init__(self, h: SepFormerHyperparameters) -> None:
         super().__init__()
         self.C, self.n_src = h.C, h.n_src
-        self.norm = nn.GroupNorm(1, h.F, eps=1e-8)
+        self.norm = global_norm(h.F)
         self.input = nn.Linear(h.F, h.F, bias=False)
         self.blocks = nn.Sequential(*(SepFormerBlock(h) for _ in range(h.N)))
         self.prelu = nn.PReLU()
@@ -216,8 +203,7 @@ _NAMES_IN_SPEECHBRAIN = {
     r"\.norm2\.norm\.": ".feed_forward.0.",
     r"\.norm\.norm\.": ".norm.",
 }
-# Arguments of SpeechBrain's wrapper that have one value here.
-_FIXED_IN_SPEECHBRAIN = {
+_NEEDED_IN_SPEECHBRAIN = {
     "masknet_norm": "ln",
     "masknet_useextralinearlayer": False,
     "masknet_extraskipconnection": True,
@@ -231,9 +217,7 @@ _FIXED_IN_SPEECHBRAIN = {
 @SEPFORMER.imports("speechbrain", "SepformerWrapper")
 def from_speechbrain(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `speechbrain.lobes.models.dual_path.SepformerWrapper` of equal transformers."""
-    for name, only in _FIXED_IN_SPEECHBRAIN.items():
-        given = arguments.get(name, only)
-        require(given == only, f"{name} is {given!r}; weights can be read for {only!r} only.")
+    check_arguments(arguments, _NEEDED_IN_SPEECHBRAIN)
     for name, default in {"numlayers": 8, "nhead": 8, "dffn": 1024}.items():
         intra, inter = (arguments.get(f"{path}_{name}", default) for path in ("intra", "inter"))
         require(

@@ -13,9 +13,9 @@ norms read one frame. The other system reads segments that overlap by half, in b
 norms over a segment.
 
 What the paper leaves open follows ESPnet's recipes for WSJ0-2mix, whose weights load:
-- Padding (`padding`, see `baselines.layers.basis`); the causal variants start without, as there.
-  The last segment is completed by zeros. ESPnet adds a segment of zeros when none is
-  needed, which changes the estimates of the system that is not causal.
+- Padding (`padding`, see `baselines.layers.basis`); the published causal variants pad nothing in
+  front, as ESPnet does. Zeros complete the last segment. ESPnet adds a segment of zeros where none
+  is needed, which changes the estimates of the system that is not causal.
 - A memory is its input plus norm, projection and dropout of an LSTM, as in a block.
 - Level. SI-SDR determines none: estimates are fitted to the mixture, in the causal system at each
   sample to the mixture so far.
@@ -38,7 +38,8 @@ from baselines.layers.basis import PADDINGS, LearnedBasis
 from baselines.layers.dual_path import overlap_add, segment
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.level import CausalFit
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.layers.norms import GlobalNorm
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames, K frames of a segment, s segments, H hidden,
@@ -67,11 +68,9 @@ class SkimHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(1 <= self.S <= self.L, f"S is {self.S}; it can be 1 to L={self.L}.")
-        require(self.blocks >= 1, f"blocks is {self.blocks}, must be 1 or more.")
+        self.check_least(1, "blocks")
         require(
             self.K >= 1 and (self.K % 2 == 0 or not self.overlap),
             f"K is {self.K}; it must be 1 or more, and even for segments that overlap by half.",
@@ -88,19 +87,6 @@ class SkimHyperparameters(Hyperparameters):
         return 1 if self.causal else 2
 
 
-class GlobalNorm(nn.Module):
-    """Layer norm over all features and positions of a sequence."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (b, time, width)."""
-        return functional.layer_norm(x, x.shape[1:], eps=EPSILON) * self.weight + self.bias
-
-
 class ResidualLstm(nn.Module):
     """LSTM, dropout, projection and norm, added to the input."""
 
@@ -109,7 +95,7 @@ class ResidualLstm(nn.Module):
         self.lstm = nn.LSTM(width, h.H, batch_first=True, bidirectional=not h.causal)
         self.dropout = nn.Dropout(h.dropout)
         self.project = nn.Linear(h.directions * h.H, width)
-        self.norm = nn.LayerNorm(width, eps=EPSILON) if h.causal else GlobalNorm(width)
+        self.norm = nn.LayerNorm(width, eps=EPSILON) if h.causal else GlobalNorm(width, EPSILON)
 
     def forward(self, x: Tensor, states: States | None = None) -> tuple[Tensor, States]:
         """Map x (b, time, width), from initial states or zeros, to its shape and last states."""
@@ -411,6 +397,7 @@ def from_espnet(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
 
     The arguments are those of all three constructors; ESPnet interleaves the masks of the sources.
     """
+    check_arguments(arguments, {"nonlinear": "relu", "predict_noise": False})
     names = {
         r"^encoder\.conv1d\.": "basis.encoder.",
         r"^decoder\.convtrans1d\.": "basis.decoder.",

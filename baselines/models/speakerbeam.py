@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from baselines.fake_tensors import has_data
 from baselines.layers.basis import LearnedAnalysis
 from baselines.layers.level import fit_level, fit_level_causally
+from baselines.layers.masks import as_masks
 from baselines.losses import si_sdr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.conv_tasnet import (
     ConvTasNetHyperparameters,
     TemporalConvolutions,
-    as_masks,
     learned_basis,
     pass_blocks,
 )
@@ -69,7 +69,7 @@ class SpeakerBeamHyperparameters(ConvTasNetHyperparameters):
 class AuxiliaryNetwork(nn.Module):
     """An enrolment in, the factors of the residual and of the skip path out.
 
-    It is never causal, as an enrolment is there before the mixture begins.
+    It is never causal: the whole enrolment is known before the mixture begins.
     """
 
     def __init__(self, h: SpeakerBeamHyperparameters) -> None:

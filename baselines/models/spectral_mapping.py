@@ -73,16 +73,12 @@ class MappingHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.network in NETWORKS,
-            f"network is {self.network!r}; it can be {' or '.join(NETWORKS)}.",
-        )
-        for name, least in (("context", 0), ("layers", 1), ("phase_iterations", 0)):
-            value = getattr(self, name)
-            require(value >= least, f"{name} is {value}, must be {least} or more.")
+        self.check_choices(network=NETWORKS)
+        self.check_least(0, "context", "phase_iterations")
+        self.check_least(1, "layers")
         require(
             self.hidden_size >= 2 and self.hidden_size % 2 == 0,
-            f"hidden_size is {self.hidden_size}, must be an even number from 2 on.",
+            f"hidden_size is {self.hidden_size}; it must be an even number from 2 on.",
         )
 
     @property

@@ -36,31 +36,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from baselines.layers.basis import toeplitz
 from baselines.layers.fitted import FittedSeparator
-from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm, resample
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.layers.norms import global_norm
+from baselines.layers.u_conv_block import (
+    AlignedBasis,
+    UConvHyperparameters,
+    UConvolution,
+    resample,
+)
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, C_E basis signals, C channels between and C_U inside blocks, k frames.
 
 
 @dataclass(frozen=True, kw_only=True)
-class SudoRmRfHyperparameters(Hyperparameters):
+class SudoRmRfHyperparameters(UConvHyperparameters):
     """The defaults are those of SuDoRM-RF 1.0x."""
 
-    C_E: int = 512  # basis signals of the encoder
-    K_E: int = 21  # length of a basis signal in samples; frames begin every K_E // 2
-    C: int = 128  # channels of the bottleneck and between blocks
-    C_U: int = 512  # channels inside a block
-    B: int = 16  # U-ConvBlocks
-    Q: int = 4  # resamplings of a block
     causal: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.K_E % 2 == 1 and self.K_E > 2, f"K_E is {self.K_E}; it can be 3, 5, 7 ...")
         require(self.C_E % 2 == 0, f"C_E is {self.C_E}; an even number keeps the masks' size.")
-        require(self.Q >= 0, f"Q is {self.Q}; it can be 0 or more.")
 
 
 class UConvBlock(nn.Module):
@@ -91,11 +90,8 @@ class SourceConvolutions(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Return scores (b, n_src * C_E, k) of y (b, C_E, k)."""
-        margin = self.C_E // 2 - 1
-        taps = functional.pad(self.weight, (margin, margin))  # (n_src, 1, 2 C_E - 1)
-        # In row i, tap j - i + C_E / 2 is in column j.
-        toeplitz = taps.unfold(-1, self.C_E, 1).flip(-2).reshape(-1, self.C_E, 1)
-        return functional.conv1d(y, toeplitz, self.bias.repeat_interleave(self.C_E))
+        rows = toeplitz(self.weight)[..., None]  # (n_src * C_E, C_E, 1)
+        return functional.conv1d(y, rows, self.bias.repeat_interleave(self.C_E))
 
     def macs(self, _given: Tensor, output: Tensor) -> int:
         """Return the multiplications of one call."""
@@ -301,6 +297,8 @@ def without_duplicates(weights: Weights) -> Weights:
 @SUDORMRF.imports("asteroid", "SuDORMRFNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.SuDORMRFNet`, whose basis has no biases and a shared decoder."""
+    K_E = arguments.get("kernel_size", 21)
+    check_arguments(arguments, {"mask_act": "softmax", "stride": K_E // 2})
     names = {
         **BLOCK_IN_ASTEROID,
         r"^blocks\.": "separation.blocks.",
@@ -319,7 +317,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         n_src=arguments["n_src"],
         sample_rate=int(arguments.get("sample_rate", 8000)),
         C_E=arguments.get("n_filters", 512),
-        K_E=arguments.get("kernel_size", 21),
+        K_E=K_E,
         C=arguments.get("bn_chan", 128),
         C_U=arguments.get("n_filters", 512),
         B=arguments.get("num_blocks", 16),

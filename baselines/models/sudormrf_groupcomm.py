@@ -27,7 +27,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from baselines.layers.u_conv_block import UConvolution, global_norm
+from baselines.layers.norms import global_norm
+from baselines.layers.u_conv_block import UConvolution
 from baselines.losses import snr_loss
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.sudormrf import PUBLISHED_TRAINING

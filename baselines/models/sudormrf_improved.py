@@ -31,8 +31,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from baselines.layers.fitted import FittedSeparator
-from baselines.layers.u_conv_block import AlignedBasis, UConvolution, global_norm
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.layers.norms import global_norm
+from baselines.layers.u_conv_block import AlignedBasis, UConvHyperparameters, UConvolution
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.models.sudormrf import (
     BLOCK_IN_ASTEROID,
     PUBLISHED_TRAINING,
@@ -44,21 +45,14 @@ from baselines.separator import Hyperparameters, require
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImprovedHyperparameters(Hyperparameters):
+class ImprovedHyperparameters(UConvHyperparameters):
     """The defaults are those of the system of 16 blocks and 512 basis signals."""
 
-    C_E: int = 512  # basis signals of the encoder
-    K_E: int = 21  # length of a basis signal in samples; frames begin every K_E // 2
-    C: int = 256  # channels of the bottleneck and between blocks
-    C_U: int = 512  # channels inside a block
-    B: int = 16  # U-ConvBlocks
-    Q: int = 4  # resamplings of a block
+    C: int = 256
     output_slopes: int = 1  # of a block's last PReLU: 1, or C_U
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.K_E % 2 == 1 and self.K_E > 2, f"K_E is {self.K_E}; it can be 3, 5, 7 ...")
-        require(self.Q >= 0, f"Q is {self.Q}; it can be 0 or more.")
         require(
             self.output_slopes in (1, self.C_U),
             f"output_slopes is {self.output_slopes}; it can be 1 or C_U={self.C_U}.",
@@ -142,6 +136,8 @@ def largest() -> Hyperparameters:
 @SUDORMRF_IMPROVED.imports("asteroid", "SuDORMRFImprovedNet")
 def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
     """Convert `asteroid.models.SuDORMRFImprovedNet`, which has one decoder for all sources."""
+    K_E = arguments.get("kernel_size", 21)
+    check_arguments(arguments, {"mask_act": "relu", "stride": K_E // 2})
     names = {
         **BLOCK_IN_ASTEROID,
         r"\.gamma$": ".weight",
@@ -164,7 +160,7 @@ def from_asteroid(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
         n_src=n_src,
         sample_rate=int(arguments.get("sample_rate", 8000)),
         C_E=C_E,
-        K_E=arguments.get("kernel_size", 21),
+        K_E=K_E,
         C=arguments.get("bn_chan", 128),
         C_U=C_E,
         B=arguments.get("num_blocks", 16),

@@ -33,15 +33,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from baselines.layers.basis import PADDINGS, LearnedBasis
-from baselines.layers.dual_path_separator import GlobalLayerNorm
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.masks import MASK_ACTIVATIONS, as_masks
+from baselines.layers.norms import AxesNorm
 from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
 from baselines.separator import Hyperparameters, require
 
 # Axes: b batch, n_src, N basis signals, k frames.
 CHOICES = {
     "norm": ("LN", "gLN"),
-    "mask": ("softmax", "sigmoid", "relu"),
+    "mask": MASK_ACTIVATIONS,
     "padding": PADDINGS,
 }
 # Frames with a smaller norm than this count as silence.
@@ -66,9 +67,7 @@ class TasNetHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         require(1 <= self.stride <= self.L, f"S is {self.stride}; it can be 1 to L={self.L}.")
         require(
             self.layers >= 2 and self.layers % 2 == 0,
@@ -113,7 +112,7 @@ class Separation(nn.Module):
     def __init__(self, h: TasNetHyperparameters) -> None:
         super().__init__()
         self.h = h
-        self.norm = nn.LayerNorm(h.N) if h.norm == "LN" else GlobalLayerNorm(h.N, axes=(1, 2))
+        self.norm = nn.LayerNorm(h.N) if h.norm == "LN" else AxesNorm(h.N, axes=(1, 2))
         width = h.H if h.causal else 2 * h.H
         self.pairs = nn.ModuleList(
             nn.LSTM(size, h.H, num_layers=2, batch_first=True, bidirectional=not h.causal)
@@ -128,10 +127,7 @@ class Separation(nn.Module):
             hidden, _ = pair(x)  # (b, k, width)
             x = x + hidden if self.h.skip and index > 0 else hidden
         scores: Tensor = self.output(x).transpose(1, 2)  # (b, n_src * N, k)
-        scores = scores.unflatten(1, (self.h.n_src, self.h.N))  # (b, n_src, N, k)
-        if self.h.mask == "softmax":
-            return scores.softmax(1)
-        return scores.sigmoid() if self.h.mask == "sigmoid" else scores.relu()
+        return as_masks(scores.unflatten(1, (self.h.n_src, self.h.N)), self.h.mask)
 
 
 class TasNet(FittedSeparator):

@@ -29,6 +29,7 @@ from torch.nn import functional
 from baselines.layers.attention import SelfAttention
 from baselines.layers.basis import LearnedBasis
 from baselines.layers.fitted import FittedSeparator
+from baselines.layers.norms import global_norm
 from baselines.layers.transformer import sinusoids
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.separator import Hyperparameters, require
@@ -55,9 +56,8 @@ class TdaNetHyperparameters(Hyperparameters):
             f"window_ms={self.window_ms} is {self.L} samples at {self.sample_rate} Hz; "
             "4 are the fewest.",
         )
-        for name, least in {"rates": 2, "iterations": 1}.items():
-            given = getattr(self, name)
-            require(given >= least, f"{name} is {given}, must be {least} or more.")
+        self.check_least(2, "rates")
+        self.check_least(1, "iterations")
 
     @property
     def L(self) -> int:  # noqa: N802
@@ -68,11 +68,6 @@ class TdaNetHyperparameters(Hyperparameters):
     def N(self) -> int:  # noqa: N802
         """Number of basis signals."""
         return self.L // 2 + 1
-
-
-def global_norm(features: int) -> nn.Module:
-    """Return a layer norm over features and time (gLN)."""
-    return nn.GroupNorm(1, features, eps=1e-8)
 
 
 def depthwise(features: int, *, stride: int = 1, bias: bool = False) -> nn.Module:

@@ -51,10 +51,7 @@ class TDCNHyperparameters(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.P % 2 == 1, f"P is {self.P}; an odd kernel keeps the number of frames.")
-        for name in ("B", "H", "X", "R"):
-            require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
-            )
+        self.check_least(1, "B", "H", "X", "R")
 
     @property
     def outputs(self) -> int:

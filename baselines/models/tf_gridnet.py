@@ -34,7 +34,7 @@ from torch.nn import functional
 from baselines.layers.attention import AttentionProducts
 from baselines.layers.fitted import FittedSeparator
 from baselines.layers.stft import Stft
-from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, renamed
+from baselines.model import SMALL_SPEECH, Imported, ModelSpec, Weights, check_arguments, renamed
 from baselines.separator import Hyperparameters, require
 
 SMALLEST_DEVIATION = 1e-8
@@ -273,6 +273,7 @@ def from_espnet(weights: Weights, arguments: Mapping[str, Any]) -> Imported:
 
     The weights are those of the separator alone, or of a model that contains it.
     """
+    check_arguments(arguments, {"window": "hann", "n_imics": 1, "activation": "prelu"})
     weights = {name.removeprefix("separator."): value for name, value in weights.items()}
     h = TfGridNetHyperparameters(
         n_src=arguments.get("n_srcs", 2),

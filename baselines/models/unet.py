@@ -43,11 +43,10 @@ from torch.nn import functional
 from baselines.layers.spectrogram_masks import (
     LOG_FLOOR,
     SMALL_SONG_ANALYSIS,
-    SpectrogramHyperparameters,
     SpectrogramSeparator,
     l1_loss,
 )
-from baselines.layers.unet import SLOPE, SameConv2d, UNet
+from baselines.layers.unet import SLOPE, SameConv2d, StridedHyperparameters, UNet
 from baselines.losses import in_full_precision
 from baselines.model import SMALL_SONGS, Imported, ModelSpec, Weights
 from baselines.separator import STEMS, Hyperparameters, require
@@ -66,25 +65,16 @@ HARMONIC_DECAY = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNetHyperparameters(SpectrogramHyperparameters):
-    """Sizes of a network; the defaults are those of Jansson et al."""
+class UNetHyperparameters(StridedHyperparameters):
+    """Layout of the networks, and their second task; the defaults are those of Jansson et al."""
 
-    widths: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
-    kernel: int = 5
-    stride_bins: int = 2
-    stride_frames: int = 2
-    dropout: float = 0.5
     layout: str = "jansson"  # or spleeter, or spleeter_relu
     joint: str | None = None  # second task: activity, instruments or pitch
     joint_weight: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "widths", tuple(self.widths))
-        require(
-            self.layout in LAYOUTS,
-            f"layout is {self.layout!r}; it can be {' or '.join(LAYOUTS)}.",
-        )
+        self.check_choices(layout=LAYOUTS)
         require(
             self.joint is None or self.joint in TASKS,
             f"joint is {self.joint!r}; it can be {' or '.join(TASKS)}, or None.",
@@ -94,27 +84,14 @@ class UNetHyperparameters(SpectrogramHyperparameters):
             f"loss is {self.loss!r}; a joint U-Net is trained by magnitude_l1.",
         )
 
-    @property
-    def multiple(self) -> tuple[int, int]:
-        """Bins and frames that a patch is a multiple of."""
-        levels = len(self.widths)
-        return self.stride_bins**levels, self.stride_frames**levels
-
 
 class SpleeterUNet(UNet):
     """The U-Net as Spleeter's code has it for four and five stems."""
 
-    def __init__(self, *, channels: int, h: UNetHyperparameters) -> None:
-        super().__init__(
-            inputs=channels,
-            outputs=1,
-            widths=h.widths,
-            kernel=h.kernel,
-            stride=(h.stride_bins, h.stride_frames),
-            dropout=h.dropout,
-        )
+    def __init__(self, h: UNetHyperparameters) -> None:
+        super().__init__(**h.network | {"outputs": 1})
         self.activation = self.in_encoder()
-        self.mask = nn.Conv2d(1, channels, 4, padding=3, dilation=2)
+        self.mask = nn.Conv2d(1, h.channels, 4, padding=3, dilation=2)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):  # as Keras has them
                 module.eps, module.momentum = 1e-3, 0.01
@@ -244,17 +221,9 @@ class JanssonUNet(SpectrogramSeparator):
 
 
 def _network(h: UNetHyperparameters) -> UNet:
-    if h.layout != "jansson":
-        network = SpleeterUNet if h.layout == "spleeter" else SpleeterReluUNet
-        return network(channels=h.channels, h=h)
-    return UNet(
-        inputs=h.channels,
-        outputs=h.channels,
-        widths=h.widths,
-        kernel=h.kernel,
-        stride=(h.stride_bins, h.stride_frames),
-        dropout=h.dropout,
-    )
+    if h.layout == "jansson":
+        return UNet(**h.network)
+    return SpleeterUNet(h) if h.layout == "spleeter" else SpleeterReluUNet(h)
 
 
 def _harmonics(bins: int, bin_hz: float) -> Tensor:

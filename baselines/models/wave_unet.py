@@ -70,13 +70,12 @@ class WaveUNetHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in CHOICES.items():
-            given = getattr(self, name)
-            require(given in allowed, f"{name} is {given!r}; it can be {' or '.join(allowed)}.")
+        self.check_choices(**CHOICES)
         for name in ("fd", "fu"):
-            require(getattr(self, name) % 2 == 1, f"{name} is {getattr(self, name)}, must be odd.")
-        for name in ("L", "F"):
-            require(getattr(self, name) >= 1, f"{name} must be 1 or more.")
+            require(
+                getattr(self, name) % 2 == 1, f"{name} is {getattr(self, name)}; it must be odd."
+            )
+        self.check_least(1, "L", "F")
         require(
             self.context or self.upsampling == "linear",
             "Learned upsampling needs the next sample of every one: give context=True.",

@@ -67,17 +67,18 @@ class WaveNetHyperparameters(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.levels != 1 and self.levels >= 0, f"levels is {self.levels}; give 2 or more.")
-        require(self.frame >= 1, f"frame is {self.frame}; it can be 1 sample or more.")
+        self.check_least(1, "frame")
         require(
             self.levels == 0 or self.frame == 1,
             f"frame is {self.frame}; with levels a step is 1 sample.",
         )
         require(
             self.causal or self.kernel % 2 == 1,
-            f"kernel is {self.kernel}; without causality it is an odd number.",
+            f"kernel is {self.kernel}; with causal=False it must be odd.",
         )
         require(
-            self.causal or not self.levels, "Levels are read causally; give levels=0 without it."
+            self.causal or self.levels == 0,
+            f"levels is {self.levels}; with causal=False it must be 0.",
         )
 
     @property

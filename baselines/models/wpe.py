@@ -23,7 +23,7 @@ from torch.nn import functional
 from baselines.fake_tensors import has_data
 from baselines.layers.stft import Stft
 from baselines.model import ModelSpec
-from baselines.separator import Hyperparameters, Separator, require
+from baselines.separator import Hyperparameters, Separator
 
 # Of the largest power in a bin; below it, lambda stays at it.
 FLOOR = 1e-10
@@ -46,9 +46,7 @@ class WpeHyperparameters(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("taps", "delay", "iterations"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is {value}, must be 1 or more.")
+        self.check_least(1, "taps", "delay", "iterations")
 
 
 class Wpe(Separator):

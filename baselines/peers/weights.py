@@ -85,7 +85,7 @@ def import_weights(
     spec = _spec_for(peer, found, model)
     separator = separator_from(spec, peer, found.weights, {**found.arguments, **(arguments or {})})
     separator.float()
-    source = path if path.is_file() else next(iter(sorted(path.glob("*.*"))))
+    source = path if path.is_file() else min(path.glob("*.*"))
     meta = Meta(
         model=spec.name,
         config=separator.config,

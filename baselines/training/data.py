@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -63,54 +63,89 @@ def example_rng(seed: int, index: int, stream: int = _EXAMPLE_STREAM) -> np.rand
     return np.random.Generator(np.random.Philox(key=[seed, index], counter=[0, 0, 0, stream]))
 
 
-class RenderedExamples:
-    """Segments of a rendered split at random offsets, every mixture once per pass over the split.
+class SegmentExamples:
+    """Segments of the mixtures of a split at random offsets, every mixture once per pass.
 
     A mixture that is shorter than the segment is followed by silence; one with fewer targets than
     others has silent references at the end. Of the `inputs`, a far end is cut as the mixture is,
     and an enrolment is a segment of its own.
+
+    Subclasses write `cut`.
+
+    Args:
+        manifest: of the mixtures.
+        split: of the manifest.
+        segment_s: length of a segment in seconds.
+        seed: of the order of the mixtures and the offsets.
+        inputs: what a separator gets beside the mixture.
+
+    Raises:
+        InputError: the manifest has no such split.
     """
 
     def __init__(
         self,
-        rendered: RenderedSet,
+        manifest: Manifest,
         split: str,
         *,
         segment_s: float,
         seed: int,
         inputs: Sequence[str] = (),
     ) -> None:
-        self.rendered = rendered
-        self.mixtures = rendered.mixtures(split)
+        self.mixtures = manifest.of_split(split)
         self.frames = round(segment_s * self.mixtures[0].sample_rate)
         self.seed = seed
         self.inputs = inputs
-        self.n_src = _most_targets(self.mixtures)
-        self.streams = rendered.manifest.header.task == MEETINGS
+        self.n_src = max(len(mixture.targets) for mixture in self.mixtures)
+        self.streams = manifest.header.task == MEETINGS
+
+    def cut(self, mixture: Mixture, start: int) -> tuple[TrainingExample, list[Samples]]:
+        """Return the signals of a segment from sample `start` on, and the whole enrolments.
+
+        The signals are mixture, references and, if it is an input, the far end.
+        """
+        raise NotImplementedError
 
     def example(self, index: int) -> TrainingExample:
-        """Read a segment of a mixture, of its references and of the far end.
+        """Return a segment of a mixture, of its references and of the inputs.
 
         Raises:
             InputError: a file cannot be read.
         """
         mixture = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
         start = _segment_start(self.seed, index, mixture.frames, self.frames)
-        names = [MIXTURE, *mixture.targets]
-        signals = np.stack([self._read(mixture, name, start) for name in names])
-        references = _with_silence(signals[1:], self.n_src)
+        example, enrolments = self.cut(mixture, start)
         if self.streams:
-            references = on_streams(utterances_of(mixture), signals[1:], start)
-        example = {"mixture": signals[0], "references": references}
-        if "far_end" in self.inputs:
-            far_ends = [self._read(mixture, name, start) for name in mixture.far_end_files]
-            example["far_end"] = sum(far_ends, np.zeros_like(signals[0]))
+            references = on_streams(utterances_of(mixture), example["references"], start)
+        else:
+            references = _with_silence(example["references"], self.n_src)
+        example["references"] = references
         if "enrolment" in self.inputs:
-            names = enrolment_files(mixture)
-            whole = [self.rendered.load_source(mixture.id, name) for name in names]
-            segments = _enrolment(whole, mixture, self.frames, self.seed, index)
+            segments = _enrolment(enrolments, mixture, self.frames, self.seed, index)
             example["enrolment"] = _with_silence(segments, self.n_src)
         return example
+
+
+class RenderedExamples(SegmentExamples):
+    """Segments that are read from the files of a rendered set.
+
+    `options` are the arguments of `SegmentExamples`.
+    """
+
+    def __init__(self, rendered: RenderedSet, split: str, **options: Any) -> None:
+        super().__init__(rendered.manifest, split, **options)
+        self.rendered = rendered
+
+    def cut(self, mixture: Mixture, start: int) -> tuple[TrainingExample, list[Samples]]:
+        """Read the signals of a segment, and the whole enrolments."""
+        names = [MIXTURE, *mixture.targets]
+        signals = np.stack([self._read(mixture, name, start) for name in names])
+        segment = {"mixture": signals[0], "references": signals[1:]}
+        if "far_end" in self.inputs:
+            far_ends = [self._read(mixture, name, start) for name in mixture.far_end_files]
+            segment["far_end"] = sum(far_ends, np.zeros_like(signals[0]))
+        enrolments = enrolment_files(mixture) if "enrolment" in self.inputs else []
+        return segment, [self.rendered.load_source(mixture.id, name) for name in enrolments]
 
     def _read(self, mixture: Mixture, name: str, start: int) -> Signal:
         frames = min(self.frames, mixture.frames - start)
@@ -119,65 +154,34 @@ class RenderedExamples:
         return np.pad(samples, ((0, 0), (0, self.frames - frames))).astype(np.float32)
 
 
-class RecordExamples:
-    """Segments of a manifest's mixtures, each rendered in memory as its record describes it.
+class RecordExamples(SegmentExamples):
+    """Segments of mixtures that are rendered in memory as their records describe them.
 
     The examples are those of the rendered set (`RenderedExamples`). With MIXGEN_CACHE, source files
-    are decoded once.
+    are decoded once. `options` are the arguments of `SegmentExamples`.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        roots: Roots,
-        split: str,
-        *,
-        segment_s: float,
-        seed: int,
-        inputs: Sequence[str] = (),
-    ) -> None:
-        self.mixtures = manifest.of_split(split)
+    def __init__(self, manifest: Manifest, roots: Roots, split: str, **options: Any) -> None:
+        super().__init__(manifest, split, **options)
         self.roots = roots
         self.cache = open_cache()
         self.sample_format = FORMATS[manifest.header.format]
-        self.frames = round(segment_s * self.mixtures[0].sample_rate)
-        self.seed = seed
-        self.inputs = inputs
-        self.n_src = _most_targets(self.mixtures)
-        self.streams = manifest.header.task == MEETINGS
 
-    def example(self, index: int) -> TrainingExample:
-        """Render a mixture and return a segment of it, of its references and of the far end.
-
-        Raises:
-            InputError: a source file cannot be read.
-        """
-        record = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
-        whole = rendered_item(record, self.roots, self.sample_format, self.cache)
-        start = _segment_start(self.seed, index, record.frames, self.frames)
-        references = self._segment(whole.references, start)
-        if self.streams:
-            references = on_streams(utterances_of(record), references, start)
-        else:
-            references = _with_silence(references, self.n_src)
-        example = {"mixture": self._segment(whole.mixture, start), "references": references}
+    def cut(self, mixture: Mixture, start: int) -> tuple[TrainingExample, list[Samples]]:
+        """Render a mixture; return the signals of a segment, and the whole enrolments."""
+        whole = rendered_item(mixture, self.roots, self.sample_format, self.cache)
+        segment = {
+            "mixture": self._segment(whole.mixture, start),
+            "references": self._segment(whole.references, start),
+        }
         if "far_end" in self.inputs:
-            far_end = inputs_of(["far_end"], whole)["far_end"]
-            example["far_end"] = self._segment(far_end, start)
-        if "enrolment" in self.inputs:
-            signals = enrolments_of(whole)
-            segments = _enrolment(signals, record, self.frames, self.seed, index)
-            example["enrolment"] = _with_silence(segments, self.n_src)
-        return example
+            segment["far_end"] = self._segment(inputs_of(["far_end"], whole)["far_end"], start)
+        return segment, enrolments_of(whole) if "enrolment" in self.inputs else []
 
     def _segment(self, signal: Signal, start: int) -> Signal:
         segment = signal[..., start : start + self.frames]
         missing = self.frames - segment.shape[-1]
         return np.pad(segment, [(0, 0)] * (segment.ndim - 1) + [(0, missing)])
-
-
-def _most_targets(mixtures: Sequence[Mixture]) -> int:
-    return max(len(mixture.targets) for mixture in mixtures)
 
 
 def _with_silence(signals: Signal, n_src: int) -> Signal:

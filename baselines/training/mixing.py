@@ -142,25 +142,22 @@ class DynamicMixing:
         rng = example_rng(self.seed, index)
         record = self._random_record(rng)
         excerpts = self._stems(rng, record) if self.named else self._talkers(rng, record)
-        drawn = dict(zip([source.name for source in record.sources], excerpts, strict=True))
-        signals: dict[str, Signal] = {}
-        for source in record.sources:
+        signals = []
+        for source, excerpt in zip(record.sources, excerpts, strict=True):
             spread_db = rng.uniform(-self.gain_spread_db, self.gain_spread_db)
             level_db = record.level.reference_db + source.events[0].snr + spread_db
-            signals[source.name] = drawn[source.name].at_level(level_db)
+            signals.append(excerpt.at_level(level_db))
         shape = (len(signals), record.channels, self.frames)
-        stacked = np.reshape(list(signals.values()), shape).astype(np.float32)
-        names = list(signals)
+        stacked = np.reshape(signals, shape).astype(np.float32)
+        names = [source.name for source in record.sources]
+        targets = [names.index(name) for name in record.targets]
         mixture: Signal = stacked.sum(axis=0, dtype=np.float32)
-        example = {
-            "mixture": mixture,
-            "references": stacked[[names.index(name) for name in record.targets]],
-        }
+        example = {"mixture": mixture, "references": stacked[targets]}
         if self.enrols:
             rng = example_rng(self.seed, index, ENROLMENT_STREAM)
-            targets = [source for source in record.sources if source.name in record.targets]
-            enrolments = [self._enrolment(rng, record, s, drawn[s.name]) for s in targets]
-            example["enrolment"] = np.stack(enrolments)
+            example["enrolment"] = np.stack(
+                [self._enrolment(rng, record, record.sources[i], excerpts[i]) for i in targets]
+            )
         return example
 
     def _enrolment(

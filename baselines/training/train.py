@@ -32,10 +32,7 @@ from baselines.checkpoint import (
 )
 from baselines.inference.device import choose_device, set_threads
 from baselines.training.config import TrainingConfig
-from baselines.training.data import (
-    Batch,
-    batches,
-)
+from baselines.training.data import Batch, batches
 from baselines.training.feed import Feed, load_feed
 from baselines.training.interrupt import stop_requests
 from baselines.training.optimizer import Updates, optimizer_tensors, restore_optimizers

@@ -94,7 +94,7 @@ def load_validation(
 ) -> Validation | CountedValidation | None:
     """Load `count` mixtures spread evenly over the split, of long mixtures the middle.
 
-    Mixtures without a target are left out, unless the separator tells the number of sources.
+    Mixtures without a target are left out, unless the separator estimates the number of sources.
     Returns None if the split `valid` has no other or `count` is 0.
     """
     # Without a target there is no SI-SDR; a system that counts has to find that.

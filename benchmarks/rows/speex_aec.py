@@ -5,31 +5,27 @@ for no bulk delay), without the preprocessor that suppresses noise and residual 
 delay: its output lines up with the microphone.
 """
 
-import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pyaec
-import soundfile
+from audio import Frames, Signal, cancel_file
 
 FRAME_S, FILTER_S = 0.016, 0.3
+FULL_SCALE = 2**15
 
 
-def main() -> None:
-    """Cancel the echo of a far end in a mixture, frame by frame."""
-    mixture_path, far_end_path, out = sys.argv[1:]
-    (mixture, rate), (far_end, _) = (soundfile.read(p) for p in (mixture_path, far_end_path))
-    frame = round(FRAME_S * rate)
-    canceller = pyaec.Aec(frame, round(FILTER_S * rate), rate, enable_preprocess=False)
-    padding = (0, -len(mixture) % frame)
-    signals = (np.pad(samples, padding) for samples in (mixture, far_end))
-    heard, played = (np.clip(np.rint(s * 2**15), -(2**15), 2**15 - 1).astype(int) for s in signals)
-    blocks = [
-        canceller.cancel_echo(heard[i : i + frame].tolist(), played[i : i + frame].tolist())
-        for i in range(0, len(heard), frame)
-    ]
-    output = np.concatenate(blocks)[: len(mixture)] / 2**15
-    soundfile.write(f"{out}/near.wav", output, rate, subtype="FLOAT")
+def cancel(frames: Frames, rate: int) -> Iterator[Signal]:
+    """Yield frames without echo; Speex takes and returns 16-bit integers."""
+    length = round(FRAME_S * rate)
+    canceller = pyaec.Aec(length, round(FILTER_S * rate), rate, enable_preprocess=False)
+    for signals in frames:
+        heard, played = (
+            np.clip(np.rint(s * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(int).tolist()
+            for s in signals
+        )
+        yield np.asarray(canceller.cancel_echo(heard, played)) / FULL_SCALE
 
 
 if __name__ == "__main__":
-    main()
+    cancel_file(FRAME_S, cancel)

@@ -1,8 +1,11 @@
 """Echoes for the tests of cancellers: a far end that stops and starts, rooms, and measures."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
+
+from baselines.separator import Separator
 
 Signal = NDArray[np.float64]
 SAMPLE_RATE = 8000
@@ -32,6 +35,13 @@ def speech_like(seconds: float, *, delay: int = 0, seed: int = 0) -> tuple[Signa
     path = np.concatenate([np.zeros(delay), echo_path(400, rng)])
     echo = np.convolve(far_end, path)[: len(far_end)]
     return far_end, echo + 1e-5 * rng.normal(size=len(echo))
+
+
+def cancelled(canceller: Separator, mixture: Signal, far_end: Signal) -> Signal:
+    """Return what a canceller leaves of a mixture, (time,) each, in single precision."""
+    signals = (torch.from_numpy(s).float()[None, None] for s in (mixture, far_end))
+    estimate: Signal = canceller(*signals)[0, 0, 0].numpy()
+    return estimate
 
 
 def erle_db(mixture: Signal, estimate: Signal) -> float:

@@ -13,19 +13,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from baselines.checkpoint import (
-    Meta,
     check_destination,
     checkpoint_sha256,
     is_checkpoint,
     load,
     load_state,
     read_meta,
-    save_checkpoint,
 )
 from baselines.registry import build
-from baselines.separator import Separator
 from mixgen.core.errors import InputError, MachineError, SuiteError, UsageError
 from mixgen.core.files import sha256_file
+from tests.checkpoints import save
+
+SMALL = "conv_tasnet:small"
 
 
 def update_sums(folder: Path) -> None:
@@ -48,24 +48,9 @@ def edit_weights(folder: Path, change: Callable[[dict[str, Tensor]], object]) ->
     update_sums(folder)
 
 
-def save(folder: Path, separator: Separator) -> None:
-    meta = Meta(
-        schema="checkpoint/1",
-        model="conv_tasnet:small",
-        config=separator.config,
-        parameters=0,
-        manifest_sha256=None,
-        step=0,
-        training={},
-        progress={},
-        versions={},
-    )
-    save_checkpoint(folder, meta, separator.state_dict())
-
-
 def test_a_loaded_separator_is_bit_equal_to_the_saved_one(tmp_path: Path) -> None:
     separator = build("conv_tasnet:small", n_src=3, sample_rate=16000).eval()
-    save(tmp_path / "checkpoint", separator)
+    save(tmp_path / "checkpoint", separator, SMALL)
     loaded = load(tmp_path / "checkpoint")
     assert loaded.config == separator.config
     assert not loaded.training
@@ -84,9 +69,9 @@ def test_the_hash_of_a_checkpoint_is_that_of_its_weights(checkpoint: Path) -> No
 def test_a_replaced_checkpoint_leaves_no_other_folder(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     first, second = build("conv_tasnet:small"), build("conv_tasnet:small")
-    save(folder, first)
+    save(folder, first, SMALL)
     before = checkpoint_sha256(folder)
-    save(folder, second)
+    save(folder, second, SMALL)
     assert checkpoint_sha256(folder) != before
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 

@@ -269,20 +269,8 @@ def save_untrained(folder: Path, *, seed: int, **hyperparameters: Any) -> Path:
     """Write a checkpoint of an untrained Conv-TasNet for two speakers at 8 kHz; return `folder`."""
     import torch
 
-    from baselines.checkpoint import Meta, count_parameters, save_checkpoint
     from baselines.registry import build
+    from tests.checkpoints import save
 
     torch.manual_seed(seed)
-    separator = build("conv_tasnet:small", **hyperparameters)
-    meta = Meta(
-        model="conv_tasnet:small",
-        config=separator.config,
-        parameters=count_parameters(separator),
-        manifest_sha256=None,
-        step=0,
-        training={},
-        progress={},
-        versions={},
-    )
-    save_checkpoint(folder, meta, separator.state_dict())
-    return folder
+    return save(folder, build("conv_tasnet:small", **hyperparameters), "conv_tasnet:small")

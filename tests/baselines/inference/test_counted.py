@@ -9,7 +9,6 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from baselines.checkpoint import Meta, count_parameters, save_checkpoint
 from baselines.inference.counted import split_count
 from baselines.inference.recording import separate, separate_file
 from baselines.inference.separate import separate_set
@@ -20,6 +19,9 @@ from mixgen.core.errors import UsageError
 from mixgen.core.files import read_json
 from mixgen.sets.rendered import RenderedSet
 from tests.baselines.conftest import TinySet
+from tests.checkpoints import save
+
+TINY = "conv_tasnet:tiny"
 
 
 def active(folder: Path, tiny: TinySet) -> list[int]:
@@ -30,23 +32,8 @@ def active(folder: Path, tiny: TinySet) -> list[int]:
     ]
 
 
-def save(folder: Path, separator: Separator) -> Path:
-    meta = Meta(
-        model="conv_tasnet:tiny",
-        config=separator.config,
-        parameters=count_parameters(separator),
-        manifest_sha256=None,
-        step=0,
-        training={},
-        progress={},
-        versions={},
-    )
-    save_checkpoint(folder, meta, separator.state_dict())
-    return folder
-
-
 def counting(level_db: float) -> Separator:
-    separator = build("conv_tasnet:tiny", fewest=0).eval()
+    separator = build(TINY, fewest=0).eval()
     separator.get_buffer("active_above_db").fill_(level_db)
     return separator
 
@@ -55,7 +42,7 @@ def counting(level_db: float) -> Separator:
 def test_the_level_of_the_checkpoint_decides(
     counts: TinySet, tmp_path: Path, level_db: float, found: int
 ) -> None:
-    checkpoint = save(tmp_path / "checkpoint", counting(level_db))
+    checkpoint = save(tmp_path / "checkpoint", counting(level_db), TINY)
     record = separate_set(checkpoint, counts.rendered, tmp_path / "est", device="cpu", threads=1)
     assert record["counted"] is True
     assert active(tmp_path / "est", counts) == [found] * 3
@@ -84,7 +71,7 @@ def test_an_estimate_at_the_level_or_below_is_silent() -> None:
 def test_a_count_in_front_replaces_the_decision(
     counts: TinySet, tmp_path: Path, count: str, found: list[int]
 ) -> None:
-    checkpoint = save(tmp_path / "checkpoint", counting(300.0))
+    checkpoint = save(tmp_path / "checkpoint", counting(300.0), TINY)
     system = f"count:{count}:{checkpoint}"
     record = separate_set(system, counts.rendered, tmp_path / "est", device="cpu", threads=1)
     assert active(tmp_path / "est", counts) == found
@@ -93,7 +80,7 @@ def test_a_count_in_front_replaces_the_decision(
 
 
 def test_the_loudest_estimates_are_kept(counts: TinySet, tmp_path: Path) -> None:
-    checkpoint = save(tmp_path / "checkpoint", counting(-300.0))
+    checkpoint = save(tmp_path / "checkpoint", counting(-300.0), TINY)
 
     def levels(system: str | Path) -> list[NDArray[np.float64]]:
         separate_set(system, counts.rendered, tmp_path / "e", device="cpu", overwrite=True)
@@ -124,7 +111,7 @@ def columns_of(out: Path, systems: list[str], tiny: TinySet) -> dict[str, dict[s
 
 def test_a_leaderboard_counts_what_the_system_found(counts: TinySet, tmp_path: Path) -> None:
     """The test split has scenes of no, one and two talkers, and the system is one under each."""
-    checkpoint = str(save(tmp_path / "checkpoint", counting(-300.0)))
+    checkpoint = str(save(tmp_path / "checkpoint", counting(-300.0), TINY))
     systems = [checkpoint, f"count:2:{checkpoint}", f"count:true:{checkpoint}", "mixture"]
     rows = columns_of(tmp_path / "out", systems, counts)
     right = {model: row["count_right_mean"] for model, row in rows.items()}
@@ -142,7 +129,7 @@ def test_a_leaderboard_counts_what_the_system_found(counts: TinySet, tmp_path: P
 def test_missed_talkers_are_no_failures_of_a_system_that_counts(
     counts: TinySet, tmp_path: Path
 ) -> None:
-    checkpoint = str(save(tmp_path / "checkpoint", counting(300.0)))
+    checkpoint = str(save(tmp_path / "checkpoint", counting(300.0), TINY))
     result = run(sets=[counts.rendered], systems=[checkpoint], out=tmp_path / "out")
     assert result.n_failed == 0
     (row,) = result.rows

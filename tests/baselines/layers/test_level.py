@@ -62,9 +62,8 @@ def test_the_causal_fit_reaches_the_same_gains_and_reads_no_future() -> None:
 @pytest.mark.parametrize("loudness", [0.0, 1e-30, 1e-6, 1e6])
 @pytest.mark.parametrize("estimates", [torch.zeros(1, 2, 1, 50), torch.randn(1, 2, 1, 50)])
 def test_every_level_is_finite_and_no_louder_than_the_mixture(
-    fit: object, loudness: float, estimates: Tensor
+    fit: Fit, loudness: float, estimates: Tensor
 ) -> None:
-    assert callable(fit)
     mixture = loudness * torch.randn(1, 1, 50)
     fitted = fit(mixture, estimates)
     assert fitted.isfinite().all()

@@ -104,7 +104,6 @@ def test_the_loss_of_masked_spectrograms_is_the_si_sdr_of_their_parts() -> None:
     mixture = torch.randn(2, 1, 6, 5, dtype=torch.complex64)
     references = torch.randn(2, 3, 1, 6, 5, dtype=torch.complex64)
     masks = torch.rand(2, 3, 1, 6, 5)
-    masks = masks * torch.ones_like(masks)
     parts = [
         # Both signs, so that the mean that si_sdr_loss removes is 0.
         torch.cat([torch.view_as_real(x).flatten(3), -torch.view_as_real(x).flatten(3)], dim=-1)

@@ -140,5 +140,5 @@ def test_attention_counts_its_products() -> None:
     ],
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)

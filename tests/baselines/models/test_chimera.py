@@ -57,5 +57,5 @@ def test_training_separates_two_tones(train_on_tones: TrainOnTones) -> None:
     "wrong", [{"activation": "relu"}, {"mask": "tanh"}, {"D": 0}, {"alpha": 1.0}]
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)

@@ -66,7 +66,7 @@ def test_estimates_of_delays_are_averaged_in_evaluation_alone() -> None:
 
 @pytest.mark.parametrize("shifts", [0, 17])
 def test_too_many_or_no_shifts_are_refused(shifts: int) -> None:
-    with pytest.raises(UsageError, match=f"shifts is {shifts}, must be from 1 to 16"):
+    with pytest.raises(UsageError, match=f"shifts is {shifts}; it must be from 1 to 16"):
         tiny(shifts=shifts)
 
 

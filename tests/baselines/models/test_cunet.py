@@ -28,7 +28,7 @@ def tiny(**changes: Any) -> CUNet:
     "wrong", [{"film": "none"}, {"source_names": None}, {"bins": 60}, {"n_src": 3}]
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

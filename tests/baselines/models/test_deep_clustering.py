@@ -59,7 +59,7 @@ def test_each_loss_falls_when_trained(
     [{"activation": "relu"}, {"weighting": "none"}, {"loss": "mse"}, {"D": 0}],
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

@@ -24,7 +24,7 @@ def tiny(**changes: Any) -> Denoiser:
     "wrong", [{"U": 3}, {"S": 2, "U": 4}, {"K": 6}, {"H": 0}, {"normalise": True}]
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

@@ -38,7 +38,7 @@ def test_computation_is_that_measured_on_the_published_layout() -> None:
     ],
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

@@ -27,7 +27,7 @@ def test_computation_is_that_measured_on_the_authors_code() -> None:
 
 @pytest.mark.parametrize("wrong", [{"norm": "cLN"}, {"heads": 3}, {"mask": "tanh"}, {"K": 9}])
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

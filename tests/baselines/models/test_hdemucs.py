@@ -30,7 +30,7 @@ def tiny(**changes: Any) -> HDemucs:
     ],
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

@@ -26,7 +26,7 @@ def hyperparameters(**changes: Any) -> HTDemucsHyperparameters:
     "wrong", [{"source_names": None}, {"depth": 4}, {"bottom": 18}, {"bottom": 4}, {"heads": 3}]
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         hyperparameters(**wrong)
 
 

@@ -8,10 +8,9 @@ from scipy.signal import lfilter
 from baselines.layers.adaptive_filter import shifted, spans
 from baselines.models.nlms import Nlms, NlmsHyperparameters, nlms
 from baselines.registry import build
-from baselines.separator import Separator
 from mixgen.audio import compiled
 from mixgen.core.errors import UsageError
-from tests.baselines.echoes import echo_path, erle_db, speech_like
+from tests.baselines.echoes import cancelled, echo_path, erle_db, speech_like
 
 RUNS = 120
 
@@ -112,12 +111,6 @@ def test_a_linear_echo_is_cancelled(delay: int) -> None:
     canceller = build("nlms", sample_rate=8000)
     estimate = cancelled(canceller, echo, far_end)
     assert erle_db(echo[32000:], estimate[32000:]) > 20
-
-
-def cancelled(canceller: Separator, mixture: np.ndarray, far_end: np.ndarray) -> np.ndarray:
-    signals = (torch.from_numpy(s).float()[None, None] for s in (mixture, far_end))
-    estimate: np.ndarray = canceller(*signals)[0, 0, 0].numpy()
-    return estimate
 
 
 def test_without_a_far_end_nothing_changes() -> None:

@@ -8,8 +8,7 @@ from baselines.layers.adaptive_filter import Cancelled
 from baselines.models.pbfdaf import PartitionedFilter, Pbfdaf, PbfdafHyperparameters
 from baselines.registry import build
 from mixgen.core.errors import UsageError
-from tests.baselines.echoes import echo_path, erle_db, si_sdr_db, speech_like, syllables
-from tests.baselines.models.test_nlms import cancelled
+from tests.baselines.echoes import cancelled, echo_path, erle_db, si_sdr_db, speech_like, syllables
 
 
 def small(**changes: float) -> Pbfdaf:

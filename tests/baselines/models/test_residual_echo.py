@@ -1,5 +1,7 @@
 """What suppresses the echo that a linear filter leaves, without parameters and learned."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -18,8 +20,7 @@ from baselines.training.config import training_config
 from baselines.training.train import train
 from mixgen.core.errors import UsageError
 from tests.baselines.conftest import TinySet
-from tests.baselines.echoes import erle_db, si_sdr_db, speech_like, syllables
-from tests.baselines.models.test_nlms import cancelled
+from tests.baselines.echoes import cancelled, erle_db, si_sdr_db, speech_like, syllables
 
 FILTER = {"sample_rate": 8000, "tail_s": 0.064}
 
@@ -119,7 +120,7 @@ def test_the_learned_stage_raises_erle_on_a_nonlinear_path() -> None:
 
 
 def test_a_run_on_an_echo_set_trains_on_mixtures_without_a_near_end(
-    echoes: TinySet, tmp_path: object
+    echoes: TinySet, tmp_path: Path
 ) -> None:
     config = training_config(
         "residual_echo:tiny",
@@ -130,7 +131,7 @@ def test_a_run_on_an_echo_set_trains_on_mixtures_without_a_near_end(
         validations=1,
         device="cpu",
     )
-    meta = train(config, tmp_path / "checkpoint")  # type: ignore[operator]
+    meta = train(config, tmp_path / "checkpoint")
     assert meta.progress["best_db"] is not None
     assert meta.config["n_src"] == 1
 

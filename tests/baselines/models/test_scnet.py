@@ -157,5 +157,5 @@ def test_the_loss_of_silent_stems_has_a_finite_gradient() -> None:
     ],
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)

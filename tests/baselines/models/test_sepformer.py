@@ -23,7 +23,7 @@ def test_three_sources_have_the_published_size() -> None:
 
 @pytest.mark.parametrize("wrong", [{"C": 7}, {"L": 0}, {"heads": 3}])
 def test_impossible_sizes_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         SepFormer(tiny(**wrong))
 
 

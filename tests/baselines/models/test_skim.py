@@ -86,5 +86,5 @@ def test_only_memories_carry_from_segment_to_segment(blocks: int, remembers: boo
     ],
 )
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)

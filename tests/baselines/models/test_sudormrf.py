@@ -33,7 +33,7 @@ def test_multiplications_are_those_of_the_authors_code() -> None:
 
 @pytest.mark.parametrize("wrong", [{"K_E": 20}, {"K_E": 1}, {"C_E": 25}, {"Q": -1}])
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

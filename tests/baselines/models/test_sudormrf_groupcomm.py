@@ -24,7 +24,7 @@ def tiny(**changes: Any) -> GroupCommSudoRmRf:
 
 @pytest.mark.parametrize("wrong", [{"G": 3}, {"G": 0}, {"C_U": 18}, {"output_slopes": 16}])
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

@@ -18,7 +18,7 @@ def tiny(**changes: Any) -> ImprovedSudoRmRf:
 
 @pytest.mark.parametrize("wrong", [{"K_E": 20}, {"Q": -1}, {"output_slopes": 2}])
 def test_unknown_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

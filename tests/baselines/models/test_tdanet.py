@@ -23,7 +23,7 @@ def tiny(**changes: Any) -> TdaNet:
     "wrong", [{"rates": 1}, {"iterations": 0}, {"window_ms": 0.2}, {"heads": 3}, {"n_src": 0}]
 )
 def test_impossible_sizes_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         tiny(**wrong)
 
 

@@ -39,7 +39,7 @@ def test_other_published_sizes(size: int, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("wrong", [{"J": 0}, {"J": 4}, {"L": 4}, {"hop_length": 9}])
 def test_impossible_sizes_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=rf"\b({'|'.join(wrong)})\b"):
         TfGridNet(tiny(**wrong))
 
 

@@ -47,6 +47,14 @@ def test_asteroid_pads_nothing_in_front(
     assert difference < TOLERANCE
 
 
+def test_arguments_that_are_missing_have_the_defaults_of_asteroid() -> None:
+    models = pytest.importorskip("asteroid.models", reason=WHY)
+    theirs = randomise(models.ConvTasNet(n_src=2))
+    ours = converted("conv_tasnet", "asteroid", theirs, n_src=2)
+    mixture = 0.1 * torch.randn(1, 1, 8000, dtype=torch.float64)
+    assert relative_difference(ours.network(mixture)[:, :, 0], theirs(mixture)) < TOLERANCE
+
+
 def test_the_two_paddings_are_not_the_same() -> None:
     """Without equal padding the outputs differ everywhere."""
     models = pytest.importorskip("asteroid.models", reason=WHY)

@@ -11,7 +11,7 @@ from baselines.checkpoint import load, read_meta
 from baselines.model import renamed
 from baselines.models.conv_tasnet import CONV_TASNET
 from baselines.peers.weights import import_weights, read_arguments, separator_from
-from baselines.registry import build
+from baselines.registry import build, model_spec
 from baselines.separator import Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
 
@@ -89,6 +89,26 @@ def test_an_argument_far_too_large_is_refused_at_once(file: Path) -> None:
         separator_from(
             CONV_TASNET, "torchaudio", torch.load(file), {**ARGUMENTS, "msk_num_stacks": 10**7}
         )
+
+
+@pytest.mark.parametrize(
+    ("model", "peer", "arguments", "words"),
+    [
+        ("conv_tasnet", "asteroid", {"norm_type": "cLN"}, "norm_type is 'cLN'; it can be"),
+        ("sudormrf", "asteroid", {"mask_act": "relu"}, "only weights with 'softmax'"),
+        ("sudormrf_improved", "asteroid", {"stride": 5}, "only weights with 10"),
+        ("skim", "espnet", {"nonlinear": "sigmoid"}, "only weights with 'relu'"),
+        ("tf_gridnet", "espnet", {"window": "hamming"}, "only weights with 'hann'"),
+        ("bs_roformer", "bs_roformer", {"stft_normalized": True}, "only weights with False"),
+        ("bs_roformer", "bs_roformer", {"stft_n_fft": 1024}, "stft_win_length is 2048; only"),
+    ],
+)
+def test_a_network_that_weights_cannot_tell_apart_is_refused(
+    model: str, peer: str, arguments: dict[str, object], words: str
+) -> None:
+    """Without these checks the weights would fit, and the estimates would be others."""
+    with pytest.raises(UsageError, match=words):
+        separator_from(model_spec(model), peer, {}, arguments)
 
 
 class Dangerous:
