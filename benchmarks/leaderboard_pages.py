@@ -38,7 +38,7 @@ SHOWN = {
     "der_collar250ms_mean": "DER",
     "erle_db_mean": "ERLE",
     "si_sdr_dt_mean": "SI-SDR in double talk",
-    "dwer": "dWER",
+    "dwer_mean": "dWER",
     "talker_sim_mean": "talker similarity",
     "talker_confusion_mean": "talker confusion",
     "dnsmos_ovrl_mean": "DNSMOS",
