@@ -110,14 +110,16 @@ class Trainer:
         self.best: dict[str, Tensor] | None = None
         self.history: list[dict[str, Any]] = []
         self.losses: list[Tensor] = []  # since the last validation
-        self.waiting_s = 0.0  # for batches
+        self.earlier_s = 0.0  # of a run that goes on
+        self.waiting_s = 0.0  # for batches, since then
         self.validation_s = 0.0
         self.last_loss: float | None = None
 
     def run(self) -> Meta:
         """Train and validate to the end of the run; returns the meta.json that was saved."""
         print_status(self._first_line())
-        started = time.monotonic() - self.progress.elapsed_s
+        self.earlier_s = self.progress.elapsed_s
+        started = time.monotonic() - self.earlier_s
         printed = time.monotonic()
         with stop_requests() as stop_requested:
             stream = self._batches()
@@ -309,10 +311,11 @@ class Trainer:
     def _progress_line(self) -> str:
         validation = self.feed.validation
         elapsed_s = self.progress.elapsed_s
+        waiting = self.waiting_s / max(elapsed_s - self.earlier_s, 1e-9)
         return (
             f"step {self.progress.step}  {100 * self.fraction:.0f} %  {elapsed_s:.0f} s  "
             f"loss {self._recent_loss() or 0:.2f}  lr {self.learning_rate:.1e}  "
-            f"waiting for data {100 * self.waiting_s / max(elapsed_s, 1e-9):.1f} %"
+            f"waiting for data {100 * waiting:.1f} %"
             + (f"  {validation.summary(self.history[-1])}" if validation and self.history else "")
         )
 
