@@ -14,7 +14,7 @@ from baselines.inputs import side_by_side
 from baselines.registry import build, names
 from baselines.separator import Separator, require
 from mixgen.audio.formats import write_samples
-from mixgen.audio.read import read_audio, resample, to_channels
+from mixgen.audio.read import as_long, read_audio, resample, to_channels
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import print_status
 
@@ -63,7 +63,7 @@ def separate(
     converted = convert(samples, "mixture")
     inputs: dict[str, NDArray[Any]] = {}
     if far_end is not None:
-        inputs["far_end"] = _as_long(convert(far_end, "far end"), converted.shape[1])
+        inputs["far_end"] = as_long(convert(far_end, "far end"), converted.shape[1])
     if enrolment is not None:
         signals = [convert(signal, "enrolment") for signal in _one_each(enrolment)]
         for number, signal in enumerate(signals, start=1):
@@ -83,7 +83,7 @@ def separate(
         ]
     )
     # Resampling there and back can end a few samples early.
-    return _as_long(resampled, samples.shape[1]).astype(np.float32)
+    return as_long(resampled, samples.shape[1]).astype(np.float32)
 
 
 def _check_given(separator: Separator, **given: Any) -> None:
@@ -119,12 +119,6 @@ def _one_each(enrolment: ArrayLike | Sequence[ArrayLike]) -> list[ArrayLike]:
         return list(enrolment)
     signals = np.asarray(enrolment)
     return list(signals) if signals.ndim == 3 else [signals]
-
-
-def _as_long(signal: NDArray[Any], frames: int) -> NDArray[Any]:
-    """Return `frames` samples of a signal (..., time), followed by silence if it is shorter."""
-    cut = signal[..., :frames]
-    return np.pad(cut, [(0, 0)] * (cut.ndim - 1) + [(0, frames - cut.shape[-1])])
 
 
 def separate_file(
