@@ -1,6 +1,7 @@
 """The command `evalsuite`: score, rank, check, pin, report, metrics, train-emotion, run."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +122,7 @@ def score_command(
     else:
         model = printable(scores.run.model)
         print(f"{model} on {scores.run.set}: {counts.n} mixtures scored into {out}")
-    _warn(scores)
+    _warn([scores])
     if counts.n_failed:
         _print_failed(scores)
         raise PartialFailure(
@@ -168,8 +169,7 @@ def rank_command(
         _print_json(rows)
     else:
         print(leaderboard_text(rows))
-    for folder in opened:
-        _warn(folder)
+    _warn(opened)
 
 
 @app.command("check")
@@ -306,8 +306,7 @@ def run_command(
     else:
         print(leaderboard_text(result.rows))
         print(f"\nwritten to {out / LEADERBOARD_FILE}")
-    for folder in result.scores:
-        _warn(ScoreFolder(folder))
+    _warn([ScoreFolder(folder) for folder in result.scores])
     if result.n_failed:
         raise PartialFailure(
             f"{result.n_failed} mixtures could not be scored in full; the items.jsonl of each "
@@ -334,10 +333,17 @@ def _print_failed(scores: "SystemScores") -> None:
         print_status(line)
 
 
-def _warn(scores: "SystemScores") -> None:
-    from evalsuite.boards.show import lag_warnings, level_warnings
+def _warn(systems: "Sequence[SystemScores]") -> None:
+    """Print what to know of the scores, once for all systems that it holds for."""
+    from evalsuite.boards.show import lag_warnings, level_warnings, missing_warnings
 
-    for sentence in (*lag_warnings(scores), *level_warnings(scores)):
+    sentences = (
+        sentence
+        for warnings in (missing_warnings, lag_warnings, level_warnings)
+        for scores in systems
+        for sentence in warnings(scores)
+    )
+    for sentence in dict.fromkeys(sentences):
         print_status(f"warning: {sentence}")
 
 

@@ -8,6 +8,7 @@ from statistics import fmean, median
 from baselines.inference.costs import COSTS, Cost
 from evalsuite.boards.leaderboard import Row
 from evalsuite.boards.seeds import seed_rows
+from evalsuite.metrics.outcome import Reason
 from evalsuite.scoring.folder import SystemScores
 from mixgen.core.console import aligned
 from mixgen.core.progress import printable
@@ -174,6 +175,20 @@ def lag_warnings(scores: SystemScores) -> list[str]:
             else "shift its files."
         )
     ]
+
+
+def missing_warnings(scores: SystemScores) -> list[str]:
+    """Return a sentence on each metric that has no values because it is not installed."""
+    known = dict(scores.run.set_reasons)
+    for row in scores.items:
+        known |= row.reasons
+    warnings = []
+    for metric in scores.run.metrics:
+        reason = next((known[column] for column in metric.columns if column in known), "")
+        code, _, remedy = reason.partition(": ")
+        if code == Reason.NOT_INSTALLED:
+            warnings.append(f"{metric.name} is not installed and has no values: {remedy}")
+    return warnings
 
 
 def level_warnings(scores: SystemScores) -> list[str]:

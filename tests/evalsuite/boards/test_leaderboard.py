@@ -11,7 +11,12 @@ import pytest
 import soundfile
 
 from evalsuite.boards.leaderboard import rank, write_leaderboard
-from evalsuite.boards.show import leaderboard_markdown, leaderboard_text, level_warnings
+from evalsuite.boards.show import (
+    leaderboard_markdown,
+    leaderboard_text,
+    level_warnings,
+    missing_warnings,
+)
 from evalsuite.boards.statistics import mean_interval
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.core.errors import InputError
@@ -259,6 +264,21 @@ def test_levels_that_a_listener_hears_are_on_the_board_and_warned_of(
     level, clipping = level_warnings(ScoreFolder(scores[1]))
     assert level.startswith("loud is +40.0 dB from the level of its references")
     assert clipping.startswith("loud is beyond full scale in 3 of 3 mixtures")
+
+
+def test_metrics_that_are_not_installed_are_warned_of(
+    make_set: MakeSet,
+    make_estimates: MakeEstimates,
+    make_scores: MakeScores,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = make_set(n=1)
+    estimates = make_estimates(folder)
+    monkeypatch.setattr("evalsuite.metrics.metric.installed_version", lambda _: "not installed")
+    scores = make_scores(folder, estimates, metrics=["si_sdr", "dnsmos", "emotion"])
+    dnsmos, emotion = missing_warnings(ScoreFolder(scores))
+    assert dnsmos.startswith("dnsmos is not installed and has no values: pip install")
+    assert emotion.startswith("emotion is not installed and has no values: train one with")
 
 
 @pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x", "\tx", "\x1b[31mred", "a\nb"])
