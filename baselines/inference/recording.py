@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baselines.checkpoint import is_checkpoint, load
+from baselines.inference.counted import TRUE, check_unnamed, split_count
 from baselines.inference.device import choose_device, set_threads
 from baselines.inference.estimates import FORMAT, finite_estimates, largest_peak, numbered_names
 from baselines.inputs import side_by_side
@@ -99,7 +100,7 @@ def _check_given(separator: Separator, **given: Any) -> None:
         else:
             require(
                 signal is None,
-                f"This separator has no use for a {words}: leave it out, or use a separator whose "
+                f"This separator has no use for the {words}: leave it out, or use one whose "
                 f"`baselines info` lists {name} in `inputs`.",
             )
 
@@ -136,7 +137,8 @@ def separate_file(
     The estimates have the recording's sample rate and length, and the separator's channels.
 
     Args:
-        system: a checkpoint folder, or the name of a separator that needs no training.
+        system: a checkpoint folder, or the name of a separator that needs no training; with a count
+            in front, so many of its loudest estimates are kept.
         audio: the recording.
         out: folder of the estimates.
         far_end: recording of the far end, for an echo canceller.
@@ -171,8 +173,21 @@ def separate_file(
 
 
 def _open(system: Path, rate: int, channels: int) -> Separator:
-    """Load a checkpoint, or build a system that needs no training for a kind of recording."""
-    name = str(system)
+    """Load a checkpoint, or build a system that needs no training for a kind of recording.
+
+    A count may stand in front, see `baselines.inference.counted`.
+    """
+    count, name = split_count(str(system))
+    if count is not None:
+        separator = _open(Path(name), rate, channels)
+        check_unnamed(separator, name, count)
+        require(
+            count != TRUE,
+            "count:true: takes the number of targets, which a recording does not tell: write "
+            f"count:NUMBER:{name}.",
+        )
+        separator.count = int(count)
+        return separator
     if name not in names() or is_checkpoint(system):
         return load(system)
     separator = build(name, sample_rate=rate, channels=channels).eval()

@@ -324,7 +324,7 @@ def test_what_a_recording_lacks_or_has_too_much_is_a_sentence() -> None:
     mixture = np.zeros(100)
     with pytest.raises(UsageError, match=r"needs the far end .*: give far_end \(--far-end FILE\)"):
         baselines.separate(Canceller(Hyperparameters(n_src=1)), mixture, sample_rate=8000)
-    with pytest.raises(UsageError, match="has no use for a far end"):
+    with pytest.raises(UsageError, match="has no use for the far end"):
         baselines.separate(baselines.build("mixture"), mixture, sample_rate=8000, far_end=mixture)
     with pytest.raises(UsageError, match="Enrolment 2 is silent and names nobody"):
         baselines.separate(
