@@ -25,6 +25,9 @@ ACTIVE_ABOVE_DB = -20.0
 """Level against the mixture above which an estimate is active, until training tunes it: FUSS's loss
 tolerates this level in estimates without a source."""
 
+# Not all weights depend on these: a stranger's configuration must not take the machine's memory.
+_MOST = {"n_src": 256, "sample_rate": 768_000, "channels": 256}
+
 # Configurations of versions without these fields keep their hash.
 _OMITTED_IF_NONE = ("fewest", "window_s")
 
@@ -47,9 +50,11 @@ class Hyperparameters:
     """Seconds of a window of a long recording, in which up to n_src sources sound; None: 20 s."""
 
     def __post_init__(self) -> None:
-        for name in ("n_src", "sample_rate", "channels"):
+        for name, most in _MOST.items():
+            value = getattr(self, name)
             require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, must be 1 or more."
+                isinstance(value, int) and 1 <= value <= most,
+                f"{name} is {value!r}, must be a whole number from 1 to {most}.",
             )
         if self.source_names is not None:
             object.__setattr__(self, "source_names", tuple(self.source_names))
