@@ -102,17 +102,23 @@ def test_music_is_ranked_by_the_median_over_songs_and_has_columns_per_stem(
 
 
 @pytest.mark.parametrize(
-    ("metrics", "headline"),
-    [(["pesq_nb8k", "si_sdr"], "pesq_nb8k_mean"), (["si_sdr", "snr"], "si_sdri_mean")],
+    ("task", "metrics", "headline"),
+    [
+        ("dereverberation", ["pesq_nb8k", "si_sdr"], "pesq_nb8k_mean"),
+        ("dereverberation", ["si_sdr", "snr"], "si_sdri_mean"),
+        ("meetings", ["si_sdr", "p_si_snr", "si_sdr_utt"], "si_sdr_utt_best_mean"),
+        ("meetings", ["snr", "si_sdr"], "si_sdri_mean"),
+    ],
 )
-def test_dereverberation_is_ranked_by_pesq_where_it_was_scored(
+def test_the_headline_depends_on_the_task_where_it_was_scored(
     make_set: MakeSet,
     make_estimates: MakeEstimates,
     make_scores: MakeScores,
+    task: str,
     metrics: list[str],
     headline: str,
 ) -> None:
-    folder = make_set(n=2, task="dereverberation")
+    folder = make_set(n=2, task=task)
     (row,) = rank([make_scores(folder, make_estimates(folder), metrics=metrics)])
     assert row["headline"] == headline
 
