@@ -25,6 +25,9 @@ ACTIVE_ABOVE_DB = -20.0
 """Level against the mixture above which an estimate is active, until training tunes it: FUSS's loss
 tolerates this level in estimates without a source."""
 
+# Not all weights depend on these: a stranger's configuration must not take the machine's memory.
+_MOST = {"n_src": 256, "sample_rate": 768_000, "channels": 256}
+
 # Configurations of versions without these fields keep their hash.
 _OMITTED_IF_NONE = ("fewest", "window_s")
 
@@ -51,7 +54,12 @@ class Hyperparameters:
             value = getattr(self, field.name)
             if isinstance(value, list):  # a tuple, as JSON keeps it
                 object.__setattr__(self, field.name, tuple(value))
-        self.check_least(1, "n_src", "sample_rate", "channels")
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            require(
+                isinstance(value, int) and 1 <= value <= most,
+                f"{name} is {value!r}, must be a whole number from 1 to {most}.",
+            )
         require(
             self.source_names is None or len(self.source_names) == self.n_src,
             f"{len(self.source_names or ())} source names for n_src={self.n_src}; give one each.",

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mixgen.audio.cache import DecodedCache, open_cache
 from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_steps, format_called
+from mixgen.audio.read import as_long
 from mixgen.core.errors import UsageError
 from mixgen.core.memory import keep_freed_memory
 from mixgen.core.vocabulary import FormatName
@@ -282,31 +283,32 @@ def rendered_item(
     keep_freed_memory()
     if record.is_exact:
         files = ExactRenderer(roots, sample_format, cache).render(record).files
-        targets = [_samples_in(files[name]) for name in record.targets]
-        empty = np.empty((0, record.channels, record.frames), np.float32)
-        return MixtureItem(
-            _samples_in(files[MIXTURE]), np.stack(targets) if targets else empty, record, []
-        )
-    steps = render(record, roots, sample_format, cache).steps
+        samples_of = {name: functools.partial(_samples_in, file) for name, file in files.items()}
+    else:
+        steps = render(record, roots, sample_format, cache).steps
+        samples_of = {
+            name: functools.partial(_samples_of, s, sample_format) for name, s in steps.items()
+        }
     references = np.empty((len(record.targets), record.channels, record.frames), np.float32)
     for reference, name in zip(references, record.targets, strict=True):
-        _samples_of(steps[name], sample_format, out=reference)
-    mixture = _samples_of(steps[MIXTURE], sample_format)
+        samples_of[name](out=reference)
     enrolments = [
-        _samples_of(steps[file.name], sample_format)
-        for file in record.source_files
-        if file.part == "enrolment"
+        samples_of[file.name]() for file in record.source_files if file.part == "enrolment"
     ]
-    far_ends = [_samples_of(steps[name], sample_format) for name in record.far_end_files]
+    far_ends = [as_long(samples_of[name](), record.frames) for name in record.far_end_files]
     far_end = np.asarray(sum(far_ends)) if far_ends else None
-    return MixtureItem(mixture, references, record, enrolments, far_end)
+    return MixtureItem(samples_of[MIXTURE](), references, record, enrolments, far_end)
 
 
-def _samples_in(file: EncodedFile) -> Signal:
+def _samples_in(file: EncodedFile, out: Signal | None = None) -> Signal:
     """Return the samples of a file, shape (channels, time), as they are read from it."""
-    if file.sample_format.subtype == "FLOAT":
-        return np.ascontiguousarray(file.samples.T)
-    return _samples_of(file_steps(file.samples, file.sample_format), file.sample_format)
+    if file.sample_format.subtype != "FLOAT":
+        steps = file_steps(file.samples, file.sample_format)
+        return _samples_of(steps, file.sample_format, out)
+    samples = np.ascontiguousarray(file.samples.T)
+    if out is not None:
+        out[...] = samples
+    return samples
 
 
 def _samples_of(

@@ -12,15 +12,40 @@ from torch import Tensor
 
 from baselines.layers.activity import loudest
 from baselines.separator import Separator
+from mixgen.core.errors import UsageError
 
 TRUE = "true"
-_COUNTED = re.compile(rf"count:(\d+|{TRUE}):(.+)", re.DOTALL)
+_COUNTED = re.compile(r"count:([^:]*):(.*)", re.DOTALL)
 
 
 def split_count(system: str) -> tuple[str | None, str]:
-    """Return the count in front of a system, None without one, and the system."""
+    """Return the count in front of a system, None without one, and the system.
+
+    Raises:
+        UsageError: what stands in front is no count, or no system follows.
+    """
     found = _COUNTED.fullmatch(system)
-    return (found[1], found[2]) if found else (None, system)
+    if found is None:
+        return None, system
+    if not (found[1] == TRUE or re.fullmatch("[0-9]+", found[1])) or not found[2]:
+        raise UsageError(
+            f"{system} is no count in front of a system: write count:NUMBER:SYSTEM, or "
+            "count:true:SYSTEM for the number of targets."
+        )
+    return found[1], found[2]
+
+
+def check_unnamed(separator: Separator, system: str, count: str) -> None:
+    """Check that the loudest estimates can be kept: none has the name of a source.
+
+    Raises:
+        UsageError: they have names.
+    """
+    if separator.named:
+        raise UsageError(
+            f"{system} names its estimates, and a count is for those without names: leave out "
+            f"count:{count}:."
+        )
 
 
 def silence_inactive(separator: Separator, mixture: Tensor, estimates: Tensor) -> None:

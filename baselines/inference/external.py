@@ -266,7 +266,7 @@ def open_external(
     Raises:
         UsageError: the module, its attribute or the program does not exist, or declares a latency
             that is no time.
-        InputError: the ONNX file cannot be read.
+        InputError: the ONNX file cannot be read, or the module or class fails.
     """
     if "{mixture}" in system:
         words = re.findall(r"\{(\w+)\}", system)
@@ -281,7 +281,13 @@ def open_external(
     source = inspect.getsourcefile(found) if callable(found) else None
     sha256 = None if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
     if isinstance(found, type) and issubclass(found, nn.Module):
-        found = found()
+        try:
+            found = found()
+        except Exception as error:  # whatever the program of others raises
+            raise InputError(
+                f"{system} cannot be built without arguments ({type(error).__name__}: {error}): "
+                "give them defaults, or name a function."
+            ) from error
     if not callable(found):
         raise UsageError(f"{system} is neither a function nor a torch module.")
     if latency_s is None:

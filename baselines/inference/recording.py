@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from baselines.checkpoint import is_checkpoint, load
+from baselines.inference.counted import TRUE, check_unnamed, split_count
 from baselines.inference.device import choose_device, set_threads
 from baselines.inference.estimates import FORMAT, finite_estimates, largest_peak, numbered_names
 from baselines.inputs import side_by_side
 from baselines.registry import build, names, without_training
 from baselines.separator import Separator, require
 from mixgen.audio.formats import write_samples
-from mixgen.audio.read import read_audio, resample, to_channels
+from mixgen.audio.read import as_long, read_audio, resample, to_channels
 from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import print_status
 
@@ -63,7 +64,7 @@ def separate(
     converted = convert(samples, "mixture")
     inputs: dict[str, NDArray[Any]] = {}
     if far_end is not None:
-        inputs["far_end"] = _as_long(convert(far_end, "far end"), converted.shape[1])
+        inputs["far_end"] = as_long(convert(far_end, "far end"), converted.shape[1])
     if enrolment is not None:
         signals = [convert(signal, "enrolment") for signal in _one_each(enrolment)]
         for number, signal in enumerate(signals, start=1):
@@ -83,7 +84,7 @@ def separate(
         ]
     )
     # Resampling there and back can end a few samples early.
-    return _as_long(resampled, samples.shape[1]).astype(np.float32)
+    return as_long(resampled, samples.shape[1]).astype(np.float32)
 
 
 def _check_given(separator: Separator, **given: Any) -> None:
@@ -99,7 +100,7 @@ def _check_given(separator: Separator, **given: Any) -> None:
         else:
             require(
                 signal is None,
-                f"This separator has no use for a {words}: leave it out, or use a separator whose "
+                f"This separator has no use for the {words}: leave it out, or use one whose "
                 f"`baselines info` lists {name} in `inputs`.",
             )
 
@@ -121,12 +122,6 @@ def _one_each(enrolment: ArrayLike | Sequence[ArrayLike]) -> list[ArrayLike]:
     return list(signals) if signals.ndim == 3 else [signals]
 
 
-def _as_long(signal: NDArray[Any], frames: int) -> NDArray[Any]:
-    """Return `frames` samples of a signal (..., time), followed by silence if it is shorter."""
-    cut = signal[..., :frames]
-    return np.pad(cut, [(0, 0)] * (cut.ndim - 1) + [(0, frames - cut.shape[-1])])
-
-
 def separate_file(
     system: Path,
     audio: Path,
@@ -142,7 +137,8 @@ def separate_file(
     The estimates have the recording's sample rate and length, and the separator's channels.
 
     Args:
-        system: a checkpoint folder, or the name of a separator that needs no training.
+        system: a checkpoint folder, or the name of a separator that needs no training; with a count
+            in front, so many of its loudest estimates are kept.
         audio: the recording.
         out: folder of the estimates.
         far_end: recording of the far end, for an echo canceller.
@@ -177,8 +173,21 @@ def separate_file(
 
 
 def _open(system: Path, rate: int, channels: int) -> Separator:
-    """Load a checkpoint, or build a system that needs no training for a kind of recording."""
-    name = str(system)
+    """Load a checkpoint, or build a system that needs no training for a kind of recording.
+
+    A count may stand in front, see `baselines.inference.counted`.
+    """
+    count, name = split_count(str(system))
+    if count is not None:
+        separator = _open(Path(name), rate, channels)
+        check_unnamed(separator, name, count)
+        require(
+            count != TRUE,
+            "count:true: takes the number of targets, which a recording does not tell: write "
+            f"count:NUMBER:{name}.",
+        )
+        separator.count = int(count)
+        return separator
     if name not in names() or is_checkpoint(system):
         return load(system)
     return without_training(name, build(name, sample_rate=rate, channels=channels))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from baselines.checkpoint import checkpoint_sha256, is_checkpoint, load, read_meta, versions
 from baselines.compatibility import build_for, check_compatible, stem_names
 from baselines.inference.costs import COSTS, RunStatistics
-from baselines.inference.counted import TRUE, split_count
+from baselines.inference.counted import TRUE, check_unnamed, split_count
 from baselines.inference.device import choose_device, device_of, set_threads
 from baselines.inference.estimates import FORMAT, finite_estimates, largest_peak, numbered_names
 from baselines.inference.external import (
@@ -62,16 +62,12 @@ def open_system(system: str | Path, mixtures: Sequence[Mixture]) -> LoadedSystem
 
     Raises:
         InputError: the checkpoint is incomplete or altered, or does not fit the mixtures.
-        UsageError: the name is unknown, or the system has to be trained first.
+        UsageError: the name or the count is unknown, or the system has to be trained first.
     """
     count, counted = split_count(str(system))
     if count is not None:
         opened = open_system(counted, mixtures)
-        if _EstimateNames(opened.separator, mixtures).named:
-            raise UsageError(
-                f"{counted} names its estimates, and a count is for those without names: leave out "
-                f"count:{count}:."
-            )
+        check_unnamed(opened.separator, counted, count)
         return replace(opened, model=f"count:{count}:{opened.model}", count=count)
     if str(system) in names() and not is_checkpoint(Path(system)):
         separator = without_training(str(system), build_for(str(system), mixtures))

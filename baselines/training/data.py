@@ -27,7 +27,7 @@ from baselines.inputs import (
 from baselines.training.streams import on_streams, utterances_of
 from mixgen.audio.cache import open_cache
 from mixgen.audio.formats import FORMATS
-from mixgen.audio.read import read_audio
+from mixgen.audio.read import as_long, read_audio
 from mixgen.corpora.roots import Roots
 from mixgen.dataset import rendered_item
 from mixgen.manifest.file import Manifest
@@ -142,16 +142,15 @@ class RenderedExamples(SegmentExamples):
         signals = np.stack([self._read(mixture, name, start) for name in names])
         segment = {"mixture": signals[0], "references": signals[1:]}
         if "far_end" in self.inputs:
-            far_ends = [self._read(mixture, name, start) for name in mixture.far_end_files]
-            segment["far_end"] = sum(far_ends, np.zeros_like(signals[0]))
+            far_end = self.rendered.load_far_end(mixture.id)[:, start:]
+            segment["far_end"] = as_long(far_end, self.frames).astype(np.float32)
         enrolments = enrolment_files(mixture) if "enrolment" in self.inputs else []
         return segment, [self.rendered.load_source(mixture.id, name) for name in enrolments]
 
     def _read(self, mixture: Mixture, name: str, start: int) -> Signal:
         frames = min(self.frames, mixture.frames - start)
         path = self.rendered.reference_path(mixture.id, name)
-        samples = read_audio(path, start, frames)[0]
-        return np.pad(samples, ((0, 0), (0, self.frames - frames))).astype(np.float32)
+        return as_long(read_audio(path, start, frames)[0], self.frames).astype(np.float32)
 
 
 class RecordExamples(SegmentExamples):
@@ -179,9 +178,7 @@ class RecordExamples(SegmentExamples):
         return segment, enrolments_of(whole) if "enrolment" in self.inputs else []
 
     def _segment(self, signal: Signal, start: int) -> Signal:
-        segment = signal[..., start : start + self.frames]
-        missing = self.frames - segment.shape[-1]
-        return np.pad(segment, [(0, 0)] * (segment.ndim - 1) + [(0, missing)])
+        return as_long(signal[..., start:], self.frames)
 
 
 def _with_silence(signals: Signal, n_src: int) -> Signal:

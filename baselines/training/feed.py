@@ -12,7 +12,7 @@ from baselines.training.counting import CountedValidation
 from baselines.training.data import MEETINGS, ExampleSource, RecordExamples, RenderedExamples
 from baselines.training.mixing import DynamicMixing, allows_dynamic_mixing
 from baselines.training.validation import Validation, from_files, from_sources, load_validation
-from mixgen.core.errors import UsageError
+from mixgen.core.errors import InputError, UsageError
 from mixgen.core.progress import print_status
 from mixgen.corpora.roots import Roots, find_roots, parse_roots
 from mixgen.manifest.file import Manifest, read_manifest
@@ -93,6 +93,11 @@ def _examples_of(
 
 def _build(config: TrainingConfig, manifest: Manifest) -> Separator:
     mixtures = manifest.of_split(config.split)
+    if not any(mixture.targets for mixture in mixtures):
+        raise InputError(
+            f"No mixture of the split {config.split!r} has a target to learn: give a manifest with "
+            "sources of the role target."
+        )
     if manifest.header.task == MEETINGS:
         separator = build_for_streams(config.model, mixtures, window_s=config.segment_s)
     else:

@@ -75,6 +75,7 @@ class Headline:
 
 HEADLINES: tuple[tuple[frozenset[Task], Headline], ...] = (
     (STEM_TASKS, Headline("sdr_v4_med", "median")),
+    # An estimate is a stream, which takes utterances of any talker.
     (frozenset({"meetings"}), Headline("si_sdr_utt_best")),
     (ALL_TASKS, Headline("p_si_snr")),  # where counts vary
     (frozenset({"dereverberation"}), Headline("pesq_wb16k")),

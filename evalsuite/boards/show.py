@@ -17,6 +17,8 @@ _MORE_METRICS = (
     # Of echo cancellers, side by side: silence has the best ERLE.
     "erle_db_mean",
     "si_sdr_dti_mean",
+    # Of extractors: a low mean of SI-SDR may be a bad separation or a wrong talker.
+    "wrong_talker_mean",
     "si_sdr_mean",
     "si_sdri_mean",
     # Judges are there because somebody named them.

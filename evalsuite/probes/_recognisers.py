@@ -222,11 +222,17 @@ def _load_function(function: Callable[[Signal, int], str], name: str) -> Transcr
     def transcribe(samples: Signal) -> str:
         """Return what the function of the user hears."""
         try:
-            return str(function(samples, JUDGE_RATE))
+            words = function(samples, JUDGE_RATE)
         except Exception as error:  # whatever the program of others raises
             raise InputError(
                 f"The recogniser {name} failed on {len(samples) / JUDGE_RATE:.1f} s of sound: "
                 f"{type(error).__name__}: {error}."
             ) from error
+        if not isinstance(words, str):
+            raise InputError(
+                f"The recogniser {name} returned a {type(words).__name__}: return the words as a "
+                "str, an empty one for none."
+            )
+        return words
 
     return transcribe

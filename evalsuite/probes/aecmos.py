@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evalsuite.metrics.echo import talk_of
+from evalsuite.metrics.echo import Talk, talk_of
 from evalsuite.metrics.item import Array, ScoringItem
 from evalsuite.metrics.metric import MixtureMetric
 from evalsuite.metrics.outcome import Missing, Reason, Scores
@@ -19,7 +19,7 @@ from evalsuite.probes._onnx import one_thread_session
 from evalsuite.probes._quiet import quiet
 from evalsuite.probes._signals import JUDGE_RATE, judged
 from evalsuite.probes._weights import Weights
-from mixgen.manifest.mixture import file_name
+from mixgen.audio.read import as_long
 
 WEIGHTS = Weights(
     "speechmos==0.0.1.1",
@@ -48,33 +48,32 @@ def _far_end(item: ScoringItem) -> Array | None:
     """Return the sum of the far-end signals, (channels, time); None without one."""
     if item.record is None or item.read is None:
         return None
-    names = [
-        file_name(source.name, "far_end")
-        for source in item.record.sources
-        if source.echo is not None
-    ]
-    return np.sum([item.read(name) for name in names], axis=0) if names else None
+    signals = [item.read(name) for name in item.record.far_end_files]
+    frames = item.mixture.shape[-1]
+    return np.sum([as_long(s, frames) for s in signals], axis=0) if signals else None
 
 
-def _scenario(item: ScoringItem) -> str:
+def _scenario(found: Talk) -> str:
     """Return who talks, in the judge's words: dt both, st the far end alone, nst the near end."""
-    found = item.shared(talk_of)
-    if found is not None and found.double.any():
+    if found.double.any():
         return "dt"
-    return "st" if found is not None and found.far.any() else "nst"
+    return "st" if found.far.any() else "nst"
 
 
 def _score(item: ScoringItem, estimates: Sequence[Array | None]) -> Scores:
     """Score the sum of all outputs; the value is the mean over channels."""
-    far_end = _far_end(item)
+    far_end, talkers = _far_end(item), item.shared(talk_of)
     present = [estimate for estimate in estimates if estimate is not None]
     if far_end is None:
         return dict.fromkeys(COLUMNS, Missing(Reason.NOT_APPLICABLE, "no far-end signal"))
+    if talkers is None:
+        unknown = Missing(Reason.NOT_APPLICABLE, "no echo alone, which tells who talks")
+        return dict.fromkeys(COLUMNS, unknown)
     if not present:
         return dict.fromkeys(COLUMNS, Missing(Reason.MISSING_ESTIMATE))
     if item.mixture.shape[-1] < LEAST_S * item.sample_rate:
         return dict.fromkeys(COLUMNS, Missing(Reason.TOO_SHORT, f"less than {LEAST_S:g} s"))
-    scenario, output = _scenario(item), np.sum(present, axis=0)
+    scenario, output = _scenario(talkers), np.sum(present, axis=0)
     longest = int(LONGEST_S * item.sample_rate) - 1
     values = []
     for channel, heard in enumerate(output):

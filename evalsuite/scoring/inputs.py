@@ -34,16 +34,20 @@ def recorded_files(rendered: RenderedSet, mixtures: Sequence[Mixture]) -> FileRo
 
 
 def _scored_files(mixtures: Iterable[Mixture]) -> Iterator[tuple[str, str]]:
-    """Yield mixture, references and far ends of each mixture: its id, and the name of the file."""
+    """Yield the files that estimates and scores depend on: id of the mixture, name of the file.
+
+    They are the mixture, references, echoes and what separators get: far ends and enrolments.
+    """
     for mixture in mixtures:
         echoes = (file for s in mixture.sources if s.role == "far_end" for file in s.files)
-        images = (file.name for file in echoes if file.is_in_sum)
-        for name in dict.fromkeys((MIXTURE, *mixture.targets, *images)):
+        enrolments = (file for file in mixture.source_files if file.part == "enrolment")
+        others = (file.name for file in (*echoes, *enrolments))
+        for name in dict.fromkeys((MIXTURE, *mixture.targets, *others)):
             yield mixture.id, name
 
 
 def check_files(rendered: RenderedSet, mixtures: Sequence[Mixture], rows: FileRows) -> None:
-    """Check that the mixtures and references hold the samples that were rendered.
+    """Check that the files of the mixtures hold the samples that were rendered.
 
     Raises:
         InputError: a file is missing or altered.

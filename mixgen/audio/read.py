@@ -243,6 +243,12 @@ def peak(samples: NDArray[Any]) -> float:
     return float(max(samples.max(), -samples.min()))
 
 
+def as_long(signal: NDArray[Any], frames: int) -> NDArray[Any]:
+    """Return `frames` samples of a signal (..., time), followed by silence if it is shorter."""
+    cut = signal[..., :frames]
+    return np.pad(cut, [(0, 0)] * (cut.ndim - 1) + [(0, frames - cut.shape[-1])])
+
+
 def to_channels(samples: Samples, channels: int) -> Samples:
     """Return `samples` with `channels` channels: the mean of several, or copies of a single one.
 

@@ -366,6 +366,13 @@ class Mixture(ExactRecord):
         sums = [MIXTURE, UNDEGRADED] if self.degradations else [MIXTURE]
         return [*sums, *(file.name for file in self.source_files)]
 
+    def frames_of(self, name: str) -> int | None:
+        """Return the length of a file; None for a rendered enrolment, which is as long as it is."""
+        if self.finished is not None:
+            return self.finished.files[name].frames or self.frames
+        enrolments = [file.name for file in self.source_files if file.part == "enrolment"]
+        return None if name in enrolments else self.frames
+
     @property
     def sum_name(self) -> str:
         """Name of the file that is exactly the sum of the sources."""

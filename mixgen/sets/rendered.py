@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from mixgen.audio.formats import FORMATS, SampleFormat
-from mixgen.audio.read import Samples, read_audio
+from mixgen.audio.read import Samples, as_long, read_audio
 from mixgen.core.errors import InputError
 from mixgen.core.files import has_sha256, sha256_file, write_jsonl
 from mixgen.core.paths import leads_out
@@ -346,7 +346,7 @@ class RenderedSet:
 
     def load_mixture(self, mixture_id: str) -> Samples:
         """Return a mixture's samples, shape (channels, time)."""
-        return read_audio(self.mixture_path(mixture_id))[0]
+        return self.load_source(mixture_id, MIXTURE)
 
     def load_references(self, mixture_id: str) -> Samples:
         """Return the references in the order of the record's `targets`: (n_src, channels, time)."""
@@ -357,14 +357,34 @@ class RenderedSet:
         return references
 
     def load_source(self, mixture_id: str, name: str) -> Samples:
-        """Return the samples of any file of a mixture, shape (channels, time)."""
-        return read_audio(self.reference_path(mixture_id, name))[0]
+        """Return the samples of any file of a mixture, shape (channels, time).
+
+        Raises:
+            InputError: the file cannot be read, or has not the rate, the channels or the length
+                that its record gives it.
+        """
+        path = self.reference_path(mixture_id, name)
+        samples, rate = read_audio(path)
+        mixture = self.manifest.by_id[mixture_id]
+        frames = mixture.frames_of(name) or samples.shape[1]
+        is_whole = samples.shape[1] == frames and samples.shape[0] in (1, mixture.channels)
+        if rate != mixture.sample_rate or not is_whole:
+            raise InputError(
+                f"{path} has {rate} Hz, {samples.shape[0]} channel(s) and {samples.shape[1]} "
+                f"samples, and the manifest {mixture.sample_rate} Hz, {mixture.channels} "
+                f"channel(s) and {frames} samples: `mixgen verify {self.place}` lists what changed."
+            )
+        return samples
 
     def load_far_end(self, mixture_id: str) -> Samples:
-        """Return the sum of the far-end signals, shape (channels, time); silence without any."""
+        """Return the sum of the far-end signals, shape (channels, time); silence without any.
+
+        Of a signal that is longer than the mixture the end is cut; silence follows a shorter one.
+        """
         mixture = self.manifest.by_id[mixture_id]
         signals = [self.load_source(mixture_id, name) for name in mixture.far_end_files]
-        return sum(signals, np.zeros((mixture.channels, mixture.frames)))
+        silence = np.zeros((mixture.channels, mixture.frames))
+        return sum((as_long(signal, mixture.frames) for signal in signals), silence)
 
     def load_enrolments(self, mixture_id: str) -> list[Samples]:
         """Return a mixture's enrolment utterances in the order of its sources, each (1, time)."""

@@ -133,6 +133,16 @@ def test_a_configuration_far_larger_than_its_weights_is_refused_at_once(
         load(checkpoint)
 
 
+@pytest.mark.parametrize("n_src", [10**9, 1.5])
+def test_estimates_that_no_weight_tells_of_are_counted(tmp_path: Path, n_src: float) -> None:
+    """One network of OR-PIT splits off any number of talkers."""
+    separator = build("or_pit:tiny", n_src=3, fewest=0)
+    save(tmp_path, separator, "or_pit:tiny")
+    edit_meta(tmp_path, config={**separator.config, "n_src": n_src})
+    with pytest.raises(InputError, match=f"n_src is {n_src}, must be a whole number from 1 to"):
+        load(tmp_path)
+
+
 def test_integer_weights_are_refused(checkpoint: Path) -> None:
     edit_weights(checkpoint, lambda w: w.update({k: v.to(torch.int32) for k, v in w.items()}))
     with pytest.raises(InputError, match="is int32 of shape"):

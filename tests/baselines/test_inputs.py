@@ -1,5 +1,6 @@
 """What separators get beside the mixture: from sets, from recordings, in training."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,23 @@ def test_far_ends_are_summed_and_silent_where_nobody_talks(echoes: TinySet) -> N
     silence = load_inputs(["far_end"], rendered, near)["far_end"]
     assert silence.shape == (1, near.frames)
     assert not silence.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "shape"),
+    [("mixture", 4000, (16000,)), ("near", 8000, (100,)), ("echo1_far_end", 8000, (16000, 2))],
+)
+def test_a_file_of_another_shape_than_its_record_is_refused(
+    name: str, rate: int, shape: tuple[int, ...], echoes: TinySet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "set"
+    shutil.copytree(echoes.rendered, folder)
+    rendered = RenderedSet(folder)
+    mixture = rendered.mixtures("test")[0]
+    path = rendered.reference_path(mixture.id, name)
+    soundfile.write(path, np.zeros(shape), rate)
+    with pytest.raises(InputError, match=r"and the manifest .*`mixgen verify"):
+        rendered.load_source(mixture.id, name)
 
 
 def test_far_ends_of_datasets(echoes: TinySet) -> None:
@@ -306,7 +324,7 @@ def test_what_a_recording_lacks_or_has_too_much_is_a_sentence() -> None:
     mixture = np.zeros(100)
     with pytest.raises(UsageError, match=r"needs the far end .*: give far_end \(--far-end FILE\)"):
         baselines.separate(Canceller(Hyperparameters(n_src=1)), mixture, sample_rate=8000)
-    with pytest.raises(UsageError, match="has no use for a far end"):
+    with pytest.raises(UsageError, match="has no use for the far end"):
         baselines.separate(baselines.build("mixture"), mixture, sample_rate=8000, far_end=mixture)
     with pytest.raises(UsageError, match="Enrolment 2 is silent and names nobody"):
         baselines.separate(

@@ -13,6 +13,7 @@ from baselines.inference.recording import separate_file
 from baselines.inference.separate import separate_set
 from baselines.training.config import training_config
 from baselines.training.train import train
+from evalsuite.boards.show import leaderboard_text
 from evalsuite.run import run
 from evalsuite.scoring.folder import ScoreFolder
 from evalsuite.scoring.score import score
@@ -58,6 +59,7 @@ def test_the_leaderboard_says_whom_a_system_follows(
     assert wrong["mixture"] == 0.5
     assert wrong["oracle:irm"] == 0.0
     assert wrong["speakerbeam:tiny"] <= 0.5
+    assert "wrong_talker" in leaderboard_text(result.rows)
     estimates = tmp_path / "o" / enrolled.rendered.name / checkpoint.name / "estimates"
     run_json = json.loads((estimates / "run.json").read_text())
     assert run_json["named"]

@@ -95,8 +95,22 @@ def test_the_loudest_estimates_are_kept(counts: TinySet, tmp_path: Path) -> None
 def test_a_count_is_split_from_the_system() -> None:
     assert split_count("count:2:a/b") == ("2", "a/b")
     assert split_count("count:true:module:function") == ("true", "module:function")
-    for system in ("count:2", "count:two:x", "name=count:2", "module:function"):
+    for system in ("count:2", "name=count:2", "module:function"):
         assert split_count(system) == (None, system)
+    for system in ("count:two:x", "count:-1:x", "count:1.5:x", "count::x", "count:2:"):
+        with pytest.raises(UsageError, match=f"{system} is no count .* write count:NUMBER:SYSTEM"):
+            split_count(system)
+
+
+def test_a_count_of_one_recording(counts: TinySet, tmp_path: Path) -> None:
+    checkpoint = save(tmp_path / "checkpoint", counting(300.0), TINY)
+    recording = counts.rendered / "test-1/mixture.wav"
+    for count in (0, 1, 2):
+        system = Path(f"count:{count}:{checkpoint}")
+        paths = separate_file(system, recording, tmp_path / "est", device="cpu")
+        assert sum(bool(np.any(soundfile.read(path)[0])) for path in paths) == count
+    with pytest.raises(UsageError, match=r"a recording does not tell: write count:NUMBER:/.*"):
+        separate_file(Path(f"count:true:{checkpoint}"), recording, tmp_path / "est")
 
 
 def test_estimates_with_names_have_no_count(stems: TinySet, tmp_path: Path) -> None:

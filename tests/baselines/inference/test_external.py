@@ -1,6 +1,7 @@
 """Programs of others: functions, classes, command lines; what they return and how they fail."""
 
 import hashlib
+import importlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -189,6 +190,28 @@ def test_a_failure_is_a_failed_mixture(
 def test_what_does_not_exist_is_a_sentence(system: str, words: str, speech: TinySet) -> None:
     with pytest.raises(UsageError, match=words):
         run(system, speech)
+
+
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        ("def f(:", r"cannot be imported \(SyntaxError: .*\): repair it"),
+        ("raise ValueError('no weights')", r"cannot be imported \(ValueError: no weights\)"),
+        ("import sys; sys.exit(5)", r"cannot be imported \(SystemExit: 5\)"),
+        (
+            "import torch\nclass f(torch.nn.Module):\n    def __init__(self, n): pass",
+            r"cannot be built without arguments \(TypeError: .*'n'\): give them defaults",
+        ),
+    ],
+)
+def test_a_module_that_fails_is_a_sentence(
+    module: str, sentence: str, folder: Path, speech: TinySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "failing_module", raising=False)
+    (folder / "failing_module.py").write_text(module)
+    importlib.invalidate_caches()
+    with pytest.raises(InputError, match=sentence):
+        run("failing_module:f", speech)
 
 
 @pytest.fixture

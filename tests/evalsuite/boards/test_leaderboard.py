@@ -11,7 +11,11 @@ import pytest
 import soundfile
 
 from evalsuite.boards.leaderboard import rank, write_leaderboard
-from evalsuite.boards.show import leaderboard_markdown, leaderboard_text, level_warnings
+from evalsuite.boards.show import (
+    leaderboard_markdown,
+    leaderboard_text,
+    level_warnings,
+)
 from evalsuite.boards.statistics import mean_interval
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.core.errors import InputError

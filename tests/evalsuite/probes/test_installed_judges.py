@@ -9,11 +9,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from evalsuite.metrics import ItemScores, evaluate, table
+from evalsuite.metrics.evaluation import MixtureScores
 from evalsuite.metrics.table import judges
 from evalsuite.probes import aecmos, dnsmos, talker
 from evalsuite.probes._recognisers import WHISPER_WEIGHTS
 from evalsuite.probes._weights import Weights
+from mixgen.audio.read import as_long
 from mixgen.core.errors import MachineError
+from mixgen.manifest.mixture import Part
 from tests.evalsuite.metrics.conftest import echo_record
 
 Array = NDArray[np.float64]
@@ -163,6 +166,33 @@ def test_aecmos_hears_the_echo_that_is_left(talkers: Array) -> None:
     assert clean is not None
     assert echoing is not None
     assert clean > echoing + 0.5
+
+
+@pytest.mark.parametrize("frames", [4 * RATE - 800, 4 * RATE + 800])
+def test_aecmos_of_an_imported_recording(frames: int, talkers: Array) -> None:
+    """Its far end has another length; without a file of the echo, nothing tells who talks."""
+    needs("aecmos")
+    near, far = talkers
+    echo, far_end = 0.7 * np.roll(far, 200, axis=-1), as_long(far, frames)
+    drawn = echo_record(near + echo, sample_rate=RATE, n_near=1)
+
+    def scored(parts: list[Part], far_end: Array) -> MixtureScores:
+        source = drawn.sources[-1].model_copy(update={"echo": None, "parts": parts})
+        return evaluate(
+            references=near[None],
+            estimates=[near + echo],
+            mixture=near + echo,
+            sample_rate=RATE,
+            metrics=["aecmos"],
+            record=drawn.model_copy(update={"sources": [*drawn.sources[:-1], source]}),
+            read={"echo": echo, "echo_far_end": far_end}.__getitem__,
+        ).mixture
+
+    found = scored(["image", "far_end"], far_end)
+    assert found.values["aecmos_echo"] is not None
+    assert found.values == scored(["image", "far_end"], as_long(far_end, 4 * RATE)).values
+    unknown = scored(["far_end"], far_end)
+    assert unknown.reasons["aecmos_degradation"].startswith("not_applicable: no echo alone")
 
 
 def test_aecmos_without_an_echo_has_no_value(talkers: Array) -> None:

@@ -203,12 +203,18 @@ def test_a_recogniser_that_fails_ends_the_run_with_a_sentence() -> None:
         score([["one", "two"]], [["one", "two"]], DWER.replace("transcribe", "failing"))
 
 
+def test_a_recogniser_has_to_return_text() -> None:
+    with pytest.raises(InputError, match="listing returned a list: return the words as a str"):
+        score([["one", "two"]], [["one", "two"]], DWER.replace("transcribe", "listing"))
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("dwer@nobody", "no recogniser 'nobody': choose whisper, pocketsphinx or module:function"),
         ("dwer@json:nothing", "json:nothing is no recogniser and cannot be imported"),
         ("dwer@json:__name__", "is not a function"),
+        ("dwer@:f", ":f is no recogniser: write MODULE:NAME"),
         ("si_sdr@nobody", "The metric 'si_sdr' takes no choice: leave out @nobody"),
     ],
 )

@@ -397,9 +397,10 @@ def test_refuses_a_set_whose_samples_are_not_those_that_were_rendered(
         plan_score(folder, estimates)
 
 
-def test_checks_the_far_end_that_metrics_of_echo_read() -> None:
+def test_checks_what_metrics_of_echo_and_cancellers_read() -> None:
     record = echo_record(np.zeros((1, 800)), sample_rate=8000, n_near=1)
-    assert [name for _, name in _scored_files([record])] == ["mixture", "s1", "echo"]
+    names = [name for _, name in _scored_files([record])]
+    assert names == ["mixture", "s1", "echo", "echo_far_end"]
 
 
 def test_a_set_with_other_bytes_and_the_same_samples_is_scored(

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from baselines.training.config import training_config
+from baselines.training.train import train
 from evalsuite.run import run
+from mixgen.core.errors import InputError
+from mixgen.corpora.roots import find_roots
+from mixgen.dataset import item_of_set, rendered_item
 from mixgen.manifest.file import read_manifest
 from mixgen.manifest.mixture import Mixture
 from mixgen.sets.rendered import load_set
@@ -113,13 +118,34 @@ def test_rendering_keeps_the_length_of_the_far_end(
 def test_echo_cancellers_are_scored(
     synthetic: Path, real: Path, tmp_path: Path, mixgen: RunMixgen
 ) -> None:
-    """The microphone signal as it is has an ERLE of 0 dB."""
+    """The microphone signal as it is has an ERLE of 0 dB; far ends are longer than it in `real`."""
     for word, folder in (("--synthetic", synthetic), ("--real", real)):
         manifest = tmp_path / f"{folder.name}.jsonl"
         imported(mixgen, manifest, word, folder)
         options = {"out": tmp_path / word, "metrics": ("si_sdr", "erle"), "workers": 1}
-        (row,) = run(sets=[manifest], systems=["mixture"], **options).rows
+        result = run(sets=[manifest], systems=["mixture", "nlms"], **options)
+        (row,) = (row for row in result.rows if row["model"] == "mixture")
         assert row["erle_db_mean"] == pytest.approx(0.0, abs=0.01)
+        assert result.n_failed == 0
+
+
+@pytest.mark.parametrize("frames", [FRAMES - 7, FRAMES + 7])
+def test_far_ends_are_as_long_as_the_microphone(
+    frames: int, tmp_path: Path, mixgen: RunMixgen
+) -> None:
+    """The end of a longer one is cut, and silence follows a shorter one."""
+    far_end = np.random.default_rng(5).integers(-900, 900, frames)
+    write(tmp_path / "real" / "a_doubletalk_mic.wav", np.ones(FRAMES, int))
+    write(tmp_path / "real" / "a_doubletalk_lpb.wav", far_end)
+    (mixture,) = imported(mixgen, tmp_path / "M.jsonl", "--real", tmp_path / "real")
+    rendered = load_set(tmp_path / "M.jsonl")
+    expected = np.zeros((1, FRAMES))
+    expected[0, :frames] = far_end[:FRAMES] / 2**15
+    assert np.array_equal(rendered.load_far_end(mixture.id), expected)
+    in_memory = rendered_item(mixture, find_roots([rendered.path]), rendered.format)
+    for item in (item_of_set(rendered, mixture), in_memory):
+        assert item.far_end is not None
+        assert np.array_equal(item.far_end, expected.astype(np.float32))
 
 
 def test_what_is_missing_is_named(
@@ -133,3 +159,14 @@ def test_what_is_missing_is_named(
     assert answer.out == f"1 mixtures in {tmp_path / 'M.jsonl'}, 1 left out.\n"
     assert mixgen(*words).exit_code == 2
     assert "has no mixtures" in mixgen(*words, "--real", tmp_path).err
+
+
+def test_recordings_without_a_near_end_teach_nothing(
+    real: Path, tmp_path: Path, mixgen: RunMixgen
+) -> None:
+    imported(mixgen, tmp_path / "M.jsonl", "--real", real)
+    config = training_config(
+        model="residual_echo:tiny", manifest=str(tmp_path / "M.jsonl"), split="test", steps=1
+    )
+    with pytest.raises(InputError, match="No mixture of the split 'test' has a target to learn"):
+        train(config, tmp_path / "checkpoint")
