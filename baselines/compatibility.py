@@ -71,7 +71,7 @@ def build_for_streams(name: str, mixtures: Sequence[Mixture], *, window_s: float
         sample_rate=rate,
         channels=channels,
         fewest=0,
-        window_s=window_s,
+        stream_window_s=window_s,
     )
     _require_silence(name, separator)
     return separator

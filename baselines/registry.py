@@ -55,7 +55,7 @@ def build(
     channels: int | None = None,
     source_names: tuple[str, ...] | None = None,
     fewest: int | None = None,
-    window_s: float | None = None,
+    stream_window_s: float | None = None,
 ) -> Separator:
     """Build an untrained separator, adapted to a set by the arguments that are given.
 
@@ -71,7 +71,7 @@ def build(
         "channels": channels,
         "source_names": source_names,
         "fewest": fewest,
-        "window_s": window_s,
+        "stream_window_s": stream_window_s,
     }
     changes = {key: value for key, value in given.items() if value is not None}
     return model.separator(replace(found.build(), **changes))

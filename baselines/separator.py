@@ -29,7 +29,7 @@ tolerates this level in estimates without a source."""
 _MOST = {"n_src": 256, "sample_rate": 768_000, "channels": 256}
 
 # Configurations of versions without these fields keep their hash.
-_OMITTED_IF_NONE = ("fewest", "window_s")
+_OMITTED_IF_NONE = ("fewest", "stream_window_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,9 @@ class Hyperparameters:
     """Stem names in the order of the estimates; None if the estimates come in any order."""
     fewest: int | None = None
     """Fewest sources of a mixture, where their number varies up to n_src; None: always n_src."""
-    window_s: float | None = None
-    """Seconds of a window of a long recording, in which up to n_src sources sound; None: 20 s."""
+    stream_window_s: float | None = None
+    """Seconds in which a system whose estimates are streams separates up to n_src talkers; None:
+    its estimates are sources."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -73,8 +74,8 @@ class Hyperparameters:
             "Named stems are never fewer: leave out fewest, or the names.",
         )
         require(
-            self.window_s is None or self.window_s > 0,
-            f"window_s is {self.window_s}; it must be above 0.",
+            self.stream_window_s is None or self.stream_window_s > 0,
+            f"stream_window_s is {self.stream_window_s}; it must be above 0.",
         )
 
     def check_choices(self, **allowed: Sequence[str]) -> None:

@@ -42,14 +42,14 @@ def separate_long(
         separator: in evaluation mode.
         mixture: shape (batch, channels, time).
         inputs: the signals that the separator names in `inputs`.
-        chunk_s: length of a chunk in seconds; by default the separator's window, or 20 s.
-        overlap_s: shortest overlap of two chunks in seconds; by default half of the separator's
-            window, or 4 s.
+        chunk_s: length of a chunk in seconds; by default the separator's `stream_window_s`, or 20 s.
+        overlap_s: shortest overlap of two chunks in seconds; by default half of that window, or
+            4 s.
 
     Raises:
         UsageError: `overlap_s` is not above 0 or is more than half of `chunk_s`.
     """
-    window_s = separator.hyperparameters.window_s
+    window_s = separator.hyperparameters.stream_window_s
     chunk_s = chunk_s or window_s or CHUNK_S
     if overlap_s is None:
         overlap_s = OVERLAP_S if window_s is None else window_s / 2

@@ -61,7 +61,7 @@ class ORPIT(FittedSeparator):
 
     def __init__(self, hyperparameters: ORPITHyperparameters) -> None:
         super().__init__(hyperparameters)
-        self.pair = ConvTasNet(replace(hyperparameters, n_src=2, fewest=None, window_s=None))
+        self.pair = ConvTasNet(replace(hyperparameters, n_src=2, fewest=None, stream_window_s=None))
         self.idle_parameters = tuple(f"pair.{name}" for name in self.pair.idle_parameters)
 
     def split(self, mixture: Tensor) -> tuple[Tensor, Tensor]:

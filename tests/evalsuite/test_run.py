@@ -159,7 +159,7 @@ def test_a_checkpoint_separates_a_set_once_whatever_its_name_and_the_metrics(
 def test_equal_weights_with_other_hyperparameters_are_another_system(
     make_set: MakeSet, speech_checkpoint: Path, separated: list[str], tmp_path: Path
 ) -> None:
-    other = save_untrained(tmp_path / "other", seed=0, window_s=0.5)
+    other = save_untrained(tmp_path / "other", seed=0, stream_window_s=0.5)
     weights = [folder / "model.safetensors" for folder in (speech_checkpoint, other)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     systems = [str(speech_checkpoint), str(other)]

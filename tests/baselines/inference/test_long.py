@@ -49,7 +49,7 @@ def test_order_is_kept_across_seams(seconds: float) -> None:
 def test_a_window_decides_the_chunks_that_overlap_by_half() -> None:
     """Continuous separation: the window is a part of the separator."""
     references = tones(36000)
-    separator = Shuffling(Shuffling.hyperparameters_class(window_s=1.0))
+    separator = Shuffling(Shuffling.hyperparameters_class(stream_window_s=1.0))
     estimates = separate_long(separator, references.sum(1))
     assert separator.calls == len(chunk_starts(36000, chunk=8000, overlap=4000)) == 8
     error = (estimates - references)[..., 400:-400].square().mean()

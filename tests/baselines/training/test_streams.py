@@ -125,7 +125,7 @@ def test_meetings_are_learned_separated_and_scored(meetings: TinySet, tmp_path: 
     )
     train(config, tmp_path / "checkpoint")
     h = load(tmp_path / "checkpoint").hyperparameters
-    assert (h.n_src, h.fewest, h.window_s) == (2, 0, 0.25)
+    assert (h.n_src, h.fewest, h.stream_window_s) == (2, 0, 0.25)
     assert "valid_p_si_snr_db" in load_history(tmp_path / "checkpoint")[0]
     system = tmp_path / "checkpoint"
     load(system).get_buffer("active_above_db")
