@@ -32,6 +32,8 @@ class Board:
         sources: splits of the corpora for splits of the recipe, as `mixgen draw --splits`.
         mixtures: how many mixtures a split has, as `mixgen draw --mixtures`.
         tests: splits that are scored.
+        rendered: whether the mixtures to learn from are rendered first: simulated rooms take most
+            of a training that renders them as it goes.
         pairs: finished recordings that are scored in place of drawn ones: `folder`, and in it the
             folders `mixture` and `target`.
     """
@@ -47,6 +49,7 @@ class Board:
     sources: dict[str, list[str]] = field(default_factory=dict)
     mixtures: dict[str, int] = field(default_factory=dict)
     tests: Sequence[str] = ("test",)
+    rendered: bool = False
     pairs: dict[str, str] | None = None
 
     @classmethod

@@ -98,6 +98,8 @@ class Maker:
         given = REPOSITORY / recipe if recipe.endswith(".yaml") else recipe
         pairs = self.board.pairs
         self._draw("train", given, sources)
+        if self.board.rendered:
+            self._render("train", "train")
         if pairs:
             folder, name = self.data / pairs["folder"], self.board.name
             words = ["--mixture", pairs["mixture"], "--source", f"{pairs['target']}=target"]
@@ -108,10 +110,11 @@ class Maker:
             )
         else:
             self._draw("test", given, sources)
-        done = (self.work / self.board.name / "rendered.jsonl").is_file()
-        self.commands.append(
-            self.command("mixgen", "render", "test.jsonl", "--out", self.board.name, done=done)
-        )
+        self._render("test", self.board.name)
+
+    def _render(self, part: str, out: str) -> None:
+        makes = self.work / out / "rendered.jsonl"
+        self._step("mixgen", "render", f"{part}.jsonl", "--out", out, makes=makes)
 
     def _step(self, *words: object, makes: Path) -> None:
         self.commands.append(self.command(*words, done=makes.is_file()))
@@ -237,8 +240,9 @@ class Maker:
     def _train(self, row: Row) -> str:
         """Train a system for its minutes; a run that was stopped goes on."""
         out = f"checkpoints/{row.folder}"
-        words = ["baselines", "train", row.name, "--manifest", "train.jsonl", "--minutes"]
-        words += [f"{row.minutes:g}", "--threads", self.threads, "--out", out]
+        learns_from = ["--set", "train"] if self.board.rendered else ["--manifest", "train.jsonl"]
+        words = ["baselines", "train", row.name, *learns_from, "--minutes", f"{row.minutes:g}"]
+        words += ["--threads", self.threads, "--out", out]
         if not is_checkpoint(self.work / out):
             return self.command(*words, "--overwrite").removesuffix(" --overwrite")
         elapsed_s = read_meta(self.work / out).progress["elapsed_s"]

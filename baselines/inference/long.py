@@ -42,7 +42,8 @@ def separate_long(
         separator: in evaluation mode.
         mixture: shape (batch, channels, time).
         inputs: the signals that the separator names in `inputs`.
-        chunk_s: length of a chunk in seconds; by default the separator's `stream_window_s`, or 20 s.
+        chunk_s: length of a chunk in seconds; by default the window of the separator's streams,
+            or 20 s.
         overlap_s: shortest overlap of two chunks in seconds; by default half of that window, or
             4 s.
 
