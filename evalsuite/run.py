@@ -164,7 +164,7 @@ def _fitting_steps(
     from baselines.registry import names
 
     set_of = _by_folder_name(sets)
-    names_of = _by_folder_name([split_name(system)[0] for system in systems])
+    names_of = _by_folder_name([_count_last(split_name(system)[0]) for system in systems])
     system_of = dict(zip(names_of, systems, strict=True))
     given_of = {s: _folder_of_estimates(split_name(s)[1]) for s in systems if s not in names()}
     for system in systems:
@@ -220,6 +220,16 @@ def _by_folder_name(items: Sequence[Item]) -> Mapping[str, Item]:
             )
         named[name] = item
     return named
+
+
+def _count_last(system: str) -> str:
+    """Return the path of a system with its count in the last part: a/count:2:b for count:2:a/b."""
+    from baselines.inference.counted import split_count  # imports torch
+
+    count, counted = split_count(system)
+    if count is None:
+        return system
+    return str(Path(counted).parent / f"count:{count}:{_last_part(counted)}")
 
 
 def _last_part(item: Item) -> str:
