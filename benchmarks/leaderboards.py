@@ -238,19 +238,21 @@ class Maker:
         return list(dict.fromkeys([*(metric.name for metric in usual), *judges]))
 
     def _train(self, row: Row) -> str:
-        """Train a system for its minutes; a run that was stopped goes on."""
-        out = f"checkpoints/{row.folder}"
+        """Train a system for its minutes, or for more where it was; a stopped run goes on."""
+        out, minutes = f"checkpoints/{row.folder}", float(row.minutes or 0)
+        is_begun = is_checkpoint(self.work / out)
+        if is_begun:
+            meta = read_meta(self.work / out)
+            minutes = max(minutes, meta.training["minutes"])
+            if meta.progress["elapsed_s"] < 60 * minutes:
+                goes_on = ("--resume", "--minutes", f"{minutes:g}", "--out", out)
+                self.command("baselines", "train", *goes_on)
         learns_from = ["--set", "train"] if self.board.rendered else ["--manifest", "train.jsonl"]
-        words = ["baselines", "train", row.name, *learns_from, "--minutes", f"{row.minutes:g}"]
+        words = ["baselines", "train", row.name, *learns_from, "--minutes", f"{minutes:g}"]
         words += ["--threads", self.threads, "--out", out]
-        if not is_checkpoint(self.work / out):
-            return self.command(*words, "--overwrite").removesuffix(" --overwrite")
-        elapsed_s = read_meta(self.work / out).progress["elapsed_s"]
-        if elapsed_s < 60 * float(row.minutes or 0):
-            self.command(
-                *("baselines", "train", "--resume", "--minutes", f"{row.minutes:g}", "--out", out)
-            )
-        return self.command(*words, done=True)
+        if is_begun:
+            return self.command(*words, done=True)
+        return self.command(*words, "--overwrite").removesuffix(" --overwrite")
 
     def _import(self, row: Row) -> list[str]:
         """Turn weights of others into a checkpoint."""
