@@ -94,16 +94,17 @@ def test_no_scored_recording_was_trained_on(name: str) -> None:
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_the_row_of_the_mixture_is_the_mean_of_its_mixtures(name: str) -> None:
-    for row in rows_of(name):
-        if row["model"] != "mixture":
-            continue
+    mixtures = [row for row in rows_of(name) if row["model"] == "mixture"]
+    assert any(row["si_sdr_n"] for row in mixtures)
+    for row in mixtures:
         scores = defaultdict(list)
         for item in rows_of(f"{name}_mixture"):
             if item["split"] == row["split"]:
                 scores[item["id"]].append(float(item["si_sdr"]))
-        assert len(scores) == int(row["si_sdr_n"])
-        mean = fmean(fmean(values) for values in scores.values())
-        assert mean == pytest.approx(float(row["si_sdr_scored_mean"]), abs=1e-6)
+        assert len(scores) == int(row["si_sdr_n"] or 0)  # of a far end alone there is no reference
+        if scores:
+            mean = fmean(fmean(values) for values in scores.values())
+            assert mean == pytest.approx(float(row["si_sdr_scored_mean"]), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", BOARDS)
