@@ -15,6 +15,13 @@ pytestmark = pytest.mark.parity
 
 Signal = NDArray[np.float64]
 
+# Boards of echo are at 16 kHz, and WebRTC's AEC3 takes no less.
+NAMES_AND_RATES = [
+    (name, rate)
+    for name, given in ROWS["programs"].items()
+    for rate in ((16_000,) if given.get("far_end") else (8_000, 16_000))
+]
+
 
 @pytest.fixture(scope="module")
 def clean(real_data: Path) -> Signal:
@@ -32,15 +39,12 @@ def lag_of(late: Signal, signal: Signal) -> int:
     return lag if lag < len(signal) else lag - length
 
 
-@pytest.mark.parametrize("rate", [8_000, 16_000])
-@pytest.mark.parametrize("name", ROWS["programs"])
+@pytest.mark.parametrize(("name", "rate"), NAMES_AND_RATES)
 def test_estimates_come_as_late_as_declared(
     name: str, rate: int, rows_environment: Path, clean: Signal, tmp_path: Path
 ) -> None:
     """Cancellers get a silent far end; their high-pass filters delay some frequencies by a ms."""
     given = ROWS["programs"][name]
-    if given.get("far_end") and rate != 16_000:
-        pytest.skip("AEC3 takes 16 kHz and more")
     signal = np.asarray(soxr.resample(clean, 16_000, rate))
     soundfile.write(tmp_path / "mixture.wav", signal, rate, subtype="FLOAT")
     python, program = rows_environment / "bin" / "python", REPOSITORY / f"benchmarks/rows/{name}.py"
