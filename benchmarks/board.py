@@ -79,6 +79,7 @@ class Row:
     Attributes:
         name: in the board.
         minutes: of training; None without.
+        precision: of training: `bfloat16` where this processor trains faster with it.
         program: of others, by its name in rows.yaml.
         weights: of others, by their name in rows.yaml.
         names: of the estimates that a program writes, all the same.
@@ -86,6 +87,7 @@ class Row:
 
     name: str
     minutes: float | None = None
+    precision: str = "float32"
     program: str | None = None
     weights: str | None = None
     names: tuple[str, ...] = ("speech",)
@@ -96,7 +98,8 @@ class Row:
         if isinstance(given, str):
             return cls(given)
         if "train" in given:
-            return cls(given["train"], minutes=min(given["minutes"], MOST_MINUTES))
+            minutes = min(given["minutes"], MOST_MINUTES)
+            return cls(given["train"], minutes, given.get("precision", "float32"))
         if "program" in given:
             names = tuple(given.get("names", ("speech",)))
             return cls(given["program"], program=given["program"], names=names)

@@ -249,6 +249,7 @@ class Maker:
                 self.command("baselines", "train", *goes_on)
         learns_from = ["--set", "train"] if self.board.rendered else ["--manifest", "train.jsonl"]
         words = ["baselines", "train", row.name, *learns_from, "--minutes", f"{minutes:g}"]
+        words += ["--precision", row.precision] if row.precision != "float32" else []
         words += ["--threads", self.threads, "--out", out]
         if is_begun:
             return self.command(*words, done=True)
