@@ -133,13 +133,24 @@ def fuss_loss(
     else:
         order = best_permutation((error.detach() + FUSS_EPSILON).log10())  # (batch, n_src)
         chosen = error.gather(2, order[:, :, None])[:, :, 0]
+    return fuss_costs(chosen, references=references, mixture=mixture).mean()
+
+
+def fuss_costs(error: Tensor, *, references: Tensor, mixture: Tensor) -> Tensor:
+    """Return the costs in dB of estimates by FUSS's loss, (batch, n_src).
+
+    Args:
+        error: energies of the errors, shape (batch, n_src).
+        references: of the same estimates, shape (batch, n_src, channels, time).
+        mixture: shape (batch, channels, time).
+    """
     sounding = references.square().mean((-1, -2)).sqrt() > FUSS_SILENT_RMS
     tolerated = torch.where(
         sounding,
         TOLERATED * references.square().sum((-1, -2)),
         TOLERATED_OF_MIXTURE * mixture.square().sum((-1, -2))[:, None],
     )
-    return 10 * torch.log10(chosen + tolerated + FUSS_EPSILON).mean()
+    return 10 * torch.log10(error + tolerated + FUSS_EPSILON)
 
 
 @in_full_precision

@@ -25,14 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from baselines.layers.fitted import FittedSeparator
-from baselines.losses import (
-    EPSILON,
-    FUSS_EPSILON,
-    TOLERATED,
-    TOLERATED_OF_MIXTURE,
-    in_full_precision,
-    pairwise_si_sdr_db,
-)
+from baselines.losses import EPSILON, fuss_costs, in_full_precision, pairwise_si_sdr_db
 from baselines.model import SMALL_SPEECH, ModelSpec
 from baselines.models.conv_tasnet import ConvTasNet, ConvTasNetHyperparameters
 from baselines.separator import Hyperparameters, require
@@ -142,12 +135,7 @@ def _si_sdr_costs(references: Tensor, estimate: Tensor, _mixture: Tensor) -> Ten
 def _fuss_costs(references: Tensor, estimate: Tensor, mixture: Tensor) -> Tensor:
     """Return FUSS's loss (b, n_src) of one estimate (b, channels, time) against each reference."""
     error = (references - estimate[:, None]).square().sum((-1, -2))
-    tolerated = torch.where(
-        _sounding(references),
-        TOLERATED * references.square().sum((-1, -2)),
-        TOLERATED_OF_MIXTURE * mixture.square().sum((-1, -2))[:, None],
-    )
-    return 10 * torch.log10(error + tolerated + FUSS_EPSILON)
+    return fuss_costs(error, references=references, mixture=mixture)
 
 
 OR_PIT = ModelSpec(
