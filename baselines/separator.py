@@ -27,6 +27,8 @@ tolerates this level in estimates without a source."""
 
 # Not all weights depend on these: a stranger's configuration must not take the machine's memory.
 _MOST = {"n_src": 256, "sample_rate": 768_000, "channels": 256}
+# Nor may it run for ever.
+_MOST_ITERATIONS = 1000
 
 # Configurations of versions without these fields keep their hash.
 _OMITTED_IF_NONE = ("fewest", "stream_window_s")
@@ -55,6 +57,10 @@ class Hyperparameters:
             value = getattr(self, field.name)
             if isinstance(value, list):  # a tuple, as JSON keeps it
                 object.__setattr__(self, field.name, tuple(value))
+            require(
+                not field.name.endswith("iterations") or 0 <= value <= _MOST_ITERATIONS,
+                f"{field.name} is {value!r}; it can be 0 to {_MOST_ITERATIONS}.",
+            )
         for name, most in _MOST.items():
             value = getattr(self, name)
             require(

@@ -143,6 +143,14 @@ def test_estimates_that_no_weight_tells_of_are_counted(tmp_path: Path, n_src: fl
         load(tmp_path)
 
 
+def test_iterations_without_an_end_are_refused(tmp_path: Path) -> None:
+    """No weight tells how often resynthesis and analysis alternate."""
+    save(tmp_path, build("spectral_mapping:tiny"), "spectral_mapping:tiny")
+    edit_meta(tmp_path, config={**read_meta(tmp_path).config, "phase_iterations": 10**9})
+    with pytest.raises(InputError, match="phase_iterations is 1000000000; it can be 0 to 1000"):
+        load(tmp_path)
+
+
 def test_integer_weights_are_refused(checkpoint: Path) -> None:
     edit_weights(checkpoint, lambda w: w.update({k: v.to(torch.int32) for k, v in w.items()}))
     with pytest.raises(InputError, match="is int32 of shape"):
