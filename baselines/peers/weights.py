@@ -85,14 +85,17 @@ def import_weights(
     spec = _spec_for(peer, found, model)
     separator = separator_from(spec, peer, found.weights, {**found.arguments, **(arguments or {})})
     separator.float()
-    source = path if path.is_file() else min(path.glob("*.*"))
+    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
     meta = Meta(
         model=spec.name,
         config=separator.config,
         parameters=count_parameters(separator),
         manifest_sha256=None,
         step=0,
-        training={"imported_from": peer, "file": source.name, "sha256": sha256_file(source)},
+        training={
+            "imported_from": peer,
+            "sha256": {file.name: sha256_file(file) for file in files},
+        },
         progress={},
         versions=versions(),
     )

@@ -14,6 +14,7 @@ from baselines.peers.weights import import_weights, read_arguments, separator_fr
 from baselines.registry import build, model_spec
 from baselines.separator import Separator
 from mixgen.core.errors import InputError, SuiteError, UsageError
+from mixgen.core.files import sha256_file
 
 ARGUMENTS = {
     "enc_num_feats": 32,
@@ -69,6 +70,7 @@ def test_imported_weights_separate_as_before(tmp_path: Path) -> None:
     assert torch.equal(load(tmp_path / "out")(mixture), ours(mixture))
     assert read_meta(tmp_path / "out") == meta
     assert meta.training["imported_from"] == "torchaudio"
+    assert meta.training["sha256"] == {"weights.pt": sha256_file(tmp_path / "weights.pt")}
     assert meta.model == "conv_tasnet"
 
 

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from baselines.checkpoint import load
+from baselines.checkpoint import load, read_meta
 from baselines.peers.weights import import_weights
 from baselines.separator import Separator
 from tests.baselines.rows.conftest import ROWS, package_file
@@ -44,6 +44,10 @@ def test_spleeter_separates_as_its_own_package(rows_environment: Path, tmp_path:
     """In single precision, relative to full scale; the package ran on TensorFlow 2.12.1."""
     ours = imported(rows_environment, "spleeter", tmp_path / "spleeter")
     assert sum(p.numel() for p in ours.parameters()) == 2 * 9_823_749
+    given = ROWS["weights"]["spleeter"]
+    read = read_meta(tmp_path / "spleeter").training["sha256"]
+    assert read[Path(given["file"]).name] == given["sha256"]
+    assert any(name.endswith(".index") for name in read)
     with torch.no_grad():
         estimates = ours(torch.from_numpy(song().T.copy())[None])[0].numpy()
     with np.load(GOLDEN / "spleeter_outputs.npz") as expected:
