@@ -60,23 +60,34 @@ def variants_table() -> str:
     return table(header, rows)
 
 
-def results_table(task: str, columns: Mapping[str, str]) -> str:
-    """Return the leaderboard of the small variants: the headline with its interval, and columns."""
-    path = REPOSITORY / "benchmarks" / "results" / f"small_models_{task}.csv"
-    with open(path, encoding="utf-8", newline="") as file:
-        leaderboard = list(csv.DictReader(file))
+def results_table(path: str, columns: Mapping[str, str], *, split: str = "test") -> str:
+    """Return a leaderboard's rows of a split: the headline with its interval, and columns."""
+    with open(REPOSITORY / path, encoding="utf-8", newline="") as file:
+        leaderboard = [row for row in csv.DictReader(file) if row["split"] == split]
     headline = leaderboard[0]["headline"]
     bounds = [f"{headline.removesuffix('_mean')}_ci_{end}" for end in ("lo", "hi")]
     rows = []
     for row in leaderboard:
         value, low, high = (f"{float(row[column]):z.2f}" for column in (headline, *bounds))
-        more = (f"{float(row[column]):z.2f}" for column in columns)
+        more = (f"{float(row[column]):z.2f}" if row[column] else "-" for column in columns)
         rows.append((f"`{row['model']}`", value, f"{low} to {high}", *more))
     return table(("system", f"`{headline}`", "95 %", *columns.values()), rows)
 
 
 SPEECH_COLUMNS = {"sdr_bss512i_mean": "SDRi", "pesq_nb8k_mean": "PESQ", "stoi_mean": "STOI"}
 SONG_COLUMNS = {f"sdr_v4_med_median_{stem}": stem for stem in ("vocals", "drums", "bass", "other")}
+COUNT_COLUMNS = {
+    "count_right_mean": "counts right",
+    "n_found_mean": "found",
+    "n_missed_mean": "missed",
+    "n_extra_mean": "extra",
+}
+REVERBERANT_COLUMNS = {
+    "srmr_mean": "SRMR",
+    "stoi_mean": "STOI",
+    "dwer_mean": "dWER",
+    "si_sdr_mean": "SI-SDR",
+}
 
 
 def layouts_table() -> str:
@@ -183,10 +194,25 @@ TABLES = {
     "README.md": {"leaderboards": boards_table, "systems": systems_table},
     "docs/baselines.md": {
         "variants": variants_table,
-        "speech results": partial(results_table, "speech", SPEECH_COLUMNS),
-        "music results": partial(results_table, "music", SONG_COLUMNS),
+        "speech results": partial(
+            results_table, "benchmarks/results/small_models_speech.csv", SPEECH_COLUMNS
+        ),
+        "music results": partial(
+            results_table, "benchmarks/results/small_models_music.csv", SONG_COLUMNS
+        ),
     },
     "docs/corpora.md": {"layouts": layouts_table},
+    "docs/dereverberation.md": {
+        "board": partial(
+            results_table, "evalsuite/leaderboards/dereverberation.csv", REVERBERANT_COLUMNS
+        )
+    },
+    "docs/unknown_counts.md": {
+        f"board {split}": partial(
+            results_table, "evalsuite/leaderboards/unknown_counts.csv", COUNT_COLUMNS, split=split
+        )
+        for split in ("test", "test_more")
+    },
     "docs/judges.md": {"judges": judges_table, "emotion": emotion_table},
     "docs/scale.md": {"costs": costs_table},
 }
