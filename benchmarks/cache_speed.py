@@ -82,7 +82,8 @@ class Source:
             return self._samples(np.frombuffer(content, "<i2", size, 2 * start))
 
     def _samples(self, steps: np.ndarray) -> Samples:
-        return np.multiply(steps.reshape(-1, self.channels).T, 2.0**-15, order="C")
+        samples: Samples = np.multiply(steps.reshape(-1, self.channels).T, 2.0**-15, order="C")
+        return samples
 
     def cpu_us(self) -> list[float]:
         """Return the median CPU time of an excerpt in each way, in microseconds."""

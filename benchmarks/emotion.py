@@ -37,7 +37,7 @@ from mixgen.core.files import write_csv
 from mixgen.corpora.layout import get_layout
 
 EMOTIONS = ["anger", "happiness", "neutral", "sadness"]
-SYSTEMS = (
+SYSTEMS: tuple[tuple[str, list[str], Fusion], ...] = (
     ("encoder", ["encoder"], "joint"),
     ("acoustic", ["acoustic"], "joint"),
     ("text", ["text"], "joint"),

@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -86,14 +87,16 @@ def excerpts() -> Iterator[tuple[Array, Array]]:
     for _ in range(ITEMS):
         pair = generator.choice(len(talkers), 2, replace=False)
         files = [talkers[i][generator.integers(len(talkers[i]))] for i in pair]
-        yield tuple(_excerpt(path) for path in files)
+        first, second = map(_excerpt, files)
+        yield first, second
 
 
 def _excerpt(path: Path) -> Array:
     samples, rate = soundfile.read(path, frames=SECONDS * RATE)
     assert rate == RATE
     samples = np.pad(samples, (0, SECONDS * RATE - len(samples)))
-    return 0.05 * samples[None] / np.sqrt(np.mean(np.square(samples)))
+    levelled: Array = 0.05 * samples[None] / np.sqrt(np.mean(np.square(samples)))
+    return levelled
 
 
 def two_talkers() -> Iterator[Scene]:
@@ -177,7 +180,7 @@ def measure(judge: str) -> list[dict[str, object]]:
             )
             if condition == "mask":
                 seconds.append((time.process_time() - begin) / len(scene.references))
-            rows = (
+            rows: list[dict[str, Any]] = (
                 [r.values for r in scores.references]
                 if metric.scope == "reference"
                 else [scores.mixture.values]
@@ -189,7 +192,7 @@ def measure(judge: str) -> list[dict[str, object]]:
                     values[column, condition].append(errors / words if words else np.nan)
                     sums.setdefault((column, condition), []).append((errors, words))
                 else:
-                    values[column, condition].append(np.mean([row[column] for row in rows]))
+                    values[column, condition].append(float(np.mean([row[column] for row in rows])))
         print(judge, len(seconds), end="\r", file=sys.stderr, flush=True)
     return [
         _row(judge, column, seconds, values, sums, metric.higher_is_better) for column in columns

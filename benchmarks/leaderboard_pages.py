@@ -112,8 +112,8 @@ def _files(work: Path, data: Path) -> Iterator[dict[str, Any]]:
     roots = find_roots([work / "test.jsonl", *work.glob("*/sources.csv")])
     used: dict[tuple[str, str, str], set[str]] = {}
     for part in ("train", "test"):
-        path = work / f"{part}.jsonl"
-        for line in read_lines(path) if path.is_file() else ():
+        manifest = work / f"{part}.jsonl"
+        for line in read_lines(manifest) if manifest.is_file() else ():
             for found in _file_uses(json.loads(line)):
                 used.setdefault(found, set()).add(part)
     for (corpus, path, sha256), parts in sorted(used.items()):

@@ -248,7 +248,8 @@ class Maker:
                 goes_on = ("--resume", "--minutes", f"{minutes:g}", "--out", out)
                 self.command("baselines", "train", *goes_on)
         learns_from = ["--set", "train"] if self.board.rendered else ["--manifest", "train.jsonl"]
-        words = ["baselines", "train", row.name, *learns_from, "--minutes", f"{minutes:g}"]
+        words: list[object] = ["baselines", "train", row.name, *learns_from]
+        words += ["--minutes", f"{minutes:g}"]
         words += ["--precision", row.precision] if row.precision != "float32" else []
         words += ["--threads", self.threads, "--out", out]
         if is_begun:
@@ -274,7 +275,7 @@ class Maker:
 
 def _options(option: str, values: dict[str, Any], chosen: Sequence[str]) -> list[str]:
     """Return the words of an option that takes SPLIT=VALUE, for the chosen splits."""
-    words = []
+    words: list[str] = []
     for split, value in values.items():
         if split in chosen:
             words += [option, f"{split}={','.join(value) if isinstance(value, list) else value}"]

@@ -24,6 +24,7 @@ from torch import Tensor
 import baselines
 from baselines.checkpoint import read_meta
 from baselines.inference.long import chunk_starts, separate_long
+from mixgen.audio.read import Samples
 from mixgen.sets.rendered import RenderedSet
 
 CHUNK_S, OVERLAP_S = 20.0, 4.0
@@ -35,7 +36,8 @@ MEMORY = ("hour_peak_mb", "signals_of_an_hour_mb")
 def recording(rendered: RenderedSet, seconds: float) -> Tensor:
     """Return mixtures of the test split one after the other, (1, channels, time)."""
     mixtures = rendered.mixtures("test")
-    parts, missing = [], round(seconds * mixtures[0].sample_rate)
+    parts: list[Samples] = []
+    missing = round(seconds * mixtures[0].sample_rate)
     while missing > 0:
         parts.append(rendered.load_mixture(mixtures[len(parts) % len(mixtures)].id))
         missing -= parts[-1].shape[-1]

@@ -168,7 +168,7 @@ def torchmetrics_peers(
         ours_of_all = sa_sdr(
             references=list(references[:, None]), estimates=list(estimates[:, None])
         )
-        yield from differences("sa_sdr", "torchmetrics", ours_of_all, value.numpy())
+        yield from differences("sa_sdr", "torchmetrics", np.asarray(ours_of_all), value.numpy())
 
 
 def songs(data: Path) -> Iterator[Difference]:

@@ -24,6 +24,7 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import fast_bss_eval
 import mir_eval
@@ -55,7 +56,7 @@ def speech_like(n_src: int, duration_s: float, sample_rate: int, channels: int =
 
 def ours(references: Array, sample_rate: int, metrics: list[str], *, cached: bool = False) -> Call:
     """One evaluation; with the baseline of the mixture given when `cached`."""
-    given = {
+    given: dict[str, Any] = {
         "references": references,
         "mixture": references.sum(axis=0),
         "sample_rate": sample_rate,
@@ -69,7 +70,7 @@ def ours(references: Array, sample_rate: int, metrics: list[str], *, cached: boo
 def named(references: Array, sample_rate: int, metrics: list[str]) -> Call:
     """One evaluation of estimates with the names of the references, the baseline given."""
     signals = {"references": references, "mixture": references.sum(axis=0)}
-    settings = {"sample_rate": sample_rate, "metrics": metrics}
+    settings: dict[str, Any] = {"sample_rate": sample_rate, "metrics": metrics}
     baseline = evaluate_mixture(**signals, **settings)
     estimates = list(estimated(references))
     names = [f"stem{number}" for number in range(len(references))]
@@ -172,7 +173,7 @@ def of_stems(what: str, seconds: float, mode: str, *metrics: list[str]) -> list[
         Comparison(
             f"{' and '.join(names)}, {what}",
             peer,
-            lambda names=names: named(stems(), rate, names),
+            partial(lambda chosen: named(stems(), rate, chosen), names),
             lambda: museval_framewise(stems(), rate, mode),
         )
         for names in metrics
@@ -212,7 +213,8 @@ def process_of(number: int, side: str) -> Iterator[Callable[[], float]]:
     def timed() -> float:
         """Return the CPU time of a call in ms."""
         here.send(True)
-        return here.recv()
+        took: float = here.recv()
+        return took
 
     yield timed
     here.send(False)

@@ -71,7 +71,7 @@ def _demucs(system: str, constructor: str, note: str = "", **arguments: Any) -> 
     return Pair(system, "demucs", constructor, {"sources": STEMS, **arguments}, note, **_SONGS)
 
 
-_SONGS = {"rate": 44100, "channels": 2, "seconds": 4.0}
+_SONGS: dict[str, Any] = {"rate": 44100, "channels": 2, "seconds": 4.0}
 _WINDOW_2 = {"kernel_size": 2, "stride": 1, "chunk_size": 250}
 _DEMUCS_V1 = {"dconv_mode": 0, "lstm_layers": 2, "norm_starts": 100, "gelu": False}
 

@@ -123,7 +123,8 @@ class PlainLoop(Loop):
         if rate != self.rate:
             samples = soxr.resample(samples, rate, self.rate)
         loudness = pyloudnorm.Meter(self.rate).integrated_loudness(samples)
-        return pyloudnorm.normalize.loudness(samples, loudness, lufs)
+        levelled: np.ndarray = pyloudnorm.normalize.loudness(samples, loudness, lufs)
+        return levelled
 
 
 class SpeechBrainStyle(Loop):

@@ -127,7 +127,7 @@ class Corpora:
 
 def write_manifest(case: Case, activlev: Path) -> None:
     """Import the variants of a case."""
-    options = {"sample_rate": list(case.rates), "mode": list(case.modes)}
+    options: dict[str, Any] = {"sample_rate": list(case.rates), "mode": list(case.modes)}
     if case.published == "librimix":
         roots = case.work / "LibriSpeech", case.manifest, case.work / "wham_noise"
         import_librimix([case.list_file], *roots, types=list(case.types), **options)

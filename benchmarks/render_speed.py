@@ -33,6 +33,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -53,11 +54,11 @@ from mixgen.render.set import render_set
 ROUNDS = 4
 SCENES = 16  # per round
 MANY_SCENES = 320  # per round of two processes
-FORMAT_OF_MANY = "wav24"
+FORMAT_OF_MANY: Literal["wav24"] = "wav24"
 RESULTS = REPOSITORY / "benchmarks" / "results"
 PEER = REPOSITORY / "benchmarks" / "peers" / "scaper_render.py"
 SOXBINDINGS = Path(os.environ.get("SOXBINDINGS_ENV", REPOSITORY / ".venv-soxbindings"))
-OUR_FORMATS = ("wav24", "wav_float", "flac16")
+OUR_FORMATS: tuple[FormatName, ...] = ("wav24", "wav_float", "flac16")
 STEP_FORMATS = ("wav24", "flac16")
 COLD, WARM = "cold", "warm"
 
@@ -106,6 +107,7 @@ class Scaper:
 
     def __call__(self, scenes: Round, folder: Path) -> Seconds:
         """Render a round into `folder`."""
+        assert self._process.stdout is not None
         job = json.dumps({"scenes": scenes.jams, "folder": str(folder)})
         print(job, file=self._process.stdin, flush=True)
         taken = json.loads(self._process.stdout.readline())
@@ -113,8 +115,7 @@ class Scaper:
 
     def close(self) -> None:
         """End the process."""
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 def side_by_side(both: Sequence[Scaper]) -> Callable[[Round, Path], Seconds]:

@@ -26,7 +26,9 @@ from mixgen.render.mixture import render
 hash_once = functools.cache(sha256_file)
 
 
-def step_seconds(mixture: Mixture, roots: Roots, sample_format: SampleFormat, folder: Path) -> dict:
+def step_seconds(
+    mixture: Mixture, roots: Roots, sample_format: SampleFormat, folder: Path
+) -> dict[str, float]:
     """Return the CPU seconds of every step of one mixture, and of the bare libraries under them."""
     started = time.process_time()
     steps: dict[str, float] = {}

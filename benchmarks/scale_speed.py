@@ -44,6 +44,7 @@ def cpu_s(*words: Any) -> float:
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
     )
+    assert process.stderr is not None
     errors = process.stderr.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -107,7 +108,7 @@ def scheduler(work: Path) -> Iterator[Path]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with open(work / "cluster.log", "w") as log:
 
-        def start(*words: str) -> subprocess.Popen:
+        def start(*words: str) -> subprocess.Popen[bytes]:
             return subprocess.Popen(
                 [*python, *words, *local], stdout=log, stderr=log, env=environment
             )

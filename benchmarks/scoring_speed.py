@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def count(workers: int) -> None:
 
 def speedup(work: Callable[[int], None]) -> tuple[float, float]:
     """Return seconds with one worker, and how many times faster two are; medians, in turns."""
-    rounds = [[seconds(lambda w=w: work(w)) for w in (1, 2)] for _ in range(ROUNDS)]
+    rounds = [[seconds(partial(work, w)) for w in (1, 2)] for _ in range(ROUNDS)]
     ratio = statistics.median(one / two for one, two in rounds)
     return statistics.median(one for one, _ in rounds), ratio
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mixgen.core.vocabulary import Kind
 from mixgen.corpora.index import SplitPlan, index_corpus
 from mixgen.corpora.layout import get_layout
 from mixgen.corpora.roots import Roots, find_roots
@@ -39,11 +40,11 @@ def corpus(sources: Path | None) -> tuple[list[SourceRow], Roots]:
     data = data_folder()
     if not data.is_dir():
         raise SystemExit(f"No real audio in {data}: give --sources STARTER/sources.csv.")
-    roots = {"speech": data / LIBRISPEECH, "noise": data / "noise"}
-    layouts = {"speech": "librispeech", "noise": "folder"}
+    folders: dict[Kind, Path] = {"speech": data / LIBRISPEECH, "noise": data / "noise"}
+    layouts: dict[Kind, str] = {"speech": "librispeech", "noise": "folder"}
     rows = [
         row
-        for name, root in roots.items()
+        for name, root in folders.items()
         for row in index_corpus(
             get_layout(layouts[name]),
             root,
@@ -53,7 +54,7 @@ def corpus(sources: Path | None) -> tuple[list[SourceRow], Roots]:
             splits=SplitPlan("train"),
         ).rows
     ]
-    return rows, roots
+    return rows, {str(kind): folder for kind, folder in folders.items()}
 
 
 def two_talkers_and_noise(

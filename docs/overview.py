@@ -41,7 +41,9 @@ def spectrogram(axes: Axes, samples: Samples, sample_rate: int, title: str) -> N
         _, _, _, picture = axes.specgram(
             samples[0] + 1e-9, NFFT=256, Fs=sample_rate, noverlap=192, cmap="magma"
         )
-    top = picture.get_array().max()
+    levels = picture.get_array()
+    assert levels is not None
+    top = levels.max()
     picture.set_clim(top - DYNAMICS_DB, top)
     axes.set_title(title, fontsize=9, color=INK, loc="left", pad=3)
     axes.tick_params(labelsize=7, colors=QUIET, length=2)
@@ -94,13 +96,13 @@ def main() -> None:
     name = median_item(scores)
     items = [item for (mixture, _), item in scores.rows.items() if mixture == name]
     figure = plt.figure(figsize=(12, 2 + 1.7 * len(items)), facecolor=PAPER, layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.05))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.05))[0]
     cells = left.subplots(1 + len(items), 2, sharex=True, sharey=True)
     rate = rendered.manifest.mixtures[0].sample_rate
     spectrogram(cells[0, 0], read_audio(rendered.mixture_path(name))[0], rate, "mixture")
     cells[0, 1].axis("off")
     for row, item in zip(cells[1:], items, strict=True):
-        reference = read_audio(rendered.reference_path(name, item.reference))[0]
+        reference = read_audio(rendered.reference_path(name, str(item.reference)))[0]
         estimate = read_audio(folder / "estimates" / name / f"{item.estimate}.wav")[0]
         spectrogram(row[0], reference, rate, f"reference {item.reference}")
         gain = f"SI-SDRi {item.values['si_sdri']:+.1f} dB"

@@ -10,7 +10,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -190,7 +190,7 @@ def result_rows(name: str) -> list[dict[str, str]]:
 
 SIZE_COLUMNS = ("bytes", "gb_1e6", "gb_1e7")
 
-TABLES = {
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"leaderboards": boards_table, "systems": systems_table},
     "docs/baselines.md": {
         "variants": variants_table,
@@ -227,8 +227,9 @@ def generated() -> dict[Path, str]:
             begin, end = f"<!-- begin {mark} -->\n", f"<!-- end {mark} -->"
             pattern = f"{begin}.*?{end}"
             filled = f"{begin}{make()}{end}"
-            text, found = re.subn(pattern, lambda _, new=filled: new, text, flags=re.DOTALL)
-            assert found == 1, f"{name} has no place for the table {mark!r}"
+            found = re.findall(pattern, text, flags=re.DOTALL)
+            assert len(found) == 1, f"{name} has no place for the table {mark!r}"
+            text = text.replace(found[0], filled)
         files[REPOSITORY / name] = text
     facts = [json.dumps(facts_of(name)) for name in names()]
     files[SYSTEMS_FILE] = "[\n" + ",\n".join(facts) + "\n]\n"

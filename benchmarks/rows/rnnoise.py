@@ -24,7 +24,8 @@ def enhance(samples: Signal) -> Signal:
     frames = np.ascontiguousarray(frames_of(FULL_SCALE * samples, library.rnnoise_get_frame_size()))
     for frame in frames:
         library.rnnoise_process_frame(state, frame.ctypes.data, frame.ctypes.data)
-    return frames.ravel() / FULL_SCALE
+    enhanced: Signal = frames.ravel() / np.float32(FULL_SCALE)
+    return enhanced
 
 
 def _library() -> Path:

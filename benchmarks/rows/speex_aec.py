@@ -24,7 +24,7 @@ def cancel(frames: Frames, rate: int) -> Iterator[Signal]:
             np.clip(np.rint(s * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(int).tolist()
             for s in signals
         )
-        yield np.asarray(canceller.cancel_echo(heard, played)) / FULL_SCALE
+        yield np.array(canceller.cancel_echo(heard, played), np.float32) / np.float32(FULL_SCALE)
 
 
 if __name__ == "__main__":
