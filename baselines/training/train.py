@@ -8,6 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from baselines.training.data import Batch, batches
 from baselines.training.feed import Feed, load_feed
 from baselines.training.interrupt import stop_requests
 from baselines.training.optimizer import Updates, optimizer_tensors, restore_optimizers
+from baselines.training.precision import mixed_precision
 from mixgen.core.errors import InputError
 from mixgen.core.progress import print_status
 from mixgen.core.records import parse_record
@@ -194,10 +196,10 @@ class Trainer:
 
     def _losses(self, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """Yield the losses of a batch, computed in the configured precision."""
-        lower = self.config.precision == "bfloat16"
+        is_mixed = self.config.precision == "bfloat16"
         losses = self.separator.training_losses(batch)
         while True:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=lower):
+            with mixed_precision(self.device) if is_mixed else nullcontext():
                 following = next(losses, None)
             if following is None:
                 return
