@@ -35,7 +35,7 @@ SHOWN = {
     "si_sdr_utt_best_mean": "SI-SDR of utterances",
     "si_sdr_utt_stream_mean": "SI-SDR of utterances on their stream",
     "sa_sdr_mean": "SA-SDR",
-    "der_collar250ms_mean": "DER",
+    "der_collar0ms": "diarisation error",
     "erle_db_mean": "ERLE",
     "si_sdr_dt_mean": "SI-SDR in double talk",
     "dwer_mean": "dWER",
