@@ -82,6 +82,11 @@ COUNT_COLUMNS = {
     "n_missed_mean": "missed",
     "n_extra_mean": "extra",
 }
+MEETING_COLUMNS = {
+    "si_sdr_utt_stream_mean": "on the talker's stream",
+    "sa_sdr_mean": "SA-SDR",
+    "der_collar0ms": "diarisation error",
+}
 REVERBERANT_COLUMNS = {
     "srmr_mean": "SRMR",
     "stoi_mean": "STOI",
@@ -206,6 +211,9 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "board": partial(
             results_table, "evalsuite/leaderboards/dereverberation.csv", REVERBERANT_COLUMNS
         )
+    },
+    "docs/meetings.md": {
+        "board": partial(results_table, "evalsuite/leaderboards/meetings.csv", MEETING_COLUMNS)
     },
     "docs/unknown_counts.md": {
         f"board {split}": partial(
