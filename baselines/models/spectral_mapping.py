@@ -74,7 +74,7 @@ class MappingHyperparameters(Hyperparameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choices(network=NETWORKS)
-        self.check_least(0, "context", "phase_iterations")
+        self.check_least(0, "context")
         self.check_least(1, "layers")
         require(
             self.hidden_size >= 2 and self.hidden_size % 2 == 0,

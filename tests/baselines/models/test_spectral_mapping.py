@@ -147,7 +147,7 @@ def test_training_tells_two_tones_apart(network: str, train_on_tones: TrainOnTon
         ({"network": "cnn"}, "it can be dnn or residual_lstm"),
         ({"context": -1}, "must be 0 or more"),
         ({"layers": 0}, "must be 1 or more"),
-        ({"phase_iterations": -1}, "must be 0 or more"),
+        ({"phase_iterations": -1}, "can be 0 to 1000"),
         ({"hidden_size": 7}, "an even number"),
     ],
 )
