@@ -85,6 +85,30 @@ def moved_aside(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder for files that are not finished, and remove it at the end.
+
+    What a killed run left in it is removed first.
+
+    Raises:
+        MachineError: the folder cannot be made.
+    """
+    with machine_errors(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path, name: str = "*") -> None:
+    """Remove what killed runs left of files of this name (a pattern), if the folder exists."""
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*.{name}"):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def machine_errors(path: Path) -> Iterator[None]:
     """Turn operating-system errors about `path` into one MachineError sentence."""
     try:
@@ -113,9 +137,9 @@ def write_bytes(
         temporary.write_bytes(content)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path` atomically."""
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, *, scratch: Path | None = None) -> None:
+    """Write UTF-8 `text` to `path` atomically; `scratch` as in `atomic_path`."""
+    write_bytes(path, text.encode(), scratch=scratch)
 
 
 def copy_file(source: Path, path: Path) -> None:

@@ -22,12 +22,12 @@ from mixgen.audio.formats import SampleFormat
 from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import InputError
 from mixgen.core.files import (
-    TEMPORARY_PREFIX,
     atomic_path,
     has_sha256,
     machine_errors,
     read_json,
     read_jsonl,
+    remove_unfinished,
     sha256_bytes,
     sha256_file,
     to_json,
@@ -109,8 +109,7 @@ def export_webdataset(export: Export) -> str:
     rows = sorted((row for _, row in written), key=lambda row: row["path"])
     write_jsonl(out / LIST_FILE, [header, *rows])
     shutil.rmtree(out / _JOURNAL_FOLDER, ignore_errors=True)
-    for stale in out.glob(f"{TEMPORARY_PREFIX}*.tar"):  # of workers that were killed
-        stale.unlink(missing_ok=True)
+    remove_unfinished(out, "*.tar")  # of workers that were killed
     return f"{sum(row['mixtures'] for row in rows)} mixtures in {len(rows)} tar files in {out}."
 
 

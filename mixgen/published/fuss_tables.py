@@ -1,12 +1,18 @@
 """The example lists of FUSS, which its loaders read: `ssdata/train_example_list.txt` and so on."""
 
+from pathlib import Path
+
 from mixgen.core.files import read_lines, write_text
 from mixgen.manifest.mixture import MIXTURE, published_of
 from mixgen.sets.rendered import RenderedSet, RowsInOrder
 
 
-def write_tables(rendered: RenderedSet) -> None:
+def write_tables(rendered: RenderedSet, scratch: Path) -> None:
     """Write the lists of all mixtures of a set; other mixtures in them are kept, and come last.
+
+    Args:
+        rendered: the set.
+        scratch: folder of the same file system for lists that are not finished.
 
     Raises:
         InputError: the records of the set cannot be read.
@@ -28,4 +34,4 @@ def write_tables(rendered: RenderedSet) -> None:
         full = rendered.root / path
         earlier = read_lines(full) if full.is_file() else iter(())
         kept = [line for line in earlier if line.partition("\t")[0] not in lines]
-        write_text(full, "".join(f"{line}\n" for line in [*lines.values(), *kept]))
+        write_text(full, "".join(f"{line}\n" for line in [*lines.values(), *kept]), scratch=scratch)

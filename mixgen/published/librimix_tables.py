@@ -23,8 +23,12 @@ _ID = "mixture_ID"
 _Cells = dict[str, str]
 
 
-def write_tables(rendered: RenderedSet) -> None:
+def write_tables(rendered: RenderedSet, scratch: Path) -> None:
     """Write the tables of all mixtures of a set; other mixtures in them are kept, and come last.
+
+    Args:
+        rendered: the set.
+        scratch: folder of the same file system for tables that are not finished.
 
     Raises:
         InputError: the records of the set, or tables that are there already, cannot be read.
@@ -38,7 +42,8 @@ def write_tables(rendered: RenderedSet) -> None:
             above, subset, kind, _ = mixture.path.rsplit("/", 3)
             path = f"{above}/metadata/{name}_{subset}_{kind}.csv"
             if path not in tables:
-                tables[path] = stack.enter_context(_opened(rendered.root / path, columns))
+                opened = _opened(rendered.root / path, columns, scratch)
+                tables[path] = stack.enter_context(opened)
             return tables[path]
 
         for _, rows in itertools.groupby(rendered.record, key=lambda row: row.id):
@@ -82,10 +87,10 @@ class _Table:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, columns: Sequence[str]) -> Iterator[_Table]:
+def _opened(path: Path, columns: Sequence[str], scratch: Path) -> Iterator[_Table]:
     """Open a table for new rows, which replace it; then add what it has of other mixtures."""
     with (
-        atomic_path(path) as temporary,
+        atomic_path(path, scratch=scratch) as temporary,
         machine_errors(path),
         open(temporary, "w", encoding="utf-8", newline="") as stream,
     ):

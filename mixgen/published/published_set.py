@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mixgen.core.registry import collect
 from mixgen.published.importing import Imported
@@ -18,13 +19,14 @@ class PublishedSet:
         name: by which users choose the command and the layout.
         importer: the command `mixgen import NAME`: a function whose parameters are typer's options.
         layout: the tree that the set's script makes; None where there is no such tree.
-        write_tables: writes the tables that the script writes beside the files of a rendered set.
+        write_tables: writes the tables that the script writes beside the files of a rendered set;
+            gets the set, and a folder for tables that are not finished.
     """
 
     name: str
     importer: Callable[..., Imported]
     layout: Layout | None = None
-    write_tables: Callable[[RenderedSet], None] | None = None
+    write_tables: Callable[[RenderedSet, Path], None] | None = None
 
 
 @functools.cache

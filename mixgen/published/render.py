@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from mixgen.core.errors import InputError
+from mixgen.core.files import scratch_folder
 from mixgen.core.locks import file_lock
 from mixgen.core.registry import choose
 from mixgen.manifest.file import open_manifest
 from mixgen.published.published_set import published_sets
-from mixgen.render.set import Outcome, render_set
+from mixgen.render.set import LOCK_FILE, SCRATCH_FOLDER, Outcome, render_set
 from mixgen.sets.layout import NATIVE
 from mixgen.sets.rendered import RECORDS_FOLDER, RENDERED_FILE, RenderedSet
 
@@ -39,6 +40,9 @@ def render_in_layout(
         raise InputError(f"{manifest} has no layout {layout!r}: give --layout {own}native.")
     outcome = render_set(manifest, out, layout=chosen.layout, **options)
     if chosen.write_tables is not None and (outcome.records / RENDERED_FILE).exists():
-        with file_lock(Path(out) / RECORDS_FOLDER / ".lock"):
-            chosen.write_tables(RenderedSet(outcome.records))
+        with (
+            file_lock(Path(out) / RECORDS_FOLDER / LOCK_FILE),
+            scratch_folder(outcome.records / SCRATCH_FOLDER) as scratch,
+        ):
+            chosen.write_tables(RenderedSet(outcome.records), scratch)
     return outcome

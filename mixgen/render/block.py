@@ -1,8 +1,6 @@
 """Render the mixtures of a block to files, in whatever process or on whatever machine."""
 
-import contextlib
 import itertools
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +9,7 @@ from mixgen.audio.cache import DecodedCache
 from mixgen.audio.encoded import EncodedFile
 from mixgen.audio.formats import SampleFormat, file_samples
 from mixgen.core.errors import InputError
-from mixgen.core.files import TEMPORARY_PREFIX, has_sha256, write_bytes
+from mixgen.core.files import has_sha256, remove_unfinished, write_bytes
 from mixgen.core.memory import keep_freed_memory
 from mixgen.core.paths import leads_out
 from mixgen.corpora.roots import Roots
@@ -126,7 +124,7 @@ class _BlockRenderer:
             self._inside.add(folder)
         rendered = self._rendered(mixture)
         if site.layout is None:
-            _remove_stale(site.folder / mixture.id)
+            remove_unfinished(site.folder / mixture.id)
         rows = []
         for name, file in rendered.files.items():
             row = known.get(name)
@@ -173,14 +171,6 @@ class _BlockRenderer:
             return False
         write_bytes(full, file.content, flush=False, scratch=site.scratch)
         return True
-
-
-def _remove_stale(folder: Path) -> None:
-    """Remove what interrupted runs left in the folder of a mixture."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(TEMPORARY_PREFIX):
-                Path(entry).unlink(missing_ok=True)
 
 
 def _row(mixture: Mixture, name: str, path: str, rendered: _Rendered) -> FileRow:

@@ -14,7 +14,13 @@ from mixgen.audio.cache import open_cache
 from mixgen.audio.formats import SampleFormat, format_called
 from mixgen.core.cluster import cluster_map
 from mixgen.core.errors import InputError, MachineError, UsageError
-from mixgen.core.files import copy_file, machine_errors, sha256_file
+from mixgen.core.files import (
+    copy_file,
+    machine_errors,
+    remove_unfinished,
+    scratch_folder,
+    sha256_file,
+)
 from mixgen.core.locks import file_lock
 from mixgen.core.progress import track
 from mixgen.core.versions import created_by
@@ -30,6 +36,7 @@ from mixgen.sets.format import check_format
 from mixgen.sets.layout import Layout
 from mixgen.sets.rendered import (
     MANIFEST_FILE,
+    RENDERED_FILE,
     RenderedHeader,
     open_rendered,
     records_folder,
@@ -149,27 +156,21 @@ def _bring_up_to_date(
         file_lock(site.records / f"{LOCK_FILE}.{share}"),
         _scratch_for(site, share) as scratch,
     ):
+        if shard[1] == 1:  # no other run is writing them
+            for name in (MANIFEST_FILE, RENDERED_FILE):
+                remove_unfinished(site.records, name)
         site = replace(site, scratch=scratch)
         return _render_blocks(manifest, size, site, workers, shard, executor)
 
 
-@contextlib.contextmanager
-def _scratch_for(site: Site, share: str) -> Iterator[Path | None]:
-    """Yield the folder of files that are not finished; None where they are beside the others.
+def _scratch_for(site: Site, share: str) -> contextlib.AbstractContextManager[Path | None]:
+    """Return the folder of files that are not finished; None where they are beside the others.
 
     In a tree, what a killed run leaves would be among the files of other sets.
     """
     if site.layout is None:
-        yield None
-        return
-    scratch = site.records / f"{SCRATCH_FOLDER}.{share}"
-    with machine_errors(scratch):
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        return contextlib.nullcontext()
+    return scratch_folder(site.records / f"{SCRATCH_FOLDER}.{share}")
 
 
 def _render_blocks(

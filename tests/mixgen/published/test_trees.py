@@ -1,5 +1,6 @@
 """Sets in the tree of a published layout: interrupted, repaired, verified, used."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -81,11 +82,32 @@ def test_a_killed_run_is_finished_without_doing_anything_again(
     (records,) = (out / ".sets").iterdir()
     (records / ".scratch.1-of-1").mkdir(exist_ok=True)
     (records / ".scratch.1-of-1/.tmp.123.a.wav").write_bytes(b"half a file")
+    (records / ".tmp.123.rendered.jsonl").write_bytes(b"half a file")
+    (records / ".scratch").mkdir(exist_ok=True)
+    (records / ".scratch/.tmp.123.mixture.csv").write_bytes(b"half a file")
     render_in_layout(manifest, out, "librimix")
     assert verify_set(out, deep=True) == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
     relative = {p: c for p, c in contents(out).items() if not p.endswith(".csv")}
     assert relative == {p: c for p, c in contents(tree).items() if not p.endswith(".csv")}
+
+
+def test_tables_that_are_not_finished_are_not_among_the_files(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, replace = tmp_path / "out", os.replace
+    moved: list[Path] = []
+
+    def note(source: Path, to: Path) -> None:
+        moved.append(source)
+        replace(source, to)
+
+    monkeypatch.setattr("mixgen.core.files.os.replace", note)
+    render_in_layout(manifest, out, "librimix")
+    tables = list(out.rglob("metadata/*.csv"))
+    assert len(tables) == sum(path.suffix == ".csv" for path in moved) > 0
+    assert not any(path.is_relative_to(out / "Libri2Mix") for path in moved)
+    assert list(out.rglob(".scratch*")) == []
 
 
 def test_verify_finds_what_is_wrong_anywhere_in_a_tree_and_render_repairs_it(

@@ -418,6 +418,8 @@ def test_killed_run_goes_on_to_the_same_bytes(
     stale = tmp_path / "killed" / "train-000090" / ".tmp.s1.abc.flac"
     stale.parent.mkdir(exist_ok=True)
     stale.write_bytes(b"half a file")
+    for name in ("manifest.jsonl", "rendered.jsonl"):
+        (tmp_path / "killed" / f".tmp.123.{name}").write_bytes(b"half a file")
     outcome = render_set(path, tmp_path / "killed", roots=corpus.roots)
     assert outcome.written < 400
     render_set(path, tmp_path / "whole", roots=corpus.roots)
