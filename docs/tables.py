@@ -148,7 +148,8 @@ def judges_table() -> str:
 def emotion_table() -> str:
     """Return the UAR of classifiers of emotion, from benchmarks/results/emotion.csv."""
     rows = [tuple(row.values()) for row in result_rows("emotion")]
-    return table(("hears", "clean", "mixture", "ideal mask", "CPU s of a training"), rows)
+    header = ("hears", "clean", "mixture", "separated", "ideal mask", "CPU s of a training")
+    return table(header, rows)
 
 
 def boards_table() -> str:
