@@ -63,12 +63,15 @@ def _examples_of(
     varies = len({len(mixture.targets) for mixture in mixtures}) > 1
     # Enrolments of a batch correspond to references in number.
     if recorded or meetings or (inputs and varies) or not allows_dynamic_mixing(mixtures):
-        print_status(
-            f"Dynamic mixing is off: {config.model} gets the {' and '.join(recorded)} of records."
+        reason = (
+            f"{config.model} gets the {' and '.join(recorded)} of records"
             if recorded
-            else "Dynamic mixing is off: the records are meetings, or differ in more than their "
-            "number of talkers, or have several events, rooms, echo or degradations, or are of a "
-            "published set. Each is rendered as recorded."
+            else "the records are meetings, or differ in more than their number of talkers, or "
+            "have several events, rooms, echo or degradations, or are of a published set"
+        )
+        print_status(
+            f"Dynamic mixing is off: {reason}. Each is rendered as recorded, every time it is "
+            "used: a rendered set (--set) takes less time."
         )
         return RecordExamples(
             manifest,
