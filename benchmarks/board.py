@@ -24,6 +24,7 @@ class Board:
         title: of the page.
         about: what the mixtures are, and what is learnt from.
         recipe: a shipped one, or a file beside the board.
+        training_recipe: another one for the mixtures to learn from.
         systems: names of systems without training, a count in front of the name of a trained one,
             or one key of `train`, `program` and `weights` with its options.
         index: options of `mixgen index` by name, the folder below SEPARATION_DATA; one per corpus.
@@ -51,6 +52,7 @@ class Board:
     tests: Sequence[str] = ("test",)
     rendered: bool = False
     pairs: dict[str, str] | None = None
+    training_recipe: str | None = None
 
     @classmethod
     def read(cls, name: str) -> "Board":
@@ -60,11 +62,11 @@ class Board:
             raise SystemExit(f"There is no board {name}: choose from {', '.join(board_names())}.")
         return cls(name=name, **yaml.safe_load(path.read_text(encoding="utf-8")))
 
-    @property
-    def recipe_words(self) -> str:
-        """The recipe as `mixgen draw` takes it in the repository."""
-        beside = BOARDS / self.recipe
-        return str(beside.relative_to(REPOSITORY)) if beside.is_file() else self.recipe
+
+def recipe_argument(recipe: str) -> str:
+    """Return a recipe of a board as `mixgen draw` takes it: a file beside the board, or a name."""
+    beside = BOARDS / recipe
+    return str(beside) if beside.is_file() else recipe
 
 
 def board_names() -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from board import Board
+from board import REPOSITORY, Board, recipe_argument
 
 from baselines.inference.counted import split_count
 from baselines.registry import models
@@ -159,6 +159,9 @@ def _page(
 ) -> str:
     """Return the page of a board in Markdown."""
     name = board.name
+    recipe = f"Recipe `{_recipe(board.recipe)}`"
+    if board.training_recipe:
+        recipe += f", and `{_recipe(board.training_recipe)}` to learn from"
     parts = [
         f"# {board.title}",
         f"{board.about.strip()} `{name}.csv` has all columns and intervals; "
@@ -167,8 +170,7 @@ def _page(
         "## How the rows were made",
         _made(rows, notes, others),
         "## The mixtures",
-        f"Recipe `{board.recipe_words}`; the scored mixtures are those of `{name}_manifest.jsonl`. "
-        "In an empty folder, with `SEPARATION_DATA` as the folder of the recordings:",
+        f"{recipe}; the scored mixtures are those of `{name}_manifest.jsonl`. In an empty folder, with `SEPARATION_DATA` as the folder of the recordings:",
         _block(commands),
         "And for each row, in its order above:",
         _block(dict.fromkeys(line for note in _ordered(rows, notes) for line in note["commands"])),
@@ -177,6 +179,10 @@ def _page(
         _sources(files),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _recipe(name: str) -> str:
+    return recipe_argument(name).removeprefix(f"{REPOSITORY}/")
 
 
 def _tables(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

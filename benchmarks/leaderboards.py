@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from board import Board, Row, board_names
+from board import Board, Row, board_names, recipe_argument
 from leaderboard_pages import write_board
 from speech_scenes import REPOSITORY, recordings
 
@@ -33,6 +33,7 @@ from evalsuite.metrics.table import select, table
 from mixgen.core.files import read_json, write_json
 from mixgen.corpora.sources import read_sources, write_sources
 from mixgen.manifest.file import read_manifest
+from mixgen.recipe.read import find_recipe, read_recipe
 
 ROWS = yaml.safe_load((REPOSITORY / "benchmarks/rows/rows.yaml").read_text(encoding="utf-8"))
 ENVIRONMENT = Path(".venv-rows")
@@ -94,10 +95,8 @@ class Maker:
     def prepare(self) -> None:
         """Draw and render, unless it is done."""
         sources = [*self._starter(), *(self._indexed(given) for given in self.board.index)]
-        recipe = self.board.recipe_words
-        given = REPOSITORY / recipe if recipe.endswith(".yaml") else recipe
         pairs = self.board.pairs
-        self._draw("train", given, sources)
+        self._draw("train", self.board.training_recipe or self.board.recipe, sources)
         if self.board.rendered:
             self._render("train", "train")
         if pairs:
@@ -109,7 +108,7 @@ class Maker:
                 makes=self.work / "test.jsonl",
             )
         else:
-            self._draw("test", given, sources)
+            self._draw("test", self.board.recipe, sources)
         self._render("test", self.board.name)
 
     def _render(self, part: str, out: str) -> None:
@@ -135,11 +134,12 @@ class Maker:
         self._step("mixgen", "index", *corpus, *words, "--out", out, makes=self.work / out)
         return out
 
-    def _draw(self, part: str, recipe: object, sources: Sequence[str]) -> None:
+    def _draw(self, part: str, recipe: str, sources: Sequence[str]) -> None:
         """Draw the splits that are scored, or the others."""
-        splits = yaml.safe_load(self._recipe_text())["splits"]
+        given = recipe_argument(recipe)
+        splits = read_recipe(find_recipe(given)).splits
         chosen = [split for split in splits if (split in self.board.tests) == (part == "test")]
-        words: list[object] = ["mixgen", "draw", recipe]
+        words: list[object] = ["mixgen", "draw", given]
         for path in sources:
             words += ["--sources", self._relabelled(path)]
         for split in chosen:
@@ -148,12 +148,6 @@ class Maker:
         words += _options("--splits", self.board.sources, chosen)
         out = f"{part}.jsonl"
         self._step(*words, "--out", out, makes=self.work / out)
-
-    def _recipe_text(self) -> str:
-        recipe = REPOSITORY / self.board.recipe_words
-        if not recipe.is_file():
-            recipe = REPOSITORY / "manifests" / self.board.recipe / "recipe.yaml"
-        return recipe.read_text(encoding="utf-8")
 
     def _relabelled(self, path: str) -> str:
         """Return the table of sources whose labels are those of the board, beside the other."""

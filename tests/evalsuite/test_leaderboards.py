@@ -15,7 +15,7 @@ from evalsuite.run import run
 from evalsuite.scoring.folder import ScoreFolder
 from mixgen.manifest.file import read_manifest, write_manifest
 from mixgen.manifest.uses import file_uses
-from mixgen.recipe.read import read_recipe
+from mixgen.recipe.read import find_recipe, read_recipe
 from mixgen.render.set import render_set
 
 REPOSITORY = Path(__file__).parents[2]
@@ -159,10 +159,8 @@ def test_every_board_can_be_read(board_module: Any) -> None:
             assert row.minutes is None or 0 < row.minutes <= 60
             assert row.program is None or row.program in others["programs"]
             assert row.weights is None or row.weights in others["weights"]
-        if board.recipe_words.endswith(".yaml"):
-            assert read_recipe(REPOSITORY / board.recipe_words).splits
-        else:
-            assert (REPOSITORY / "manifests" / board.recipe / "recipe.yaml").is_file()
+        for recipe in filter(None, (board.recipe, board.training_recipe)):
+            assert read_recipe(find_recipe(board_module.recipe_argument(recipe))).splits
 
 
 def test_a_row_is_trained_for_an_hour_at_most(board_module: Any) -> None:
