@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from board import REPOSITORY, Board, recipe_argument
+from board import Board, recipe_argument
+from speech_scenes import REPOSITORY
 
 from baselines.inference.counted import split_count
 from baselines.registry import models
@@ -170,7 +171,8 @@ def _page(
         "## How the rows were made",
         _made(rows, notes, others),
         "## The mixtures",
-        f"{recipe}; the scored mixtures are those of `{name}_manifest.jsonl`. In an empty folder, with `SEPARATION_DATA` as the folder of the recordings:",
+        f"{recipe}; the scored mixtures are those of `{name}_manifest.jsonl`. In an empty "
+        "folder, with `SEPARATION_DATA` as the folder of the recordings:",
         _block(commands),
         "And for each row, in its order above:",
         _block(dict.fromkeys(line for note in _ordered(rows, notes) for line in note["commands"])),
