@@ -233,7 +233,7 @@ def read_folder(folder: Path) -> Array:
 def data_folder() -> Path:
     """Return the folder of real audio that the command line or the environment names."""
     beside = Path(__file__).parents[2] / "shared" / "data"
-    data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SEPARATION_DATA", beside))
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SEPARATION_DATA") or beside)
     if not (data / "metrics").is_dir():
         sys.exit(f"There is no metrics folder in {data}: give the folder of real audio.")
     return data

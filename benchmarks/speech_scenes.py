@@ -21,7 +21,7 @@ LIBRISPEECH = "speech/librispeech-resemblyzer"
 
 def data_folder() -> Path:
     """Return the folder where real audio is looked for."""
-    return Path(os.environ.get("SEPARATION_DATA", REPOSITORY.parent / "shared" / "data"))
+    return Path(os.environ.get("SEPARATION_DATA") or REPOSITORY.parent / "shared" / "data")
 
 
 def recordings(folder: str = "") -> Path:

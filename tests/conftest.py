@@ -35,7 +35,7 @@ def torch_as_it_was() -> None:
 def real_data() -> Path:
     """The folder of real recordings; skips the test where there is none."""
     beside = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("SEPARATION_DATA", beside))
+    folder = Path(os.environ.get("SEPARATION_DATA") or beside)
     if not folder.is_dir():
         pytest.skip(f"needs real recordings: set SEPARATION_DATA, {folder} is not a folder")
     return folder
