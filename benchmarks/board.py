@@ -33,8 +33,8 @@ class Board:
         sources: splits of the corpora for splits of the recipe, as `mixgen draw --splits`.
         mixtures: how many mixtures a split has, as `mixgen draw --mixtures`.
         tests: splits that are scored.
-        rendered: whether the mixtures to learn from are rendered first: simulated rooms take most
-            of a training that renders them as it goes.
+        rendered: whether the mixtures to learn from are rendered first: simulated rooms and
+            conversations take most of a training that renders them as it goes.
         pairs: finished recordings that are scored in place of drawn ones: `folder`, and in it the
             folders `mixture` and `target`.
     """

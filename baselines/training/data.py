@@ -113,7 +113,8 @@ class SegmentExamples:
             InputError: a file cannot be read.
         """
         mixture = self.mixtures[_mixture_index(self.seed, index, len(self.mixtures))]
-        start = _segment_start(self.seed, index, mixture.frames, self.frames)
+        latest = max(mixture.frames - self.frames, 0)
+        start = int(example_rng(self.seed, index).integers(latest + 1))
         example, enrolments = self.cut(mixture, start)
         if self.streams:
             references = on_streams(utterances_of(mixture), example["references"], start)
@@ -210,10 +211,6 @@ def _mixture_index(seed: int, index: int, mixtures: int) -> int:
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, mixtures: int) -> NDArray[np.int64]:
     return example_rng(seed, epoch, _ORDER_STREAM).permutation(mixtures)
-
-
-def _segment_start(seed: int, index: int, available: int, frames: int) -> int:
-    return int(example_rng(seed, index).integers(max(available - frames, 0) + 1))
 
 
 def make_batch(examples: ExampleSource, step: int, batch_size: int) -> Batch:
